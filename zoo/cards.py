@@ -1,0 +1,129 @@
+"""Weights and the model card beside them: written once, after training, and read wherever the entry is used."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from scipy.stats import binomtest
+from torch import Tensor, nn
+
+from zoo.datasets import Split
+from zoo.layers import bayesian_layers
+from zoo.predictive import ExpectedPrediction
+from zoo.recipes import Recipe
+from zoo.seeding import derive_seed
+from zoo.training import HELD_OUT, adversarial_batch
+
+CARD_DRAWS = 64
+
+
+def write_entry(
+    name: str,
+    recipe: Recipe,
+    network: nn.Module,
+    history: list[dict[str, float]],
+    test: Split,
+    train_fingerprint: str,
+    folder: Path | None = None,
+) -> Path:
+    """Write `<folder>/<name>.safetensors` and its card; the path of the card.
+
+    Raises ValueError, and writes nothing, if the posterior of a Bayesian network has collapsed to a point.
+    """
+    content = save({key: value.detach().contiguous() for key, value in network.state_dict().items()})
+    card: dict[str, Any] = {
+        "name": name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "recipe": dataclasses.asdict(recipe),
+        "results": measure(network, recipe, test),
+        "training": {
+            "held_out": HELD_OUT,
+            "history": history,
+            "train_fingerprint": train_fingerprint,
+            "test_fingerprint": test.fingerprint,
+            "torch": version("torch"),
+            "date": datetime.now(UTC).date().isoformat(),
+        },
+    }
+    path = (folder or Path(__file__).parent / "weights") / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    return path.with_suffix(".json")
+
+
+def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
+    """Test accuracy with its Wilson interval, what shows that a posterior is one, robustness where trained for."""
+    bayesian = bool(bayesian_layers(network))
+    prediction = ExpectedPrediction.of(
+        network, CARD_DRAWS, derive_seed("card", recipe.seed), deterministic=not bayesian
+    )
+    labels = torch.from_numpy(test.labels.copy())
+    log_p = per_draw_log_probabilities(prediction, test)  # (S, N, K)
+    results: dict[str, Any] = accuracy(log_p.logsumexp(0).argmax(-1), labels)
+    if bayesian:
+        results["draws"] = CARD_DRAWS
+        results["accuracy_by_draws"] = {
+            str(n): float((log_p[:n].logsumexp(0).argmax(-1) == labels).float().mean())
+            for n in (1, 2, 4, 8, 16, 32, 64)
+        }
+        results["posterior"] = posterior_spread(network, log_p)
+    if recipe.adversarial is not None:
+        attack = dataclasses.replace(recipe.adversarial, steps=40, step_ratio=40 * 0.01 / recipe.adversarial.eps)
+        images = torch.from_numpy(test.images.copy())
+        broken = [
+            adversarial_batch(prediction, x.float() / 255, y, attack, 1.0, derive_seed("card attack", part))
+            for part, (x, y) in enumerate(zip(images.split(500), labels.split(500), strict=True))
+        ]
+        with torch.no_grad():
+            predicted = torch.cat([prediction(part).argmax(-1) for part in broken])
+        results["pgd40"] = {"eps": attack.eps, "step_size": 0.01, "library": "torchattacks"}
+        results["pgd40"] |= accuracy(predicted, labels)
+    return results
+
+
+def accuracy(predicted: Tensor, labels: Tensor) -> dict[str, Any]:
+    """Accuracy with its Wilson 95 % interval and the number of images."""
+    hits, count = int((predicted == labels).sum()), len(labels)
+    interval = binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    return {
+        "accuracy": hits / count,
+        "interval": [round(interval.low, 5), round(interval.high, 5)],
+        "examples": count,
+    }
+
+
+def per_draw_log_probabilities(prediction: ExpectedPrediction, test: Split) -> Tensor:
+    """(S, N, K) log-softmax of every draw on every test image."""
+    images = torch.from_numpy(test.images.copy())
+    with torch.no_grad():
+        return torch.cat([prediction.logits(x.float() / 255).log_softmax(-1) for x in images.split(500)], 1)
+
+
+def posterior_spread(network: nn.Module, log_p: Tensor) -> dict[str, Any]:
+    """Evidence that the posterior is not a point: sigma / |mu| per layer, mutual information in nats.
+
+    Mutual information = entropy of the mean prediction - mean entropy of the draws, averaged over images.
+    Raises ValueError if it is below 1e-5 nats.
+    """
+    mean = log_p.exp().mean(0)
+    total = -torch.special.xlogy(mean, mean).sum(-1)
+    aleatoric = -(log_p.exp() * log_p).sum(-1).mean(0)
+    information = float((total - aleatoric).mean())
+    if information < 1e-5:
+        raise ValueError(f"the posterior has collapsed: mutual information {information:.1e} nats on test images")
+    ratios = {}
+    for part, layer in network.named_modules():
+        if layer in bayesian_layers(network):
+            mu, sigma = next(layer.posterior())
+            ratios[part] = round(float(sigma.mean() / mu.abs().mean()), 4)
+    return {"sigma_over_abs_mu": ratios, "mutual_information_nats": round(information, 6)}

@@ -1,0 +1,134 @@
+"""`ZooEntry`: what the zoo knows about a network, and how to turn it into a checked, loaded predictor."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zoo.predictive import ExpectedPrediction, GradientTarget
+
+
+@dataclass(frozen=True)
+class ZooEntry:
+    """A registered network.
+
+    name: `<data set>/<network>`.     family: `frequentist`, `bayesian`, or another word for a stochastic one.
+    factory: builds the network.      weights: safetensors file, None if the factory brings its own weights.
+    source: the file that registers it, part of the fingerprint of a network from outside this repository.
+    Raises ValueError for a malformed name, an unknown data set or a family without a name.
+    """
+
+    name: str
+    dataset: str
+    family: str
+    factory: Callable[[], nn.Module]
+    weights: Path | None
+    source: Path
+
+    def __post_init__(self) -> None:
+        from zoo.datasets import DATASETS
+
+        if self.dataset not in DATASETS:
+            raise ValueError(f"{self.name}: no data set {self.dataset!r}; there are: {', '.join(DATASETS)}")
+        if not self.name.startswith(f"{self.dataset}/"):
+            raise ValueError(f"a zoo entry is named <data set>/<network>: {self.name!r} lacks '{self.dataset}/'")
+        if not self.family:
+            raise ValueError(f"{self.name}: family must be a word such as 'frequentist' or 'bayesian'")
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The model card beside the weights; empty if there is none. Raises ValueError for an unreadable one."""
+        if self.weights is None or not (path := self.weights.with_suffix(".json")).is_file():
+            return {}
+        try:
+            card: dict[str, Any] = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{self.name}: the model card {path} is not JSON ({error}); restore it") from error
+        return card
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether it is its own single draw."""
+        return self.family == "frequentist"
+
+    @property
+    def is_external(self) -> bool:
+        """Whether the network is defined outside this package."""
+        return Path(__file__).resolve().parent not in self.source.parents
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """sha256 of what determines the network: its weights, and for an external one also its source file."""
+        digest = hashlib.sha256(self._weights_digest().encode())
+        if self.is_external:
+            digest.update(self.source.read_bytes() if self.source.is_file() else b"")
+        return digest.hexdigest()
+
+    def build(self) -> nn.Module:
+        """The network with its weights, checked: pixels (B, C, H, W) in [0, 1] -> logits (B, K).
+
+        Raises ValueError, naming the entry and the remedy, for a missing, damaged or ill-fitting weights file.
+        """
+        import torch
+        from safetensors.torch import load
+
+        with torch.random.fork_rng():  # constructors initialise from the global random state
+            torch.random.manual_seed(derive_seed("build", self.name))
+            network = self.factory()
+        if self.weights is not None:
+            self._weights_digest()
+            try:
+                network.load_state_dict({name: value.float() for name, value in load(self._weights_bytes()).items()})
+            except Exception as error:
+                raise ValueError(f"{self.name}: {self.weights} does not fit the network: {error}") from error
+        return network
+
+    def predictor(
+        self, draws: int, seed: int, target: GradientTarget = "expected", device: str = "cpu"
+    ) -> ExpectedPrediction:
+        """The expected prediction over `draws` frozen draws; a frequentist network is the case of one draw.
+
+        Raises ValueError if the network is not what it was registered as; see `zoo.conformance`.
+        """
+        from zoo.conformance import check_network
+        from zoo.predictive import ExpectedPrediction
+
+        network = self.build()
+        check_network(self, network)
+        prediction = ExpectedPrediction.of(network, draws, seed, target, deterministic=self.is_deterministic)
+        return prediction.to(device)
+
+    def _weights_bytes(self) -> bytes:
+        if self.weights is None or not self.weights.is_file():
+            raise ValueError(f"{self.name}: no weights at {self.weights}; train it: python -m zoo.train {self.name}")
+        return self.weights.read_bytes()
+
+    def _weights_digest(self) -> str:
+        if self.weights is None:
+            return _state_digest(self.build())
+        found = hashlib.sha256(self._weights_bytes()).hexdigest()
+        expected = self.card.get("sha256", found)
+        if found != expected:
+            raise ValueError(
+                f"{self.name}: {self.weights} has sha256 {found[:12]}…, its card says {expected[:12]}…; the file is "
+                "damaged or was replaced: restore it, or train it again"
+            )
+        return found
+
+
+def _state_digest(network: nn.Module) -> str:
+    """sha256 over a network's structure, parameters and buffers."""
+    from safetensors.torch import save
+
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
+    return hashlib.sha256(repr(network).encode() + save(state)).hexdigest()

@@ -1,0 +1,153 @@
+"""The architectures, each defined once and instantiated with frequentist or Bayesian layers.
+
+Shapes and parameter counts are those of the appendix of "Robustness of Bayesian Approach to Gradient-Based
+Attacks" (seed 000); `tests/zoo/test_networks.py` holds them to it. Every network takes native pixels in [0, 1]
+and brings them to 32x32 itself, so that an attack works on the images people know.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.layers import BayesianConv2d, BayesianLinear
+
+
+@dataclass(frozen=True)
+class LayerKit:
+    """What an architecture is built from: one convolution, one linear layer, one activation."""
+
+    conv: Callable[..., nn.Module]
+    linear: Callable[..., nn.Module]
+    activation: Callable[[], nn.Module]
+
+
+FREQUENTIST = LayerKit(nn.Conv2d, nn.Linear, nn.ReLU)
+FREQUENTIST_SOFTPLUS = LayerKit(nn.Conv2d, nn.Linear, nn.Softplus)
+
+
+def bayesian(prior_sigma: float = 0.1, rho: float = -5.0, sampling: str = "weights") -> LayerKit:
+    """Mean-field layers with softplus activations; see `zoo.layers.MeanFieldLayer` for the options."""
+    options = {"prior_sigma": prior_sigma, "rho": rho, "sampling": sampling}
+    return LayerKit(partial(BayesianConv2d, **options), partial(BayesianLinear, **options), nn.Softplus)
+
+
+class Preprocess(nn.Module):
+    """Pixels in [0, 1] -> zero-padded and normalised: (B, C, H, W) -> (B, C, H + 2 pad, W + 2 pad)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], pad: int) -> None:
+        super().__init__()
+        self.pad = pad
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (F.pad(x, [self.pad] * 4) - self.mean) / self.std
+
+
+def lenet(channels: int, classes: int, kit: LayerKit) -> nn.Sequential:
+    """LeNet-5 with max-pooling: 32x32 input, 61,706 weights for one channel."""
+    return _named(
+        conv1=kit.conv(channels, 6, 5),
+        act1=kit.activation(),
+        pool1=nn.MaxPool2d(2),
+        conv2=kit.conv(6, 16, 5),
+        act2=kit.activation(),
+        pool2=nn.MaxPool2d(2),
+        flatten=nn.Flatten(),
+        fc1=kit.linear(400, 120),
+        act3=kit.activation(),
+        fc2=kit.linear(120, 84),
+        act4=kit.activation(),
+        fc3=kit.linear(84, classes),
+    )
+
+
+def alexnet(
+    channels: int, classes: int, kit: LayerKit, *, last: int = 256, dropout: float | None = 0.5
+) -> nn.Sequential:
+    """AlexNet cut down to 32x32 input. The Bayesian twin has last=128 and dropout=None."""
+
+    def drop() -> nn.Module | None:
+        return None if dropout is None else nn.Dropout(dropout)
+
+    return _named(
+        conv1=kit.conv(channels, 64, 11, stride=4, padding=5),
+        act1=kit.activation(),
+        drop1=drop(),
+        pool1=nn.MaxPool2d(2),
+        conv2=kit.conv(64, 192, 5, padding=2),
+        act2=kit.activation(),
+        pool2=nn.MaxPool2d(2),
+        conv3=kit.conv(192, 384, 3, padding=1),
+        act3=kit.activation(),
+        drop3=drop(),
+        conv4=kit.conv(384, 256, 3, padding=1),
+        act4=kit.activation(),
+        conv5=kit.conv(256, last, 3, padding=1),
+        act5=kit.activation(),
+        drop5=drop(),
+        pool3=nn.MaxPool2d(2),
+        flatten=nn.Flatten(),
+        classifier=kit.linear(last, classes),
+    )
+
+
+def conv3fc3(channels: int, classes: int, kit: LayerKit) -> nn.Sequential:
+    """3Conv3FC ("SimpleCNN"): three convolutions, three linear layers, softplus in both families."""
+    return _named(
+        conv1=kit.conv(channels, 32, 5, padding=2),
+        act1=kit.activation(),
+        pool1=nn.MaxPool2d(3, 2),
+        conv2=kit.conv(32, 64, 5, padding=2),
+        act2=kit.activation(),
+        pool2=nn.MaxPool2d(3, 2),
+        conv3=kit.conv(64, 128, 5, padding=1),
+        act3=kit.activation(),
+        pool3=nn.MaxPool2d(3, 2),
+        flatten=nn.Flatten(),
+        fc1=kit.linear(512, 1000),
+        act4=kit.activation(),
+        fc2=kit.linear(1000, 1000),
+        act5=kit.activation(),
+        fc3=kit.linear(1000, classes),
+    )
+
+
+ARCHITECTURES: dict[str, Callable[[int, int], nn.Sequential]] = {
+    "lenet": lambda channels, classes: lenet(channels, classes, FREQUENTIST),
+    "alexnet": lambda channels, classes: alexnet(channels, classes, FREQUENTIST),
+    "3conv3fc": lambda channels, classes: conv3fc3(channels, classes, FREQUENTIST_SOFTPLUS),
+    "bayesian-lenet": lambda channels, classes: lenet(channels, classes, bayesian()),
+    "bayesian-alexnet": lambda channels, classes: alexnet(
+        channels, classes, bayesian(), last=128, dropout=None
+    ),
+    "bayesian-3conv3fc": lambda channels, classes: conv3fc3(channels, classes, bayesian()),
+}
+
+
+def build_network(architecture: str, dataset: str) -> nn.Sequential:
+    """An untrained network of ZOO.md for a data set: pixels (B, C, H, W) in [0, 1] -> logits (B, K).
+
+    Raises KeyError for an architecture or a data set that does not exist.
+    """
+    from zoo.datasets import dataset_spec
+    from zoo.registry import lookup
+
+    spec = dataset_spec(dataset)
+    body = lookup(ARCHITECTURES, architecture, "architecture")(spec.shape[0], spec.classes)
+    preprocess = Preprocess(spec.mean, spec.std, pad=(32 - spec.shape[-1]) // 2)
+    return nn.Sequential(OrderedDict([("preprocess", preprocess), *body.named_children()]))
+
+
+def _named(**layers: nn.Module | None) -> nn.Sequential:
+    return nn.Sequential(OrderedDict((name, layer) for name, layer in layers.items() if layer is not None))

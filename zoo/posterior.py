@@ -1,0 +1,77 @@
+"""Frozen posterior draws of any network, as ordinary deterministic modules.
+
+A network takes part in one of three ways:
+
+1. it contains the project's mean-field layers: a draw is a copy with plain layers in their place;
+2. it has a method `draw(generator) -> nn.Module` of its own (and `mean() -> nn.Module` if it has a mean);
+3. it is merely stochastic in `forward` (MC dropout, layers of other Bayesian libraries): a draw is the same
+   module evaluated under a fixed seed.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from zoo.layers import bayesian_layers
+from zoo.seeding import derive_seed
+
+
+class SeededPass(nn.Module):
+    """A stochastic forward pass made deterministic: the same seed before every call, on a forked random state.
+
+    Dropout stays on, everything else is in evaluation mode. Layers that sample per example (dropout, local
+    reparameterisation) then see the same noise at the same position of a batch of the same shape.
+    """
+
+    def __init__(self, module: nn.Module, seed: int) -> None:
+        super().__init__()
+        self.module, self.seed = module, seed
+
+    def train(self, mode: bool = True) -> SeededPass:
+        """Does nothing: `eval()` would turn dropout, and with it the posterior, off."""
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        devices = [x.device] if x.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.random.manual_seed(self.seed)
+            logits: Tensor = self.module(x)
+        return logits
+
+
+def posterior_draws(module: nn.Module, count: int, seed: int) -> list[nn.Module]:
+    """`count` frozen draws; the first n of them do not depend on `count`.
+
+    Deterministic in `seed`, which never touches the global random state. A module without mean-field layers and
+    without a `draw` method is taken to be stochastic in `forward` and wrapped in `SeededPass`.
+    """
+    if count < 1:
+        raise ValueError(f"at least one posterior draw is needed, not {count}")
+    generator = torch.Generator().manual_seed(seed)
+    if callable(own_draw := getattr(module, "draw", None)):
+        return [own_draw(generator) for _ in range(count)]
+    if layers := bayesian_layers(module):
+        # deepcopy takes what it finds in its memo, so every mean-field layer is replaced by its draw
+        return [copy.deepcopy(module, {id(layer): layer.draw(generator) for layer in layers}) for _ in range(count)]
+    module.eval()
+    for part in module.modules():
+        if isinstance(part, _DropoutNd):
+            part.train()
+    return [SeededPass(module, derive_seed(seed, index)) for index in range(count)]
+
+
+def posterior_mean(module: nn.Module) -> nn.Module:
+    """The network with the posterior mean as its weights. Raises ValueError where no mean is defined."""
+    if callable(own_mean := getattr(module, "mean", None)):
+        mean: nn.Module = own_mean()
+        return mean
+    if layers := bayesian_layers(module):
+        return copy.deepcopy(module, {id(layer): layer.mean() for layer in layers})
+    raise ValueError(
+        f"{type(module).__name__} has no posterior mean: give it a method mean() -> nn.Module, or do not use the "
+        "gradient target 'mean-weights' with it"
+    )

@@ -1,0 +1,168 @@
+"""The expected prediction of a network with random weights, as one deterministic, differentiable module.
+
+    log p(y | x) = logsumexp_s log_softmax(f_s(x)) - log S        over S frozen posterior draws f_s
+
+All three attack libraries apply a cross-entropy to a model's output. On log-probabilities a softmax changes
+nothing, so that cross-entropy is exactly -log p(y | x) and its gradient is that of the expected prediction.
+Returning probabilities would make every library apply a second softmax and squash the gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from zoo.posterior import posterior_draws, posterior_mean
+
+GradientTarget = Literal["expected", "single-draw", "mean-loss", "mean-logit", "mean-weights"]
+GRADIENT_TARGETS: tuple[GradientTarget, ...] = get_args(GradientTarget)
+
+
+def expected(logits: Tensor) -> Tensor:
+    """(S, B, K) logits -> (B, K) log of the averaged softmax."""
+    return torch.logsumexp(logits.log_softmax(-1), 0) - math.log(len(logits))
+
+
+def mean_loss(logits: Tensor) -> Tensor:
+    """(S, B, K) logits -> (B, K + 1) log-probabilities whose cross-entropy is the draws' mean cross-entropy.
+
+    The first K outputs are mean_s log p_s(k). They are the logarithm of geometric means and add up to less than
+    one; the extra output holds the missing mass, so that a softmax changes nothing. That mass is the sum over
+    classes of (arithmetic - geometric mean), every term of it non-negative, which is computed without taking
+    the difference of two numbers close to one.
+    """
+    log_p = logits.log_softmax(-1)  # (S, B, K)
+    geometric = log_p.mean(0)
+    gap = expected(logits) - geometric  # log(arithmetic / geometric mean) >= 0
+    missing = (geometric.exp() * gap.expm1()).sum(-1, keepdim=True)
+    # Draws that agree leave nothing missing: the floor keeps the logarithm finite and its gradient zero.
+    return torch.cat([geometric, missing.clamp_min(1e-30).log()], -1)
+
+
+def mean_logit(logits: Tensor) -> Tensor:
+    """(S, B, K) logits -> (B, K) log-softmax of the averaged logits."""
+    return logits.mean(0).log_softmax(-1)
+
+
+_COMBINE: dict[GradientTarget, Callable[[Tensor], Tensor]] = {
+    "expected": expected,
+    "single-draw": expected,  # of the first draw alone
+    "mean-loss": mean_loss,
+    "mean-logit": mean_logit,
+    "mean-weights": expected,  # of the posterior-mean network alone
+}
+
+
+class ExpectedPrediction(nn.Module):
+    """Images (B, C, H, W) in [0, 1] -> (B, K) log-probabilities; (B, K + 1) for the target `mean-loss`.
+
+    networks: S deterministic networks, pixels -> logits; they are frozen (no parameter has a gradient) and stay
+        in evaluation mode whatever `train()` or `eval()` a library calls.
+    target: what the gradient is taken of; see `GRADIENT_TARGETS`.
+    max_bytes: bound on the activations that are kept for a backward pass. A batch that needs more is cut into
+        chunks of examples, whose forward pass is repeated in the backward pass.
+    Raises ValueError for an unknown target or no network.
+    """
+
+    def __init__(
+        self, networks: Sequence[nn.Module], target: GradientTarget = "expected", *, max_bytes: int = 2 << 30
+    ) -> None:
+        super().__init__()
+        if target not in GRADIENT_TARGETS:
+            raise ValueError(f"gradient target {target!r} is none of {', '.join(GRADIENT_TARGETS)}")
+        if not networks:
+            raise ValueError("an expected prediction needs at least one network")
+        self.networks = nn.ModuleList(networks)
+        self.target: GradientTarget = target
+        self.max_bytes = max_bytes
+        self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], int] = {}
+        self.training = False
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+        self.to(memory_format=torch.channels_last)
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        draws: int,
+        seed: int,
+        target: GradientTarget = "expected",
+        *,
+        deterministic: bool = False,
+        max_bytes: int = 2 << 30,
+    ) -> ExpectedPrediction:
+        """The expected prediction of `network` over `draws` posterior draws.
+
+        deterministic: the network is an ordinary one, its own single 'draw' and its own mean.
+        """
+        if deterministic:
+            networks = [network.eval()]
+        elif target == "mean-weights":
+            networks = [posterior_mean(network).eval()]
+        else:
+            count = 1 if target == "single-draw" else draws
+            networks = [draw.eval() for draw in posterior_draws(network, count, seed)]
+        return cls(networks, target, max_bytes=max_bytes)
+
+    @property
+    def draws(self) -> int:
+        """S, the number of networks that are averaged."""
+        return len(self.networks)
+
+    def train(self, mode: bool = True) -> ExpectedPrediction:
+        """Does nothing: the prediction is the same in either mode."""
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        needs_graph = torch.is_grad_enabled() and x.requires_grad
+        chunk = self._chunk_size(x, kept_draws=self.draws if needs_graph else 1)
+        if len(x) <= chunk:
+            return self._predict(x)
+        if not needs_graph:
+            return torch.cat([self._predict(part) for part in x.split(chunk)])
+        parts = [checkpoint(self._predict, part, use_reentrant=False) for part in x.split(chunk)]
+        return torch.cat(parts)
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """(B, K) probabilities: the plain average of the draws' softmax for the target `expected`."""
+        return self(x).exp()
+
+    def logits(self, x: Tensor) -> Tensor:
+        """(S, B, K) outputs of every draw, in at least float32."""
+        x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+        logits = torch.stack([network(x) for network in self.networks])
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def _predict(self, x: Tensor) -> Tensor:
+        return _COMBINE[self.target](self.logits(x))
+
+    def _chunk_size(self, x: Tensor, kept_draws: int) -> int:
+        key = (x.shape[1:], x.dtype)
+        if key not in self._bytes_per_example:
+            self._bytes_per_example[key] = _activation_bytes(self.networks[0], x[:1])
+        return max(1, self.max_bytes // max(1, kept_draws * self._bytes_per_example[key]))
+
+
+def _activation_bytes(network: nn.Module, x: Tensor) -> int:
+    """Bytes of all layer outputs for the single example `x`: what a backward pass keeps, to a good estimate."""
+    sizes: list[int] = []
+
+    def measure(_module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            sizes.append(output.numel() * output.element_size())
+
+    leaves = [part for part in network.modules() if not any(part.children())]
+    handles = [leaf.register_forward_hook(measure) for leaf in leaves]
+    try:
+        with torch.no_grad():
+            network(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return sum(sizes)

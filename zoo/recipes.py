@@ -1,0 +1,62 @@
+"""How every entry of the zoo is trained. A recipe and its seed determine the weights up to hardware rounding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+KLWeighting = Literal["standard", "blundell", "soenderby", "constant"]
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """Training on PGD examples (Madry et al. 2018): `eps` grows linearly over the first `ramp_epochs`."""
+
+    eps: float
+    steps: int = 7
+    step_ratio: float = 2.5  # step_size = step_ratio * eps / steps
+    ramp_epochs: int = 4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """max_lr: peak of the one-cycle schedule of Adam. kl_constant: the KL's share of the ELBO if `constant`.
+
+    The KL weight divides the log-posterior's temperature: 1 (standard, blundell) is Bayes, less is a colder
+    posterior.
+    """
+
+    architecture: str
+    epochs: int
+    max_lr: float
+    batch_size: int = 256
+    seed: int = 0
+    kl_weighting: KLWeighting = "constant"
+    kl_constant: float = 0.1
+    adversarial: Adversarial | None = None
+
+
+RECIPES: dict[str, Recipe] = {
+    "mnist/lenet": Recipe("lenet", epochs=15, max_lr=3e-3),
+    "mnist/bayesian-lenet": Recipe("bayesian-lenet", epochs=15, max_lr=3e-3),
+    "mnist/lenet-adversarial": Recipe("lenet", epochs=8, max_lr=4e-3, adversarial=Adversarial(eps=0.3)),
+}
+
+
+def kl_share(weighting: KLWeighting, constant: float, batch: int, batches: int, epoch: int, epochs: int) -> float:
+    """The weight of the KL in minibatch `batch` (from 0) of `batches`, in epoch `epoch` (from 0) of `epochs`.
+
+    Summed over an epoch it is 1 for `standard` (Graves 2011) and `blundell` (Blundell et al. 2015, section 3.4),
+    `constant` for `constant`, and for `soenderby` (Sønderby et al. 2016) what a linear warm-up over the first
+    quarter of the epochs has reached. Raises ValueError for an unknown weighting.
+    """
+    if weighting == "standard":
+        return 1 / batches
+    if weighting == "blundell":
+        # 2^(M - i) / (2^M - 1) with i from 1, written so that 2^M never overflows
+        return 2.0 ** -(batch + 1) / (1 - 2.0**-batches)
+    if weighting == "soenderby":
+        return min(1.0, (epoch + 1) / max(1.0, epochs / 4)) / batches
+    if weighting == "constant":
+        return constant / batches
+    raise ValueError(f"no KL weighting {weighting!r}; there are: standard, blundell, soenderby, constant")

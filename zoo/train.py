@@ -1,0 +1,66 @@
+"""Train an entry of the zoo from its recipe: `python -m zoo.train mnist/bayesian-lenet --data-root DATA`.
+
+Ten per cent of the training split is held out for choices; the test split is touched once, for the model card.
+Training stops and continues at epoch boundaries: a killed run resumes from its checkpoint and ends with the
+same weights, because every random number is derived from (recipe seed, epoch).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="Zoo entry, such as mnist/bayesian-lenet.")],
+    data_root: Annotated[Path, typer.Option(help="Folder with the training data.")] = Path("data"),
+    download: Annotated[bool, typer.Option("--download", help="Fetch the data through torchvision.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for weights and card; by default the zoo's own.")
+    ] = None,
+    checkpoints: Annotated[Path, typer.Option(help="Folder for checkpoints.")] = Path("checkpoints"),
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train NAME from its recipe and write its weights (safetensors) and its model card (JSON).
+
+    A training that was stopped goes on from its last epoch when the same command is given again.
+    """
+    from zoo.datasets import load_split
+    from zoo.recipes import RECIPES
+    from zoo.registry import lookup
+    from zoo.training import Training
+    from zoo.cards import write_entry
+
+    try:
+        recipe = lookup(RECIPES, name, "recipe")
+        changes = {key: value for key, value in (("epochs", epochs), ("seed", seed)) if value is not None}
+        recipe = dataclasses.replace(recipe, **changes)
+        dataset = name.split("/")[0]
+        split = load_split(dataset, "train", data_root, download)
+        test = load_split(dataset, "test", data_root, download)
+        tag = hashlib.sha256(repr((recipe, split.fingerprint)).encode()).hexdigest()[:12]
+        training = Training(name, recipe, split, checkpoints / f"{name.replace('/', '-')}-{tag}.safetensors", device)
+        network, history = training.run()
+        path = write_entry(name, recipe, network, history, test, split.fingerprint, out)
+    except (ValueError, KeyError, OSError) as error:
+        typer.secho(f"error: {error.args[0] if isinstance(error, KeyError) else error}", fg="red", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.secho("stopped; the same command goes on from the last finished epoch", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(json.dumps(json.loads(path.read_text())["results"], indent=2))
+    typer.echo(f"wrote {path} and its weights")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,161 @@
+"""The training loop: maximum likelihood, evidence lower bound, or either on PGD examples."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from zoo.datasets import Split
+from zoo.layers import bayesian_layers, kl_divergence, use_generator
+from zoo.networks import build_network
+from zoo.posterior import posterior_mean
+from zoo.recipes import Adversarial, Recipe, kl_share
+from zoo.seeding import derive_seed, private_generator
+
+HELD_OUT = 0.1
+
+
+class Training:
+    """One training run, resumable at epoch boundaries from `checkpoint` (safetensors)."""
+
+    def __init__(self, name: str, recipe: Recipe, split: Split, checkpoint: Path, device: str = "cpu") -> None:
+        self.recipe, self.checkpoint, self.device = recipe, checkpoint, device
+        images = torch.from_numpy(split.images.copy())
+        labels = torch.from_numpy(split.labels.copy())
+        order = torch.randperm(len(labels), generator=private_generator("held out", split.dataset))
+        held_out = int(HELD_OUT * len(labels))
+        self.validation = images[order[:held_out]].to(device), labels[order[:held_out]].to(device)
+        self.train = images[order[held_out:]].to(device), labels[order[held_out:]].to(device)
+        self.batches = math.ceil(len(self.train[1]) / recipe.batch_size)
+
+        with torch.random.fork_rng():
+            torch.random.manual_seed(derive_seed("initialise", name, recipe.seed))
+            network = build_network(recipe.architecture, split.dataset)
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.Adam(self.network.parameters())
+        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, recipe.max_lr, total_steps=recipe.epochs * self.batches, cycle_momentum=False
+        )
+        self.history: list[dict[str, float]] = []
+        if checkpoint.is_file():
+            self._load()
+
+    def run(self) -> tuple[nn.Module, list[dict[str, float]]]:
+        """Train the epochs that are left; the network and one row of figures an epoch."""
+        for epoch in range(len(self.history), self.recipe.epochs):
+            row = self._epoch(epoch)
+            row["validation accuracy"] = self.accuracy(*self.validation)
+            self.history.append(row)
+            tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+            self._save()
+        return self.network.cpu(), self.history
+
+    def accuracy(self, images: Tensor, labels: Tensor) -> float:
+        """Accuracy of the network, of the posterior mean for a Bayesian one: a cheap figure for choices."""
+        network = posterior_mean(self.network) if bayesian_layers(self.network) else self.network
+        network.eval()
+        with torch.no_grad():
+            hits = [
+                network(part.float() / 255).argmax(1) == y
+                for part, y in zip(images.split(1000), labels.split(1000), strict=True)
+            ]
+        return float(torch.cat(hits).float().mean())
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        recipe, examples = self.recipe, len(self.train[1])
+        use_generator(self.network, private_generator("weights", recipe.seed, epoch))
+        bayesian = bool(bayesian_layers(self.network))
+        self.network.train()
+        totals = {"loss": 0.0, "kl": 0.0, "accuracy": 0.0}
+        bar = tqdm(self._minibatches(epoch), total=self.batches, desc=f"epoch {epoch + 1}/{recipe.epochs}", leave=False)
+        for batch, (x, y) in enumerate(bar):
+            if recipe.adversarial is not None:
+                progress = (epoch + (batch + 1) / self.batches) / recipe.adversarial.ramp_epochs
+                x = adversarial_batch(
+                    self.network, x, y, recipe.adversarial, min(1.0, progress), derive_seed(recipe.seed, epoch, batch)
+                )
+            logits = self.network(x)
+            loss = nll = F.cross_entropy(logits, y)
+            if bayesian:
+                kl = kl_divergence(self.network)
+                share = kl_share(recipe.kl_weighting, recipe.kl_constant, batch, self.batches, epoch, recipe.epochs)
+                # the minibatch's share of the KL, per training example as the mean NLL is
+                loss = nll + share * self.batches * kl / examples
+                totals["kl"] = kl.item()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.scheduler.step()
+            totals["loss"] += loss.item() * len(y)
+            totals["accuracy"] += (logits.argmax(1) == y).sum().item()
+            bar.set_postfix(loss=f"{loss.item():.3f}", acc=f"{(logits.argmax(1) == y).float().mean().item():.3f}")
+        if not math.isfinite(totals["loss"]):
+            raise ValueError(f"epoch {epoch + 1}: the loss is {totals['loss']}; lower max_lr in the recipe")
+        row = {"epoch": epoch + 1.0, "loss": totals["loss"] / examples, "accuracy": totals["accuracy"] / examples}
+        return row | ({"kl": totals["kl"]} if bayesian else {})
+
+    def _minibatches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        images, labels = self.train
+        order = torch.randperm(len(labels), generator=private_generator("order", self.recipe.seed, epoch))
+        for index in order.to(self.device).split(self.recipe.batch_size):
+            yield images[index].float() / 255, labels[index]
+
+    def _save(self) -> None:
+        state = {f"network.{name}": value.contiguous() for name, value in self.network.state_dict().items()}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            state |= {f"optimizer.{index}.{slot}": value.contiguous() for slot, value in slots.items()}
+        schedule = {key: value for key, value in self.scheduler.state_dict().items() if not callable(value)}
+        metadata = {"history": json.dumps(self.history), "schedule": json.dumps(schedule)}
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.checkpoint.with_suffix(".partial")
+        save_file(state, partial, metadata)
+        os.replace(partial, self.checkpoint)  # atomic: a kill leaves the old checkpoint or the new one
+
+    def _load(self) -> None:
+        try:
+            with safe_open(self.checkpoint, "pt", device=self.device) as file:
+                metadata = file.metadata()
+                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except Exception as error:
+            raise ValueError(f"{self.checkpoint} is damaged ({error}); delete it to start again") from error
+        prefix = "network."
+        self.network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.items():
+            if key.startswith("optimizer."):
+                _, index, slot = key.split(".")
+                slots.setdefault(int(index), {})[slot] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        self.scheduler.load_state_dict(json.loads(metadata["schedule"]))
+        for group, lr in zip(self.optimizer.param_groups, self.scheduler.get_last_lr(), strict=True):
+            group["lr"] = lr
+        self.history = json.loads(metadata["history"])
+
+
+def adversarial_batch(
+    network: nn.Module, x: Tensor, y: Tensor, settings: Adversarial, progress: float, seed: int
+) -> Tensor:
+    """PGD examples of a minibatch at `progress` (0 to 1) of the full eps, from torchattacks on a forked random state."""
+    import torchattacks
+
+    eps = settings.eps * progress
+    attack: Any = torchattacks.PGD(
+        network, eps=eps, alpha=settings.step_ratio * eps / settings.steps, steps=settings.steps, random_start=True
+    )
+    devices = [x.device] if x.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.random.manual_seed(seed)
+        examples: Tensor = attack(x, y)
+    return examples
