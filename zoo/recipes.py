@@ -39,7 +39,7 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "mnist/lenet": Recipe("lenet", epochs=15, max_lr=3e-3),
     "mnist/bayesian-lenet": Recipe("bayesian-lenet", epochs=15, max_lr=3e-3),
-    "mnist/lenet-adversarial": Recipe("lenet", epochs=8, max_lr=4e-3, adversarial=Adversarial(eps=0.3)),
+    "mnist/lenet-adversarial": Recipe("lenet", epochs=20, max_lr=4e-3, adversarial=Adversarial(eps=0.3)),
 }
 
 

@@ -56,6 +56,7 @@ class Training:
         for epoch in range(len(self.history), self.recipe.epochs):
             row = self._epoch(epoch)
             row["validation accuracy"] = self.accuracy(*self.validation)
+            row = {key: float(f"{value:.6g}") for key, value in row.items()}
             self.history.append(row)
             tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
             self._save()

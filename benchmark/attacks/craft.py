@@ -1,0 +1,130 @@
+"""Run one attack in one library and account for what it cost. Nothing a library returns is trusted here."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.attacks.spec import AttackSpec
+from zoo.predictive import ExpectedPrediction
+from zoo.seeding import private_generator
+
+# (model, images in [0, 1], labels, spec, start inside the unit ball or None) -> adversarial images
+Adapter = Callable[["MeteredModel", Tensor, Tensor, AttackSpec, Tensor | None], Tensor]
+
+
+class MeteredModel(nn.Module):
+    """The model as a library sees it: counts its passes and keeps its gradients in the range of float32.
+
+    Each example's gradient is multiplied by a power of two so that its largest component lies in [1, 2). That
+    changes no direction and no sign, bit for bit, but where a network is confident the gradient may be 1e-25,
+    whose square is zero in float32: a library that divides by the l2 norm would then not move, or jump.
+    """
+
+    def __init__(self, prediction: ExpectedPrediction, classes: int) -> None:
+        super().__init__()
+        self.prediction = prediction
+        self.classes = classes
+        self.forwards = self.backwards = 0  # examples passed, not counting draws
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.forwards += len(x)
+        if torch.is_grad_enabled() and x.requires_grad:
+            x = cast(Tensor, _Meter.apply(x, self))
+        output: Tensor = self.prediction(x)
+        return output
+
+
+class _Meter(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, meter: MeteredModel) -> Tensor:
+        ctx.meter = meter
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = gradients
+        ctx.meter.backwards += len(gradient)
+        return rescale(gradient), None
+
+
+def rescale(gradient: Tensor) -> Tensor:
+    """Multiply each example by a power of two that brings its largest |component| to [1, 2), or close to it."""
+    largest = gradient.abs().flatten(1).amax(1)
+    exponent = 1 - torch.frexp(largest).exponent
+    scale = torch.ldexp(torch.ones_like(largest), exponent.clamp(-126, 126))
+    scale = torch.where(largest.isfinite() & (largest > 0), scale, torch.ones_like(scale))
+    return gradient * scale.view(-1, *[1] * (gradient.ndim - 1))
+
+
+@dataclass(frozen=True)
+class Crafted:
+    """images: (B, C, H, W), unchecked. forwards, backwards: passes per example, times draws. seconds: wall time."""
+
+    images: Tensor
+    forwards: int
+    backwards: int
+    seconds: float
+
+
+def craft(
+    library: str,
+    prediction: ExpectedPrediction,
+    x: Tensor,
+    y: Tensor,
+    spec: AttackSpec,
+    examples: Sequence[int],
+    seed: int,
+) -> Crafted:
+    """Adversarial images for x (B, C, H, W) in [0, 1] with labels y (B,), by `spec` in `library`.
+
+    examples, seed: what the random starts are derived from, so that an example's start does not depend on the
+    batch it is in. Raises whatever the library raises, and ValueError if it returns another shape.
+    """
+    adapter: Adapter = importlib.import_module(f"benchmark.attacks.{library}").attack
+    with torch.no_grad():
+        classes = prediction(x[:1]).shape[1]
+    model = MeteredModel(prediction, classes).eval()
+    began = time.perf_counter()
+    images: Tensor | None = None
+    for restart in range(spec.restarts):
+        start = random_start(spec, x, examples, seed, restart) if spec.random_start else None
+        found = adapter(model, x.clone(), y.clone(), spec, start).detach().to(x)
+        if found.shape != x.shape:
+            raise ValueError(f"{library} returned images of shape {tuple(found.shape)} for {tuple(x.shape)}")
+        images = found if images is None else _worse(prediction, images, found, y)
+    seconds = time.perf_counter() - began
+    draws, count = prediction.draws, len(x)
+    assert images is not None  # restarts >= 1
+    return Crafted(
+        images, math.ceil(model.forwards * draws / count), math.ceil(model.backwards * draws / count), seconds
+    )
+
+
+def random_start(spec: AttackSpec, x: Tensor, examples: Sequence[int], seed: int, restart: int) -> Tensor:
+    """(B, C, H, W): a point of the unit ball of the attack's norm for each example, uniformly distributed."""
+    starts = []
+    for example in examples:
+        generator = private_generator("start", spec.threat.norm, seed, restart, example)
+        if spec.threat.norm == "linf":
+            starts.append(2 * torch.rand(x.shape[1:], generator=generator) - 1)
+        else:
+            direction = torch.randn(x.shape[1:], generator=generator)
+            radius = torch.rand((), generator=generator) ** (1 / direction.numel())
+            starts.append(direction / direction.norm() * radius)
+    return torch.stack(starts).to(x)
+
+
+@torch.no_grad()
+def _worse(prediction: ExpectedPrediction, first: Tensor, second: Tensor, y: Tensor) -> Tensor:
+    """Per example the images under which the attacker's model gives the label less probability."""
+    column = y[:, None]
+    take = prediction(second).gather(1, column) < prediction(first).gather(1, column)
+    return torch.where(take.view(-1, *[1] * (first.ndim - 1)), second, first)

@@ -1,0 +1,55 @@
+"""foolbox: the loss is a sum over the batch, starts and gradient normalisation are methods to override."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import eagerpy as ep
+import foolbox
+from foolbox.attacks.gradient_descent_base import BaseGradientDescent
+from torch import Tensor
+
+from benchmark.attacks.craft import MeteredModel
+from benchmark.attacks.spec import AttackSpec
+
+
+def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    """Adversarial images by `spec`; see `benchmark.attacks.craft.Adapter`."""
+    target = foolbox.PyTorchModel(model, bounds=(0, 1), device=x.device)
+    options: dict[str, Any] = {"abs_stepsize": spec.step_size, "steps": spec.steps}
+    runner: BaseGradientDescent
+    if spec.name == "fgsm":
+        runner = foolbox.attacks.LinfFastGradientAttack(random_start=False)
+    elif spec.name == "bim":
+        runner = foolbox.attacks.LinfBasicIterativeAttack(**options, random_start=False)
+    elif spec.name == "pgd-linf":
+        runner = _LinfPGD(start, **options)
+    else:
+        runner = _L2PGD(start, **options)
+    # `run` and not `__call__`, which would add a forward pass to judge success: the harness judges itself.
+    images: Tensor = runner.run(target, x, foolbox.criteria.Misclassification(y), epsilon=spec.threat.eps)
+    return images
+
+
+class _LinfPGD(foolbox.attacks.LinfProjectedGradientDescentAttack):
+    def __init__(self, start: Tensor | None, **options: Any) -> None:
+        super().__init__(**options, random_start=start is not None)
+        self.start = start
+
+    def get_random_start(self, x0: ep.Tensor, epsilon: float) -> ep.Tensor:
+        return x0 + ep.astensor(epsilon * self.start)
+
+
+class _L2PGD(foolbox.attacks.L2ProjectedGradientDescentAttack):
+    def __init__(self, start: Tensor | None, **options: Any) -> None:
+        super().__init__(**options, random_start=start is not None)
+        self.start = start
+
+    def get_random_start(self, x0: ep.Tensor, epsilon: float) -> ep.Tensor:
+        return x0 + ep.astensor(epsilon * self.start)
+
+    def normalize(self, gradients: ep.Tensor, *, x: ep.Tensor, bounds: Any) -> ep.Tensor:
+        # foolbox divides by max(norm, 1e-12); without that floor, as in the other libraries, and 0 stays 0
+        raw: Tensor = gradients.raw
+        norms = raw.flatten(1).norm(dim=1).view(-1, *[1] * (raw.ndim - 1))
+        return ep.astensor(raw / norms.where(norms > 0, norms.new_ones(())))

@@ -1,0 +1,84 @@
+"""What an attack is, independent of the library that runs it. Pure: no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Norm = Literal["linf", "l2"]
+AttackName = Literal["fgsm", "bim", "pgd-linf", "pgd-l2"]
+
+NORMS: dict[str, Norm] = {"fgsm": "linf", "bim": "linf", "pgd-linf": "linf", "pgd-l2": "l2"}
+
+
+@dataclass(frozen=True)
+class ThreatModel:
+    """All images within `eps` of the original in the norm and inside the box [0, 1]; `eps` in units of pixels.
+
+    Raises ValueError for a negative or non-finite eps or an unknown norm.
+    """
+
+    norm: Norm
+    eps: float
+
+    def __post_init__(self) -> None:
+        if self.norm not in ("linf", "l2"):
+            raise ValueError(f"norm must be 'linf' or 'l2', not {self.norm!r}")
+        if not (math.isfinite(self.eps) and self.eps >= 0):
+            raise ValueError(f"eps must be a number >= 0, not {self.eps}")
+
+
+@dataclass(frozen=True)
+class AttackSpec:
+    """One attack, to be the same in every library.
+
+    step_size: length of a step in the threat model's norm.    steps: gradients taken.
+    random_start: start uniformly in the ball (the start is given to the libraries, the same for all).
+    restarts: runs with different starts; per example the one that hurts the attacker's model most is kept.
+    target: what the gradient is taken of; see `zoo.predictive.GRADIENT_TARGETS`.
+    Raises ValueError for settings that no library could run as written.
+    """
+
+    name: AttackName
+    threat: ThreatModel
+    step_size: float
+    steps: int
+    random_start: bool = False
+    restarts: int = 1
+    target: str = "expected"
+
+    def __post_init__(self) -> None:
+        if self.name not in NORMS:
+            raise ValueError(f"no attack {self.name!r}; there are: {', '.join(NORMS)}")
+        if NORMS[self.name] != self.threat.norm:
+            raise ValueError(f"{self.name} is an attack in {NORMS[self.name]}, not in {self.threat.norm}")
+        if not (math.isfinite(self.step_size) and self.step_size > 0):
+            raise ValueError(f"step_size must be a number > 0, not {self.step_size}")
+        if self.steps < 1 or self.restarts < 1:
+            raise ValueError(f"steps and restarts must be at least 1, not {self.steps} and {self.restarts}")
+        if self.name == "fgsm" and (self.steps, self.random_start) != (1, False):
+            raise ValueError("fgsm is one step from the image itself")
+        if self.name == "bim" and self.random_start:
+            raise ValueError("bim starts at the image itself; with a random start it is pgd-linf")
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError("restarts without a random start repeat the same attack")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> AttackSpec:
+        return cls(**{**fields, "threat": ThreatModel(**fields["threat"])})
+
+
+def format_eps(eps: float) -> str:
+    """`8/255` for a multiple of 1/255 that is no round decimal, otherwise the shortest decimal.
+
+    >>> format_eps(8 / 255), format_eps(0.3), format_eps(1.0)
+    ('8/255', '0.3', '1')
+    """
+    levels = eps * 255
+    if eps > 0 and abs(levels - round(levels)) < 1e-9 and len(f"{eps:.10g}") > 6:
+        return f"{round(levels)}/255"
+    return f"{eps:g}"

@@ -1,0 +1,54 @@
+"""torchattacks: the loss is a mean over the batch, the start comes from torch's global generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torchattacks
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from benchmark.attacks.craft import MeteredModel
+from benchmark.attacks.spec import AttackSpec
+
+
+def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    """Adversarial images by `spec`; see `benchmark.attacks.craft.Adapter`."""
+    eps, alpha, steps = spec.threat.eps, spec.step_size, spec.steps
+    options: dict[str, Any] = {"eps": eps, "alpha": alpha, "steps": steps}
+    if spec.name == "fgsm":
+        runner = torchattacks.FGSM(model, eps=eps)
+    elif spec.name == "bim":
+        runner = torchattacks.BIM(model, **options)
+    elif spec.name == "pgd-linf":
+        runner = torchattacks.PGD(model, **options, random_start=start is not None)
+    else:
+        # The default 1e-10 stops the steps of a confident network, whose gradient is smaller than that.
+        runner = torchattacks.PGDL2(model, **options, random_start=start is not None, eps_for_division=1e-30)
+    with _GivenStart(spec, start) as given:
+        images: Tensor = runner(x, y)
+    if given.pending:
+        raise RuntimeError("torchattacks did not draw its random start as version 3.5 does; use a supported version")
+    return images
+
+
+class _GivenStart(TorchFunctionMode):
+    """Answers the in-place draws that make up torchattacks' random start with the given one.
+
+    linf: `uniform_(-eps, eps)`. l2: `normal_()` for the direction, then `uniform_(0, 1)` for the radius.
+    """
+
+    def __init__(self, spec: AttackSpec, start: Tensor | None) -> None:
+        super().__init__()
+        self.pending: list[tuple[Any, Tensor]] = []
+        if start is not None and spec.threat.norm == "linf":
+            self.pending = [(Tensor.uniform_, spec.threat.eps * start)]
+        elif start is not None:
+            radius = start.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+            self.pending = [(Tensor.normal_, start), (Tensor.uniform_, radius)]
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.pending and func is self.pending[0][0]:
+            _, value = self.pending.pop(0)
+            return args[0].copy_(value)
+        return func(*args, **(kwargs or {}))

@@ -1,0 +1,143 @@
+"""One cell: attack in every library, verify, compare, record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmark.agreement import compare
+from benchmark.attacks.craft import Crafted, craft
+from benchmark.protocol import example_order
+from benchmark.record import Outcome, Record, cell_key, provenance
+from benchmark.suites import Cell
+from benchmark.verify import Judged, distance, judge, violations
+from zoo import ZooEntry, models
+from zoo.datasets import Split, load_split
+from zoo.predictive import ExpectedPrediction, GradientTarget
+from zoo.seeding import derive_seed
+
+
+class Evaluator:
+    """Evaluates cells and keeps what neighbouring cells share: data, predictors, clean outcomes of one entry."""
+
+    def __init__(self, data_root: Path | None = None, download: bool = False, device: str = "cpu") -> None:
+        self.data_root, self.download, self.device = data_root, download, device
+        self._model: str | None = None
+        self._predictors: dict[tuple[object, ...], ExpectedPrediction] = {}
+        self._clean: dict[tuple[object, ...], tuple[Judged, Judged]] = {}
+
+    def split(self, dataset: str) -> Split:
+        """The test split, verified. Raises ValueError where it is missing or damaged."""
+        return load_split(dataset, "test", self.data_root, self.download)
+
+    def fingerprints(self, cell: Cell) -> dict[str, str]:
+        """What identifies the network and the images of a cell."""
+        return {"model": models[cell.model].fingerprint, "data": self.split(cell.dataset).fingerprint}
+
+    def key(self, cell: Cell) -> str:
+        """The key under which the cell's record is stored."""
+        return cell_key(cell, self.fingerprints(cell))
+
+    def evaluate(self, cell: Cell) -> Record:
+        """Run the cell. A library that raises is recorded with its error, never with a score."""
+        entry = models[cell.model]
+        self._forget_other_models(cell.model)
+        examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
+        x, y = self._images(cell.dataset, examples)
+        attacked = self._predictor(entry, "attack", cell.attack_draws, cell.seed, cell.attack.target)
+        own = self._predictor(entry, "attack", cell.attack_draws, cell.seed, "expected")
+        fresh = self._predictor(entry, "judge", cell.judge_draws, cell.seed, "expected")
+        clean_judged, clean_own = self._clean_outcome(cell, own, fresh, x, y)
+
+        images: dict[str, Tensor] = {}
+        outcomes: dict[str, Outcome] = {}
+        for library in cell.libraries:
+            try:
+                crafted = craft(library, attacked, x, y, cell.attack, examples, cell.seed)
+            except Exception as error:  # whatever a library raises, the other libraries' results still count
+                outcomes[library] = Outcome(error=f"{type(error).__name__}: {error}")
+                continue
+            images[library], outcomes[library] = _judge_crafted(cell, crafted, own, fresh, x, y, examples)
+        return Record(
+            key=self.key(cell),
+            cell=cell,
+            family=entry.family,
+            fingerprints=self.fingerprints(cell),
+            examples=examples,
+            labels=y.tolist(),
+            clean=_outcome(clean_judged, clean_own),
+            outcomes=outcomes,
+            agreement=compare(images, {library: outcomes[library].correct for library in images}, examples),
+            provenance=provenance(self.device),
+        )
+
+    def _images(self, dataset: str, examples: list[int]) -> tuple[Tensor, Tensor]:
+        split = self.split(dataset)
+        x = torch.from_numpy(split.images[examples]).to(self.device).float() / 255
+        return x, torch.from_numpy(split.labels[examples]).to(self.device)
+
+    def _predictor(
+        self, entry: ZooEntry, role: str, draws: int, seed: int, target: GradientTarget | str
+    ) -> ExpectedPrediction:
+        """Draws depend on entry, seed and role alone, so that every shard and attack meets the same ones."""
+        key = (role, draws, seed, target)
+        if key not in self._predictors:
+            self._predictors[key] = entry.predictor(
+                draws,
+                derive_seed(role, entry.name, seed),
+                target,  # type: ignore[arg-type]
+                self.device,
+            )
+        return self._predictors[key]
+
+    def _clean_outcome(
+        self, cell: Cell, own: ExpectedPrediction, fresh: ExpectedPrediction, x: Tensor, y: Tensor
+    ) -> tuple[Judged, Judged]:
+        key = (cell.start, cell.stop, cell.attack_draws, cell.judge_draws, cell.seed)
+        if key not in self._clean:
+            self._clean[key] = judge(fresh, x, y), judge(own, x, y)
+        return self._clean[key]
+
+    def _forget_other_models(self, model: str) -> None:
+        if model != self._model:
+            self._model = model
+            self._predictors.clear()
+            self._clean.clear()
+
+
+def _judge_crafted(
+    cell: Cell,
+    crafted: Crafted,
+    own: ExpectedPrediction,
+    fresh: ExpectedPrediction,
+    x: Tensor,
+    y: Tensor,
+    examples: list[int],
+) -> tuple[Tensor, Outcome]:
+    """The images that count and their outcome; an image outside budget or box is replaced by the original."""
+    bad = violations(x, crafted.images, cell.attack.threat)
+    images = torch.where(bad.view(-1, *[1] * (x.ndim - 1)), x, crafted.images)
+    outcome = _outcome(
+        judge(fresh, images, y),
+        judge(own, images, y),
+        distance=[float(f"{d:.6g}") for d in distance(x, images, cell.attack.threat).tolist()],
+        violations=[example for example, is_bad in zip(examples, bad.tolist(), strict=True) if is_bad],
+        forwards=crafted.forwards,
+        backwards=crafted.backwards,
+        seconds=round(crafted.seconds, 3),
+    )
+    return images, outcome
+
+
+def _outcome(judged: Judged, own: Judged, **measured: object) -> Outcome:
+    return Outcome(
+        correct=judged.correct,
+        correct_attacker=own.correct,
+        predicted=judged.predicted,
+        log_p=judged.log_p,
+        entropy=judged.entropy,
+        confidence=judged.confidence,
+        **measured,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,79 @@
+"""Figures, one function each. Colour is the entry, line style the family, bars the 95 % interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from benchmark.anchors import ANCHORS, TUTORIAL, compare_with_published
+from benchmark.boards import Board
+from benchmark.pages import threat_title
+from benchmark.record import Record
+
+matplotlib.use("Agg")
+sns.set_theme(style="whitegrid", context="paper", palette="colorblind")
+
+
+def write_figures(boards: list[Board], records: list[Record], folder: Path) -> list[Path]:
+    """Write every figure that the records allow; their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {"fgsm-anchor": fgsm_anchor(records)}
+    for dataset in dict.fromkeys(board.dataset for board in boards):
+        figures[f"{dataset}-worst-case"] = worst_case([board for board in boards if board.dataset == dataset])
+    paths = []
+    for name, figure in figures.items():
+        if figure is not None:
+            path = folder / f"{name}.png"
+            figure.savefig(path, dpi=160, bbox_inches="tight", metadata={"Software": None})
+            paths.append(path)
+    return paths
+
+
+def worst_case(boards: list[Board]) -> Figure:
+    """Worst-case robust accuracy of every entry under every threat model, with Wilson intervals."""
+    figure = Figure(figsize=(7.0, 0.9 + 0.32 * max(len(board.rows) for board in boards) * 2))
+    columns = len(boards)
+    axes = figure.subplots(1, columns, sharex=True, sharey=True, squeeze=False)[0]
+    entries = list(dict.fromkeys(row.configuration.model for row in boards[0].rows))
+    palette = dict(zip(entries, sns.color_palette("colorblind", len(entries)), strict=True))
+    for axis, board in zip(axes, boards, strict=True):
+        for row in board.rows:
+            if (model := row.configuration.model) in palette:
+                low, high = (100 * bound for bound in row.worst.interval)
+                y = entries.index(model)
+                axis.plot([low, high], [y, y], color=palette[model], linewidth=2.2, solid_capstyle="butt")
+                marker = "o" if row.family == "frequentist" else "D"
+                axis.plot(100 * row.worst.value, y, marker, color=palette[model], markersize=6)
+        axis.set_title(threat_title(board.norm, board.eps), fontsize=9)
+        axis.set_xlim(-3, 103)
+    axes[0].set_yticks(range(len(entries)), [entry.split("/")[1] for entry in entries])
+    axes[0].set_ylim(len(entries) - 0.5, -0.5)
+    count = boards[0].rows[0].worst.count
+    figure.supxlabel(f"worst-case accuracy in %, {count} images, 95 % interval  (● frequentist, ◆ Bayesian)", fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def fgsm_anchor(records: list[Record]) -> Figure | None:
+    """FGSM on mnist/lenet beside the curve of PyTorch's tutorial; None if it was not measured."""
+    measured = [(a, share) for a, share in compare_with_published(records) if a.source == TUTORIAL and share]
+    if not measured:
+        return None
+    published = pd.DataFrame([(a.eps, 100 * a.value) for a in ANCHORS if a.source == TUTORIAL], columns=["eps", "%"])
+    ours = pd.DataFrame([(a.eps, 100 * share.value) for a, share in measured], columns=["eps", "%"])
+    figure = Figure(figsize=(4.2, 2.9))
+    axis = figure.subplots()
+    sns.lineplot(published, x="eps", y="%", ax=axis, marker="s", linestyle="--", label="PyTorch tutorial, published")
+    sns.lineplot(ours, x="eps", y="%", ax=axis, marker="o", label=f"mnist/lenet, {measured[0][1].count} images")
+    bounds = [share.interval for _, share in measured]
+    axis.fill_between(
+        ours["eps"], [100 * low for low, _ in bounds], [100 * high for _, high in bounds], alpha=0.25, color="C1"
+    )
+    axis.set(xlabel="eps (linf)", ylabel="accuracy under FGSM in %", ylim=(0, 100))
+    axis.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    return figure

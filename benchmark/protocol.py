@@ -1,0 +1,73 @@
+"""The numbers of the protocol, in one place. A change of any of them needs a new `PROTOCOL_VERSION`.
+
+The version is part of every cell's key, so results of different protocols never mix. Pure: no torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import get_args
+
+from benchmark.attacks.spec import NORMS, AttackName, AttackSpec, ThreatModel
+
+PROTOCOL_VERSION = "1"
+
+ATTACKS: tuple[AttackName, ...] = get_args(AttackName)
+LIBRARIES = ("torchattacks", "foolbox", "art")
+
+STEPS = {"fgsm": 1, "bim": 10, "pgd-linf": 20, "pgd-l2": 20}
+STEP_RATIO = 2.5  # step_size = 2.5 eps / steps for the iterative attacks
+
+ATTACK_DRAWS, JUDGE_DRAWS = 8, 64
+SHARD = 100  # examples in a cell
+
+# Threat models of the white-box suite per data set; the smoke suite uses the first of each norm.
+EPS: dict[str, dict[str, tuple[float, ...]]] = {
+    "mnist": {"linf": (0.1, 0.3), "l2": (1.0, 2.0)},
+    "cifar": {"linf": (2 / 255, 8 / 255), "l2": (0.25, 0.5)},
+}
+
+BUDGET_TOLERANCE = 1e-6  # in the threat model's norm
+PIXEL_TOLERANCE = 1e-6
+IDENTICAL_PIXELS = 0.999
+SAME_VERDICTS = 0.98
+SIGNIFICANCE = 0.01
+CONFIDENCE = 0.95
+ECE_BINS = 15
+
+
+def eps_grid(dataset: str) -> dict[str, tuple[float, ...]]:
+    """eps per norm: those of MNIST for grey-scale 28x28 sets, of CIFAR for the others."""
+    return EPS["mnist" if dataset.endswith("mnist") else "cifar"]
+
+
+def standard_attack(name: AttackName, eps: float, target: str = "expected") -> AttackSpec:
+    """The protocol's attack of that name. Raises ValueError for an unknown name or a bad eps."""
+    if name not in STEPS:
+        raise ValueError(f"no attack {name!r}; there are: {', '.join(STEPS)}")
+    threat = ThreatModel(NORMS[name], eps)
+    steps = STEPS[name]
+    step_size = eps if name == "fgsm" else STEP_RATIO * eps / steps
+    # At eps = 0 any positive step will do: the projection onto a ball of radius 0 takes it back.
+    return AttackSpec(name, threat, step_size or 0.01, steps, random_start=name.startswith("pgd"), target=target)
+
+
+def attacks_in(norm: str) -> tuple[AttackName, ...]:
+    """The protocol's attacks in a norm: what a leaderboard row must have."""
+    return tuple(name for name in ATTACKS if NORMS[name] == norm)
+
+
+def required_agreement(spec: AttackSpec) -> str:
+    """The level that the libraries must reach: starts are given, so only the l2 projection may differ."""
+    return "same-verdict" if spec.threat.norm == "l2" else "identical"
+
+
+@functools.lru_cache(maxsize=8)
+def example_order(count: int) -> tuple[int, ...]:
+    """The order in which a test split's `count` examples are used: a fixed pseudo-random permutation.
+
+    The first n are a random sample of the split, so intervals over them mean something (MNIST's first half is
+    easier than its second), and they are part of the first m > n, so a larger run reuses a smaller one.
+    """
+    return tuple(sorted(range(count), key=lambda index: hashlib.sha256(f"example {index}".encode()).digest()))

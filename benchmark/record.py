@@ -1,0 +1,156 @@
+"""What is kept of a cell: per-example outcomes for every library, agreement, cost, provenance. Versioned."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmark.agreement import Comparison
+from benchmark.protocol import PROTOCOL_VERSION
+from benchmark.suites import Cell
+
+SCHEMA_VERSION = 1
+
+_PACKAGES = {"torchattacks": "torchattacks", "foolbox": "foolbox", "art": "adversarial-robustness-toolbox"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One library's attack (or, under the name `clean`, none) on the examples of a cell.
+
+    correct, predicted, log_p, entropy, confidence: per example, under the judge's draws.
+    correct_attacker: per example, under the attacker's own draws.
+    distance: per example, in the attack's norm. violations: indices outside budget or box; such an image is
+        no attack, so its example keeps its clean outcome.
+    forwards, backwards: passes per example times draws. seconds: wall time.
+    error: what the library raised; then the lists are empty.
+    """
+
+    correct: list[bool] = field(default_factory=list)
+    correct_attacker: list[bool] = field(default_factory=list)
+    predicted: list[int] = field(default_factory=list)
+    log_p: list[float] = field(default_factory=list)
+    entropy: list[float] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
+    distance: list[float] = field(default_factory=list)
+    violations: list[int] = field(default_factory=list)
+    forwards: int = 0
+    backwards: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """The outcome of a cell. examples, labels: indices into the test split and their labels."""
+
+    key: str
+    cell: Cell
+    family: str
+    fingerprints: dict[str, str]
+    examples: list[int]
+    labels: list[int]
+    clean: Outcome
+    outcomes: dict[str, Outcome]
+    agreement: list[Comparison]
+    provenance: dict[str, Any]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every library was evaluated."""
+        return all(outcome.error is None for outcome in self.outcomes.values())
+
+    def to_json(self) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        fields["cell"] = self.cell.to_json()
+        fields["clean"] = asdict(self.clean)
+        fields["outcomes"] = {library: asdict(outcome) for library, outcome in self.outcomes.items()}
+        fields["agreement"] = [asdict(comparison) for comparison in self.agreement]
+        return {"schema": SCHEMA_VERSION, **fields}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Record:
+        """Raises ValueError for a record of another schema."""
+        fields = dict(fields)
+        if (schema := fields.pop("schema", None)) != SCHEMA_VERSION:
+            raise ValueError(f"record of schema {schema}; this version reads schema {SCHEMA_VERSION}: run it again")
+        pairs = [
+            {**pair, "only_first": tuple(pair["only_first"]), "only_second": tuple(pair["only_second"])}
+            for pair in fields["agreement"]
+        ]
+        return cls(
+            **{
+                **fields,
+                "cell": Cell.from_json(fields["cell"]),
+                "clean": Outcome(**fields["clean"]),
+                "outcomes": {library: Outcome(**outcome) for library, outcome in fields["outcomes"].items()},
+                "agreement": [Comparison(**pair) for pair in pairs],
+            }
+        )
+
+
+def cell_key(cell: Cell, fingerprints: dict[str, str]) -> str:
+    """sha256 of all that determines a cell's outcome: itself, network, data, library and protocol versions.
+
+    What does not (device, worker, suite, time) is left out, so the same work is found wherever it was done.
+    """
+    content = {
+        "cell": cell.to_json(),
+        "fingerprints": fingerprints,
+        "versions": {name: _version(name) for name in ("torch", *(_PACKAGES[lib] for lib in cell.libraries))},
+        "protocol": PROTOCOL_VERSION,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def provenance(device: str) -> dict[str, Any]:
+    """Where, when and with what a record was made: commit, dirty flag, package versions, hardware."""
+    packages = ("torch", "numpy", "scipy", *_PACKAGES.values())
+    return {
+        **_commit(),
+        "protocol": PROTOCOL_VERSION,
+        "packages": {name: _version(name) for name in packages},
+        "python": platform.python_version(),
+        "device": _device_name(device),
+        "cores": os.cpu_count(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@functools.cache
+def _version(package: str) -> str:
+    return version(package)
+
+
+@functools.cache
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+@functools.cache
+def _commit() -> dict[str, Any]:
+    """Commit of the code that runs; None for an installed package without a repository."""
+    folder = Path(__file__).resolve().parent
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        status = subprocess.run(
+            ["git", "status", "--porcelain", "--", "*.py"], cwd=folder.parent, capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+    return {"commit": commit, "dirty": bool(status.strip())}

@@ -1,0 +1,116 @@
+"""Records in an embedded SQLite file: one transaction per cell, so a kill loses at most the cell in flight."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from benchmark.record import Record
+
+STORE_VERSION = 1
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cells (
+    key TEXT PRIMARY KEY,
+    complete INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    attack TEXT NOT NULL,
+    eps REAL NOT NULL,
+    start INTEGER NOT NULL,
+    stop INTEGER NOT NULL,
+    stored_at TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    record TEXT NOT NULL
+);
+"""
+
+
+class StoreError(Exception):
+    """The store cannot be opened, read or written; the message says which file and what to do."""
+
+
+class Store:
+    """A context manager around the file. Several processes may use one file: SQLite's write-ahead log orders them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._translated("open"):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot create the folder of the store {path}: {error.strerror}") from error
+            self._connection = sqlite3.connect(path, timeout=60)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            with self._connection:
+                self._connection.executescript(_TABLES)
+                self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (str(STORE_VERSION),))
+            (found,) = self._connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+        if found != str(STORE_VERSION):
+            self.close()
+            raise StoreError(f"{path} is a store of version {found}; this program writes {STORE_VERSION}: use another")
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and close it."""
+        self._connection.close()
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a complete record is stored; one with a library's error in it is to be tried again."""
+        with self._translated("read"):
+            row = self._connection.execute("SELECT 1 FROM cells WHERE key = ? AND complete", (key,)).fetchone()
+        return row is not None
+
+    def put(self, record: Record) -> None:
+        """Store a record in one transaction, replacing an incomplete one of the same key."""
+        text = json.dumps(record.to_json(), allow_nan=False)
+        cell = record.cell
+        row = (
+            record.key,
+            record.complete,
+            cell.model,
+            cell.attack.name,
+            cell.attack.threat.eps,
+            cell.start,
+            cell.stop,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            hashlib.sha256(text.encode()).hexdigest(),
+            text,
+        )
+        with self._translated("write"), self._connection:
+            self._connection.execute(f"INSERT OR REPLACE INTO cells VALUES ({', '.join('?' * len(row))})", row)
+
+    def records(self, keys: set[str] | None = None) -> Iterator[Record]:
+        """All records, or those with the given keys, in a fixed order. Raises StoreError for a damaged one."""
+        with self._translated("read"):
+            rows = self._connection.execute(
+                "SELECT key, sha256, record FROM cells ORDER BY model, attack, eps, start, stop, key"
+            ).fetchall()
+        for key, digest, text in rows:
+            if keys is not None and key not in keys:
+                continue
+            if hashlib.sha256(text.encode()).hexdigest() != digest:
+                raise StoreError(f"{self.path}: the record {key[:12]}… is damaged; delete the file and run again")
+            try:
+                yield Record.from_json(json.loads(text))
+            except ValueError as error:
+                raise StoreError(f"{self.path}: {error}") from error
+
+    @contextlib.contextmanager
+    def _translated(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot {action} the store {self.path}: {error}") from error

@@ -1,0 +1,248 @@
+"""The expected prediction and its gradient against averages written out by hand and finite differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.posterior import posterior_draws, posterior_mean
+from zoo.predictive import GRADIENT_TARGETS, ExpectedPrediction, expected, mean_loss, mean_logit
+from zoo.seeding import private_generator
+
+DRAWS, SEED = 6, 11
+LABELS = torch.tensor([0, 1, 2, 0, 1])
+
+
+def loss_by_hand(net: nn.Module, target: str, x: Tensor) -> Tensor:
+    """The quantity whose gradient each target promises, with nothing of ExpectedPrediction in it."""
+    draws = posterior_draws(net, DRAWS, SEED)
+    picked = [draw(x).softmax(-1)[torch.arange(len(x)), LABELS] for draw in draws]  # p_s(y | x)
+    if target == "expected":
+        return -(sum(picked) / DRAWS).log().sum()
+    if target == "single-draw":
+        return -picked[0].log().sum()
+    if target == "mean-loss":
+        return sum(-p.log() for p in picked).sum() / DRAWS
+    if target == "mean-logit":
+        return F.cross_entropy(sum(draw(x) for draw in draws) / DRAWS, LABELS, reduction="sum")
+    return F.cross_entropy(posterior_mean(net)(x), LABELS, reduction="sum")
+
+
+def loss_as_libraries_take_it(net: nn.Module, target: str, x: Tensor) -> Tensor:
+    return F.cross_entropy(ExpectedPrediction.of(net, DRAWS, SEED, target)(x), LABELS, reduction="sum")
+
+
+@pytest.mark.parametrize("target", GRADIENT_TARGETS)
+def test_loss_and_gradient_are_those_written_out_by_hand(bayesian_net: nn.Module, images: Tensor, target: str) -> None:
+    gradients = []
+    for loss in (loss_by_hand, loss_as_libraries_take_it):
+        x = images.clone().requires_grad_()
+        value = loss(bayesian_net, target, x)
+        value.backward()
+        gradients.append((value.item(), x.grad))
+    (by_hand, gradient_by_hand), (ours, our_gradient) = gradients
+    assert ours == pytest.approx(by_hand, rel=1e-12)
+    assert torch.allclose(our_gradient, gradient_by_hand, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("target", GRADIENT_TARGETS)
+def test_gradient_passes_finite_differences_in_float64(bayesian_net: nn.Module, images: Tensor, target: str) -> None:
+    assert torch.autograd.gradcheck(
+        lambda x: loss_as_libraries_take_it(bayesian_net, target, x), images[:, :, :, :].requires_grad_()
+    )
+
+
+@pytest.mark.parametrize("target", GRADIENT_TARGETS)
+def test_outputs_are_normalised_log_probabilities(bayesian_net: nn.Module, images: Tensor, target: str) -> None:
+    out = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target)(images)
+    assert out.shape == (5, 4 if target == "mean-loss" else 3)
+    assert torch.allclose(out.logsumexp(-1), torch.zeros(5, dtype=out.dtype), atol=1e-12)
+
+
+def test_it_is_the_plain_average_of_softmaxes(bayesian_net: nn.Module, images: Tensor) -> None:
+    draws = posterior_draws(bayesian_net, DRAWS, SEED)
+    average = sum(draw(images).softmax(-1) for draw in draws) / DRAWS
+    prediction = ExpectedPrediction.of(bayesian_net, DRAWS, SEED)
+    assert torch.allclose(prediction.probabilities(images), average, rtol=1e-12)
+    assert torch.allclose(prediction(images).softmax(-1), average, rtol=1e-12)
+
+
+logit_tensors = st.integers(1, 5).flatmap(
+    lambda draws: st.lists(st.floats(-60, 60, width=32), min_size=draws * 6, max_size=draws * 6).map(
+        lambda values: torch.tensor(values).view(draws, 2, 3)
+    )
+)
+
+
+@given(logit_tensors)
+@settings(max_examples=200)
+def test_every_combination_stays_finite_and_normalised_in_float32(logits: Tensor) -> None:
+    for combine in (expected, mean_loss, mean_logit):
+        leaf = logits.clone().requires_grad_()
+        out = combine(leaf)
+        assert out.isfinite().all()
+        assert out.logsumexp(-1).abs().max() < 1e-4
+        F.cross_entropy(out, torch.tensor([0, 2])).backward()
+        assert leaf.grad.isfinite().all()
+
+
+def gradients_in_both_precisions(combine: Callable[[Tensor], Tensor], logits: Tensor) -> tuple[Tensor, Tensor]:
+    """d(sum of cross-entropies) / d(logits) in float32 and float64, one row an example: (2, S * 3)."""
+    rows = []
+    for dtype in (torch.float32, torch.float64):
+        leaf = logits.detach().to(dtype).clone().requires_grad_()
+        F.cross_entropy(combine(leaf), torch.tensor([0, 2]), reduction="sum").backward()
+        rows.append(leaf.grad.double().transpose(0, 1).flatten(1))
+    return rows[0], rows[1]
+
+
+@given(logit_tensors)
+@settings(max_examples=200)
+def test_float32_gradients_are_exact_to_rounding(logits: Tensor) -> None:
+    """A logit of 60 is spaced 4e-6 apart, and so are the draws' weights in the average."""
+    for combine in (expected, mean_loss, mean_logit):
+        ours, exact = gradients_in_both_precisions(combine, logits)
+        assert (ours - exact).abs().max() < 2e-5, combine.__name__
+
+
+@given(logit_tensors, st.floats(5, 60))
+@settings(max_examples=200)
+def test_confident_networks_keep_the_direction_of_their_gradient(logits: Tensor, margin: float) -> None:
+    """Draws that all give the label a margin of 5 to 60: the loss rounds to zero, its gradient must not."""
+    logits = logits.detach().remainder(3.0)
+    logits[:, 0, 0] += margin + 3
+    logits[:, 1, 2] += margin + 3
+    for combine in (expected, mean_loss, mean_logit):
+        ours, exact = gradients_in_both_precisions(combine, logits)
+        assert exact.abs().max() > 1e-38
+        # scaled per example: the squares inside a cosine would underflow
+        ours, exact = (g / exact.abs().amax(1, keepdim=True) for g in (ours, exact))
+        assert (F.cosine_similarity(ours, exact, dim=1) > 0.9999).all(), combine.__name__
+
+
+def test_one_draw_or_equal_draws_make_every_target_the_same(images: Tensor) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).double()
+    gradients = []
+    for target in GRADIENT_TARGETS:
+        x = images.clone().requires_grad_()
+        prediction = ExpectedPrediction([net, net], target)
+        F.cross_entropy(prediction(x), LABELS, reduction="sum").backward()
+        gradients.append(x.grad)
+    for gradient in gradients[1:]:
+        assert torch.allclose(gradient, gradients[0], rtol=1e-9, atol=1e-14)
+
+
+def test_nothing_a_library_does_changes_it(
+    bayesian_net: nn.Module, images: Tensor, untouched_global_state: None
+) -> None:
+    prediction = ExpectedPrediction.of(bayesian_net, DRAWS, SEED)
+    first = prediction(images)
+    with torch.random.fork_rng():
+        torch.random.manual_seed(123)
+        for change in (prediction.train, prediction.eval, lambda: prediction.train(mode=False), prediction.zero_grad):
+            change()
+            assert torch.equal(prediction(images), first)
+    for _ in range(3):
+        prediction(images)
+    assert torch.equal(prediction(images), first)
+    assert torch.equal(ExpectedPrediction.of(bayesian_net, DRAWS, SEED)(images), first)
+    assert not torch.equal(ExpectedPrediction.of(bayesian_net, DRAWS, SEED + 1)(images), first)
+    assert not prediction.training
+    assert not any(parameter.requires_grad for parameter in prediction.parameters())
+
+
+@pytest.mark.parametrize("target", GRADIENT_TARGETS)
+def test_chunking_bounds_the_batch_and_changes_nothing(bayesian_net: nn.Module, images: Tensor, target: str) -> None:
+    whole = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target)
+    per_example = (16 + 8 + 8 + 3) * 8  # bytes of the four layers' float64 outputs
+    chunked = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target, max_bytes=2 * per_example * whole.draws)
+    sizes: list[int] = []
+    chunked.networks[0].register_forward_hook(lambda _m, inputs, _o: sizes.append(len(inputs[0])))
+    results = []
+    for prediction in (whole, chunked):
+        x = images.clone().requires_grad_()
+        out = prediction(x)
+        F.cross_entropy(out, LABELS, reduction="sum").backward()
+        results.append((out, x.grad))
+    assert max(sizes) == 2
+    assert torch.allclose(results[0][0], results[1][0], rtol=1e-12)
+    assert torch.allclose(results[0][1], results[1][1], rtol=1e-12)
+    with torch.no_grad():
+        assert torch.allclose(chunked(images), results[0][0], rtol=1e-12)
+
+
+def test_dropout_network_is_averaged_over_seeded_passes(images: Tensor, untouched_global_state: None) -> None:
+    with torch.random.fork_rng():
+        net = nn.Sequential(nn.Flatten(), nn.Linear(16, 32), nn.Dropout(0.5), nn.Linear(32, 3)).double()
+    prediction = ExpectedPrediction.of(net, 4, 0)
+    first = prediction(images)
+    assert torch.equal(prediction.train()(images), first)
+    assert torch.equal(prediction.eval()(images), first)
+    per_draw = prediction.logits(images)
+    assert not torch.equal(per_draw[0], per_draw[1])
+
+
+def test_bad_arguments_are_named(bayesian_net: nn.Module) -> None:
+    with pytest.raises(ValueError, match="mean_loss"):
+        ExpectedPrediction.of(bayesian_net, 2, 0, "mean_loss")
+    with pytest.raises(ValueError, match="at least one"):
+        ExpectedPrediction.of(bayesian_net, 0, 0)
+    with pytest.raises(ValueError, match="at least one network"):
+        ExpectedPrediction([])
+    with pytest.raises(ValueError, match="posterior mean"):
+        ExpectedPrediction.of(nn.Dropout(), 2, 0, "mean-weights")
+
+
+def test_the_average_of_many_draws_approaches_the_integral() -> None:
+    """One weight w ~ N(mu, s^2), two classes with logits (w x, 0): E[sigmoid(w x)] by Gauss-Hermite quadrature."""
+    import numpy as np
+
+    from zoo.layers import BayesianLinear
+
+    layer = BayesianLinear(1, 2, bias=False, rho=0.0).double()
+    with torch.no_grad():
+        layer.weight_mu.copy_(torch.tensor([[0.7], [0.0]]))
+        layer.weight_rho.copy_(torch.tensor([[1.0], [-40.0]]))
+    sigma = math.log1p(math.e)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    x = 1.3
+    integral = float((weights / weights.sum()) @ (1 / (1 + np.exp(-(0.7 + sigma * nodes) * x))))
+    ours = ExpectedPrediction.of(layer, 4096, 0).probabilities(torch.tensor([[x]], dtype=torch.float64))[0, 0]
+    assert ours.item() == pytest.approx(integral, abs=5 * 0.35 / 64)  # 5 standard errors; sd of the sigmoid < 0.35
+
+
+def make_private_draws() -> Callable[[torch.Generator], nn.Module]:
+    def draw(generator: torch.Generator) -> nn.Module:
+        layer = nn.utils.skip_init(nn.Linear, 16, 3)
+        with torch.no_grad():
+            layer.weight.copy_(torch.randn(3, 16, generator=generator))
+            layer.bias.zero_()
+        return nn.Sequential(nn.Flatten(), layer)
+
+    return draw
+
+
+def test_a_network_with_its_own_draw_method_takes_part(images: Tensor, untouched_global_state: None) -> None:
+    class Own(nn.Module):
+        draw = staticmethod(make_private_draws())
+
+    x = images.float()
+    prediction = ExpectedPrediction.of(Own(), 3, 5)
+    generator = torch.Generator().manual_seed(5)
+    by_hand = torch.stack([make_private_draws()(generator)(x).softmax(-1) for _ in range(3)]).mean(0)
+    assert torch.allclose(prediction.probabilities(x), by_hand, atol=1e-6)
+
+
+def test_more_draws_begin_with_the_same_ones(bayesian_net: nn.Module, images: Tensor) -> None:
+    few, many = posterior_draws(bayesian_net, 2, 3), posterior_draws(bayesian_net, 5, 3)
+    for first, second in zip(few, many, strict=False):
+        assert torch.equal(first(images), second(images))
+    generator = private_generator("unrelated")
+    assert generator.initial_seed() != 3

@@ -1,0 +1,207 @@
+"""Registration, look-up, loading, and everything that is refused at load."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zoo import registry as registry_module
+from zoo.entry import ZooEntry
+from zoo.layers import BayesianLinear
+from zoo.registry import ModelRegistry, external_model, models, register_model
+
+Factory = Callable[[], nn.Module]
+
+
+def entry_of(factory: Factory, family: str = "frequentist", weights: Path | None = None) -> ZooEntry:
+    return ZooEntry("mnist/under-test", "mnist", family, factory, weights, Path(__file__))
+
+
+def plain(classes: int = 10) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, classes))
+
+
+class Applied(nn.Module):
+    """A linear network with something wrong after it."""
+
+    def __init__(self, change: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.linear, self.change = plain(), change
+
+    def forward(self, x: Tensor) -> object:
+        return self.change(self.linear(x))
+
+
+def test_the_zoo_lists_its_entries_and_suggests_near_ones() -> None:
+    assert {"mnist/lenet", "mnist/bayesian-lenet", "mnist/lenet-adversarial"} <= set(models)
+    with pytest.raises(KeyError, match="mnist/lenet"):
+        models["mnist/lent"]
+    with pytest.raises(KeyError, match="there are: "):
+        models["zzz"]
+
+
+def test_names_are_unique_and_well_formed() -> None:
+    own = ModelRegistry()
+    register_model("mnist/a-test", dataset="mnist", family="frequentist", registry=own)(plain)
+    with pytest.raises(ValueError, match="registered already"):
+        register_model("mnist/a-test", dataset="mnist", family="frequentist", registry=own)(plain)
+    with pytest.raises(ValueError, match="mnist/"):
+        register_model("lenet", dataset="mnist", family="frequentist", registry=own)(plain)
+    with pytest.raises(ValueError, match="no data set 'emnist'"):
+        register_model("emnist/x", dataset="emnist", family="frequentist", registry=own)(plain)
+
+
+@pytest.mark.parametrize(
+    ("factory", "family", "message"),
+    [
+        (lambda: plain(7), "frequentist", r"\(4, 7\).*\(4, 10\)"),
+        (lambda: Applied(lambda z: z.softmax(-1)), "frequentist", "returns probabilities"),
+        (lambda: Applied(lambda z: z.detach()), "frequentist", "no gradient"),
+        (lambda: Applied(lambda z: z / 0), "frequentist", "NaN or infinite"),
+        (lambda: Applied(lambda z: (z, z)), "frequentist", "returns tuple"),
+        (lambda: plain(), "bayesian", "degenerate"),
+        (lambda: Applied(lambda z: z + torch.randn_like(z)), "frequentist", "two passes differ"),
+        (lambda: nn.Linear(3, 10), "frequentist", "fails on images of shape"),
+    ],
+)
+def test_what_would_make_its_numbers_wrong_is_refused_by_name(factory: Factory, family: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        entry_of(factory, family).predictor(2, 0)
+    assert "mnist/under-test" in str(error.value)
+
+
+def test_log_probabilities_and_stochastic_forwards_are_welcome() -> None:
+    x = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    assert entry_of(lambda: Applied(lambda z: z.log_softmax(-1))).predictor(8, 0).draws == 1
+    for factory in (
+        lambda: nn.Sequential(nn.Flatten(), BayesianLinear(784, 10)),
+        lambda: nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10)),
+        lambda: Applied(lambda z: z + torch.randn_like(z)),
+    ):
+        prediction = entry_of(factory, "bayesian").predictor(4, 0)
+        assert prediction.draws == 4
+        assert torch.equal(prediction(x), prediction(x))
+
+
+def test_a_frequentist_network_runs_without_its_dropout() -> None:
+    entry = entry_of(lambda: nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10)))
+    network, x = entry.build().eval(), torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(entry.predictor(1, 0)(x), network(x).log_softmax(-1), atol=1e-6)
+
+
+def test_building_is_reproducible_and_leaves_the_global_state_alone(untouched_global_state: None) -> None:
+    first, second = entry_of(plain).build(), entry_of(plain).build()
+    assert torch.equal(first[1].weight, second[1].weight)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> ZooEntry:
+    """mnist/lenet with its weights and card in a folder of their own."""
+    original = models["mnist/lenet"]
+    for end in (".safetensors", ".json"):
+        shutil.copy(original.weights.with_suffix(end), tmp_path / f"lenet{end}")
+    return ZooEntry(
+        original.name, "mnist", original.family, original.factory, tmp_path / "lenet.safetensors", original.source
+    )
+
+
+def test_damaged_truncated_and_missing_weights_are_named(copied: ZooEntry) -> None:
+    content = copied.weights.read_bytes()
+    for damaged in (content[:-1], content[:5000], b"", content[:-1] + bytes([content[-1] ^ 1])):
+        copied.weights.write_bytes(damaged)
+        fresh = ZooEntry(**{name: getattr(copied, name) for name in ZooEntry.__dataclass_fields__})
+        with pytest.raises(ValueError, match=r"lenet\.safetensors has sha256"):
+            fresh.build()
+        with pytest.raises(ValueError, match="sha256"):
+            _ = fresh.fingerprint
+    copied.weights.unlink()
+    with pytest.raises(ValueError, match="python -m zoo.train mnist/lenet"):
+        copied.build()
+
+
+def test_weights_of_another_network_and_a_broken_card_are_named(copied: ZooEntry) -> None:
+    card = copied.weights.with_suffix(".json")
+    card.write_text("{")
+    with pytest.raises(ValueError, match="is not JSON"):
+        copied.build()
+    card.unlink()
+    wrong = ZooEntry(copied.name, "mnist", "frequentist", plain, copied.weights, copied.source)
+    with pytest.raises(ValueError, match="does not fit the network"):
+        wrong.build()
+
+
+def test_the_fingerprint_follows_weights_and_for_external_networks_the_source(tmp_path: Path) -> None:
+    source = tmp_path / "nets.py"
+    source.write_text("version 1")
+
+    def fingerprint(factory: Factory) -> str:
+        return ZooEntry("mnist/x", "mnist", "frequentist", factory, None, source).fingerprint
+
+    first = fingerprint(plain)
+    assert fingerprint(plain) == first
+    assert fingerprint(lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10, bias=False))) != first
+    source.write_text("version 2")
+    assert fingerprint(plain) != first
+    card = json.loads(models["mnist/lenet"].weights.with_suffix(".json").read_text())
+    assert card["sha256"] == models["mnist/lenet"]._weights_digest()
+
+
+@pytest.fixture
+def user_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "user_nets.py").write_text(
+        "from torch import nn\n"
+        "from zoo import register_model\n"
+        "def bare():\n    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\n"
+        "@register_model('mnist/user-net', dataset='mnist', family='frequentist')\n"
+        "def registered():\n    return bare()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(models, "_entries", dict(models._entries))
+    yield "user_nets"
+    sys.modules.pop("user_nets", None)
+
+
+def test_a_users_own_network_takes_part_by_reference(user_package: str) -> None:
+    registered = external_model("user_nets:registered")
+    assert (registered.name, registered.is_external) == ("mnist/user-net", True)
+    bare = external_model("user_nets:bare", "mnist")
+    assert (bare.name, bare.family) == ("mnist/user_nets:bare", "frequentist")
+    assert external_model("user_nets:bare", "mnist") is bare
+    for reference, message in (
+        ("user_nets", "package.module:factory"),
+        ("user_nets:nothing", "cannot import"),
+        ("no_such_module:f", "cannot import"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            external_model(reference, "mnist")
+
+
+def test_a_bare_factory_needs_a_data_set(user_package: str) -> None:
+    with pytest.raises(ValueError, match="--dataset"):
+        external_model("user_nets:bare")
+
+
+def test_an_entry_point_registers(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = ModelRegistry()
+
+    class Point:
+        @staticmethod
+        def load() -> Callable[[], None]:
+            def register() -> None:
+                register_model("mnist/from-entry-point", dataset="mnist", family="frequentist", registry=own)(plain)
+
+            return register
+
+    def points(group: str) -> list[type[Point]]:
+        assert group == "robustness_zoo.models"
+        return [Point]
+
+    monkeypatch.setattr(registry_module, "entry_points", points)
+    assert "mnist/from-entry-point" in own

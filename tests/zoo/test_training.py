@@ -1,0 +1,174 @@
+"""Training: the KL's share, resuming, the committed weights and what their cards say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from zoo import models
+from zoo.cards import accuracy, posterior_spread, write_entry
+from zoo.datasets import Split, load_split
+from zoo.predictive import ExpectedPrediction
+from zoo.recipes import Adversarial, Recipe, kl_share
+from zoo.seeding import derive_seed
+from zoo.training import Training
+
+batches_and_epochs = st.tuples(st.integers(1, 3000), st.integers(1, 50))
+
+
+@given(batches_and_epochs)
+def test_the_kl_is_counted_once_an_epoch(size: tuple[int, int]) -> None:
+    batches, epochs = size
+    for weighting in ("standard", "blundell"):
+        total = sum(kl_share(weighting, 0.1, batch, batches, 0, epochs) for batch in range(batches))
+        assert total == pytest.approx(1.0)
+    total = sum(kl_share("constant", 0.1, batch, batches, 0, epochs) for batch in range(batches))
+    assert total == pytest.approx(0.1)
+    last = sum(kl_share("soenderby", 0.1, batch, batches, epochs - 1, epochs) for batch in range(batches))
+    assert last == pytest.approx(1.0)
+
+
+def test_blundell_weights_are_those_of_the_paper() -> None:
+    """2^(M - i) / (2^M - 1) with i from 1."""
+    ours = [kl_share("blundell", 0, batch, 5, 0, 1) for batch in range(5)]
+    assert ours == pytest.approx([16 / 31, 8 / 31, 4 / 31, 2 / 31, 1 / 31])
+    with pytest.raises(ValueError, match="no KL weighting 'x'"):
+        kl_share("x", 0, 0, 1, 0, 1)
+
+
+def test_soenderby_warms_up_over_the_first_quarter() -> None:
+    shares = [kl_share("soenderby", 0, 0, 1, epoch, 8) for epoch in range(8)]
+    assert shares == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 1])
+
+
+@pytest.fixture
+def few() -> Split:
+    """600 MNIST images in the role of a training split."""
+    test = load_split("mnist", "test")
+    return dataclasses.replace(test, name="train", images=test.images[:600], labels=test.labels[:600])
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe("bayesian-lenet", epochs=3, max_lr=3e-3, batch_size=128),
+        Recipe("lenet", epochs=3, max_lr=3e-3, batch_size=128, adversarial=Adversarial(0.1, steps=2, ramp_epochs=1)),
+    ],
+    ids=["bayesian", "adversarial"],
+)
+def test_a_killed_training_ends_with_the_same_weights(
+    recipe: Recipe, few: Split, tmp_path: Path, untouched_global_state: None
+) -> None:
+    whole, _ = Training("mnist/test", recipe, few, tmp_path / "whole.safetensors").run()
+    killed = Training("mnist/test", recipe, few, tmp_path / "killed.safetensors")
+    save = killed._save
+
+    def save_and_die() -> None:
+        save()
+        if len(killed.history) == 2:
+            raise KeyboardInterrupt
+
+    killed._save = save_and_die
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    resumed = Training("mnist/test", recipe, few, tmp_path / "killed.safetensors")
+    assert len(resumed.history) == 2
+    network, history = resumed.run()
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    for name, value in whole.state_dict().items():
+        assert torch.equal(network.state_dict()[name], value), name
+
+
+def test_a_damaged_checkpoint_is_named(few: Split, tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match=r"c\.safetensors is damaged"):
+        Training("mnist/test", Recipe("lenet", 1, 1e-3), few, path)
+
+
+def test_held_out_images_are_not_trained_on(few: Split, tmp_path: Path) -> None:
+    training = Training("mnist/test", Recipe("lenet", 1, 1e-3), few, tmp_path / "c.safetensors")
+    seen = {image.numpy().tobytes() for image in training.train[0]}
+    held_out = {image.numpy().tobytes() for image in training.validation[0]}
+    assert (len(seen), len(held_out)) == (540, 60)
+    assert not seen & held_out
+
+
+def test_a_collapsed_posterior_is_refused(few: Split, tmp_path: Path) -> None:
+    recipe = Recipe("bayesian-lenet", epochs=1, max_lr=3e-3)
+    network, history = Training("mnist/test", recipe, few, tmp_path / "c.safetensors").run()
+    for name, parameter in network.named_parameters():
+        if name.endswith("rho"):
+            nn.init.constant_(parameter, -30.0)
+    with pytest.raises(ValueError, match="collapsed"):
+        write_entry("mnist/test", recipe, network, history, few, "", tmp_path)
+    assert not list(tmp_path.glob("mnist/*"))
+
+
+def test_mutual_information_is_that_of_the_formula() -> None:
+    """Two draws that are certain of different classes: ln 2 nats; two that agree: none."""
+    certain = torch.tensor([[[0.0, -1e9]], [[-1e9, 0.0]]])
+    network = nn.Sequential()
+    assert posterior_spread(network, certain)["mutual_information_nats"] == pytest.approx(np.log(2), abs=1e-6)
+    with pytest.raises(ValueError, match="collapsed"):
+        posterior_spread(network, certain[[0, 0]])
+
+
+@pytest.mark.parametrize("name", ["mnist/lenet", "mnist/bayesian-lenet", "mnist/lenet-adversarial"])
+def test_committed_weights_have_the_accuracy_on_their_cards(name: str) -> None:
+    """On 2,000 test images, half of them from either half of the split, within four standard errors."""
+    entry, split = models[name], load_split("mnist", "test")
+    index = np.r_[0:1000, 9000:10_000]
+    prediction = entry.predictor(16, derive_seed("card test"))
+    with torch.no_grad():
+        predicted = prediction(torch.from_numpy(split.images[index]).float() / 255).argmax(-1).numpy()
+    measured = float((predicted == split.labels[index]).mean())
+    on_card = entry.card["results"]["accuracy"]
+    assert abs(measured - on_card) < 4 * np.sqrt(on_card * (1 - on_card) / 2000)
+
+
+@pytest.mark.parametrize(
+    ("name", "target"), [("mnist/lenet", 0.99), ("mnist/bayesian-lenet", 0.988), ("mnist/lenet-adversarial", 0.975)]
+)
+def test_cards_reach_the_zoos_targets(name: str, target: float) -> None:
+    results = models[name].card["results"]
+    assert results["examples"] == 10_000
+    assert results["accuracy"] >= target
+    if name == "mnist/lenet-adversarial":
+        assert results["pgd40"]["eps"] == 0.3
+        assert results["pgd40"]["accuracy"] >= 0.88
+    if name == "mnist/bayesian-lenet":
+        assert results["draws"] == 64
+        assert results["posterior"]["mutual_information_nats"] > 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mnist/lenet", "mnist/bayesian-lenet", "mnist/lenet-adversarial"])
+def test_cards_say_what_the_weights_give(name: str) -> None:
+    """The whole test split under the card's own draws: at most two images may round the other way elsewhere."""
+    entry, split = models[name], load_split("mnist", "test")
+    recipe = entry.card["recipe"]
+    prediction = ExpectedPrediction.of(
+        entry.build(), 64, derive_seed("card", recipe["seed"]), deterministic=entry.is_deterministic
+    )
+    labels = torch.from_numpy(split.labels)
+    with torch.no_grad():
+        parts = torch.from_numpy(split.images).split(1000)
+        predicted = torch.cat([prediction(part.float() / 255).argmax(-1) for part in parts])
+    assert abs(accuracy(predicted, labels)["accuracy"] - entry.card["results"]["accuracy"]) <= 2e-4
+
+
+def test_cards_are_json_that_names_recipe_and_data() -> None:
+    for name in ("mnist/lenet", "mnist/bayesian-lenet", "mnist/lenet-adversarial"):
+        card = json.loads(models[name].weights.with_suffix(".json").read_text())
+        assert card["name"] == name
+        assert card["training"]["test_fingerprint"] == load_split("mnist", "test").fingerprint
+        assert len(card["training"]["history"]) == card["recipe"]["epochs"]
