@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
+import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmark.attacks.spec import AttackSpec
 from zoo.predictive import ExpectedPrediction
-from zoo.seeding import private_generator
+from zoo.seeding import derive_seed, private_generator
 
 # (model, images in [0, 1], labels, spec, start inside the unit ball or None) -> adversarial images
 Adapter = Callable[["MeteredModel", Tensor, Tensor, AttackSpec, Tensor | None], Tensor]
@@ -96,7 +99,8 @@ def craft(
     images: Tensor | None = None
     for restart in range(spec.restarts):
         start = random_start(spec, x, examples, seed, restart) if spec.random_start else None
-        found = adapter(model, x.clone(), y.clone(), spec, start).detach().to(x)
+        with isolated_random_state(x.device, derive_seed("library", seed, restart)):
+            found = adapter(model, x.clone(), y.clone(), spec, start).detach().to(x)
         if found.shape != x.shape:
             raise ValueError(f"{library} returned images of shape {tuple(found.shape)} for {tuple(x.shape)}")
         images = found if images is None else _worse(prediction, images, found, y)
@@ -106,6 +110,21 @@ def craft(
     return Crafted(
         images, math.ceil(model.forwards * draws / count), math.ceil(model.backwards * draws / count), seconds
     )
+
+
+@contextlib.contextmanager
+def isolated_random_state(device: torch.device, seed: int) -> Iterator[None]:
+    """Whatever a library draws from the global states (ART's data loader does) is seeded, and leaves no trace."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.random.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
 
 
 def random_start(spec: AttackSpec, x: Tensor, examples: Sequence[int], seed: int, restart: int) -> Tensor:

@@ -1,0 +1,180 @@
+"""A cell from end to end, and what happens when a library or its images are broken."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark.attacks import craft as craft_module
+from benchmark.boards import build_boards
+from benchmark.evaluate import Evaluator
+from benchmark.protocol import example_order, standard_attack
+from benchmark.record import Record
+from benchmark.suites import Cell
+from benchmark.validity import STATUSES
+from zoo import ZooEntry
+from zoo.datasets import load_split
+from zoo.seeding import derive_seed
+
+CELL = Cell("mnist/small", "mnist", standard_attack("bim", 0.05), 3, 13, attack_draws=3, judge_draws=5, seed=4)
+
+
+@pytest.fixture
+def evaluator(small_entry: ZooEntry) -> Evaluator:
+    return Evaluator()
+
+
+def scored(record: Record) -> dict[str, object]:
+    """A record without what may differ between two runs of the same cell."""
+    fields = record.to_json()
+    for outcome in fields["outcomes"].values():
+        outcome.pop("seconds")
+    fields.pop("provenance")
+    return fields
+
+
+def with_adapter(monkeypatch: pytest.MonkeyPatch, library: str, adapter: object) -> None:
+    """Replace one library's adapter."""
+    genuine = craft_module.importlib.import_module
+
+    def import_module(name: str) -> ModuleType:
+        if name != f"benchmark.attacks.{library}":
+            return genuine(name)
+        module = ModuleType(name)
+        module.attack = adapter
+        return module
+
+    monkeypatch.setattr(craft_module.importlib, "import_module", import_module)
+
+
+def test_a_cells_record_is_what_its_definition_says(
+    evaluator: Evaluator, small_entry: ZooEntry, untouched_global_state: None
+) -> None:
+    record = evaluator.evaluate(CELL)
+    split = load_split("mnist", "test")
+    assert record.examples == list(example_order(10_000)[3:13])
+    assert record.labels == split.labels[record.examples].tolist()
+    # the judge recomputed from scratch: fresh draws, their own seed
+    judge = small_entry.predictor(5, derive_seed("judge", "mnist/small", 4))
+    x = torch.from_numpy(split.images[record.examples]).float() / 255
+    p = judge.probabilities(x)
+    assert record.clean.correct == (p.argmax(1) == torch.tensor(record.labels)).tolist()
+    log_p = p[torch.arange(10), torch.tensor(record.labels)].log()
+    assert torch.allclose(torch.tensor(record.clean.log_p), log_p, atol=1e-5)
+    assert torch.allclose(torch.tensor(record.clean.entropy), -(p * p.log()).sum(1), atol=1e-5)
+    assert torch.allclose(torch.tensor(record.clean.confidence), p.amax(1), atol=1e-5)
+    for outcome in record.outcomes.values():
+        assert outcome.error is None
+        assert outcome.violations == []
+        assert max(outcome.distance) <= 0.05 + 1e-6
+        assert sum(outcome.log_p) < sum(record.clean.log_p)
+    assert {pair.level for pair in record.agreement} == {"identical"}
+    assert record.provenance["packages"]["foolbox"]
+    assert record.fingerprints == {"model": small_entry.fingerprint, "data": split.fingerprint}
+
+
+def test_records_are_reproducible_and_survive_json(evaluator: Evaluator, small_entry: ZooEntry) -> None:
+    first, second = evaluator.evaluate(CELL), Evaluator().evaluate(CELL)
+    assert scored(first) == scored(second)
+    assert Record.from_json(first.to_json()) == first
+    with pytest.raises(ValueError, match="schema 99"):
+        Record.from_json({**first.to_json(), "schema": 99})
+
+
+def test_shards_meet_the_same_draws_and_starts(evaluator: Evaluator) -> None:
+    cell = dataclasses.replace(CELL, attack=standard_attack("pgd-linf", 0.05))
+    whole = evaluator.evaluate(cell)
+    part = evaluator.evaluate(dataclasses.replace(cell, start=5, stop=9))
+    for library, outcome in part.outcomes.items():
+        assert outcome.correct == whole.outcomes[library].correct[2:6]
+        assert outcome.log_p == pytest.approx(whole.outcomes[library].log_p[2:6], rel=1e-4)
+
+
+def test_the_key_follows_what_determines_the_outcome(evaluator: Evaluator) -> None:
+    key = evaluator.key(CELL)
+    assert evaluator.key(dataclasses.replace(CELL)) == key
+    changes = [
+        {"attack": standard_attack("bim", 0.06)},
+        {"attack": standard_attack("bim", 0.05, "mean-loss")},
+        {"stop": 14},
+        {"libraries": ("art",)},
+        {"attack_draws": 4},
+        {"judge_draws": 6},
+        {"seed": 5},
+        {"model": "mnist/lenet"},
+    ]
+    keys = {evaluator.key(dataclasses.replace(CELL, **change)) for change in changes}
+    assert len(keys | {key}) == len(changes) + 1
+
+
+def test_a_library_that_raises_is_an_error_and_never_a_score(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Tensor:
+        raise RuntimeError("out of cheese")
+
+    with_adapter(monkeypatch, "foolbox", broken)
+    record = evaluator.evaluate(CELL)
+    assert record.outcomes["foolbox"].error == "RuntimeError: out of cheese"
+    assert record.outcomes["foolbox"].correct == []
+    assert not record.complete
+    assert [(pair.first, pair.second) for pair in record.agreement] == [("torchattacks", "art")]
+    (board,) = build_boards([record])
+    (row,) = board.rows
+    assert (row.status, row.rank) == ("ERROR", None)
+    assert "out of cheese" in row.verdicts[0].evidence
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda x: (x + 0.06).clamp(0, 1),  # leaves the ball
+        lambda x: x - 0.04,  # leaves the box
+        lambda x: x * float("nan"),
+    ],
+    ids=["budget", "box", "nan"],
+)
+def test_images_that_break_the_rules_do_not_count_and_fail_the_entry(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch, spoil: object
+) -> None:
+    with_adapter(monkeypatch, "art", lambda model, x, y, spec, start: spoil(x))
+    record = evaluator.evaluate(CELL)
+    outcome = record.outcomes["art"]
+    assert outcome.violations == record.examples
+    assert outcome.correct == record.clean.correct
+    assert outcome.log_p == pytest.approx(record.clean.log_p, rel=1e-5)
+    (board,) = build_boards([record])
+    (row,) = board.rows
+    assert (row.status, row.rank) == ("FAIL", None)
+    # the other libraries' images still make the worst case
+    assert row.worst.hits == sum(a and b for a, b in zip(*(record.outcomes[lib].correct for lib in ("foolbox", "torchattacks")), strict=True))  # noqa: E501
+
+
+def test_a_library_that_does_nothing_is_seen_to_disagree(evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_adapter(monkeypatch, "torchattacks", lambda model, x, y, spec, start: x)
+    cell = dataclasses.replace(CELL, attack=standard_attack("bim", 0.3), start=0, stop=100)
+    record = evaluator.evaluate(cell)
+    levels = {(pair.first, pair.second): pair.level for pair in record.agreement}
+    assert levels["foolbox", "art"] == "identical"
+    assert record.outcomes["torchattacks"].correct == record.clean.correct
+    (board,) = build_boards([record])
+    clean = board.rows[0].clean.hits
+    if clean >= 8:  # an untrained network is right by chance: enough images to tell the libraries apart
+        assert levels["torchattacks", "foolbox"] == "disagree"
+        assert board.rows[0].status == "FLAG"
+    assert STATUSES.index(board.rows[0].status) <= STATUSES.index("FLAG")
+
+
+def test_gradient_targets_reach_the_attack(evaluator: Evaluator) -> None:
+    records = {
+        target: evaluator.evaluate(dataclasses.replace(CELL, attack=standard_attack("bim", 0.05, target)))
+        for target in ("expected", "single-draw", "mean-weights")
+    }
+    outcomes = {target: record.outcomes["foolbox"] for target, record in records.items()}
+    assert outcomes["single-draw"].backwards == 10
+    assert outcomes["expected"].backwards == 30
+    assert outcomes["single-draw"].log_p != outcomes["expected"].log_p

@@ -1,0 +1,224 @@
+"""Boards from hand-made records, pages that are fresh or known to be stale."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmark.agreement import Comparison
+from benchmark.boards import build_boards, without_subsumed
+from benchmark.leaderboard import BEGIN, END, app, ranked_boards, read_records, render, write
+from benchmark.protocol import standard_attack
+from benchmark.record import Outcome, Record
+from benchmark.suites import Cell
+from benchmark.validity import CHECKS, Evidence, verdicts
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def outcome(correct: list[bool], log_p: list[float] | None = None) -> Outcome:
+    count = len(correct)
+    return Outcome(
+        correct=correct,
+        correct_attacker=correct,
+        predicted=[0] * count,
+        log_p=log_p or [-0.1 if c else -2.0 for c in correct],
+        entropy=[0.5] * count,
+        confidence=[0.8] * count,
+        distance=[0.0] * count,
+        forwards=8,
+        backwards=8,
+    )
+
+
+def make(
+    model: str, attack: str, eps: float, libraries: dict[str, list[bool]], start: int = 0, finished: str = "1", **changes: object
+) -> Record:
+    """A record with the given survivors per library; clean images are all right."""
+    count = len(next(iter(libraries.values())))
+    cell = Cell(model, "mnist", standard_attack(attack, eps), start, start + count, tuple(libraries))
+    names = list(libraries)
+    agreement = [Comparison(a, b, 100, 100, 0.0, count, (), ()) for a, b in zip(names, names[1:], strict=False)]
+    fields = {
+        "key": f"{model}{attack}{eps}{start}{finished}{names}",
+        "cell": cell,
+        "family": "frequentist",
+        "fingerprints": {"model": model, "data": "d"},
+        "examples": list(range(start, start + count)),
+        "labels": [0] * count,
+        "clean": outcome([True] * count),
+        "outcomes": {library: outcome(correct) for library, correct in libraries.items()},
+        "agreement": agreement,
+        "provenance": {"finished": finished},
+    }
+    return Record(**{**fields, **changes})
+
+
+def test_the_worst_case_is_taken_per_example_and_not_over_averages() -> None:
+    """Each attack and library breaks another image: every average is 75 %, the worst case 25 %."""
+    records = [
+        make("mnist/a", "fgsm", 0.1, {"foolbox": [False, True, True, True], "art": [True, True, True, True]}),
+        make("mnist/a", "bim", 0.1, {"foolbox": [True, False, True, True], "art": [True, True, False, True]}),
+    ]
+    (board,) = build_boards(records)
+    (row,) = board.rows
+    assert row.worst.value == 0.25
+    assert row.attacks["fgsm"].value == 0.75
+    assert row.attacks["bim"].value == 0.5
+    assert row.clean.value == 1
+    assert row.survivors == {0: False, 1: False, 2: False, 3: True}
+    assert row.passes == (16, 16)
+
+
+def test_uncertainty_is_that_of_the_most_harmful_image() -> None:
+    record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True, True], "art": [True, True]})
+    record.outcomes["foolbox"].log_p[:] = [-1.0, -3.0]
+    record.outcomes["art"].log_p[:] = [-2.0, -1.0]
+    (board,) = build_boards([record])
+    assert board.rows[0].uncertainty.nll == pytest.approx(2.5)
+    assert board.rows[0].clean_uncertainty.nll == pytest.approx(0.1)
+    assert board.rows[0].uncertainty.ece == pytest.approx(0.2)
+
+
+def test_ranks_are_shared_and_paired_tests_use_common_images() -> None:
+    strong, weak, weaker = [True] * 90 + [False] * 10, [True] * 20 + [False] * 80, [True] * 15 + [False] * 85
+    records = [
+        make(f"mnist/{name}", "pgd-l2", 1.0, {"foolbox": survived})
+        for name, survived in (("weaker", weaker), ("strong", strong), ("weak", weak))
+    ]
+    (board,) = build_boards(records)
+    assert [(row.configuration.model, row.rank) for row in board.rows] == [
+        ("mnist/strong", 1), ("mnist/weak", 2), ("mnist/weaker", 2),
+    ]  # fmt: skip
+    tests = {(a.configuration.model, b.configuration.model): (x, y, p) for a, b, x, y, p in board.paired_tests()}
+    only_first, only_second, p = tests["mnist/strong", "mnist/weak"]
+    assert (only_first, only_second) == (70, 0)
+    assert p == pytest.approx(2 / 2**70)
+    assert tests["mnist/weak", "mnist/weaker"][:2] == (5, 0)
+
+
+def test_only_images_that_met_every_attack_count() -> None:
+    records = [
+        make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 10}),
+        make("mnist/a", "bim", 0.1, {"foolbox": [True] * 4}),
+    ]
+    (board,) = build_boards(records)
+    assert board.rows[0].worst.count == board.rows[0].clean.count == 4
+
+
+def test_a_part_of_another_record_does_not_count_twice() -> None:
+    part = make("mnist/a", "fgsm", 0.1, {"foolbox": [False] * 2}, finished="2")
+    whole = make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 4, "art": [True] * 4}, finished="1")
+    again = dataclasses.replace(whole, key="again", provenance={"finished": "3"})
+    other = make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 2}, start=4)
+    assert set(r.key for r in without_subsumed([part, whole, again, other])) == {"again", other.key}
+    (board,) = build_boards([part, whole, again, other])
+    assert board.rows[0].worst.count == 6
+
+
+def test_an_attack_that_is_not_the_protocols_has_no_place_on_a_board() -> None:
+    record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True]})
+    spec = dataclasses.replace(standard_attack("bim", 0.1), steps=50)
+    assert build_boards([dataclasses.replace(record, cell=dataclasses.replace(record.cell, attack=spec))]) == []
+
+
+def status(check: str, records: list[Record]) -> str:
+    from benchmark.boards import outcome_frame
+
+    found = {verdict.check: verdict for verdict in verdicts(Evidence(records, outcome_frame(records)))}
+    assert found[check].evidence
+    return found[check].status
+
+
+def test_checks_on_stored_outcomes() -> None:
+    both = {"foolbox": [True] * 100, "art": [True] * 100}
+
+    def survivors(count: int) -> dict[str, list[bool]]:
+        return {"foolbox": [True] * count + [False] * (100 - count), "art": [True] * count + [False] * (100 - count)}
+
+    healthy = [make("mnist/a", "fgsm", 0.1, survivors(60)), make("mnist/a", "pgd-linf", 0.1, survivors(50))]
+    assert {check: status(check, healthy) for check in CHECKS} == dict.fromkeys(CHECKS, "PASS")
+    masked = [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "pgd-linf", 0.1, both)]
+    assert status("V6", masked) == "FAIL"
+    slightly = [make("mnist/a", "fgsm", 0.1, survivors(98)), make("mnist/a", "pgd-linf", 0.1, both)]
+    assert status("V6", slightly) == "FLAG"
+    assert status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(90))]) == "FAIL"
+    assert status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(52))]) == "FLAG"
+    assert status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(51))]) == "PASS"
+    apart = Comparison("foolbox", "art", 100, 0, 0.5, 100, tuple(range(8)), ())
+    assert apart.level == "disagree"
+    assert status("V16", [make("mnist/a", "fgsm", 0.1, both, agreement=[apart])]) == "FLAG"
+    assert status("V16", [make("mnist/a", "fgsm", 0.1, {"art": [True]})]) == "FLAG"
+
+
+def test_committed_leaderboards_are_fresh() -> None:
+    result = CliRunner().invoke(app, ["--check", "--folder", str(ROOT / "leaderboards"), "--readme", str(ROOT / "README.md")])
+    assert result.exit_code == 0, result.output
+
+
+def test_committed_records_meet_the_protocol() -> None:
+    """The committed whitebox results: every agreement level reached, every library evaluated, no image outside."""
+    boards = ranked_boards(list(read_records(ROOT / "leaderboards" / "records").values()))
+    assert {(board.dataset, board.norm, board.eps) for board in boards} >= {
+        ("mnist", "linf", 0.1), ("mnist", "linf", 0.3), ("mnist", "l2", 1.0), ("mnist", "l2", 2.0),
+    }  # fmt: skip
+    for board in boards:
+        for row in board.rows:
+            for attack, level in row.agreement.items():
+                assert level == ("same-verdict" if attack == "pgd-l2" else "identical"), (row.configuration, attack)
+            assert row.status in ("PASS", "FLAG")
+
+
+def test_a_change_of_a_generated_file_or_record_is_noticed(tmp_path: Path) -> None:
+    folder, readme = tmp_path / "leaderboards", tmp_path / "README.md"
+    shutil.copytree(ROOT / "leaderboards", folder)
+    shutil.copy(ROOT / "README.md", readme)
+    arguments = ["--check", "--folder", str(folder), "--readme", str(readme)]
+
+    def check() -> int:
+        return CliRunner().invoke(app, arguments).exit_code
+
+    assert check() == 0
+    for path in (folder / "mnist.md", folder / "mnist.csv", folder / "README.md", folder / "agreement.md", readme):
+        text = path.read_text()
+        path.write_text(text.replace("96.", "97.", 1) if "96." in text else text.replace("identical", "same", 1))
+        assert path.read_text() != text
+        assert check() == 1, path
+        path.unlink()
+        assert check() == (0 if path == readme else 1), path
+        path.write_text(text)
+    assert check() == 0
+    path = folder / "records" / "mnist-lenet.json"
+    fields = json.loads(path.read_text())
+    victim = next(r for r in fields["records"] if r["cell"]["attack"]["name"] == "fgsm" and r["cell"]["start"] == 0)
+    victim["outcomes"]["art"]["correct"] = [not c for c in victim["outcomes"]["art"]["correct"]]
+    path.write_text(json.dumps(fields))
+    assert check() == 1
+    path.write_text("{")
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_pages_say_what_the_records_say(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    records = [
+        make("mnist/a", attack, 0.1, {"foolbox": [True, True, False, True], "art": [True, True, False, True]})
+        for attack in ("fgsm", "bim", "pgd-linf")
+    ]
+    write(records, tmp_path, tmp_path / "README.md")
+    again = render(list(read_records(tmp_path / "records").values()), tmp_path, tmp_path / "README.md")
+    for path, text in again.items():
+        assert path.read_text() == text
+    readme = (tmp_path / "README.md").read_text()
+    assert readme.startswith("before\n")
+    assert readme.endswith("after\n")
+    assert "old" not in readme
+    assert "75.0 [30.1, 95.4] (1)" in readme
+    (line,) = csv.DictReader(io.StringIO((tmp_path / "mnist.csv").read_text()))
+    assert (line["entry"], line["worst_case"], line["rank"], line["pgd-linf"]) == ("mnist/a", "0.75", "1", "0.75")

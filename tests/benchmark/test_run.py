@@ -1,0 +1,167 @@
+"""The command: what it prints, what it refuses, how it exits."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from benchmark import evaluate
+from benchmark.run import app
+from benchmark.store import Store
+
+FAST = ["--suite", "smoke", "--model", "mnist/lenet", "--attack", "fgsm"]
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner(env={"COLUMNS": "200", "TERM": "dumb"}).invoke(app, [str(argument) for argument in arguments])
+
+
+def store_in(folder: Path) -> list[object]:
+    return ["--store", folder / "r.sqlite"]
+
+
+def test_a_run_prints_a_ranking_and_the_second_computes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-m", "benchmark.run", *FAST, "--store", str(tmp_path / "r.sqlite")]
+    env = {**os.environ, "COLUMNS": "200"}
+    first = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert first.returncode == 0, first.stderr
+    assert "closed form: " in first.stdout
+    assert "mnist, linf, eps 0.1" in first.stdout
+    assert "mnist/lenet" in first.stdout
+    second = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert second.returncode == 0
+    assert "1 of 1 cells are stored already" in second.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--eps", "-0.1"], "eps must be a number >= 0, not -0.1"),
+        (["--eps", "nan"], "not nan"),
+        (["--eps", "eight"], "'eight' is not a number"),
+        (["--eps", "8/0"], "'8/0' is not a number"),
+        (["--suite", "whitbox"], "did you mean whitebox"),
+        (["--model", "mnist/lennet"], "did you mean"),
+        (["--model", "no_such_module:f"], "cannot import"),
+        (["--dataset", "mnits"], "did you mean"),
+        (["--library", "cleverhans"], "torchattacks, foolbox, art"),
+        (["--attack", "pgd"], "pgd-linf"),
+        (["--examples", "0"], "examples must be at least 1"),
+        (["--examples", "20000"], "10000 test examples"),
+        (["--draws", "0"], "draws must be at least 1"),
+        (["--device", "cuda:77"], "--device cuda:77 is not available"),
+        (["--dataset", "cifar100"], "no zoo entry for suite"),
+        (["--suite", "anchors", "--eps", "0.07"], "nothing to run"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_no_work_is_done(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    result = invoke(*arguments, *store_in(tmp_path))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.strip().count("\n") == 0
+    assert "Traceback" not in result.output
+
+
+def test_an_unwritable_store_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    for path in (blocked / "r.sqlite", tmp_path):
+        result = invoke(*FAST, "--store", path)
+        assert result.exit_code == 2
+        assert str(path) in result.stderr
+        assert result.stderr.strip().count("\n") == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    result = invoke(*FAST, *store_in(tmp_path))
+    assert result.exit_code == 2
+    assert str(tmp_path) in result.stderr
+
+
+def test_a_full_disk_in_the_middle_is_one_line_and_keeps_what_was_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Store.put
+
+    def limited(self: Store, record: object) -> None:
+        put(self, record)
+        pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
+        self._connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    monkeypatch.setattr(Store, "put", limited)
+    grid = ",".join(f"{0.01 * k:.2f}" for k in range(1, 9))
+    result = invoke(*FAST, "--library", "foolbox", "--eps", grid, *store_in(tmp_path))
+    assert result.exit_code == 2
+    assert "full" in result.stderr
+    assert result.stderr.strip().count("\n") == 0
+    with Store(tmp_path / "r.sqlite") as store:
+        assert len(list(store.records())) >= 1
+
+
+def test_ctrl_c_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine, calls = evaluate.Evaluator.evaluate, []
+
+    def interrupted(self: evaluate.Evaluator, cell: object) -> object:
+        calls.append(cell)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return genuine(self, cell)
+
+    monkeypatch.setattr(evaluate.Evaluator, "evaluate", interrupted)
+    result = invoke(*FAST, "--eps", "0.1,0.2,0.3", *store_in(tmp_path))
+    assert result.exit_code == 130
+    assert "the same command goes on" in result.stderr
+    with Store(tmp_path / "r.sqlite") as store:
+        assert len(list(store.records())) == 1
+    assert invoke(*FAST, "--eps", "0.1,0.2,0.3", *store_in(tmp_path)).exit_code == 0
+
+
+def test_a_failing_library_makes_the_exit_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(library: str, *_: object) -> object:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(evaluate, "craft", broken)
+    result = invoke(*FAST, *store_in(tmp_path))
+    assert result.exit_code == 1
+    assert "failed on mnist/lenet fgsm" in result.stderr
+    monkeypatch.undo()
+    assert invoke(*FAST, *store_in(tmp_path)).exit_code == 0  # tried again
+
+
+def test_entries_without_data_are_skipped_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zoo import ZooEntry, models
+
+    assert len(models)
+    monkeypatch.setattr(models, "_entries", dict(models._entries))
+    lenet = models["mnist/lenet"]
+    models.add(ZooEntry("cifar10/absent", "cifar10", "frequentist", lenet.factory, lenet.weights, lenet.source))
+    result = invoke("--suite", "smoke", "--attack", "fgsm", "--library", "foolbox", *store_in(tmp_path))
+    assert result.exit_code == 0
+    assert "skipping cifar10/absent" in result.stderr
+    explicit = invoke("--model", "cifar10/absent", *store_in(tmp_path))
+    assert explicit.exit_code == 2
+    assert "--data-root" in explicit.stderr
+
+
+def test_list_shows_what_there_is() -> None:
+    result = invoke("--list")
+    assert result.exit_code == 0
+
+
+def test_help_teaches() -> None:
+    result = invoke("--help")
+    assert result.exit_code == 0
+    for word in ("--suite whitebox", "8/255", "Exit status", "package.module:factory"):
+        assert word in result.output

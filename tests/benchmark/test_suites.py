@@ -1,0 +1,96 @@
+"""Suites expand to the cells of the protocol, and the protocol to the attacks of the papers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmark.protocol import example_order, standard_attack
+from benchmark.suites import SUITES, Cell, Selection
+
+MNIST = [("mnist/lenet", "mnist", 10_000)]
+
+
+def test_the_whitebox_suite_is_the_protocols() -> None:
+    cells = SUITES["whitebox"].cells(MNIST, Selection())
+    found = [(c.attack.name, c.attack.threat.eps, c.attack.steps, c.attack.random_start) for c in cells]
+    assert found == [
+        ("fgsm", 0.1, 1, False), ("fgsm", 0.3, 1, False), ("bim", 0.1, 10, False), ("bim", 0.3, 10, False),
+        ("pgd-linf", 0.1, 20, True), ("pgd-linf", 0.3, 20, True), ("pgd-l2", 1.0, 20, True), ("pgd-l2", 2.0, 20, True),
+    ]  # fmt: skip
+    for cell in cells:
+        expected = cell.attack.threat.eps * (1 if cell.attack.name == "fgsm" else 2.5 / cell.attack.steps)
+        assert cell.attack.step_size == pytest.approx(expected)
+        assert (cell.start, cell.stop, cell.attack_draws, cell.judge_draws) == (0, 100, 8, 64)
+        assert cell.libraries == ("torchattacks", "foolbox", "art")
+    cifar = SUITES["whitebox"].cells([("cifar10/x", "cifar10", 10_000)], Selection())
+    assert [c.attack.threat.eps for c in cifar] == [2 / 255, 8 / 255] * 3 + [0.25, 0.5]
+
+
+def test_the_paper_suite_walks_both_grids() -> None:
+    cells = SUITES["paper"].cells(MNIST, Selection(examples=200, attacks=("fgsm",)))
+    small = {round(0.005 * k, 3) for k in range(11)}
+    large = {round(0.05 * k, 2) for k in range(11)}
+    assert {c.attack.threat.eps for c in cells} == small | large
+    assert {c.libraries for c in cells if c.start == 0} == {("torchattacks", "foolbox", "art")}
+    assert {c.libraries for c in cells if c.start == 100} == {("torchattacks",)}
+    l2 = SUITES["paper"].cells(MNIST, Selection(examples=200, attacks=("pgd-l2",)))
+    assert {len(c.libraries) for c in l2} == {3}
+
+
+def test_shards_cover_the_examples_once() -> None:
+    cells = SUITES["whitebox"].cells(MNIST, Selection(examples=250, attacks=("fgsm",), eps=(0.1,)))
+    assert [(c.start, c.stop) for c in cells] == [(0, 100), (100, 200), (200, 250)]
+
+
+def test_a_larger_run_contains_the_smaller_ones_cells() -> None:
+    small, large = (set(SUITES["whitebox"].cells(MNIST, Selection(examples=n))) for n in (100, 300))
+    assert small < large
+
+
+def test_examples_are_a_fixed_sample_of_the_whole_split() -> None:
+    order = example_order(10_000)
+    assert sorted(order) == list(range(10_000))
+    assert order[:5] == (6870, 3413, 2104, 3505, 8412)  # a change here changes every published number
+    assert 30 < sum(index < 5000 for index in order[:100]) < 70
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"eps": (-0.1,)}, "-0.1"),
+        ({"eps": (float("nan"),)}, "nan"),
+        ({"attacks": ("pgd",)}, "'pgd'"),
+        ({"libraries": ("cleverhans",)}, "'cleverhans'"),
+        ({"examples": 0}, "examples"),
+        ({"draws": -1}, "draws"),
+    ],
+)
+def test_bad_selections_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Selection(**options)
+
+
+def test_more_examples_than_there_are() -> None:
+    with pytest.raises(ValueError, match="10000"):
+        SUITES["whitebox"].cells(MNIST, Selection(examples=20_000))
+
+
+def test_cells_survive_json() -> None:
+    for cell in SUITES["whitebox"].cells(MNIST, Selection()):
+        assert Cell.from_json(json.loads(json.dumps(cell.to_json()))) == cell
+
+
+def test_unknown_attacks_are_named() -> None:
+    with pytest.raises(ValueError, match="'deepfool'"):
+        standard_attack("deepfool", 0.1)
+
+
+@pytest.mark.parametrize("module", ["benchmark.run", "benchmark.suites", "benchmark.leaderboard", "zoo", "zoo.entries"])
+def test_what_plans_and_helps_imports_no_heavy_library(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in ('torch', 'pandas', 'art', 'foolbox') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
