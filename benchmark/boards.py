@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -14,8 +14,8 @@ from benchmark.agreement import Comparison, weakest
 from benchmark.attacks.spec import AttackSpec
 from benchmark.protocol import ATTACKS, standard_attack
 from benchmark.record import Record
-from benchmark.suites import Cell
 from benchmark.statistics import expected_calibration_error, mcnemar, shared_ranks, wilson
+from benchmark.suites import Cell
 from benchmark.validity import Evidence, Verdict, verdicts, worst_status
 
 
@@ -69,13 +69,13 @@ class Row:
     configuration: Configuration
     family: str
     clean: Share
-    attacks: dict[str, Share]
+    attacks: Mapping[str, Share]
     worst: Share
     own: Share
     survivors: dict[int, bool]
     clean_uncertainty: Uncertainty
     uncertainty: Uncertainty
-    agreement: dict[str, str]
+    agreement: Mapping[str, str]
     passes: tuple[int, int]
     verdicts: list[Verdict]
     rank: int | None = None
@@ -167,7 +167,7 @@ def outcome_frame(records: Iterable[Record]) -> pd.DataFrame:
         spec, clean = record.cell.attack, record.clean
         for library, outcome in record.outcomes.items():
             if outcome.error is None:
-                columns = {
+                columns: dict[str, object] = {
                     "attack": spec.name,
                     "norm": spec.threat.norm,
                     "eps": spec.threat.eps,
@@ -207,7 +207,7 @@ def _row(config: Configuration, records: list[Record], frame: pd.DataFrame, foun
     clean = frame.drop_duplicates("example")
     harmful = frame.sort_values("log_p").drop_duplicates("example")
     attacks = [attack for attack in ATTACKS if attack in by_attack.index.get_level_values("attack")]
-    agreement = {
+    agreement: dict[str, str] = {
         attack: weakest(pair.level for pair in merged_agreement(_of_attack(records, attack)).values())
         for attack in attacks
     }

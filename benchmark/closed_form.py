@@ -77,4 +77,5 @@ def optimum(x: Tensor, direction: Tensor, spec: AttackSpec) -> Tensor:
     eps = spec.threat.eps
     if spec.threat.norm == "linf":
         return (x + eps * direction.sign()).clamp(0, 1)
-    return x + eps * direction / direction.norm(dim=1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(direction, dim=1, keepdim=True)
+    return x + eps * direction / length

@@ -55,13 +55,15 @@ class Progress:
         self._done += 1
         self._bar.advance(self._task)
         if not self._live:
-            console.print(f"[{self._done}/{self._total}] {self._label}  {time.monotonic() - self._began:.1f} s", markup=False)
+            console.print(
+                f"[{self._done}/{self._total}] {self._label}  {time.monotonic() - self._began:.1f} s", markup=False
+            )
 
 
 def print_boards(records: list[Record]) -> None:
     """The ranking of every data set, norm and eps among the records."""
     from benchmark.boards import build_boards
-    from benchmark.pages import ranking, threat_title
+    from benchmark.tables import ranking, threat_title
 
     for board in build_boards(records):
         rows = ranking(board)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from benchmark.anchors import ANCHORS, TUTORIAL, compare_with_published
 from benchmark.boards import Board
-from benchmark.pages import threat_title
 from benchmark.record import Record
+from benchmark.tables import threat_title
 
 matplotlib.use("Agg")
 sns.set_theme(style="whitegrid", context="paper", palette="colorblind")
@@ -53,7 +53,9 @@ def worst_case(boards: list[Board]) -> Figure:
     axes[0].set_yticks(range(len(entries)), [entry.split("/")[1] for entry in entries])
     axes[0].set_ylim(len(entries) - 0.5, -0.5)
     count = boards[0].rows[0].worst.count
-    figure.supxlabel(f"worst-case accuracy in %, {count} images, 95 % interval  (● frequentist, ◆ Bayesian)", fontsize=8)
+    figure.supxlabel(
+        f"worst-case accuracy in %, {count} images, 95 % interval  (● frequentist, ◆ Bayesian)", fontsize=8
+    )
     figure.tight_layout()
     return figure
 

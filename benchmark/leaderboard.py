@@ -100,7 +100,7 @@ def ranked_boards(records: list[Record]) -> list[Board]:
 
 def render(records: list[Record], folder: Path, readme: Path) -> dict[Path, str]:
     """Path -> text of every generated text file but the records."""
-    from benchmark import pages
+    from benchmark import pages, tables
     from benchmark.boards import without_subsumed
 
     records = sorted(without_subsumed(records), key=_order)
@@ -113,10 +113,10 @@ def render(records: list[Record], folder: Path, readme: Path) -> dict[Path, str]
     for dataset in dict.fromkeys(board.dataset for board in boards):
         own = [board for board in boards if board.dataset == dataset]
         texts[folder / f"{dataset}.md"] = pages.dataset_page(dataset, own)
-        texts[folder / f"{dataset}.csv"] = pages.csv_table(own)
+        texts[folder / f"{dataset}.csv"] = tables.csv_table(own)
     if readme.is_file() and BEGIN in (text := readme.read_text()):
         before, rest = text.split(BEGIN, 1)
-        texts[readme] = f"{before}{BEGIN}\n{pages.headline(boards)}\n{END}{rest.split(END, 1)[1]}"
+        texts[readme] = f"{before}{BEGIN}\n{tables.headline(boards)}\n{END}{rest.split(END, 1)[1]}"
     return texts
 
 

@@ -38,7 +38,7 @@ ECE_BINS = 15
 
 
 def eps_grid(dataset: str) -> dict[str, tuple[float, ...]]:
-    """eps per norm: those of MNIST for grey-scale 28x28 sets, of CIFAR for the others."""
+    """The eps per norm: those of MNIST for grey-scale 28x28 sets, of CIFAR for the others."""
     return EPS["mnist" if dataset.endswith("mnist") else "cifar"]
 
 

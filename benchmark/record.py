@@ -149,7 +149,11 @@ def _commit() -> dict[str, Any]:
             ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
         ).stdout.strip()
         status = subprocess.run(
-            ["git", "status", "--porcelain", "--", "*.py"], cwd=folder.parent, capture_output=True, text=True, check=True
+            ["git", "status", "--porcelain", "--", "*.py"],
+            cwd=folder.parent,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
     from benchmark.evaluate import Evaluator
-    from benchmark.suites import Cell, Suite
+    from benchmark.record import Record
+    from benchmark.suites import Selection, Suite
     from zoo import ZooEntry
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -29,7 +30,9 @@ def run(
     attack: Annotated[Many, typer.Option(help="fgsm, bim, pgd-linf, pgd-l2. All by default.")] = None,
     eps: Annotated[Many, typer.Option(help="Radius of the ball in pixels from 0 to 1, such as 0.3 or 8/255.")] = None,
     examples: Annotated[int | None, typer.Option(help="Test images; the first of a fixed random order.")] = None,
-    draws: Annotated[int | None, typer.Option(help="Posterior draws of the attacker. The judge has its own 64.")] = None,
+    draws: Annotated[
+        int | None, typer.Option(help="Posterior draws of the attacker. The judge has its own 64.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="What draws and random starts are derived from.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
@@ -37,7 +40,9 @@ def run(
     store: Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")] = Path(
         "results.sqlite"
     ),
-    list_: Annotated[bool, typer.Option("--list", help="Show suites, entries, attacks and libraries, and exit.")] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Show suites, entries, attacks and libraries, and exit.")
+    ] = False,
 ) -> None:
     """Attack zoo entries with three libraries, verify, compare, store, and print the ranking.
 
@@ -56,14 +61,26 @@ def run(
     command, 130 if interrupted.
     """
     from benchmark.store import StoreError
+    from benchmark.suites import SUITES, Selection
+    from zoo.registry import lookup
 
     try:
         if list_:
             _print_list(data_root)
             return
-        chosen = _suite(suite)
-        selection = _selection(attack, eps, library, examples, draws, seed)
-        failed = _run(chosen, selection, _split(model), _split(dataset), device, data_root, download, store)
+        chosen = lookup(SUITES, suite, "suite")
+        radii = _split(eps)
+        selection = Selection(
+            attacks=_split(attack),
+            eps=None if radii is None else tuple(_number(text) for text in radii),
+            libraries=_split(library),
+            examples=examples,
+            draws=draws,
+            seed=seed,
+        )
+        names = _split(model)
+        entries = select_entries(chosen, names, _split(dataset))
+        failed = _run(chosen, selection, entries, names is not None, store, _Machine(device, data_root, download))
     except KeyboardInterrupt:
         typer.secho("\ninterrupted; what was finished is stored, the same command goes on from there", err=True)
         raise typer.Exit(130) from None
@@ -73,26 +90,24 @@ def run(
     raise typer.Exit(1 if failed else 0)
 
 
+class _Machine(NamedTuple):
+    """Where a run takes place, as the command line says it."""
+
+    device: str
+    data_root: Path | None
+    download: bool
+
+
 def _run(
-    suite: Suite,
-    selection: object,
-    names: tuple[str, ...] | None,
-    datasets: tuple[str, ...] | None,
-    device: str,
-    data_root: Path | None,
-    download: bool,
-    store_path: Path,
+    suite: Suite, selection: Selection, entries: list[ZooEntry], explicit: bool, path: Path, machine: _Machine
 ) -> int:
     """Evaluate what is not stored yet and print the ranking; the number of cells with an error."""
     from benchmark.console import Progress, print_boards, print_closed_form
     from benchmark.store import Store
-    from benchmark.suites import Selection
 
-    assert isinstance(selection, Selection)
-    entries = select_entries(suite, names, datasets)
-    with Store(store_path) as store:  # before torch is imported: an unwritable store should not cost that time
-        evaluator = _evaluator(device, data_root, download)
-        cells = suite.cells(_with_data(entries, evaluator, explicit=names is not None), selection)
+    with Store(path) as store:  # before torch is imported: an unwritable store should not cost that time
+        evaluator = _evaluator(machine)
+        cells = suite.cells(_with_data(entries, evaluator, explicit), selection)
         if not cells:
             raise ValueError("nothing to run: no cell matches the selection; see --list for what there is")
         keys = {evaluator.key(cell): cell for cell in cells}
@@ -110,9 +125,7 @@ def _run(
     return _print_errors(records)
 
 
-def select_entries(
-    suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None
-) -> list[ZooEntry]:
+def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None) -> list[ZooEntry]:
     """The zoo entries that a command is about. Raises ValueError or KeyError with the remedy if there is none."""
     from zoo import external_model, models
     from zoo.datasets import dataset_spec
@@ -132,57 +145,35 @@ def select_entries(
     return list(dict.fromkeys(entries))
 
 
-def _evaluator(device: str, data_root: Path | None, download: bool) -> Evaluator:
+def _evaluator(machine: _Machine) -> Evaluator:
     import torch
 
     from benchmark.evaluate import Evaluator
 
     try:
-        torch.empty(0, device=device)
+        torch.empty(0, device=machine.device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {device} is not available here: {str(error).splitlines()[0]}") from error
-    return Evaluator(data_root, download, device)
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {machine.device} is not available here: {reason}") from error
+    return Evaluator(machine.data_root, machine.download, machine.device)
 
 
 def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) -> list[tuple[str, str, int]]:
     """(name, data set, size of the test split) of the entries whose data are at hand; the others are named.
 
-    Raises DataNotFound for an entry that was asked for by name.
+    Raises DataNotFoundError for an entry that was asked for by name.
     """
-    from zoo.datasets import DataNotFound
+    from zoo.datasets import DataNotFoundError
 
     found = []
     for entry in entries:
         try:
             found.append((entry.name, entry.dataset, len(evaluator.split(entry.dataset))))
-        except DataNotFound as error:
+        except DataNotFoundError as error:
             if explicit:
                 raise
             typer.secho(f"skipping {entry.name}: {error}", fg="yellow", err=True)
     return found
-
-
-def _suite(name: str) -> Suite:
-    from benchmark.suites import SUITES
-    from zoo.registry import lookup
-
-    return lookup(SUITES, name, "suite")
-
-
-def _selection(
-    attack: Many, eps: Many, library: Many, examples: int | None, draws: int | None, seed: int
-) -> object:
-    from benchmark.suites import Selection
-
-    radii = _split(eps)
-    return Selection(
-        attacks=_split(attack),
-        eps=None if radii is None else tuple(_number(text) for text in radii),
-        libraries=_split(library),
-        examples=examples,
-        draws=draws,
-        seed=seed,
-    )
 
 
 def _split(values: Many) -> tuple[str, ...] | None:
@@ -197,12 +188,9 @@ def _number(text: str) -> float:
         raise ValueError(f"--eps {text!r} is not a number such as 0.3 or 8/255") from None
 
 
-def _print_errors(records: list[object]) -> int:
-    from benchmark.record import Record
-
+def _print_errors(records: list[Record]) -> int:
     failed = 0
     for record in records:
-        assert isinstance(record, Record)
         failed += not record.complete
         for library, outcome in record.outcomes.items():
             if outcome.error is not None:

@@ -90,7 +90,7 @@ class Store:
             text,
         )
         with self._translated("write"), self._connection:
-            self._connection.execute(f"INSERT OR REPLACE INTO cells VALUES ({', '.join('?' * len(row))})", row)
+            self._connection.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def records(self, keys: set[str] | None = None) -> Iterator[Record]:
         """All records, or those with the given keys, in a fixed order. Raises StoreError for a damaged one."""

@@ -101,7 +101,7 @@ class Suite:
         return [standard_attack(name, eps) for name in ATTACKS if name in names for eps in grids[NORMS[name]]]
 
     def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
-        """eps per norm."""
+        """The eps per norm."""
         return eps_grid(dataset)
 
     def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
@@ -113,26 +113,26 @@ class Suite:
 
         Raises ValueError if more examples are asked for than a split has.
         """
-        cells = []
+        cells: list[Cell] = []
         for model, dataset, size in models:
             count = self.examples if selection.examples is None else selection.examples
             if count > size:
                 raise ValueError(f"{dataset} has {size} test examples; --examples {count} asks for more")
-            for spec in self.attacks(dataset, selection):
-                for start in range(0, count, SHARD):
-                    cells.append(
-                        Cell(
-                            model,
-                            dataset,
-                            spec,
-                            start,
-                            min(start + SHARD, count),
-                            self.libraries(spec, start, selection),
-                            selection.draws or ATTACK_DRAWS,
-                            JUDGE_DRAWS,
-                            selection.seed,
-                        )
-                    )
+            cells += [
+                Cell(
+                    model,
+                    dataset,
+                    spec,
+                    start,
+                    min(start + SHARD, count),
+                    self.libraries(spec, start, selection),
+                    selection.draws or ATTACK_DRAWS,
+                    JUDGE_DRAWS,
+                    selection.seed,
+                )
+                for spec in self.attacks(dataset, selection)
+                for start in range(0, count, SHARD)
+            ]
         return cells
 
 
@@ -164,7 +164,11 @@ class AnchorSuite(Suite):
         names = selection.attacks or ATTACKS
         fgsm = [standard_attack("fgsm", eps) for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)]
         pgd = replace(standard_attack("pgd-linf", 0.3), steps=40, step_size=0.01)
-        return [spec for spec in (*fgsm, pgd) if spec.name in names and spec.threat.eps in (selection.eps or (spec.threat.eps,))]
+        return [
+            spec
+            for spec in (*fgsm, pgd)
+            if spec.name in names and spec.threat.eps in (selection.eps or (spec.threat.eps,))
+        ]
 
     def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
         chosen = super().libraries(spec, start, selection)

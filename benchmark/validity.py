@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import pandas as pd
@@ -111,18 +112,17 @@ def iterative_beats_single_step(evidence: Evidence) -> tuple[Status, str]:
 @check("V7")
 def monotone_in_eps(evidence: Evidence) -> tuple[Status, str]:
     """Robust accuracy does not rise by more than 1 point as eps grows."""
-    largest, worst = 0.0, ("PASS", "robust accuracy does not rise with eps")
+    largest, text = 0.0, "robust accuracy does not rise with eps"
+    status: Status = "PASS"
     for attack, frame in evidence.outcomes.groupby("attack"):
         survived = frame.groupby(["eps", "example"])["correct"].all().unstack("eps").dropna().astype(bool)
-        grid = sorted(survived.columns)
-        for low, high in zip(grid, grid[1:], strict=False):
+        for low, high in pairwise(sorted(map(float, survived.columns))):
             rise = float(survived[high].mean() - survived[low].mean())
             if rise > max(largest, 0.01):
                 lost, won = (int((survived[a] & ~survived[b]).sum()) for a, b in ((low, high), (high, low)))
-                status = "FAIL" if mcnemar(lost, won) < SIGNIFICANCE else "FLAG"
-                largest = rise
-                worst = status, f"{attack}: {100 * rise:.1f} points more at eps {format_eps(high)} than at {format_eps(low)}"
-    return worst  # type: ignore[return-value]
+                largest, status = rise, "FAIL" if mcnemar(lost, won) < SIGNIFICANCE else "FLAG"
+                text = f"{attack}: {100 * rise:.1f} points more at eps {format_eps(high)} than at {format_eps(low)}"
+    return status, text
 
 
 @check("V16")

@@ -32,10 +32,10 @@ def shared_data() -> Path:
 @pytest.fixture
 def untouched_global_state() -> Iterator[None]:
     """Fails if the test's body moves torch's, NumPy's or Python's global random state."""
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     yield
     assert torch.equal(torch.random.get_rng_state(), before[0])
-    assert np.array_equal(np.random.get_state()[1], before[1])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
     assert random.getstate() == before[2]
 
 

@@ -27,9 +27,10 @@ def check_network(entry: ZooEntry, network: nn.Module) -> None:
     spec = dataset_spec(entry.dataset)
     pixels = torch.rand((4, *spec.shape), generator=private_generator("probe", entry.dataset))
     if entry.is_deterministic:
-        first, second = (SeededPass(network.eval(), seed) for seed in range(2))
+        passes: list[nn.Module] = [SeededPass(network.eval(), seed) for seed in range(2)]
     else:
-        first, second = posterior_draws(network, 2, derive_seed("probe", entry.name))
+        passes = posterior_draws(network, 2, derive_seed("probe", entry.name))
+    first, second = passes
     logits, other = _logits(entry, first, pixels), _logits(entry, second, pixels)
 
     if logits.shape != (4, spec.classes):

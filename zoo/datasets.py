@@ -64,7 +64,7 @@ DATASETS = {
 }
 
 
-class DataNotFound(ValueError):
+class DataNotFoundError(ValueError):
     """The files are not there; the message says where they were looked for and how to get them."""
 
 
@@ -79,7 +79,7 @@ def dataset_spec(name: str) -> DatasetSpec:
 def load_split(name: str, split: SplitName, root: Path | None = None, download: bool = False) -> Split:
     """One split of a data set, verified.
 
-    Raises DataNotFound where files are missing, ValueError naming the file where one is damaged.
+    Raises DataNotFoundError where files are missing, ValueError naming the file where one is damaged.
     """
     dataset_spec(name)
     if name in _IDX_MD5:
@@ -239,12 +239,12 @@ def _verify(path: Path, content: bytes, md5: str) -> None:
 
 def _required_root(name: str, root: Path | None) -> Path:
     if root is None:
-        raise DataNotFound(f"{name} is not bundled: say where it lies with --data-root (and --download to fetch it)")
+        raise DataNotFoundError(f"{name} is not bundled: say where it lies with --data-root, or --download")
     return root
 
 
-def _not_found(name: str, looked: list[Path], root: Path | None) -> DataNotFound:
+def _not_found(name: str, looked: list[Path], root: Path | None) -> DataNotFoundError:
     if root is None:
-        return DataNotFound(f"{name}: this split is not bundled; say where it lies with --data-root, or --download")
+        return DataNotFoundError(f"{name}: this split is not bundled; name its folder with --data-root")
     hint = "" if name == "cifar10-jpeg" else "; add --download to fetch it"
-    return DataNotFound(f"{name} not found; looked for {', '.join(str(path) for path in looked)}{hint}")
+    return DataNotFoundError(f"{name} not found; looked for {', '.join(str(path) for path in looked)}{hint}")

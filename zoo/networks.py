@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ FREQUENTIST_SOFTPLUS = LayerKit(nn.Conv2d, nn.Linear, nn.Softplus)
 
 def bayesian(prior_sigma: float = 0.1, rho: float = -5.0, sampling: str = "weights") -> LayerKit:
     """Mean-field layers with softplus activations; see `zoo.layers.MeanFieldLayer` for the options."""
-    options = {"prior_sigma": prior_sigma, "rho": rho, "sampling": sampling}
+    options: dict[str, Any] = {"prior_sigma": prior_sigma, "rho": rho, "sampling": sampling}
     return LayerKit(partial(BayesianConv2d, **options), partial(BayesianLinear, **options), nn.Softplus)
 
 
@@ -128,9 +129,7 @@ ARCHITECTURES: dict[str, Callable[[int, int], nn.Sequential]] = {
     "alexnet": lambda channels, classes: alexnet(channels, classes, FREQUENTIST),
     "3conv3fc": lambda channels, classes: conv3fc3(channels, classes, FREQUENTIST_SOFTPLUS),
     "bayesian-lenet": lambda channels, classes: lenet(channels, classes, bayesian()),
-    "bayesian-alexnet": lambda channels, classes: alexnet(
-        channels, classes, bayesian(), last=128, dropout=None
-    ),
+    "bayesian-alexnet": lambda channels, classes: alexnet(channels, classes, bayesian(), last=128, dropout=None),
     "bayesian-3conv3fc": lambda channels, classes: conv3fc3(channels, classes, bayesian()),
 }
 

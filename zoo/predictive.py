@@ -133,7 +133,8 @@ class ExpectedPrediction(nn.Module):
 
     def probabilities(self, x: Tensor) -> Tensor:
         """(B, K) probabilities: the plain average of the draws' softmax for the target `expected`."""
-        return self(x).exp()
+        log_p: Tensor = self(x)
+        return log_p.exp()
 
     def logits(self, x: Tensor) -> Tensor:
         """(S, B, K) outputs of every draw, in at least float32."""

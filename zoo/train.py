@@ -23,9 +23,7 @@ def train(
     name: Annotated[str, typer.Argument(help="Zoo entry, such as mnist/bayesian-lenet.")],
     data_root: Annotated[Path, typer.Option(help="Folder with the training data.")] = Path("data"),
     download: Annotated[bool, typer.Option("--download", help="Fetch the data through torchvision.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for weights and card; by default the zoo's own.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for weights and card; by default the zoo's own.")] = None,
     checkpoints: Annotated[Path, typer.Option(help="Folder for checkpoints.")] = Path("checkpoints"),
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
@@ -35,16 +33,15 @@ def train(
 
     A training that was stopped goes on from its last epoch when the same command is given again.
     """
+    from zoo.cards import write_entry
     from zoo.datasets import load_split
     from zoo.recipes import RECIPES
     from zoo.registry import lookup
     from zoo.training import Training
-    from zoo.cards import write_entry
 
     try:
         recipe = lookup(RECIPES, name, "recipe")
-        changes = {key: value for key, value in (("epochs", epochs), ("seed", seed)) if value is not None}
-        recipe = dataclasses.replace(recipe, **changes)
+        recipe = dataclasses.replace(recipe, epochs=epochs or recipe.epochs, seed=recipe.seed if seed is None else seed)
         dataset = name.split("/")[0]
         split = load_split(dataset, "train", data_root, download)
         test = load_split(dataset, "test", data_root, download)

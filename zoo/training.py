@@ -80,12 +80,12 @@ class Training:
         self.network.train()
         totals = {"loss": 0.0, "kl": 0.0, "accuracy": 0.0}
         bar = tqdm(self._minibatches(epoch), total=self.batches, desc=f"epoch {epoch + 1}/{recipe.epochs}", leave=False)
-        for batch, (x, y) in enumerate(bar):
+        for batch, (clean, y) in enumerate(bar):
+            x = clean
             if recipe.adversarial is not None:
                 progress = (epoch + (batch + 1) / self.batches) / recipe.adversarial.ramp_epochs
-                x = adversarial_batch(
-                    self.network, x, y, recipe.adversarial, min(1.0, progress), derive_seed(recipe.seed, epoch, batch)
-                )
+                seed = derive_seed(recipe.seed, epoch, batch)
+                x = adversarial_batch(self.network, clean, y, recipe.adversarial, min(1.0, progress), seed)
             logits = self.network(x)
             loss = nll = F.cross_entropy(logits, y)
             if bayesian:
@@ -148,7 +148,7 @@ class Training:
 def adversarial_batch(
     network: nn.Module, x: Tensor, y: Tensor, settings: Adversarial, progress: float, seed: int
 ) -> Tensor:
-    """PGD examples of a minibatch at `progress` (0 to 1) of the full eps, from torchattacks on a forked random state."""
+    """PGD examples of a minibatch at `progress` (0 to 1) of the full eps; torchattacks on a forked random state."""
     import torchattacks
 
     eps = settings.eps * progress

@@ -31,23 +31,23 @@ def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: T
     return images
 
 
-class _LinfPGD(foolbox.attacks.LinfProjectedGradientDescentAttack):
+class _GivenStart:
+    """Starts at `eps * start` from the image instead of drawing; mixed into foolbox's attacks."""
+
     def __init__(self, start: Tensor | None, **options: Any) -> None:
-        super().__init__(**options, random_start=start is not None)
+        super().__init__(**options, random_start=start is not None)  # type: ignore[call-arg]
         self.start = start
 
     def get_random_start(self, x0: ep.Tensor, epsilon: float) -> ep.Tensor:
+        assert self.start is not None  # foolbox asks only if random_start is set
         return x0 + ep.astensor(epsilon * self.start)
 
 
-class _L2PGD(foolbox.attacks.L2ProjectedGradientDescentAttack):
-    def __init__(self, start: Tensor | None, **options: Any) -> None:
-        super().__init__(**options, random_start=start is not None)
-        self.start = start
+class _LinfPGD(_GivenStart, foolbox.attacks.LinfProjectedGradientDescentAttack):
+    pass
 
-    def get_random_start(self, x0: ep.Tensor, epsilon: float) -> ep.Tensor:
-        return x0 + ep.astensor(epsilon * self.start)
 
+class _L2PGD(_GivenStart, foolbox.attacks.L2ProjectedGradientDescentAttack):
     def normalize(self, gradients: ep.Tensor, *, x: ep.Tensor, bounds: Any) -> ep.Tensor:
         # foolbox divides by max(norm, 1e-12); without that floor, as in the other libraries, and 0 stays 0
         raw: Tensor = gradients.raw

@@ -214,7 +214,9 @@ def test_a_library_that_returns_another_shape_is_refused(monkeypatch: pytest.Mon
 def test_a_specification_that_no_library_could_run_is_refused(change: dict[str, object]) -> None:
     settings = {"name": "pgd-linf", "norm": "linf", "eps": 0.1, "step_size": 0.01, "steps": 5, "random_start": True}
     settings |= change
-    with pytest.raises(ValueError, match=str(next(iter(change.values())))[:3] if "random_start" not in change else "restarts"):
+    with pytest.raises(
+        ValueError, match=str(next(iter(change.values())))[:3] if "random_start" not in change else "restarts"
+    ):
         AttackSpec(threat=ThreatModel(settings.pop("norm"), settings.pop("eps")), **settings)
 
 

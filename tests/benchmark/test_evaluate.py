@@ -151,7 +151,9 @@ def test_images_that_break_the_rules_do_not_count_and_fail_the_entry(
     (row,) = board.rows
     assert (row.status, row.rank) == ("FAIL", None)
     # the other libraries' images still make the worst case
-    assert row.worst.hits == sum(a and b for a, b in zip(*(record.outcomes[lib].correct for lib in ("foolbox", "torchattacks")), strict=True))  # noqa: E501
+    assert row.worst.hits == sum(
+        a and b for a, b in zip(*(record.outcomes[lib].correct for lib in ("foolbox", "torchattacks")), strict=True)
+    )
 
 
 def test_a_library_that_does_nothing_is_seen_to_disagree(evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch) -> None:

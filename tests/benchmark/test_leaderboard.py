@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,13 +40,19 @@ def outcome(correct: list[bool], log_p: list[float] | None = None) -> Outcome:
 
 
 def make(
-    model: str, attack: str, eps: float, libraries: dict[str, list[bool]], start: int = 0, finished: str = "1", **changes: object
+    model: str,
+    attack: str,
+    eps: float,
+    libraries: dict[str, list[bool]],
+    start: int = 0,
+    finished: str = "1",
+    **changes: object,
 ) -> Record:
     """A record with the given survivors per library; clean images are all right."""
     count = len(next(iter(libraries.values())))
     cell = Cell(model, "mnist", standard_attack(attack, eps), start, start + count, tuple(libraries))
     names = list(libraries)
-    agreement = [Comparison(a, b, 100, 100, 0.0, count, (), ()) for a, b in zip(names, names[1:], strict=False)]
+    agreement = [Comparison(a, b, 100, 100, 0.0, count, (), ()) for a, b in pairwise(names)]
     fields = {
         "key": f"{model}{attack}{eps}{start}{finished}{names}",
         "cell": cell,
@@ -118,7 +125,7 @@ def test_a_part_of_another_record_does_not_count_twice() -> None:
     whole = make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 4, "art": [True] * 4}, finished="1")
     again = dataclasses.replace(whole, key="again", provenance={"finished": "3"})
     other = make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 2}, start=4)
-    assert set(r.key for r in without_subsumed([part, whole, again, other])) == {"again", other.key}
+    assert {r.key for r in without_subsumed([part, whole, again, other])} == {"again", other.key}
     (board,) = build_boards([part, whole, again, other])
     assert board.rows[0].worst.count == 6
 
@@ -149,9 +156,18 @@ def test_checks_on_stored_outcomes() -> None:
     assert status("V6", masked) == "FAIL"
     slightly = [make("mnist/a", "fgsm", 0.1, survivors(98)), make("mnist/a", "pgd-linf", 0.1, both)]
     assert status("V6", slightly) == "FLAG"
-    assert status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(90))]) == "FAIL"
-    assert status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(52))]) == "FLAG"
-    assert status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(51))]) == "PASS"
+    assert (
+        status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(90))])
+        == "FAIL"
+    )
+    assert (
+        status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(52))])
+        == "FLAG"
+    )
+    assert (
+        status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(51))])
+        == "PASS"
+    )
     apart = Comparison("foolbox", "art", 100, 0, 0.5, 100, tuple(range(8)), ())
     assert apart.level == "disagree"
     assert status("V16", [make("mnist/a", "fgsm", 0.1, both, agreement=[apart])]) == "FLAG"
@@ -159,7 +175,9 @@ def test_checks_on_stored_outcomes() -> None:
 
 
 def test_committed_leaderboards_are_fresh() -> None:
-    result = CliRunner().invoke(app, ["--check", "--folder", str(ROOT / "leaderboards"), "--readme", str(ROOT / "README.md")])
+    result = CliRunner().invoke(
+        app, ["--check", "--folder", str(ROOT / "leaderboards"), "--readme", str(ROOT / "README.md")]
+    )
     assert result.exit_code == 0, result.output
 
 

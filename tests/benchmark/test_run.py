@@ -26,7 +26,9 @@ def store_in(folder: Path) -> list[object]:
     return ["--store", folder / "r.sqlite"]
 
 
-def test_a_run_prints_a_ranking_and_the_second_computes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_prints_a_ranking_and_the_second_computes_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     command = [sys.executable, "-m", "benchmark.run", *FAST, "--store", str(tmp_path / "r.sqlite")]
     env = {**os.environ, "COLUMNS": "200"}
     first = subprocess.run(command, capture_output=True, text=True, env=env)
@@ -60,9 +62,7 @@ def test_a_run_prints_a_ranking_and_the_second_computes_nothing(tmp_path: Path, 
         (["--suite", "anchors", "--eps", "0.07"], "nothing to run"),
     ],
 )
-def test_a_mistake_is_one_clear_line_and_no_work_is_done(
-    tmp_path: Path, arguments: list[str], message: str
-) -> None:
+def test_a_mistake_is_one_clear_line_and_no_work_is_done(tmp_path: Path, arguments: list[str], message: str) -> None:
     result = invoke(*arguments, *store_in(tmp_path))
     assert result.exit_code == 2
     assert message in result.stderr
@@ -138,9 +138,7 @@ def test_a_failing_library_makes_the_exit_status_1(tmp_path: Path, monkeypatch: 
     assert invoke(*FAST, *store_in(tmp_path)).exit_code == 0  # tried again
 
 
-def test_entries_without_data_are_skipped_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_entries_without_data_are_skipped_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from zoo import ZooEntry, models
 
     assert len(models)

@@ -14,7 +14,7 @@ import pytest
 import torchvision
 
 from zoo import datasets
-from zoo.datasets import BUNDLED, DATASETS, DataNotFound, load_split
+from zoo.datasets import BUNDLED, DATASETS, DataNotFoundError, load_split
 
 
 @pytest.fixture(autouse=True)
@@ -82,12 +82,12 @@ def test_a_wrong_file_is_named(own_copy: Path) -> None:
 
 
 def test_missing_data_say_where_they_were_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataNotFound, match="--data-root"):
+    with pytest.raises(DataNotFoundError, match="--data-root"):
         load_split("mnist", "train")
     for name in ("fashion-mnist", "cifar10", "cifar100", "cifar10-jpeg"):
-        with pytest.raises(DataNotFound, match="--data-root"):
+        with pytest.raises(DataNotFoundError, match="--data-root"):
             load_split(name, "test")
-        with pytest.raises(DataNotFound, match=str(tmp_path)):
+        with pytest.raises(DataNotFoundError, match=str(tmp_path)):
             load_split(name, "test", tmp_path)
     with pytest.raises(KeyError, match="mnist"):
         load_split("minst", "test")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.posterior import posterior_draws, posterior_mean
-from zoo.predictive import GRADIENT_TARGETS, ExpectedPrediction, expected, mean_loss, mean_logit
+from zoo.predictive import GRADIENT_TARGETS, ExpectedPrediction, expected, mean_logit, mean_loss
 from zoo.seeding import private_generator
 
 DRAWS, SEED = 6, 11

@@ -66,7 +66,7 @@ def test_names_are_unique_and_well_formed() -> None:
         (lambda: Applied(lambda z: z.detach()), "frequentist", "no gradient"),
         (lambda: Applied(lambda z: z / 0), "frequentist", "NaN or infinite"),
         (lambda: Applied(lambda z: (z, z)), "frequentist", "returns tuple"),
-        (lambda: plain(), "bayesian", "degenerate"),
+        (plain, "bayesian", "degenerate"),
         (lambda: Applied(lambda z: z + torch.randn_like(z)), "frequentist", "two passes differ"),
         (lambda: nn.Linear(3, 10), "frequentist", "fails on images of shape"),
     ],
@@ -122,7 +122,7 @@ def test_damaged_truncated_and_missing_weights_are_named(copied: ZooEntry) -> No
         with pytest.raises(ValueError, match="sha256"):
             _ = fresh.fingerprint
     copied.weights.unlink()
-    with pytest.raises(ValueError, match="python -m zoo.train mnist/lenet"):
+    with pytest.raises(ValueError, match=r"python -m zoo\.train mnist/lenet"):
         copied.build()
 
 

@@ -33,7 +33,7 @@ def gaussian_kl(mu_q: Tensor, sigma_q: Tensor, mu_p: float, sigma_p: float) -> T
 
 
 def inverse_softplus(sigma: float) -> float:
-    """rho such that softplus(rho) = sigma."""
+    """The rho such that softplus(rho) = sigma."""
     return sigma + math.log(-math.expm1(-sigma))
 
 
@@ -140,9 +140,7 @@ class BayesianLinear(MeanFieldLayer):
         rho: float = -5.0,
         sampling: Sampling = "weights",
     ) -> None:
-        super().__init__(
-            (out_features, in_features), bias=bias, prior_sigma=prior_sigma, rho=rho, sampling=sampling
-        )
+        super().__init__((out_features, in_features), bias=bias, prior_sigma=prior_sigma, rho=rho, sampling=sampling)
         self.in_features, self.out_features = in_features, out_features
 
     def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -150,7 +148,8 @@ class BayesianLinear(MeanFieldLayer):
 
     def empty_plain(self) -> nn.Linear:
         # skip_init: the standard constructor would draw from the global random state
-        return nn.utils.skip_init(nn.Linear, self.in_features, self.out_features)
+        layer: nn.Linear = nn.utils.skip_init(nn.Linear, self.in_features, self.out_features)
+        return layer
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, prior_sigma={self.prior_sigma}, sampling={self.sampling}"
@@ -181,9 +180,10 @@ class BayesianConv2d(MeanFieldLayer):
 
     def empty_plain(self) -> nn.Conv2d:
         out_channels, in_channels, kernel_size, _ = self.weight_mu.shape
-        return nn.utils.skip_init(
+        layer: nn.Conv2d = nn.utils.skip_init(
             nn.Conv2d, in_channels, out_channels, kernel_size, stride=self.stride, padding=self.padding
         )
+        return layer
 
     def extra_repr(self) -> str:
         shape = tuple(self.weight_mu.shape)

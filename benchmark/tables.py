@@ -1,0 +1,159 @@
+"""Tables of boards: what a row shows and how a number is written. Pages and the terminal both use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from benchmark.attacks.spec import format_eps
+from benchmark.boards import Board, Configuration, Row, Share
+
+
+def percent(share: Share, interval: bool = False) -> str:
+    """`93.0` or `93.0 [86.3, 96.6]`."""
+    text = f"{100 * share.value:.1f}"
+    if interval:
+        low, high = share.interval
+        text += f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return text
+
+
+def threat_title(norm: str, eps: float) -> str:
+    """`linf, eps 8/255`."""
+    return f"{norm}, eps {format_eps(eps)}"
+
+
+def markdown(rows: Iterable[Mapping[str, object]]) -> str:
+    """A Markdown table of dictionaries with the same keys; empty for no rows."""
+    frame = pd.DataFrame([{key: str(value) for key, value in row.items()} for row in rows])
+    return str(frame.to_markdown(index=False, disable_numparse=True)) if len(frame) else ""
+
+
+def ranking(board: Board) -> list[dict[str, object]]:
+    """The main table of a board, one dictionary a row."""
+    return [
+        {
+            "rank": rank(row),
+            "entry": labelled(row),
+            "family": row.family,
+            "clean": percent(row.clean),
+            **{attack: percent(share) for attack, share in row.attacks.items()},
+            "worst case [95 %]": percent(row.worst, interval=True),
+            "images": row.worst.count,
+            "libraries": ", ".join(dict.fromkeys(row.agreement.values())),
+            "verdict": row.status,
+        }
+        for row in board.rows
+    ]
+
+
+def details(board: Board) -> list[dict[str, object]]:
+    """Uncertainty, draws and cost of a board's rows."""
+    return [
+        {
+            "entry": labelled(row),
+            "NLL": _arrow(row.clean_uncertainty.nll, row.uncertainty.nll),
+            "entropy": _arrow(row.clean_uncertainty.entropy, row.uncertainty.entropy),
+            "ECE": _arrow(row.clean_uncertainty.ece, row.uncertainty.ece),
+            "draws attack / judge": _draws(row),
+            "worst case on the attacker's draws": percent(row.own),
+            "passes × draws": f"{row.passes[0]} + {row.passes[1]}",
+        }
+        for row in board.rows
+    ]
+
+
+def headline(boards: Iterable[Board]) -> str:
+    """Per data set one table: entries down, threat models across, worst case with interval and rank."""
+    by_dataset: dict[str, list[Board]] = {}
+    for board in boards:
+        by_dataset.setdefault(board.dataset, []).append(board)
+    return "\n\n".join(
+        f"**{dataset}**: accuracy in % under the worst case of all attacks and libraries, Wilson 95 % interval, "
+        f"(rank)\n\n{markdown(_headline_rows(group))}"
+        for dataset, group in by_dataset.items()
+    )
+
+
+def _headline_rows(boards: list[Board]) -> list[dict[str, object]]:
+    """The most robust first, by the mean over the boards it is on."""
+    found: dict[Configuration, list[tuple[Board, Row]]] = {}
+    for board in boards:
+        for row in board.rows:
+            found.setdefault(row.configuration, []).append((board, row))
+    ordered = sorted(found.values(), key=lambda rows: -sum(row.worst.value for _, row in rows) / len(rows))
+    return [_headline_row(rows, boards) for rows in ordered]
+
+
+def _headline_row(rows: list[tuple[Board, Row]], boards: list[Board]) -> dict[str, object]:
+    by_board = {threat_title(board.norm, board.eps): row for board, row in rows}
+    first = rows[0][1]
+    line: dict[str, object] = {"entry": labelled(first), "family": first.family, "clean": percent(first.clean)}
+    for title in (threat_title(board.norm, board.eps) for board in boards):
+        shown = by_board.get(title)
+        line[title] = f"{percent(shown.worst, interval=True)} ({rank(shown)})" if shown else "–"
+    line["libraries"] = ", ".join(dict.fromkeys(level for _, row in rows for level in row.agreement.values()))
+    line["verdict"] = first.status
+    return line
+
+
+def csv_table(boards: list[Board]) -> str:
+    """All boards of a data set as one CSV table: a line per entry and threat model, shares between 0 and 1."""
+    lines = []
+    for board in boards:
+        for row in board.rows:
+            low, high = row.worst.interval
+            lines.append(
+                {
+                    "dataset": board.dataset,
+                    "norm": board.norm,
+                    "eps": board.eps,
+                    "rank": row.rank,
+                    "entry": row.configuration.model,
+                    "family": row.family,
+                    "examples": row.worst.count,
+                    "clean": row.clean.value,
+                    **{attack: share.value for attack, share in row.attacks.items()},
+                    "worst_case": row.worst.value,
+                    "worst_case_low": low,
+                    "worst_case_high": high,
+                    "worst_case_attacker_draws": row.own.value,
+                    "nll_clean": row.clean_uncertainty.nll,
+                    "nll": row.uncertainty.nll,
+                    "entropy_clean": row.clean_uncertainty.entropy,
+                    "entropy": row.uncertainty.entropy,
+                    "ece_clean": row.clean_uncertainty.ece,
+                    "ece": row.uncertainty.ece,
+                    **{f"agreement_{attack}": level for attack, level in row.agreement.items()},
+                    "attack_draws": row.configuration.attack_draws,
+                    "judge_draws": row.configuration.judge_draws,
+                    "seed": row.configuration.seed,
+                    "forward_passes": row.passes[0],
+                    "backward_passes": row.passes[1],
+                    "verdict": row.status,
+                    "fingerprint": row.configuration.fingerprint,
+                }
+            )
+    return str(pd.DataFrame(lines).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def rank(row: Row) -> str:
+    """The rank, or a dash for a row that its verdict keeps out of the ranking."""
+    return "–" if row.rank is None else str(row.rank)
+
+
+def labelled(row: Row) -> str:
+    """The entry's name, with the seed where it is not the protocol's 0."""
+    config = row.configuration
+    return config.model if config.seed == 0 else f"{config.model} (seed {config.seed})"
+
+
+def _draws(row: Row) -> str:
+    if row.family == "frequentist":
+        return "1 / 1"
+    return f"{row.configuration.attack_draws} / {row.configuration.judge_draws}"
+
+
+def _arrow(clean: float, attacked: float) -> str:
+    return f"{clean:.3f} → {attacked:.3f}"
