@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
@@ -56,27 +57,43 @@ class Progress:
         self._bar.advance(self._task)
         if not self._live:
             console.print(
-                f"[{self._done}/{self._total}] {self._label}  {time.monotonic() - self._began:.1f} s", markup=False
+                f"[{self._done}/{self._total}] {self._label}  {time.monotonic() - self._began:.1f} s",
+                markup=False,
+                soft_wrap=True,
             )
 
 
 def print_boards(records: list[Record]) -> None:
-    """The ranking of every data set, norm and eps among the records."""
+    """The ranking of every data set, norm and eps among the records, in 80 columns."""
     from benchmark.boards import build_boards
     from benchmark.tables import ranking, threat_title
 
     for board in build_boards(records):
         rows = ranking(board)
-        table = Table(title=f"{board.dataset}, {threat_title(board.norm, board.eps)}", title_justify="left")
-        columns = list(dict.fromkeys(column for row in rows for column in row))
-        for column in columns:
-            text = column in ("entry", "family", "libraries", "verdict")
-            table.add_column(column, justify="left" if text else "right", no_wrap=column == "entry")
+        said_once = {
+            name: ", ".join(dict.fromkeys(str(row.pop(name)) for row in rows)) for name in ("images", "libraries")
+        }
+        title = f"{board.dataset}, {threat_title(board.norm, board.eps)}: {said_once['images']} images, libraries "
+        table = Table(
+            title=title + said_once["libraries"],
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            show_edge=False,
+            pad_edge=False,
+        )
+        shown = [name for name in dict.fromkeys(column for row in rows for column in row) if name != "family"]
+        for column in shown:
+            table.add_column(
+                column.replace("rank", "#"), justify="left" if column in ("entry", "verdict") else "right", no_wrap=True
+            )
         for row in rows:
-            table.add_row(*(str(row.get(column, "")) for column in columns))
-        console.print()
+            row["entry"] = str(row["entry"]).removeprefix(f"{board.dataset}/")
+            table.add_row(*(str(row.get(column, "")) for column in shown))
         console.print(table)
-    console.print("\nAccuracy in %, judged by fresh posterior draws. Pages: python -m benchmark.leaderboard")
+    console.print(
+        "Accuracy in %, judged by fresh posterior draws. Pages: python -m benchmark.leaderboard", soft_wrap=True
+    )
 
 
 def print_closed_form(libraries: tuple[str, ...] | None) -> None:
@@ -91,7 +108,8 @@ def print_closed_form(libraries: tuple[str, ...] | None) -> None:
     worst = max(gaps, key=lambda gap: gap.shortfall)
     console.print(
         f"closed form: {len(gaps)} attacks reach the optimum of a linear model (largest relative shortfall "
-        f"{worst.shortfall:.1e}, {worst.library} {worst.attack})"
+        f"{worst.shortfall:.1e}, {worst.library} {worst.attack})",
+        soft_wrap=True,
     )
 
 

@@ -49,7 +49,7 @@ def worst_case(boards: list[Board]) -> Figure:
                 marker = "o" if row.family == "frequentist" else "D"
                 axis.plot(100 * row.worst.value, y, marker, color=palette[model], markersize=6)
         axis.set_title(threat_title(board.norm, board.eps), fontsize=9)
-        axis.set_xlim(-3, 103)
+        axis.set_xlim(-7, 107)
     axes[0].set_yticks(range(len(entries)), [entry.split("/")[1] for entry in entries])
     axes[0].set_ylim(len(entries) - 0.5, -0.5)
     count = boards[0].rows[0].worst.count
