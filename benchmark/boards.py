@@ -185,7 +185,9 @@ def outcome_frame(records: Iterable[Record]) -> pd.DataFrame:
                 parts.append(pd.DataFrame(columns))
     if not parts:
         return pd.DataFrame({name: [] for name in ("attack", "norm", "eps", "library", "example", "correct")})
-    return pd.concat(parts).drop_duplicates(["attack", "norm", "eps", "library", "example"], keep="last")
+    identity = ["attack", "norm", "eps", "library", "example"]
+    # sorted, so that sums and ties come out the same whatever order the records were read in
+    return pd.concat(parts).drop_duplicates(identity, keep="last").sort_values(identity, ignore_index=True)
 
 
 def merged_agreement(records: Iterable[Record]) -> dict[tuple[str, str], Comparison]:
@@ -205,7 +207,7 @@ def _row(config: Configuration, records: list[Record], frame: pd.DataFrame, foun
     by_attack = by_attack[by_attack.index.get_level_values("example").isin(met)]
     by_example = by_attack.groupby("example").all()
     clean = frame.drop_duplicates("example")
-    harmful = frame.sort_values("log_p").drop_duplicates("example")
+    harmful = frame.sort_values("log_p", kind="stable").drop_duplicates("example")
     attacks = [attack for attack in ATTACKS if attack in by_attack.index.get_level_values("attack")]
     agreement: dict[str, str] = {
         attack: weakest(pair.level for pair in merged_agreement(_of_attack(records, attack)).values())

@@ -135,7 +135,7 @@ def csv_table(boards: list[Board]) -> str:
                     "fingerprint": row.configuration.fingerprint,
                 }
             )
-    return str(pd.DataFrame(lines).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    return str(pd.DataFrame(lines).to_csv(index=False, float_format="%.5g", lineterminator="\n"))
 
 
 def rank(row: Row) -> str:

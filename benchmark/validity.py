@@ -118,7 +118,7 @@ def monotone_in_eps(evidence: Evidence) -> tuple[Status, str]:
         survived = frame.groupby(["eps", "example"])["correct"].all().unstack("eps").dropna().astype(bool)
         for low, high in pairwise(sorted(map(float, survived.columns))):
             rise = float(survived[high].mean() - survived[low].mean())
-            if rise > max(largest, 0.01):
+            if rise > max(largest, 0.01 + 1e-9):  # a rise of just one point passes, whatever its rounding
                 lost, won = (int((survived[a] & ~survived[b]).sum()) for a, b in ((low, high), (high, low)))
                 largest, status = rise, "FAIL" if mcnemar(lost, won) < SIGNIFICANCE else "FLAG"
                 text = f"{attack}: {100 * rise:.1f} points more at eps {format_eps(high)} than at {format_eps(low)}"

@@ -88,7 +88,7 @@ def test_a_damaged_record_is_detected_and_never_half_read(record: Record, tmp_pa
     with Store(path) as store:
         store.put(record)
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE cells SET record = replace(record, 'true', 'false')")
+        connection.execute("UPDATE cells SET record = replace(record, 'log_p', 'log_q')")
     with Store(path) as store, pytest.raises(StoreError, match="damaged"):
         list(store.records())
 
