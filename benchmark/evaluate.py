@@ -70,7 +70,7 @@ class Evaluator:
             clean=_outcome(clean_judged, clean_own),
             outcomes=outcomes,
             agreement=compare(images, {library: outcomes[library].correct for library in images}, examples),
-            provenance=provenance(self.device),
+            provenance=provenance(self.device, {role: _seed(entry, role, cell.seed) for role in ("attack", "judge")}),
         )
 
     def _images(self, dataset: str, examples: list[int]) -> tuple[Tensor, Tensor]:
@@ -86,7 +86,7 @@ class Evaluator:
         if key not in self._predictors:
             self._predictors[key] = entry.predictor(
                 draws,
-                derive_seed(role, entry.name, seed),
+                _seed(entry, role, seed),
                 target,  # type: ignore[arg-type]
                 self.device,
             )
@@ -105,6 +105,10 @@ class Evaluator:
             self._model = model
             self._predictors.clear()
             self._clean.clear()
+
+
+def _seed(entry: ZooEntry, role: str, seed: int) -> int:
+    return derive_seed(role, entry.name, seed)
 
 
 def _judge_crafted(

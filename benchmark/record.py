@@ -112,14 +112,15 @@ def cell_key(cell: Cell, fingerprints: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def provenance(device: str) -> dict[str, Any]:
-    """Where, when and with what a record was made: commit, dirty flag, package versions, hardware."""
+def provenance(device: str, seeds: dict[str, int]) -> dict[str, Any]:
+    """Where, when and with what a record was made: commit, dirty flag, package versions, seeds, hardware."""
     packages = ("torch", "numpy", "scipy", *_PACKAGES.values())
     return {
         **_commit(),
         "protocol": PROTOCOL_VERSION,
         "packages": {name: _version(name) for name in packages},
         "python": platform.python_version(),
+        "seeds": seeds,
         "device": _device_name(device),
         "cores": os.cpu_count(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -137,7 +138,10 @@ def _device_name(device: str) -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 @functools.cache

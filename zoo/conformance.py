@@ -67,8 +67,9 @@ def check_network(entry: ZooEntry, network: nn.Module) -> None:
 def _logits(entry: ZooEntry, network: nn.Module, pixels: Tensor) -> Tensor:
     try:
         logits = network.eval()(pixels.clone().requires_grad_())
-    except RuntimeError as error:
-        raise ValueError(f"{entry.name}: fails on images of shape {tuple(pixels.shape)}: {error}") from error
+    except Exception as error:  # whatever a user's network raises
+        what = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{entry.name}: fails on images of shape {tuple(pixels.shape)}: {what}") from error
     if not isinstance(logits, Tensor):
         raise ValueError(f"{entry.name}: returns {type(logits).__name__}; return one tensor of logits (B, K)")
     return logits

@@ -84,7 +84,10 @@ class ZooEntry:
 
         with torch.random.fork_rng():  # constructors initialise from the global random state
             torch.random.manual_seed(derive_seed("build", self.name))
-            network = self.factory()
+            try:
+                network = self.factory()
+            except Exception as error:  # whatever a user's factory raises
+                raise ValueError(f"{self.name}: its factory failed: {type(error).__name__}: {error}") from error
         if self.weights is not None:
             self._weights_digest()
             try:

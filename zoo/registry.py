@@ -15,6 +15,7 @@ import importlib
 import inspect
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -71,9 +72,12 @@ class ModelRegistry(Mapping[str, ZooEntry]):
         self._loaded = True
         importlib.import_module("zoo.entries")
         for point in entry_points(group=ENTRY_POINT_GROUP):
-            registered = point.load()
-            if inspect.isfunction(registered):
-                registered()
+            try:
+                registered = point.load()
+                if inspect.isfunction(registered):
+                    registered()
+            except Exception as error:  # somebody else's package must not stop the zoo, nor vanish silently
+                warnings.warn(f"entry point {point.name} of {ENTRY_POINT_GROUP} failed: {error}", stacklevel=2)
 
 
 models = ModelRegistry()
@@ -120,8 +124,8 @@ def external_model(reference: str, dataset: str | None = None) -> ZooEntry:
         sys.path.insert(0, "")
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot import {reference!r}: {error}") from error
+    except Exception as error:  # whatever the user's file raises
+        raise ValueError(f"cannot import {reference!r}: {type(error).__name__}: {error}") from error
     for entry in models.values():
         if entry.factory is factory:
             return entry

@@ -91,7 +91,8 @@ def craft(
     examples, seed: what the random starts are derived from, so that an example's start does not depend on the
     batch it is in. Raises whatever the library raises, and ValueError if it returns another shape.
     """
-    adapter: Adapter = importlib.import_module(f"benchmark.attacks.{library}").attack
+    with isolated_random_state(x.device, seed):  # some libraries draw while they are imported
+        adapter: Adapter = importlib.import_module(f"benchmark.attacks.{library}").attack
     with torch.no_grad():
         classes = prediction(x[:1]).shape[1]
     model = MeteredModel(prediction, classes).eval()

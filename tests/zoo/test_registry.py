@@ -205,3 +205,24 @@ def test_an_entry_point_registers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(registry_module, "entry_points", points)
     assert "mnist/from-entry-point" in own
+
+
+def test_a_broken_entry_point_is_warned_of_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Point:
+        name = "broken"
+
+        @staticmethod
+        def load() -> None:
+            raise ImportError("no module named x")
+
+    monkeypatch.setattr(registry_module, "entry_points", lambda group: [Point])
+    with pytest.warns(UserWarning, match="entry point broken .* no module named x"):
+        assert "mnist/lenet" not in ModelRegistry()
+
+
+def test_a_factory_that_fails_is_named() -> None:
+    def failing() -> nn.Module:
+        raise TypeError("forgot an argument")
+
+    with pytest.raises(ValueError, match="mnist/under-test: its factory failed: TypeError: forgot"):
+        entry_of(failing).build()
