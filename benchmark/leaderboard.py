@@ -50,7 +50,10 @@ def leaderboard(
             return
         if store.is_file():
             with Store(store) as opened:
-                records |= {record.key: record for record in opened.records()}
+                for record in opened.records():
+                    # the same work done again elsewhere must not rewrite the files
+                    if record.key not in records or records[record.key].outcome != record.outcome:
+                        records[record.key] = record
         current = [record for record in records.values() if is_current(record)]
         if not current:
             raise ValueError(f"no records in {store} or {folder / 'records'}: run python -m benchmark.run first")

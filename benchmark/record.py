@@ -69,6 +69,15 @@ class Record:
         """Whether every library was evaluated."""
         return all(outcome.error is None for outcome in self.outcomes.values())
 
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What was found, without when, where and how fast."""
+        fields = self.to_json()
+        del fields["provenance"]
+        for outcome in (fields["clean"], *fields["outcomes"].values()):
+            del outcome["seconds"]
+        return fields
+
     def to_json(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         fields["cell"] = self.cell.to_json()
