@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmark.boards import Share, outcome_frame, without_subsumed
+from benchmark.boards import Share
+from benchmark.outcomes import outcome_frame, survivors, without_subsumed
 from benchmark.record import Record
 
 TUTORIAL = "PyTorch FGSM tutorial"
@@ -52,5 +53,5 @@ def _measured(anchor: Anchor, records: list[Record]) -> Share | None:
     ]
     if not matching:
         return None
-    survived = outcome_frame(matching).groupby("example")["correct"].all()
+    survived = survivors(outcome_frame(matching)).groupby("example")["correct"].all()
     return Share(int(survived.sum()), len(survived))

@@ -5,29 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 
 import pandas as pd
 
-from benchmark.agreement import Comparison, weakest
-from benchmark.attacks.spec import AttackSpec
-from benchmark.protocol import ATTACKS, standard_attack
+from benchmark.agreement import weakest
+from benchmark.outcomes import (
+    Configuration,
+    configuration,
+    is_standard,
+    merged_agreement,
+    outcome_frame,
+    survivors,
+    without_subsumed,
+)
+from benchmark.protocol import ATTACKS
 from benchmark.record import Record
 from benchmark.statistics import expected_calibration_error, mcnemar, shared_ranks, wilson
-from benchmark.suites import Cell
 from benchmark.validity import Evidence, Verdict, verdicts, worst_status
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """What makes two results of a zoo entry comparable: a leaderboard row is one of these per threat model."""
-
-    model: str
-    fingerprint: str
-    attack_draws: int
-    judge_draws: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,7 @@ class Uncertainty:
 class Row:
     """One configuration under one threat model.
 
+    An image that is misclassified as it is counts as broken by every attack: the original lies in the ball.
     attacks: per attack, the worst case over libraries, per example. worst: over attacks too. own: the same under
     the attacker's own draws. survivors: example -> whether it stands in the worst case.
     clean_uncertainty, uncertainty: on clean images, and on each example's most harmful image.
@@ -106,36 +101,6 @@ class Board:
         return tests
 
 
-def is_standard(record: Record) -> bool:
-    """Whether the record's attack is the protocol's own, as leaderboards demand."""
-    spec = record.cell.attack
-    return spec == standard_attack(spec.name, spec.threat.eps)
-
-
-def without_subsumed(records: Iterable[Record]) -> list[Record]:
-    """Drop records whose examples and libraries are part of another record of the same attack.
-
-    Of two records of the very same cell (made with other library versions, say) the one finished last stays.
-    """
-    kept: dict[tuple[Configuration, AttackSpec], list[Record]] = defaultdict(list)
-    for record in sorted(records, key=lambda record: str(record.provenance.get("finished"))):
-        same = kept[configuration(record), record.cell.attack]
-        same[:] = [other for other in same if not _covers(record.cell, other.cell)]
-        if not any(_covers(other.cell, record.cell) for other in same):
-            same.append(record)
-    return [record for same in kept.values() for record in same]
-
-
-def _covers(cell: Cell, other: Cell) -> bool:
-    return cell.start <= other.start and other.stop <= cell.stop and set(other.libraries) <= set(cell.libraries)
-
-
-def configuration(record: Record) -> Configuration:
-    """The leaderboard row a record belongs to."""
-    cell = record.cell
-    return Configuration(cell.model, record.fingerprints["model"], cell.attack_draws, cell.judge_draws, cell.seed)
-
-
 def build_boards(records: Iterable[Record]) -> list[Board]:
     """Boards for every data set, norm and eps > 0 among the records with standard attacks."""
     grouped: dict[Configuration, list[Record]] = defaultdict(list)
@@ -156,51 +121,8 @@ def build_boards(records: Iterable[Record]) -> list[Board]:
     return [Board(*key, _ranked(rows[key])) for key in sorted(rows, key=_board_order)]
 
 
-def outcome_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """A row per example, attack, eps and library; where two records hold the same one, the later counts.
-
-    Columns: attack, norm, eps, library, example, correct, own (attacker's draws), log_p, entropy, confidence,
-    and the clean_ versions of the last five.
-    """
-    parts = []
-    for record in records:
-        spec, clean = record.cell.attack, record.clean
-        for library, outcome in record.outcomes.items():
-            if outcome.error is None:
-                columns: dict[str, object] = {
-                    "attack": spec.name,
-                    "norm": spec.threat.norm,
-                    "eps": spec.threat.eps,
-                    "library": library,
-                    "example": record.examples,
-                }
-                for prefix, source in (("", outcome), ("clean_", clean)):
-                    columns |= {
-                        f"{prefix}correct": source.correct,
-                        f"{prefix}own": source.correct_attacker,
-                        f"{prefix}log_p": source.log_p,
-                        f"{prefix}entropy": source.entropy,
-                        f"{prefix}confidence": source.confidence,
-                    }
-                parts.append(pd.DataFrame(columns))
-    if not parts:
-        return pd.DataFrame({name: [] for name in ("attack", "norm", "eps", "library", "example", "correct")})
-    identity = ["attack", "norm", "eps", "library", "example"]
-    # sorted, so that sums and ties come out the same whatever order the records were read in
-    return pd.concat(parts).drop_duplicates(identity, keep="last").sort_values(identity, ignore_index=True)
-
-
-def merged_agreement(records: Iterable[Record]) -> dict[tuple[str, str], Comparison]:
-    """(first, second library) -> comparison over all given records."""
-    pairs: dict[tuple[str, str], list[Comparison]] = defaultdict(list)
-    for record in records:
-        for pair in record.agreement:
-            pairs[pair.first, pair.second].append(pair)
-    return {libraries: reduce(add, comparisons) for libraries, comparisons in pairs.items()}
-
-
 def _row(config: Configuration, records: list[Record], frame: pd.DataFrame, found: list[Verdict]) -> Row:
-    by_attack = frame.groupby(["attack", "example"])[["correct", "own"]].all()
+    by_attack = survivors(frame).groupby(["attack", "example"])[["correct", "own"]].all()
     # Only examples that met every attack of the row count, so that all its columns speak of the same images.
     met = by_attack["correct"].unstack("attack").dropna().index
     frame = frame[frame["example"].isin(met)]
@@ -209,9 +131,10 @@ def _row(config: Configuration, records: list[Record], frame: pd.DataFrame, foun
     clean = frame.drop_duplicates("example")
     harmful = frame.sort_values("log_p", kind="stable").drop_duplicates("example")
     attacks = [attack for attack in ATTACKS if attack in by_attack.index.get_level_values("attack")]
-    agreement: dict[str, str] = {
-        attack: weakest(pair.level for pair in merged_agreement(_of_attack(records, attack)).values())
-        for attack in attacks
+    agreement = {
+        spec.name: weakest(pair.level for pair in comparisons)
+        for (_, spec), comparisons in merged_agreement(records).items()
+        if comparisons
     }
     return Row(
         configuration=config,
@@ -223,14 +146,10 @@ def _row(config: Configuration, records: list[Record], frame: pd.DataFrame, foun
         survivors={int(example): bool(stands) for example, stands in by_example["correct"].items()},  # type: ignore[call-overload]
         clean_uncertainty=_uncertainty(clean, "clean_"),
         uncertainty=_uncertainty(harmful, ""),
-        agreement=agreement,
+        agreement={attack: agreement[attack] for attack in attacks if attack in agreement},
         passes=_passes(records),
         verdicts=found,
     )
-
-
-def _of_attack(records: list[Record], attack: str) -> list[Record]:
-    return [record for record in records if record.cell.attack.name == attack]
 
 
 def _share(outcomes: pd.Series[bool]) -> Share:

@@ -15,8 +15,9 @@ from benchmark.suites import Cell
 from benchmark.verify import Judged, distance, judge, violations
 from zoo import ZooEntry, models
 from zoo.datasets import Split, load_split
-from zoo.predictive import ExpectedPrediction, GradientTarget
+from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed
+from zoo.targets import GradientTarget
 
 
 class Evaluator:
@@ -49,17 +50,20 @@ class Evaluator:
         attacked = self._predictor(entry, "attack", cell.attack_draws, cell.seed, cell.attack.target)
         own = self._predictor(entry, "attack", cell.attack_draws, cell.seed, "expected")
         fresh = self._predictor(entry, "judge", cell.judge_draws, cell.seed, "expected")
-        clean_judged, clean_own = self._clean_outcome(cell, own, fresh, x, y)
 
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
-        for library in cell.libraries:
+        try:
+            clean = _outcome(*self._clean_outcome(cell, own, fresh, x, y))
+        except Exception as error:  # a network that fails on these very images
+            clean = Outcome(error=f"on clean images: {type(error).__name__}: {error}")
+            outcomes = dict.fromkeys(cell.libraries, clean)
+        for library in cell.libraries if clean.error is None else ():
             try:
                 crafted = craft(library, attacked, x, y, cell.attack, examples, cell.seed)
+                images[library], outcomes[library] = _judge_crafted(cell, crafted, own, fresh, x, y, examples)
             except Exception as error:  # whatever a library raises, the other libraries' results still count
                 outcomes[library] = Outcome(error=f"{type(error).__name__}: {error}")
-                continue
-            images[library], outcomes[library] = _judge_crafted(cell, crafted, own, fresh, x, y, examples)
         return Record(
             key=self.key(cell),
             cell=cell,
@@ -67,7 +71,7 @@ class Evaluator:
             fingerprints=self.fingerprints(cell),
             examples=examples,
             labels=y.tolist(),
-            clean=_outcome(clean_judged, clean_own),
+            clean=clean,
             outcomes=outcomes,
             agreement=compare(images, {library: outcomes[library].correct for library in images}, examples),
             provenance=provenance(self.device, {role: _seed(entry, role, cell.seed) for role in ("attack", "judge")}),
@@ -79,7 +83,7 @@ class Evaluator:
         return x, torch.from_numpy(split.labels[examples]).to(self.device)
 
     def _predictor(
-        self, entry: ZooEntry, role: str, draws: int, seed: int, target: GradientTarget | str
+        self, entry: ZooEntry, role: str, draws: int, seed: int, target: GradientTarget
     ) -> ExpectedPrediction:
         """Draws depend on entry, seed and role alone, so that every shard and attack meets the same ones."""
         key = (role, draws, seed, target)
@@ -87,7 +91,7 @@ class Evaluator:
             self._predictors[key] = entry.predictor(
                 draws,
                 _seed(entry, role, seed),
-                target,  # type: ignore[arg-type]
+                target,
                 self.device,
             )
         return self._predictors[key]

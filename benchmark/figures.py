@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import matplotlib
 import pandas as pd
 import seaborn as sns
@@ -18,41 +16,39 @@ matplotlib.use("Agg")
 sns.set_theme(style="whitegrid", context="paper", palette="colorblind")
 
 
-def write_figures(boards: list[Board], records: list[Record], folder: Path) -> list[Path]:
-    """Write every figure that the records allow; their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    figures = {"fgsm-anchor": fgsm_anchor(records)}
+def draw_figures(boards: list[Board], records: list[Record]) -> dict[str, Figure]:
+    """Name -> every figure that the records allow."""
+    figures = {}
+    if (anchor := fgsm_anchor(records)) is not None:
+        figures["fgsm-anchor"] = anchor
     for dataset in dict.fromkeys(board.dataset for board in boards):
         figures[f"{dataset}-worst-case"] = worst_case([board for board in boards if board.dataset == dataset])
-    paths = []
-    for name, figure in figures.items():
-        if figure is not None:
-            path = folder / f"{name}.png"
-            figure.savefig(path, dpi=160, bbox_inches="tight", metadata={"Software": None})
-            paths.append(path)
-    return paths
+    return figures
 
 
 def worst_case(boards: list[Board]) -> Figure:
     """Worst-case robust accuracy of every entry under every threat model, with Wilson intervals."""
-    figure = Figure(figsize=(7.0, 0.9 + 0.32 * max(len(board.rows) for board in boards) * 2))
+    figure = Figure(figsize=(7.0, 0.9 + 0.64 * max(len(board.rows) for board in boards)))
     columns = len(boards)
     axes = figure.subplots(1, columns, sharex=True, sharey=True, squeeze=False)[0]
-    entries = list(dict.fromkeys(row.configuration.model for row in boards[0].rows))
-    palette = dict(zip(entries, sns.color_palette("colorblind", len(entries)), strict=True))
+    entries = list(dict.fromkeys(row.configuration.model for board in boards for row in board.rows))
+    palette = dict(
+        zip(entries, sns.color_palette("colorblind" if len(entries) <= 10 else "husl", len(entries)), strict=True)
+    )
     for axis, board in zip(axes, boards, strict=True):
         for row in board.rows:
-            if (model := row.configuration.model) in palette:
-                low, high = (100 * bound for bound in row.worst.interval)
-                y = entries.index(model)
-                axis.plot([low, high], [y, y], color=palette[model], linewidth=2.2, solid_capstyle="butt")
-                marker = "o" if row.family == "frequentist" else "D"
-                axis.plot(100 * row.worst.value, y, marker, color=palette[model], markersize=6)
+            model = row.configuration.model
+            low, high = (100 * bound for bound in row.worst.interval)
+            y = entries.index(model)
+            axis.plot([low, high], [y, y], color=palette[model], linewidth=2.2, solid_capstyle="butt")
+            marker = "o" if row.family == "frequentist" else "D"
+            axis.plot(100 * row.worst.value, y, marker, color=palette[model], markersize=6)
         axis.set_title(threat_title(board.norm, board.eps), fontsize=9)
         axis.set_xlim(-7, 107)
     axes[0].set_yticks(range(len(entries)), [entry.split("/")[1] for entry in entries])
     axes[0].set_ylim(len(entries) - 0.5, -0.5)
-    count = boards[0].rows[0].worst.count
+    counts = sorted({row.worst.count for board in boards for row in board.rows})
+    count = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     figure.supxlabel(
         f"worst-case accuracy in %, {count} images, 95 % interval  (● frequentist, ◆ Bayesian)", fontsize=8
     )

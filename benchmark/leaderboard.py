@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from benchmark.record import Record
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+FOLDER = Path("leaderboards")
 BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
 
 
@@ -21,10 +23,11 @@ def leaderboard(
     store: Annotated[Path, typer.Option(help="Store whose records are added to those in the folder.")] = Path(
         "results.sqlite"
     ),
-    folder: Annotated[Path, typer.Option(help="Where the leaderboards are.")] = Path("leaderboards"),
-    readme: Annotated[Path, typer.Option(help="File whose marked section shows the headline table.")] = Path(
-        "README.md"
-    ),
+    folder: Annotated[Path, typer.Option(help="Where the leaderboards are.")] = FOLDER,
+    readme: Annotated[
+        Path | None,
+        typer.Option(help="File whose marked section shows the headline table; README.md for `leaderboards`."),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if a page differs from what its records give.")
     ] = False,
@@ -37,6 +40,8 @@ def leaderboard(
     """
     from benchmark.store import Store, StoreError
 
+    if readme is None and folder == FOLDER:
+        readme = Path("README.md")
     try:
         records = read_records(folder / "records")
         if check:
@@ -51,8 +56,9 @@ def leaderboard(
         if store.is_file():
             with Store(store) as opened:
                 for record in opened.records():
-                    # the same work done again elsewhere must not rewrite the files
-                    if record.key not in records or records[record.key].outcome != record.outcome:
+                    known = records.get(record.key)
+                    # The same work done again elsewhere must not rewrite the files, nor a failure replace a result.
+                    if known is None or (known.outcome != record.outcome and record.complete >= known.complete):
                         records[record.key] = record
         current = [record for record in records.values() if is_current(record)]
         if not current:
@@ -69,7 +75,7 @@ def read_records(folder: Path) -> dict[str, Record]:
     from benchmark.record import Record
 
     records = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*/*.json")):
         try:
             for fields in json.loads(path.read_text())["records"]:
                 record = Record.from_json(fields)
@@ -80,20 +86,28 @@ def read_records(folder: Path) -> dict[str, Record]:
 
 
 def is_current(record: Record) -> bool:
-    """Whether the record speaks of the network as it is; networks that are not registered here count."""
+    """Whether the record speaks of this protocol and of the network as it is; one not registered here counts."""
+    from benchmark.protocol import PROTOCOL_VERSION
     from zoo import models
 
     name = record.cell.model
-    return name not in models or models[name].fingerprint == record.fingerprints["model"]
+    same_network = name not in models or models[name].fingerprint == record.fingerprints["model"]
+    return same_network and record.provenance["protocol"] == PROTOCOL_VERSION
 
 
 def ranked_boards(records: list[Record]) -> list[Board]:
-    """The boards of the protocol: its eps, and rows that met all its attacks in that norm."""
+    """The boards of the protocol: its eps, draws and seed, and rows that met all its attacks in that norm."""
     from benchmark.boards import Board, build_boards
-    from benchmark.protocol import attacks_in, eps_grid
+    from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, attacks_in, eps_grid
 
+    ruled = [
+        record
+        for record in records
+        if (record.cell.attack_draws, record.cell.judge_draws) in ((1, 1), (ATTACK_DRAWS, JUDGE_DRAWS))
+        and record.cell.seed == 0
+    ]
     boards = []
-    for board in build_boards(records):
+    for board in build_boards(ruled):
         if board.eps in eps_grid(board.dataset)[board.norm]:
             rows = [row for row in board.rows if set(row.attacks) == set(attacks_in(board.norm))]
             if rows:
@@ -101,58 +115,78 @@ def ranked_boards(records: list[Record]) -> list[Board]:
     return boards
 
 
-def render(records: list[Record], folder: Path, readme: Path) -> dict[Path, str]:
-    """Path -> text of every generated text file but the records."""
+def render(records: list[Record], folder: Path, readme: Path | None) -> dict[Path, str]:
+    """Path -> text of every generated text file: the records themselves, the pages and the tables."""
     from benchmark import pages, tables
-    from benchmark.boards import without_subsumed
+    from benchmark.outcomes import without_subsumed
+
+    texts = {}
+    by_model: dict[str, list[Record]] = {}
+    for record in sorted(records, key=_order):
+        by_model.setdefault(record.cell.model, []).append(record)
+    for model, own in by_model.items():
+        dataset, _, name = model.partition("/")
+        lines = ",\n".join(json.dumps(record.to_json(), sort_keys=True, allow_nan=False) for record in own)
+        text = f'{{"entry": {json.dumps(model)}, "records": [\n{lines}\n]}}\n'
+        texts[folder / "records" / dataset / f"{name.replace('/', '-').replace(':', '-')}.json"] = text
 
     records = sorted(without_subsumed(records), key=_order)
     boards = ranked_boards(records)
-    texts = {
+    texts |= {
         folder / "README.md": pages.index_page(boards),
         folder / "agreement.md": pages.agreement_page(records),
         folder / "anchors.md": pages.anchors_page(records),
     }
     for dataset in dict.fromkeys(board.dataset for board in boards):
-        own = [board for board in boards if board.dataset == dataset]
-        texts[folder / f"{dataset}.md"] = pages.dataset_page(dataset, own)
-        texts[folder / f"{dataset}.csv"] = tables.csv_table(own)
-    if readme.is_file() and BEGIN in (text := readme.read_text()):
-        before, rest = text.split(BEGIN, 1)
-        texts[readme] = f"{before}{BEGIN}\n{tables.headline(boards)}\n{END}{rest.split(END, 1)[1]}"
+        shown = [board for board in boards if board.dataset == dataset]
+        texts[folder / f"{dataset}.md"] = pages.dataset_page(dataset, shown)
+        texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
+    if readme is not None and readme.is_file() and BEGIN in (text := readme.read_text()):
+        before, _, rest = text.partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not end:
+            raise ValueError(f"{readme} has {BEGIN} but no {END}; restore it")
+        texts[readme] = f"{before}{BEGIN}\n{tables.headline(boards)}\n{END}{after}"
     return texts
 
 
-def write(records: list[Record], folder: Path, readme: Path) -> list[Path]:
-    """Write records, pages, tables and figures; the paths."""
-    from benchmark.figures import write_figures
+def write(records: list[Record], folder: Path, readme: Path | None) -> list[Path]:
+    """Write all that is generated and delete what no record gives any more; the paths written."""
+    from benchmark.figures import draw_figures
 
-    by_model: dict[str, list[Record]] = {}
-    for record in sorted(records, key=_order):
-        by_model.setdefault(record.cell.model, []).append(record)
-    written = []
-    (folder / "records").mkdir(parents=True, exist_ok=True)
-    for model, own in by_model.items():
-        path = folder / "records" / f"{model.replace('/', '-').replace(':', '-')}.json"
-        lines = ",\n".join(json.dumps(record.to_json(), sort_keys=True, allow_nan=False) for record in own)
-        path.write_text(f'{{"entry": {json.dumps(model)}, "records": [\n{lines}\n]}}\n')
-        written.append(path)
-    for path, text in render(records, folder, readme).items():
-        path.write_text(text)
-        written.append(path)
-    return written + write_figures(ranked_boards(records), records, folder / "figures")
+    texts = render(records, folder, readme)
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(text)
+        os.replace(partial, path)
+    figures = draw_figures(ranked_boards(records), records)
+    for name, figure in figures.items():
+        path = folder / "figures" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=160, bbox_inches="tight", metadata={"Software": None})
+    for path in leftovers(texts, list(figures), folder):
+        path.unlink()
+    return [*texts, *(folder / "figures" / f"{name}.png" for name in figures)]
 
 
-def stale_files(records: dict[str, Record], folder: Path, readme: Path) -> list[Path]:
-    """Generated text files that are missing or differ; records of networks that have changed make their file stale."""
-    stale = [
-        folder / "records" / f"{record.cell.model.replace('/', '-')}.json"
-        for record in records.values()
-        if not is_current(record)
-    ]
-    texts = render(list(records.values()), folder, readme)
-    stale += [path for path, text in texts.items() if not path.is_file() or path.read_text() != text]
-    return list(dict.fromkeys(stale))
+def leftovers(texts: dict[Path, str], figures: list[str], folder: Path) -> list[Path]:
+    """Files of generated kinds in the folder that the records do not give."""
+    kept = {*texts, *(folder / "figures" / f"{name}.png" for name in figures)}
+    found = [path for kind in ("*.md", "*.csv", "records/**/*.json", "figures/*.png") for path in folder.glob(kind)]
+    return [path for path in found if path not in kept]
+
+
+def stale_files(records: dict[str, Record], folder: Path, readme: Path | None) -> list[Path]:
+    """Generated files that are missing, differ, or should not be there; a figure is only looked for."""
+    from benchmark.figures import draw_figures
+
+    current = [record for record in records.values() if is_current(record)]
+    texts = render(current, folder, readme)
+    figures = list(draw_figures(ranked_boards(current), current))
+    stale = [path for path, text in texts.items() if not path.is_file() or path.read_text() != text]
+    stale += [path for name in figures if not (path := folder / "figures" / f"{name}.png").is_file()]
+    return stale + leftovers(texts, figures, folder)
 
 
 def _order(record: Record) -> tuple[object, ...]:

@@ -6,10 +6,11 @@ from functools import cache
 
 import jinja2
 
-from benchmark.agreement import Comparison
+from benchmark.agreement import Comparison, weakest
 from benchmark.anchors import compare_with_published
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board, merged_agreement
+from benchmark.boards import Board
+from benchmark.outcomes import merged_agreement
 from benchmark.protocol import ATTACKS, ECE_BINS, LIBRARIES, PIXEL_TOLERANCE
 from benchmark.record import Record
 from benchmark.tables import details, headline, labelled, markdown, percent, ranking, threat_title
@@ -58,9 +59,10 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
 
 def agreement_page(records: list[Record]) -> str:
     """Matrices library by library, and the examples on which they differ."""
+    merged = merged_agreement(records)
     attacks = []
     for attack in ATTACKS:
-        pairs = merged_agreement(record for record in records if record.cell.attack.name == attack)
+        pairs = [pair for (_, spec), found in merged.items() if spec.name == attack for pair in found]
         if pairs:
             attacks.append({"name": attack, "matrix": markdown(_matrix(pairs))})
     return _render(
@@ -72,39 +74,42 @@ def agreement_page(records: list[Record]) -> str:
     )
 
 
-def _matrix(pairs: dict[tuple[str, str], Comparison]) -> list[dict[str, object]]:
+def _matrix(pairs: list[Comparison]) -> list[dict[str, object]]:
+    """Library by library: the weakest level above the diagonal, the sums below it."""
     rows = []
     for down in LIBRARIES:
         row: dict[str, object] = {"": f"**{down}**"}
         for across in LIBRARIES:
-            upper, lower = pairs.get((down, across)), pairs.get((across, down))
-            row[across] = upper.level if upper else _numbers(lower) if lower else ""
+            upper = [pair for pair in pairs if (pair.first, pair.second) == (down, across)]
+            lower = [pair for pair in pairs if (pair.first, pair.second) == (across, down)]
+            row[across] = weakest(pair.level for pair in upper) if upper else _numbers(lower) if lower else ""
         rows.append(row)
     return rows
 
 
-def _numbers(pair: Comparison) -> str:
-    same = pair.examples - len(pair.only_first) - len(pair.only_second)
-    return f"{100 * pair.close / pair.pixels:.2f} % of pixels, {same} of {pair.examples} verdicts"
+def _numbers(pairs: list[Comparison]) -> str:
+    close, pixels = sum(pair.close for pair in pairs), sum(pair.pixels for pair in pairs)
+    examples = sum(pair.examples for pair in pairs)
+    same = examples - sum(len(pair.only_first) + len(pair.only_second) for pair in pairs)
+    return f"{100 * close / pixels:.2f} % of pixels, {same} of {examples} verdicts"
 
 
 def _agreement_rows(records: list[Record]) -> list[dict[str, object]]:
-    groups: dict[tuple[str, str, float], list[Record]] = {}
-    for record in records:
-        spec = record.cell.attack
-        groups.setdefault((record.cell.model, f"{spec.name} ({spec.steps})", spec.threat.eps), []).append(record)
     return [
         {
-            "entry": model,
-            "attack (steps)": attack,
-            "eps": format_eps(eps),
-            "libraries": f"{first} / {second}",
+            "entry": config.model,
+            "draws": f"{config.attack_draws} / {config.judge_draws}",
+            "seed": config.seed,
+            "attack (steps)": f"{spec.name} ({spec.steps})",
+            "gradient of": spec.target,
+            "eps": format_eps(spec.threat.eps),
+            "libraries": f"{pair.first} / {pair.second}",
             "level": pair.level,
-            "figures": _numbers(pair),
+            "figures": _numbers([pair]),
             "largest difference of a pixel": f"{pair.max_difference:.2g}",
         }
-        for (model, attack, eps), group in groups.items()
-        for (first, second), pair in merged_agreement(group).items()
+        for (config, spec), pairs in merged_agreement(records).items()
+        for pair in pairs
     ]
 
 

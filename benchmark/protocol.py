@@ -10,6 +10,7 @@ import hashlib
 from typing import get_args
 
 from benchmark.attacks.spec import NORMS, AttackName, AttackSpec, ThreatModel
+from zoo.targets import GradientTarget
 
 PROTOCOL_VERSION = "1"
 
@@ -42,7 +43,7 @@ def eps_grid(dataset: str) -> dict[str, tuple[float, ...]]:
     return EPS["mnist" if dataset.endswith("mnist") else "cifar"]
 
 
-def standard_attack(name: AttackName, eps: float, target: str = "expected") -> AttackSpec:
+def standard_attack(name: AttackName, eps: float, target: GradientTarget = "expected") -> AttackSpec:
     """The protocol's attack of that name. Raises ValueError for an unknown name or a bad eps."""
     if name not in STEPS:
         raise ValueError(f"no attack {name!r}; there are: {', '.join(STEPS)}")

@@ -117,6 +117,7 @@ def cell_key(cell: Cell, fingerprints: dict[str, str]) -> str:
         "fingerprints": fingerprints,
         "versions": {name: _version(name) for name in ("torch", *(_PACKAGES[lib] for lib in cell.libraries))},
         "protocol": PROTOCOL_VERSION,
+        "schema": SCHEMA_VERSION,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -157,17 +158,20 @@ def _device_name(device: str) -> str:
 def _commit() -> dict[str, Any]:
     """Commit of the code that runs; None for an installed package without a repository."""
     folder = Path(__file__).resolve().parent
+    unknown: dict[str, Any] = {"commit": None, "dirty": None}
+    if not (folder.parent / ".git").exists():  # installed: a repository further up is somebody else's
+        return unknown
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
         ).stdout.strip()
         status = subprocess.run(
-            ["git", "status", "--porcelain", "--", "*.py"],
+            ["git", "status", "--porcelain", "--", "benchmark", "zoo"],
             cwd=folder.parent,
             capture_output=True,
             text=True,
             check=True,
         ).stdout
     except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
+        return unknown
     return {"commit": commit, "dirty": bool(status.strip())}

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from benchmark.evaluate import Evaluator
     from benchmark.record import Record
-    from benchmark.suites import Selection, Suite
+    from benchmark.suites import Selection, Subject, Suite
     from zoo import ZooEntry
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -34,6 +34,9 @@ def run(
         int | None, typer.Option(help="Posterior draws of the attacker. The judge has its own 64.")
     ] = None,
     seed: Annotated[int, typer.Option(help="What draws and random starts are derived from.")] = 0,
+    target: Annotated[
+        str, typer.Option(help="What the attacker's gradient is of: expected, single-draw, mean-loss, mean-logit, ...")
+    ] = "expected",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data through torchvision.")] = False,
@@ -77,6 +80,7 @@ def run(
             examples=examples,
             draws=draws,
             seed=seed,
+            target=target,  # type: ignore[arg-type]
         )
         names = _split(model)
         entries = select_entries(chosen, names, _split(dataset))
@@ -137,6 +141,9 @@ def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[
         entries = [external_model(name, only) if ":" in name else models[name] for name in names]
     else:
         entries = [entry for entry in models.values() if suite.models is None or entry.name in suite.models]
+        for name in suite.models or ():
+            if name not in models:
+                typer.secho(f"skipping {name}: suite {suite.name} asks for it, the zoo does not have it yet", err=True)
     entries = [entry for entry in entries if datasets is None or entry.dataset in datasets]
     if not entries:
         raise ValueError(
@@ -146,29 +153,26 @@ def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[
 
 
 def _evaluator(machine: _Machine) -> Evaluator:
-    import torch
-
     from benchmark.evaluate import Evaluator
+    from zoo.conformance import require_device
 
-    try:
-        torch.empty(0, device=machine.device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"--device {machine.device} is not available here: {reason}") from error
+    require_device(machine.device)
     return Evaluator(machine.data_root, machine.download, machine.device)
 
 
-def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) -> list[tuple[str, str, int]]:
-    """(name, data set, size of the test split) of the entries whose data are at hand; the others are named.
+def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) -> list[Subject]:
+    """The entries whose data are at hand; the others are named.
 
     Raises DataNotFoundError for an entry that was asked for by name.
     """
+    from benchmark.suites import Subject
     from zoo.datasets import DataNotFoundError
 
-    found = []
+    found: list[Subject] = []
     for entry in entries:
         try:
-            found.append((entry.name, entry.dataset, len(evaluator.split(entry.dataset))))
+            size = len(evaluator.split(entry.dataset))
+            found.append(Subject(entry.name, entry.dataset, size, entry.is_deterministic))
         except DataNotFoundError as error:
             if explicit:
                 raise

@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from benchmark.record import Record
+from benchmark.record import SCHEMA_VERSION, Record
 
 STORE_VERSION = 1
 
@@ -47,7 +48,7 @@ class Store:
             except OSError as error:
                 raise StoreError(f"cannot create the folder of the store {path}: {error.strerror}") from error
             self._connection = sqlite3.connect(path, timeout=60)
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._use_write_ahead_log()
             self._connection.execute("PRAGMA synchronous=FULL")
             with self._connection:
                 self._connection.executescript(_TABLES)
@@ -56,6 +57,16 @@ class Store:
         if found != str(STORE_VERSION):
             self.close()
             raise StoreError(f"{path} is a store of version {found}; this program writes {STORE_VERSION}: use another")
+
+    def _use_write_ahead_log(self) -> None:
+        """Switching a new file needs it alone and does not wait for its turn: another opener may be at it now."""
+        for _ in range(200):
+            if self._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+                return
+            with contextlib.suppress(sqlite3.OperationalError):
+                self._connection.execute("PRAGMA journal_mode=WAL")
+            time.sleep(0.01)
+        self._connection.execute("PRAGMA journal_mode=WAL")
 
     def __enter__(self) -> Store:
         return self
@@ -68,13 +79,15 @@ class Store:
         self._connection.close()
 
     def __contains__(self, key: str) -> bool:
-        """Whether a complete record is stored; one with a library's error in it is to be tried again."""
+        """Whether a complete, undamaged record is stored; one with a library's error in it is to be tried again."""
         with self._translated("read"):
-            row = self._connection.execute("SELECT 1 FROM cells WHERE key = ? AND complete", (key,)).fetchone()
-        return row is not None
+            row = self._connection.execute(
+                "SELECT sha256, record FROM cells WHERE key = ? AND complete", (key,)
+            ).fetchone()
+        return row is not None and hashlib.sha256(row[1].encode()).hexdigest() == row[0]
 
     def put(self, record: Record) -> None:
-        """Store a record in one transaction, replacing an incomplete one of the same key."""
+        """Store a record in one transaction. It replaces one of the same key, but never a complete one by a failure."""
         text = json.dumps(record.to_json(), allow_nan=False)
         cell = record.cell
         row = (
@@ -90,6 +103,8 @@ class Store:
             text,
         )
         with self._translated("write"), self._connection:
+            if not record.complete and record.key in self:
+                return
             self._connection.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def records(self, keys: set[str] | None = None) -> Iterator[Record]:
@@ -102,15 +117,14 @@ class Store:
             if keys is not None and key not in keys:
                 continue
             if hashlib.sha256(text.encode()).hexdigest() != digest:
-                raise StoreError(f"{self.path}: the record {key[:12]}… is damaged; delete the file and run again")
-            try:
-                yield Record.from_json(json.loads(text))
-            except ValueError as error:
-                raise StoreError(f"{self.path}: {error}") from error
+                raise StoreError(f"{self.path}: the record {key[:12]}… is damaged; the run that made it makes it again")
+            fields = json.loads(text)
+            if fields["schema"] == SCHEMA_VERSION:  # another schema has other keys: it is not this program's
+                yield Record.from_json(fields)
 
     @contextlib.contextmanager
     def _translated(self, action: str) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError, AttributeError, TypeError) as error:  # what damage looks like
             raise StoreError(f"cannot {action} the store {self.path}: {error}") from error

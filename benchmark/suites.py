@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmark.attacks.spec import NORMS, AttackSpec
 from benchmark.protocol import (
@@ -18,6 +18,7 @@ from benchmark.protocol import (
     required_agreement,
     standard_attack,
 )
+from zoo.targets import GRADIENT_TARGETS, GradientTarget
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,15 @@ class Cell:
         )
 
 
+class Subject(NamedTuple):
+    """An entry to attack: its name, data set, size of the test split, and whether it is its own single draw."""
+
+    model: str
+    dataset: str
+    size: int
+    deterministic: bool
+
+
 @dataclass(frozen=True)
 class Selection:
     """What a user may change about a suite; None leaves the suite's own choice.
@@ -71,12 +81,15 @@ class Selection:
     examples: int | None = None
     draws: int | None = None
     seed: int = 0
+    target: GradientTarget = "expected"
 
     def __post_init__(self) -> None:
         for chosen, known, kind in ((self.attacks, ATTACKS, "attack"), (self.libraries, LIBRARIES, "library")):
             for name in chosen or ():
                 if name not in known:
                     raise ValueError(f"no {kind} {name!r}; there are: {', '.join(known)}")
+        if self.target not in GRADIENT_TARGETS:
+            raise ValueError(f"no gradient target {self.target!r}; there are: {', '.join(GRADIENT_TARGETS)}")
         for eps in self.eps or ():
             if not (math.isfinite(eps) and eps >= 0):
                 raise ValueError(f"eps must be a number >= 0, not {eps}")
@@ -98,7 +111,12 @@ class Suite:
         """The attacks on a data set, eps by eps."""
         names = selection.attacks or ATTACKS
         grids = {norm: selection.eps or self.grid(dataset)[norm] for norm in ("linf", "l2")}
-        return [standard_attack(name, eps) for name in ATTACKS if name in names for eps in grids[NORMS[name]]]
+        return [
+            standard_attack(name, eps, selection.target)
+            for name in ATTACKS
+            if name in names
+            for eps in grids[NORMS[name]]
+        ]
 
     def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
         """The eps per norm."""
@@ -106,15 +124,15 @@ class Suite:
 
     def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
         """The libraries for the shard that starts at `start`."""
-        return selection.libraries or LIBRARIES
+        return tuple(library for library in LIBRARIES if library in (selection.libraries or LIBRARIES))
 
-    def cells(self, models: Iterable[tuple[str, str, int]], selection: Selection) -> list[Cell]:
-        """All cells for (model, data set, size of its test split), model by model.
+    def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """All cells, entry by entry. A deterministic network has one draw, whatever is selected.
 
         Raises ValueError if more examples are asked for than a split has.
         """
         cells: list[Cell] = []
-        for model, dataset, size in models:
+        for model, dataset, size, deterministic in subjects:
             count = self.examples if selection.examples is None else selection.examples
             if count > size:
                 raise ValueError(f"{dataset} has {size} test examples; --examples {count} asks for more")
@@ -126,8 +144,8 @@ class Suite:
                     start,
                     min(start + SHARD, count),
                     self.libraries(spec, start, selection),
-                    selection.draws or ATTACK_DRAWS,
-                    JUDGE_DRAWS,
+                    1 if deterministic else selection.draws or ATTACK_DRAWS,
+                    1 if deterministic else JUDGE_DRAWS,
                     selection.seed,
                 )
                 for spec in self.attacks(dataset, selection)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board, Configuration, Row, Share
+from benchmark.boards import Board, Row, Share
+from benchmark.outcomes import Configuration
 
 
 def percent(share: Share, interval: bool = False) -> str:
@@ -93,6 +94,7 @@ def _headline_row(rows: list[tuple[Board, Row]], boards: list[Board]) -> dict[st
     for title in (threat_title(board.norm, board.eps) for board in boards):
         shown = by_board.get(title)
         line[title] = f"{percent(shown.worst, interval=True)} ({rank(shown)})" if shown else "–"
+    line["images"] = min(row.worst.count for _, row in rows)
     line["libraries"] = ", ".join(dict.fromkeys(level for _, row in rows for level in row.agreement.values()))
     line["verdict"] = first.status
     return line
@@ -133,6 +135,8 @@ def csv_table(boards: list[Board]) -> str:
                     "backward_passes": row.passes[1],
                     "verdict": row.status,
                     "fingerprint": row.configuration.fingerprint,
+                    "data": row.configuration.data,
+                    "protocol": row.configuration.protocol,
                 }
             )
     return str(pd.DataFrame(lines).to_csv(index=False, float_format="%.5g", lineterminator="\n"))
@@ -150,8 +154,6 @@ def labelled(row: Row) -> str:
 
 
 def _draws(row: Row) -> str:
-    if row.family == "frequentist":
-        return "1 / 1"
     return f"{row.configuration.attack_draws} / {row.configuration.judge_draws}"
 
 

@@ -16,6 +16,7 @@ from scipy.stats import binomtest
 
 from benchmark.agreement import meets, weakest
 from benchmark.attacks.spec import format_eps
+from benchmark.outcomes import merged_agreement
 from benchmark.protocol import SIGNIFICANCE, required_agreement
 from benchmark.record import Record
 from benchmark.statistics import mcnemar
@@ -37,7 +38,7 @@ class Verdict:
 class Evidence:
     """All that is known of one entry in one configuration: its records and their outcomes as one frame.
 
-    outcomes: a row per example, attack, eps and library; see `benchmark.boards.outcome_frame`.
+    outcomes: a row per example, attack, eps and library; see `benchmark.outcomes.outcome_frame`.
     """
 
     records: list[Record]
@@ -91,47 +92,46 @@ def budget_and_box(evidence: Evidence) -> tuple[Status, str]:
 
 @check("V6")
 def iterative_beats_single_step(evidence: Evidence) -> tuple[Status, str]:
-    """Examples that only FGSM breaks, not PGD at the same eps: at most 1 %; more points at masked gradients."""
-    worst: tuple[Status, str] = ("PASS", "no eps with both fgsm and pgd-linf")
-    highest = -1.0
-    for eps, frame in evidence.outcomes.groupby("eps"):
-        survived = frame.groupby(["attack", "example"])["correct"].all().unstack("attack")
-        if not {"fgsm", "pgd-linf"} <= set(survived.columns):
-            continue
-        survived = survived.dropna().astype(bool)
-        only = int((~survived["fgsm"] & survived["pgd-linf"]).sum())
-        share = only / len(survived)
-        if share > highest:
-            significant = binomtest(only, len(survived), 0.01, "greater").pvalue < SIGNIFICANCE
-            status: Status = "PASS" if share <= 0.01 else "FAIL" if significant else "FLAG"
-            worst = status, f"eps {format_eps(float(str(eps)))}: only fgsm breaks {only} of {len(survived)}"
-            highest = share
-    return worst
+    """Images that only FGSM breaks, not PGD at the same eps: at most 1 %; more points at masked gradients."""
+    found: list[tuple[Status, str]] = []
+    linf = evidence.outcomes[evidence.outcomes["attack"].isin(["fgsm", "pgd-linf"])]
+    for eps in sorted(linf["eps"].unique()):
+        survived = _survival(linf[linf["eps"] == eps], "attack")
+        if {"fgsm", "pgd-linf"} <= set(survived.columns) and len(survived):
+            only, count = int((~survived["fgsm"] & survived["pgd-linf"]).sum()), len(survived)
+            certain = binomtest(only, count, 0.01, "greater").pvalue < SIGNIFICANCE
+            status: Status = "PASS" if only <= 0.01 * count else "FAIL" if certain else "FLAG"
+            found.append((status, f"eps {format_eps(float(eps))}: only fgsm breaks {only} of {count}"))
+    return _summary(found, "not checked: no eps at which both fgsm and pgd-linf ran on the same images")
 
 
 @check("V7")
 def monotone_in_eps(evidence: Evidence) -> tuple[Status, str]:
-    """Robust accuracy does not rise by more than 1 point as eps grows."""
-    largest, text = 0.0, "robust accuracy does not rise with eps"
-    status: Status = "PASS"
+    """Robust accuracy does not rise by more than 1 point from one eps to the next."""
+    found: list[tuple[Status, str]] = []
     for attack, frame in evidence.outcomes.groupby("attack"):
-        survived = frame.groupby(["eps", "example"])["correct"].all().unstack("eps").dropna().astype(bool)
-        for low, high in pairwise(sorted(map(float, survived.columns))):
-            rise = float(survived[high].mean() - survived[low].mean())
-            if rise > max(largest, 0.01 + 1e-9):  # a rise of just one point passes, whatever its rounding
-                lost, won = (int((survived[a] & ~survived[b]).sum()) for a, b in ((low, high), (high, low)))
-                largest, status = rise, "FAIL" if mcnemar(lost, won) < SIGNIFICANCE else "FLAG"
-                text = f"{attack}: {100 * rise:.1f} points more at eps {format_eps(high)} than at {format_eps(low)}"
-    return status, text
+        survived = _survival(frame, "eps")
+        for low, high in pairwise(sorted(survived.columns)) if len(survived) else ():
+            rise, count = int(survived[high].sum()) - int(survived[low].sum()), len(survived)
+            lost, won = (int((survived[a] & ~survived[b]).sum()) for a, b in ((low, high), (high, low)))
+            certain = mcnemar(lost, won) < SIGNIFICANCE
+            status: Status = "PASS" if rise <= 0.01 * count else "FAIL" if certain else "FLAG"
+            grid = f"eps {format_eps(float(low))} to {format_eps(float(high))}"
+            found.append((status, f"{attack}, {grid}: {-rise} fewer of {count} stand"))
+    return _summary(found, "not checked: no attack ran at two eps on the same images")
 
 
 @check("V16")
 def libraries_agree(evidence: Evidence) -> tuple[Status, str]:
     """No pair of libraries disagrees; a level below the one the protocol requires is flagged."""
     pairs = [
-        (pair.level, required_agreement(record.cell.attack), f"{pair.first}/{pair.second} on {record.cell.label}")
-        for record in evidence.records
-        for pair in record.agreement
+        (
+            pair.level,
+            required_agreement(spec),
+            f"{pair.first}/{pair.second}, {spec.name} eps {format_eps(spec.threat.eps)}",
+        )
+        for (_, spec), comparisons in merged_agreement(evidence.records).items()
+        for pair in comparisons
     ]
     if not pairs:
         return "FLAG", "one library only: nothing to compare"
@@ -139,3 +139,19 @@ def libraries_agree(evidence: Evidence) -> tuple[Status, str]:
     if below:
         return "FLAG", "; ".join(below[:3]) + (f" and {len(below) - 3} more" if len(below) > 3 else "")
     return "PASS", f"{len(pairs)} comparisons, weakest {weakest(level for level, _, _ in pairs)}"
+
+
+def _survival(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Example by `column`, true where no library broke it; only examples that have every column."""
+    table = frame.groupby([column, "example"])["correct"].all().unstack(column)
+    return table.dropna().astype(bool)
+
+
+def _summary(found: list[tuple[Status, str]], nothing: str) -> tuple[Status, str]:
+    """The worst status with all that has it; a PASS that says so where there was nothing to check."""
+    if not found:
+        return "PASS", nothing
+    worst = max((status for status, _ in found), key=STATUSES.index)
+    texts = [text for status, text in found if status == worst]
+    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
+    return worst, "; ".join(texts[:3]) + more

@@ -25,8 +25,10 @@ class Judged:
 
 @torch.no_grad()
 def judge(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Judged:
-    """Evaluate images (B, C, H, W) with labels (B,). A NaN in an image makes its outcome NaN and not correct."""
+    """Evaluate images (B, C, H, W) with labels (B,). Raises ValueError for a prediction that is no number."""
     log_p = prediction(x).double()  # (B, K)
+    if not (finite := log_p.isfinite().all(1)).all():
+        raise ValueError(f"the network's output is NaN or infinite on {int((~finite).sum())} of {len(x)} images")
     p = log_p.exp()
     predicted = log_p.argmax(1)
     return Judged(

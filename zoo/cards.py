@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -56,8 +57,10 @@ def write_entry(
     }
     path = (folder or Path(__file__).parent / "weights") / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    for file, data in ((path, content), (path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())):
+        partial = file.with_suffix(".partial")
+        partial.write_bytes(data)
+        os.replace(partial, file)
     return path.with_suffix(".json")
 
 

@@ -7,6 +7,7 @@ fingerprint of what was read goes into every record.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -28,7 +29,7 @@ BUNDLED = Path(__file__).resolve().parent / "data"
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """shape: (C, H, W) of an image. mean, std: per channel, of training pixels in [0, 1]. license: of the images."""
+    """shape: (C, H, W) of an image. mean, std: per channel, of training pixels in [0, 1]."""
 
     name: str
     shape: tuple[int, int, int]
@@ -119,12 +120,18 @@ _TORCHVISION_FOLDER = {"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw"
 def _load_idx(
     name: str, split: SplitName, root: Path | None, download: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    if download:
+    try:
+        paths = [_find_idx(name, file, root) for file in _IDX_FILES[split]]
+    except DataNotFoundError:
+        if not download:
+            raise
         import torchvision
 
         kind = {"mnist": torchvision.datasets.MNIST, "fashion-mnist": torchvision.datasets.FashionMNIST}[name]
-        kind(_required_root(name, root), train=split == "train", download=True)
-    images, labels = (_read_idx(_find_idx(name, file, root), _IDX_MD5[name][file]) for file in _IDX_FILES[split])
+        with _download_errors(name):
+            kind(_required_root(name, root), train=split == "train", download=True)
+        paths = [_find_idx(name, file, root) for file in _IDX_FILES[split]]
+    images, labels = (_read_idx(path, _IDX_MD5[name][path.name.removesuffix(".gz")]) for path in paths)
     return images[:, None], labels.astype(np.int64)
 
 
@@ -132,17 +139,26 @@ def _find_idx(name: str, file: str, root: Path | None) -> Path:
     folders = [] if root is None else [root, root / name, root / _TORCHVISION_FOLDER[name]]
     candidates = [folder / (file + end) for folder in (*folders, BUNDLED / name) for end in (".gz", "")]
     for path in candidates:
-        # A flat root may hold the files of the other IDX data set under the same names: the folder decides.
-        if path.is_file() and not (path.parent == root and root.name not in (name, "raw")):
+        # A flat root may hold the files of another IDX data set, which have the same names.
+        if path.is_file() and not (path.parent == root and _is_other_idx(name, path)):
             return path
     raise _not_found(name, candidates[:-2], root)
 
 
-def _read_idx(path: Path, md5: str) -> NDArray[np.uint8]:
+def _is_other_idx(name: str, path: Path) -> bool:
+    others = {files[path.name.removesuffix(".gz")] for other, files in _IDX_MD5.items() if other != name}
+    return hashlib.md5(_decompressed(path), usedforsecurity=False).hexdigest() in others
+
+
+def _decompressed(path: Path) -> bytes:
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is truncated or damaged ({error}); delete it and fetch it again") from error
+
+
+def _read_idx(path: Path, md5: str) -> NDArray[np.uint8]:
+    content = _decompressed(path)
     _verify(path, content, md5)
     dimensions = struct.unpack_from(f">{content[3]}I", content, 4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * len(dimensions)).reshape(dimensions)
@@ -167,7 +183,8 @@ def _load_cifar(
             if not path.is_file():
                 raise _not_found(name, [path], root)
             _verify(path, path.read_bytes(), md5)
-    data = kind(str(root), train=split == "train", download=download)
+    with _download_errors(name):
+        data = kind(str(root), train=split == "train", download=download)
     images = np.ascontiguousarray(np.asarray(data.data).transpose(0, 3, 1, 2))
     return images, np.asarray(data.targets, np.int64)
 
@@ -209,6 +226,7 @@ def _load_jpeg(split: SplitName, root: Path | None) -> Split:
     images = np.stack([np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for _, content in files])
     labels = np.array([_JPEG_CLASSES.index(file.split("/")[0]) for file, _ in files], np.int64)
     images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    digest.update(images.tobytes())  # another decoder may give other pixels from the same files
     return Split("cifar10-jpeg", split, images, labels, digest.hexdigest())
 
 
@@ -235,6 +253,14 @@ def _verify(path: Path, content: bytes, md5: str) -> None:
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
         raise ValueError(f"{path} has md5 {found} instead of {md5}: it is damaged or another file; fetch it again")
+
+
+@contextlib.contextmanager
+def _download_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f"{name} could not be downloaded or read: {error}") from error
 
 
 def _required_root(name: str, root: Path | None) -> Path:

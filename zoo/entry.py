@@ -15,7 +15,8 @@ from zoo.seeding import derive_seed
 if TYPE_CHECKING:
     from torch import nn
 
-    from zoo.predictive import ExpectedPrediction, GradientTarget
+    from zoo.predictive import ExpectedPrediction
+    from zoo.targets import GradientTarget
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,10 @@ class ZooEntry:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """sha256 of what determines the network: its weights, and for an external one also its source file."""
-        digest = hashlib.sha256(self._weights_digest().encode())
+        """sha256 of what determines the network: family, structure, weights and buffers; for an external one also
+        the file that registers it.
+        """
+        digest = hashlib.sha256(f"{self.family} {_state_digest(self.build())}".encode())
         if self.is_external:
             digest.update(self.source.read_bytes() if self.source.is_file() else b"")
         return digest.hexdigest()
@@ -88,8 +91,10 @@ class ZooEntry:
                 network = self.factory()
             except Exception as error:  # whatever a user's factory raises
                 raise ValueError(f"{self.name}: its factory failed: {type(error).__name__}: {error}") from error
+        if not isinstance(network, torch.nn.Module):
+            raise ValueError(f"{self.name}: its factory returned {type(network).__name__}, not an nn.Module")
         if self.weights is not None:
-            self._weights_digest()
+            self._check_weights()
             try:
                 network.load_state_dict({name: value.float() for name, value in load(self._weights_bytes()).items()})
             except Exception as error:
@@ -116,9 +121,7 @@ class ZooEntry:
             raise ValueError(f"{self.name}: no weights at {self.weights}; train it: python -m zoo.train {self.name}")
         return self.weights.read_bytes()
 
-    def _weights_digest(self) -> str:
-        if self.weights is None:
-            return _state_digest(self.build())
+    def _check_weights(self) -> None:
         found = hashlib.sha256(self._weights_bytes()).hexdigest()
         expected = self.card.get("sha256", found)
         if found != expected:
@@ -126,12 +129,12 @@ class ZooEntry:
                 f"{self.name}: {self.weights} has sha256 {found[:12]}…, its card says {expected[:12]}…; the file is "
                 "damaged or was replaced: restore it, or train it again"
             )
-        return found
 
 
 def _state_digest(network: nn.Module) -> str:
-    """sha256 over a network's structure, parameters and buffers."""
-    from safetensors.torch import save
-
-    state = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-    return hashlib.sha256(repr(network).encode() + save(state)).hexdigest()
+    """sha256 over a network's structure, parameters and buffers, also those that are not saved with its weights."""
+    digest = hashlib.sha256(repr(network).encode())
+    for name, value in (*network.named_parameters(), *network.named_buffers()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from zoo.posterior import posterior_draws, posterior_mean
-
-GradientTarget = Literal["expected", "single-draw", "mean-loss", "mean-logit", "mean-weights"]
-GRADIENT_TARGETS: tuple[GradientTarget, ...] = get_args(GradientTarget)
+from zoo.targets import GRADIENT_TARGETS, GradientTarget
 
 
 def expected(logits: Tensor) -> Tensor:
@@ -122,11 +119,10 @@ class ExpectedPrediction(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        needs_graph = torch.is_grad_enabled() and x.requires_grad
-        chunk = self._chunk_size(x, kept_draws=self.draws if needs_graph else 1)
+        chunk = self._chunk_size(x)
         if len(x) <= chunk:
             return self._predict(x)
-        if not needs_graph:
+        if not (torch.is_grad_enabled() and x.requires_grad):
             return torch.cat([self._predict(part) for part in x.split(chunk)])
         parts = [checkpoint(self._predict, part, use_reentrant=False) for part in x.split(chunk)]
         return torch.cat(parts)
@@ -145,11 +141,12 @@ class ExpectedPrediction(nn.Module):
     def _predict(self, x: Tensor) -> Tensor:
         return _COMBINE[self.target](self.logits(x))
 
-    def _chunk_size(self, x: Tensor, kept_draws: int) -> int:
+    def _chunk_size(self, x: Tensor) -> int:
+        """The same with and without a gradient, or draws that sample per example would differ between the two."""
         key = (x.shape[1:], x.dtype)
         if key not in self._bytes_per_example:
             self._bytes_per_example[key] = _activation_bytes(self.networks[0], x[:1])
-        return max(1, self.max_bytes // max(1, kept_draws * self._bytes_per_example[key]))
+        return max(1, self.max_bytes // max(1, self.draws * self._bytes_per_example[key]))
 
 
 def _activation_bytes(network: nn.Module, x: Tensor) -> int:

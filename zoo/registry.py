@@ -98,11 +98,11 @@ def register_model(
         posterior draws, and a network whose draws do not differ is refused.
     weights: a safetensors file, relative to the file that registers; beside it may lie a model card
         (`<name>.json`) whose sha256 is then enforced.
-    Raises ValueError for a name that is taken or malformed, an unknown data set, a missing weights file.
+    Raises ValueError for a name that is taken or malformed or an unknown data set; weights are checked when loaded.
     """
 
     def register(factory: Factory) -> Factory:
-        source = Path(inspect.getsourcefile(factory) or ".").resolve()
+        source = _source_file(factory)
         path = None if weights is None else source.parent / weights
         registry.add(ZooEntry(name, dataset, family, factory, path, source))
         return factory
@@ -126,12 +126,23 @@ def external_model(reference: str, dataset: str | None = None) -> ZooEntry:
         factory = getattr(importlib.import_module(module_name), attribute)
     except Exception as error:  # whatever the user's file raises
         raise ValueError(f"cannot import {reference!r}: {type(error).__name__}: {error}") from error
+    if not callable(factory):
+        raise ValueError(f"{reference!r} is a {type(factory).__name__}, not a function that returns a network")
     for entry in models.values():
         if entry.factory is factory:
             return entry
     if dataset is None:
         raise ValueError(f"{reference!r} is not registered, so its data set is not known: add --dataset")
-    source = Path(inspect.getsourcefile(factory) or ".").resolve()
+    source = _source_file(factory)
     entry = ZooEntry(f"{dataset}/{reference}", dataset, "frequentist", factory, None, source)
     models.add(entry)
     return entry
+
+
+def _source_file(factory: Callable[[], nn.Module]) -> Path:
+    """The file that defines a factory, which may be any callable: a function, a partial, an instance."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(factory))
+    except TypeError:
+        file = getattr(sys.modules.get(getattr(factory, "__module__", "")), "__file__", None)
+    return Path(file or ".").resolve()

@@ -34,6 +34,7 @@ def train(
     A training that was stopped goes on from its last epoch when the same command is given again.
     """
     from zoo.cards import write_entry
+    from zoo.conformance import require_device
     from zoo.datasets import load_split
     from zoo.recipes import RECIPES
     from zoo.registry import lookup
@@ -42,6 +43,9 @@ def train(
     try:
         recipe = lookup(RECIPES, name, "recipe")
         recipe = dataclasses.replace(recipe, epochs=epochs or recipe.epochs, seed=recipe.seed if seed is None else seed)
+        if (epochs is not None or seed is not None) and out is None:
+            raise ValueError("--epochs and --seed make another network than the recipe: say where it goes with --out")
+        require_device(device)
         dataset = name.split("/")[0]
         split = load_split(dataset, "train", data_root, download)
         test = load_split(dataset, "test", data_root, download)

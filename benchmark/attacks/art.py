@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -20,25 +21,28 @@ from benchmark.attacks.spec import AttackSpec
 
 def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
     """Adversarial images by `spec`; see `benchmark.attacks.craft.Adapter`."""
-    classifier = PyTorchClassifier(
-        model=model,
-        loss=nn.CrossEntropyLoss(reduction="sum"),
-        input_shape=tuple(x.shape[1:]),
-        nb_classes=model.classes,
-        clip_values=(0.0, 1.0),
-        device_type="cpu" if x.device.type == "cpu" else "gpu",
-    )
-    eps, batch_size = float(spec.threat.eps), len(x)  # one batch, so that the start fits the examples
-    options: dict[str, Any] = {"eps_step": float(spec.step_size), "max_iter": spec.steps, "verbose": False}
-    if spec.name == "fgsm":
-        runner = FastGradientMethod(classifier, norm=np.inf, eps=eps, eps_step=spec.step_size, batch_size=batch_size)
-    elif spec.name == "bim":
-        runner = BasicIterativeMethod(classifier, eps=eps, batch_size=batch_size, **options)
-    else:
-        norm = math.inf if spec.threat.norm == "linf" else 2
-        runner = _PGD(classifier, start, norm=norm, eps=eps, batch_size=batch_size, **options)
-    # Without y ART would attack the model's own predictions.
-    images = runner.generate(x.cpu().numpy(), y=y.cpu().numpy())
+    with torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext():  # by "gpu" ART means the current one
+        classifier = PyTorchClassifier(
+            model=model,
+            loss=nn.CrossEntropyLoss(reduction="sum"),
+            input_shape=tuple(x.shape[1:]),
+            nb_classes=model.classes,
+            clip_values=(0.0, 1.0),
+            device_type="cpu" if x.device.type == "cpu" else "gpu",
+        )
+        eps, batch_size = float(spec.threat.eps), len(x)  # one batch, so that the start fits the examples
+        options: dict[str, Any] = {"eps_step": float(spec.step_size), "max_iter": spec.steps, "verbose": False}
+        if spec.name == "fgsm":
+            runner = FastGradientMethod(
+                classifier, norm=np.inf, eps=eps, eps_step=spec.step_size, batch_size=batch_size
+            )
+        elif spec.name == "bim":
+            runner = BasicIterativeMethod(classifier, eps=eps, batch_size=batch_size, **options)
+        else:
+            norm = math.inf if spec.threat.norm == "linf" else 2
+            runner = _PGD(classifier, start, norm=norm, eps=eps, batch_size=batch_size, **options)
+        # Without y ART would attack the model's own predictions.
+        images = runner.generate(x.cpu().numpy(), y=y.cpu().numpy())
     return torch.from_numpy(images)
 
 

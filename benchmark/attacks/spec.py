@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from zoo.targets import GRADIENT_TARGETS, GradientTarget
+
 Norm = Literal["linf", "l2"]
 AttackName = Literal["fgsm", "bim", "pgd-linf", "pgd-l2"]
 
@@ -36,7 +38,7 @@ class AttackSpec:
     step_size: length of a step in the threat model's norm.    steps: gradients taken.
     random_start: start uniformly in the ball (the start is given to the libraries, the same for all).
     restarts: runs with different starts; per example the one that hurts the attacker's model most is kept.
-    target: what the gradient is taken of; see `zoo.predictive.GRADIENT_TARGETS`.
+    target: what the gradient is taken of; see `zoo.targets`.
     Raises ValueError for settings that no library could run as written.
     """
 
@@ -46,7 +48,7 @@ class AttackSpec:
     steps: int
     random_start: bool = False
     restarts: int = 1
-    target: str = "expected"
+    target: GradientTarget = "expected"
 
     def __post_init__(self) -> None:
         if self.name not in NORMS:
@@ -61,6 +63,8 @@ class AttackSpec:
             raise ValueError("fgsm is one step from the image itself")
         if self.name == "bim" and self.random_start:
             raise ValueError("bim starts at the image itself; with a random start it is pgd-linf")
+        if self.target not in GRADIENT_TARGETS:
+            raise ValueError(f"no gradient target {self.target!r}; there are: {', '.join(GRADIENT_TARGETS)}")
         if self.restarts > 1 and not self.random_start:
             raise ValueError("restarts without a random start repeat the same attack")
 

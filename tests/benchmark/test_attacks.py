@@ -20,8 +20,9 @@ from benchmark.attacks.spec import AttackSpec, ThreatModel, format_eps
 from benchmark.closed_form import closed_form_gaps, optimum
 from benchmark.protocol import ATTACKS, LIBRARIES, required_agreement, standard_attack
 from benchmark.verify import distance, violations
-from zoo.predictive import GRADIENT_TARGETS, ExpectedPrediction
+from zoo.predictive import ExpectedPrediction
 from zoo.seeding import private_generator
+from zoo.targets import GRADIENT_TARGETS
 
 
 def small_network(scale: float = 1.0, seed: int = 0) -> nn.Module:

@@ -14,9 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmark.agreement import Comparison
-from benchmark.boards import build_boards, without_subsumed
+from benchmark.boards import build_boards
 from benchmark.leaderboard import BEGIN, END, app, ranked_boards, read_records, render, write
-from benchmark.protocol import standard_attack
+from benchmark.outcomes import outcome_frame, without_subsumed
+from benchmark.protocol import PROTOCOL_VERSION, standard_attack
 from benchmark.record import Outcome, Record
 from benchmark.suites import Cell
 from benchmark.validity import CHECKS, Evidence, verdicts
@@ -63,7 +64,7 @@ def make(
         "clean": outcome([True] * count),
         "outcomes": {library: outcome(correct) for library, correct in libraries.items()},
         "agreement": agreement,
-        "provenance": {"finished": finished},
+        "provenance": {"finished": finished, "protocol": PROTOCOL_VERSION},
     }
     return Record(**{**fields, **changes})
 
@@ -123,7 +124,7 @@ def test_only_images_that_met_every_attack_count() -> None:
 def test_a_part_of_another_record_does_not_count_twice() -> None:
     part = make("mnist/a", "fgsm", 0.1, {"foolbox": [False] * 2}, finished="2")
     whole = make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 4, "art": [True] * 4}, finished="1")
-    again = dataclasses.replace(whole, key="again", provenance={"finished": "3"})
+    again = dataclasses.replace(whole, key="again", provenance={"finished": "3", "protocol": PROTOCOL_VERSION})
     other = make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 2}, start=4)
     assert {r.key for r in without_subsumed([part, whole, again, other])} == {"again", other.key}
     (board,) = build_boards([part, whole, again, other])
@@ -137,8 +138,6 @@ def test_an_attack_that_is_not_the_protocols_has_no_place_on_a_board() -> None:
 
 
 def status(check: str, records: list[Record]) -> str:
-    from benchmark.boards import outcome_frame
-
     found = {verdict.check: verdict for verdict in verdicts(Evidence(records, outcome_frame(records)))}
     assert found[check].evidence
     return found[check].status
@@ -213,7 +212,7 @@ def test_a_change_of_a_generated_file_or_record_is_noticed(tmp_path: Path) -> No
         assert check() == (0 if path == readme else 1), path
         path.write_text(text)
     assert check() == 0
-    path = folder / "records" / "mnist-lenet.json"
+    path = folder / "records" / "mnist" / "lenet.json"
     fields = json.loads(path.read_text())
     victim = next(r for r in fields["records"] if r["cell"]["attack"]["name"] == "fgsm" and r["cell"]["start"] == 0)
     victim["outcomes"]["art"]["correct"] = [not c for c in victim["outcomes"]["art"]["correct"]]

@@ -62,6 +62,37 @@ def test_an_incomplete_record_is_tried_again_and_replaced(record: Record, tmp_pa
         assert list(store.records()) == [record]
 
 
+def test_a_failure_never_replaces_a_result(record: Record, tmp_path: Path) -> None:
+    """Another process may have run out of memory on the cell that this one finished."""
+    broken = dataclasses.replace(record, outcomes={**record.outcomes, "art": Outcome(error="RuntimeError: memory")})
+    with Store(tmp_path / "r.sqlite") as store:
+        store.put(record)
+        store.put(broken)
+        assert record.key in store
+        assert list(store.records()) == [record]
+
+
+def test_records_of_another_schema_are_passed_over(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_entry: ZooEntry
+) -> None:
+    with Store(tmp_path / "r.sqlite") as store:
+        store.put(record)
+        monkeypatch.setattr("benchmark.store.SCHEMA_VERSION", 99)
+        assert list(store.records()) == []
+        monkeypatch.setattr("benchmark.record.SCHEMA_VERSION", 99)
+        assert Evaluator().key(record.cell) not in store
+
+
+def test_many_may_open_a_new_store_at_once(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from benchmark.store import Store; Store(Path(sys.argv[1])).close()"
+    for attempt in range(3):
+        command = [sys.executable, "-c", code, str(tmp_path / f"{attempt}.sqlite")]
+        processes = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)]
+        for process in processes:
+            _, errors = process.communicate()
+            assert process.returncode == 0, errors
+
+
 def test_a_file_that_is_no_store_or_a_newer_one_is_refused(record: Record, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to look like something" * 20)
@@ -82,8 +113,12 @@ def test_a_damaged_record_is_detected_and_never_half_read(record: Record, tmp_pa
         store.put(record)
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE cells SET record = replace(record, 'log_p', 'log_q')")
-    with Store(path) as store, pytest.raises(StoreError, match="damaged"):
-        list(store.records())
+    with Store(path) as store:
+        with pytest.raises(StoreError, match="damaged"):
+            list(store.records())
+        assert record.key not in store  # so that the next run makes it again
+        store.put(record)
+        assert list(store.records()) == [record]
 
 
 def test_a_full_disk_is_an_error_and_loses_nothing(record: Record, tmp_path: Path) -> None:

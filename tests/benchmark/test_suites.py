@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from benchmark.protocol import example_order, standard_attack
-from benchmark.suites import SUITES, Cell, Selection
+from benchmark.suites import SUITES, Cell, Selection, Subject
 
-MNIST = [("mnist/lenet", "mnist", 10_000)]
+MNIST = [Subject("mnist/bayesian-lenet", "mnist", 10_000, deterministic=False)]
 
 
 def test_the_whitebox_suite_is_the_protocols() -> None:
@@ -26,7 +26,7 @@ def test_the_whitebox_suite_is_the_protocols() -> None:
         assert cell.attack.step_size == pytest.approx(expected)
         assert (cell.start, cell.stop, cell.attack_draws, cell.judge_draws) == (0, 100, 8, 64)
         assert cell.libraries == ("torchattacks", "foolbox", "art")
-    cifar = SUITES["whitebox"].cells([("cifar10/x", "cifar10", 10_000)], Selection())
+    cifar = SUITES["whitebox"].cells([Subject("cifar10/x", "cifar10", 10_000, deterministic=False)], Selection())
     assert [c.attack.threat.eps for c in cifar] == [2 / 255, 8 / 255] * 3 + [0.25, 0.5]
 
 
@@ -67,6 +67,7 @@ def test_examples_are_a_fixed_sample_of_the_whole_split() -> None:
         ({"libraries": ("cleverhans",)}, "'cleverhans'"),
         ({"examples": 0}, "examples"),
         ({"draws": -1}, "draws"),
+        ({"target": "mean"}, "'mean'"),
     ],
 )
 def test_bad_selections_are_named(options: dict[str, object], message: str) -> None:
@@ -94,3 +95,21 @@ def test_what_plans_and_helps_imports_no_heavy_library(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('torch', 'pandas', 'art', 'foolbox') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_what_does_not_matter_does_not_make_another_cell() -> None:
+    """Draws of a deterministic network, and the order in which libraries are named."""
+    lenet = [Subject("mnist/lenet", "mnist", 10_000, deterministic=True)]
+    cells = SUITES["whitebox"].cells(lenet, Selection(draws=32))
+    assert cells == SUITES["whitebox"].cells(lenet, Selection())
+    assert {(cell.attack_draws, cell.judge_draws) for cell in cells} == {(1, 1)}
+    one, other = (
+        SUITES["whitebox"].cells(lenet, Selection(libraries=names))
+        for names in (("art", "foolbox"), ("foolbox", "art"))
+    )
+    assert one == other
+
+
+def test_a_gradient_target_reaches_every_attack() -> None:
+    cells = SUITES["whitebox"].cells(MNIST, Selection(target="mean-loss"))
+    assert {cell.attack.target for cell in cells} == {"mean-loss"}

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.posterior import posterior_draws, posterior_mean
-from zoo.predictive import GRADIENT_TARGETS, ExpectedPrediction, expected, mean_logit, mean_loss
+from zoo.predictive import ExpectedPrediction, expected, mean_logit, mean_loss
 from zoo.seeding import private_generator
+from zoo.targets import GRADIENT_TARGETS
 
 DRAWS, SEED = 6, 11
 LABELS = torch.tensor([0, 1, 2, 0, 1])

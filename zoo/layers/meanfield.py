@@ -11,7 +11,6 @@ Networks", section 3.2). A layer can be used in three ways:
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Literal
@@ -30,11 +29,6 @@ def gaussian_kl(mu_q: Tensor, sigma_q: Tensor, mu_p: float, sigma_p: float) -> T
     """
     ratio = sigma_q / sigma_p
     return 0.5 * (-2 * ratio.log() - 1 + ratio.square() + ((mu_q - mu_p) / sigma_p).square()).sum()
-
-
-def inverse_softplus(sigma: float) -> float:
-    """The rho such that softplus(rho) = sigma."""
-    return sigma + math.log(-math.expm1(-sigma))
 
 
 class MeanFieldLayer(nn.Module, ABC):
