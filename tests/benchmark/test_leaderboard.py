@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +16,9 @@ from typer.testing import CliRunner
 
 from benchmark.agreement import Comparison
 from benchmark.boards import build_boards
-from benchmark.leaderboard import BEGIN, END, app, ranked_boards, read_records, render, write
+from benchmark.leaderboard import BEGIN, END, app, is_current, ranked_boards, read_records, render, write
 from benchmark.outcomes import outcome_frame, without_subsumed
+from benchmark.pages import agreement_page
 from benchmark.protocol import PROTOCOL_VERSION, standard_attack
 from benchmark.record import Outcome, Record
 from benchmark.suites import Cell
@@ -173,6 +175,72 @@ def test_checks_on_stored_outcomes() -> None:
     assert status("V16", [make("mnist/a", "fgsm", 0.1, {"art": [True]})]) == "FLAG"
 
 
+def test_checks_take_the_worst_of_all_comparisons() -> None:
+    """A failure on many images is not hidden by a larger share of few, nor by an attack with fewer images."""
+
+    def records(attack: str, eps: float, stand: int, count: int) -> Record:
+        return make("mnist/a", attack, eps, {"foolbox": [True] * stand + [False] * (count - stand)})
+
+    masked = [records("fgsm", 0.1, 970, 1000), records("pgd-linf", 0.1, 1000, 1000)]
+    assert status("V6", masked) == "FAIL"
+    few = [records("fgsm", 0.2, 48, 50), records("pgd-linf", 0.2, 50, 50)]
+    assert status("V6", few) == "FLAG"
+    assert status("V6", masked + few) == "FAIL"
+    assert status("V6", [*masked, records("pgd-l2", 0.1, 10, 100)]) == "FAIL"
+    rising = [records("bim", 0.1, 500, 1000), records("bim", 0.2, 600, 1000)]
+    assert status("V7", [*rising, records("fgsm", 0.1, 5, 10), records("fgsm", 0.2, 8, 10)]) == "FAIL"
+
+
+def test_checks_without_evidence_say_so() -> None:
+    apart = [
+        make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 3}),
+        make("mnist/a", "pgd-linf", 0.1, {"foolbox": [True] * 3}, start=3),
+    ]
+    found = {v.check: v for v in verdicts(Evidence(apart, outcome_frame(apart)))}
+    for check in ("V6", "V7"):
+        assert found[check].evidence.startswith("not checked")
+
+
+def test_a_clean_mistake_counts_as_broken() -> None:
+    record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True, True, False, False]})
+    wrong = dataclasses.replace(record, clean=outcome([True, False, True, False]))
+    (board,) = build_boards([wrong])
+    assert board.rows[0].worst.hits == board.rows[0].attacks["fgsm"].hits == 1
+    assert board.rows[0].clean.hits == 2
+
+
+def test_results_on_other_data_or_another_protocol_never_mix() -> None:
+    record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 4})
+    other_data = make("mnist/a", "fgsm", 0.1, {"art": [False] * 4}, fingerprints={"model": "mnist/a", "data": "other"})
+    old = make("mnist/a", "fgsm", 0.1, {"art": [False] * 4}, provenance={"finished": "1", "protocol": "0"})
+    (board,) = build_boards([record, other_data, old])
+    assert sorted(row.worst.hits for row in board.rows) == [0, 0, 4]
+    assert is_current(record)
+    assert not is_current(old)
+
+
+def test_a_run_with_other_draws_or_seed_stays_out_of_the_ranking() -> None:
+    protocol = [make("mnist/a", "pgd-l2", 1.0, {"foolbox": [True] * 4})]
+    for change in ({"attack_draws": 2}, {"seed": 1}):
+        cell = dataclasses.replace(protocol[0].cell, **change)
+        (board,) = ranked_boards([*protocol, dataclasses.replace(protocol[0], key=str(change), cell=cell)])
+        assert len(board.rows) == 1
+
+
+def test_one_disagreeing_cell_shows_in_the_matrix() -> None:
+    """However many others agree; and one verdict in a small shard is judged together with the other shards."""
+    agree = [make(f"mnist/{n}", "bim", 0.1, {"foolbox": [True] * 100, "art": [True] * 100}) for n in range(20)]
+    apart = Comparison("foolbox", "art", 100, 98, 0.5, 100, tuple(range(10)), ())
+    worst = make("mnist/z", "bim", 0.1, {"foolbox": [True] * 100, "art": [False] * 10 + [True] * 90}, agreement=[apart])
+    matrix = agreement_page([*agree, worst]).split("## bim")[1].split("##")[0]
+    assert "disagree" in matrix
+    assert "identical" not in matrix
+    one = Comparison("foolbox", "art", 100, 0, 0.5, 20, (3,), ())
+    small = make("mnist/a", "pgd-l2", 1.0, {"foolbox": [True] * 20, "art": [True] * 20}, agreement=[one])
+    rest = make("mnist/a", "pgd-l2", 1.0, {"foolbox": [True] * 80, "art": [True] * 80}, start=20)
+    assert status("V16", [small, rest]) == "PASS"
+
+
 def test_committed_leaderboards_are_fresh() -> None:
     result = CliRunner().invoke(
         app, ["--check", "--folder", str(ROOT / "leaderboards"), "--readme", str(ROOT / "README.md")]
@@ -220,6 +288,26 @@ def test_a_change_of_a_generated_file_or_record_is_noticed(tmp_path: Path) -> No
     assert check() == 1
     path.write_text("{")
     assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_what_no_record_gives_is_stale_and_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "leaderboards"
+    shutil.copytree(ROOT / "leaderboards", folder)
+    arguments = ["--folder", str(folder), "--store", str(tmp_path / "none.sqlite")]
+    assert CliRunner().invoke(app, ["--check", *arguments]).exit_code == 0
+    figure, orphan = folder / "figures" / "mnist-worst-case.png", folder / "cifar10.md"
+    figure.unlink()
+    assert CliRunner().invoke(app, ["--check", *arguments]).exit_code == 1
+    orphan.write_text("old")
+    path = folder / "records" / "mnist" / "lenet.json"
+    path.write_text(re.sub('"model": "(?=[0-9a-f]{64})', '"model": "0', path.read_text()))  # weights since replaced
+    assert CliRunner().invoke(app, ["--check", *arguments]).exit_code == 1
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert figure.is_file()
+    assert not orphan.exists()
+    assert CliRunner().invoke(app, ["--check", *arguments]).exit_code == 0
+    assert "mnist/lenet " not in (folder / "README.md").read_text()
 
 
 def test_pages_say_what_the_records_say(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def test_a_run_prints_a_ranking_and_the_second_computes_nothing(
         (["--attack", "pgd"], "pgd-linf"),
         (["--examples", "0"], "examples must be at least 1"),
         (["--examples", "20000"], "10000 test examples"),
+        (["--target", "mean"], "single-draw"),
+        (["--device", "meta"], "--device meta is not available"),
         (["--draws", "0"], "draws must be at least 1"),
         (["--device", "cuda:77"], "--device cuda:77 is not available"),
         (["--dataset", "cifar100"], "no zoo entry for suite"),
@@ -156,6 +158,8 @@ def test_entries_without_data_are_skipped_by_name(tmp_path: Path, monkeypatch: p
 def test_list_shows_what_there_is() -> None:
     result = invoke("--list")
     assert result.exit_code == 0
+    for word in ("whitebox", "mnist/bayesian-lenet", "99.04 %", "at hand", "pgd-l2", "foolbox"):
+        assert word in result.output
 
 
 def test_help_teaches() -> None:

@@ -63,6 +63,34 @@ def test_flat_nested_and_decompressed_layouts_are_found(own_copy: Path) -> None:
         assert load_split("mnist", "test", root).fingerprint == expected
 
 
+def test_a_flat_folder_of_any_name_is_read_or_refused_but_never_passed_over(own_copy: Path) -> None:
+    flat = own_copy / "flat"
+    (own_copy / "mnist").rename(flat)
+    assert load_split("mnist", "test", flat).fingerprint == load_split("mnist", "test").fingerprint
+    with pytest.raises(DataNotFoundError, match="fashion-mnist not found"):
+        load_split("fashion-mnist", "test", flat)  # the same file names, another data set
+    load_split.cache_clear()
+    victim = flat / "t10k-images-idx3-ubyte.gz"
+    victim.write_bytes(victim.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"flat/t10k-images"):
+        load_split("mnist", "test", flat)
+
+
+def test_nothing_is_downloaded_that_is_at_hand_and_a_failed_download_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise RuntimeError("no route to host")
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", offline)
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "download", offline)
+    assert len(load_split("mnist", "test", None, True)) == 10_000
+    assert len(load_split("mnist", "test", tmp_path, True)) == 10_000
+    for name, split in (("mnist", "train"), ("cifar10", "test")):
+        with pytest.raises(ValueError, match=f"{name} could not be downloaded.*no route"):
+            load_split(name, split, tmp_path, True)
+
+
 @pytest.mark.parametrize("damage", [lambda b: b[:-20], lambda b: b[:1000], lambda b: b"", lambda b: b"x" * 100])
 def test_a_truncated_file_is_named(own_copy: Path, damage: object) -> None:
     path = own_copy / "mnist" / "t10k-images-idx3-ubyte.gz"
