@@ -9,6 +9,7 @@ from torch import Tensor
 
 from benchmark.agreement import compare
 from benchmark.attacks.craft import Crafted, craft
+from benchmark.attacks.metered import GradientStore, image_key
 from benchmark.protocol import example_order
 from benchmark.record import Outcome, Record, cell_key, provenance
 from benchmark.suites import Cell
@@ -23,9 +24,13 @@ from zoo.targets import GradientTarget
 class Evaluator:
     """Evaluates cells and keeps what neighbouring cells share: data, predictors, clean outcomes of one entry."""
 
-    def __init__(self, data_root: Path | None = None, download: bool = False, device: str = "cpu") -> None:
-        self.data_root, self.download, self.device = data_root, download, device
+    def __init__(
+        self, data_root: Path | None = None, download: bool = False, device: str = "cpu", share: bool = True
+    ) -> None:
+        """share: let libraries and neighbouring cells share gradients; it changes no result."""
+        self.data_root, self.download, self.device, self.share = data_root, download, device, share
         self._model: str | None = None
+        self._gradients: dict[tuple[object, ...], GradientStore] = {}
         self._predictors: dict[tuple[object, ...], ExpectedPrediction] = {}
         self._clean: dict[tuple[object, ...], tuple[Judged, Judged]] = {}
 
@@ -51,6 +56,7 @@ class Evaluator:
         own = self._predictor(entry, "attack", cell.attack_draws, cell.seed, "expected")
         fresh = self._predictor(entry, "judge", cell.judge_draws, cell.seed, "expected")
 
+        judged = JudgedImages(own, fresh, y)
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
         try:
@@ -60,8 +66,8 @@ class Evaluator:
             outcomes = dict.fromkeys(cell.libraries, clean)
         for library in cell.libraries if clean.error is None else ():
             try:
-                crafted = craft(library, attacked, x, y, cell.attack, examples, cell.seed)
-                images[library], outcomes[library] = _judge_crafted(cell, crafted, own, fresh, x, y, examples)
+                crafted = craft(library, attacked, x, y, cell.attack, examples, cell.seed, self._shared(cell))
+                images[library], outcomes[library] = _judge_crafted(cell, crafted, judged, x, examples)
             except Exception as error:  # whatever a library raises, the other libraries' results still count
                 outcomes[library] = Outcome(error=f"{type(error).__name__}: {error}")
         return Record(
@@ -96,6 +102,13 @@ class Evaluator:
             )
         return self._predictors[key]
 
+    def _shared(self, cell: Cell) -> GradientStore | None:
+        """Where the libraries share gradients: one for all cells with the same network, draws, target and images."""
+        if not self.share:
+            return None
+        key = (cell.attack_draws, cell.seed, cell.attack.target, cell.start, cell.stop)
+        return self._gradients.setdefault(key, GradientStore())
+
     def _clean_outcome(
         self, cell: Cell, own: ExpectedPrediction, fresh: ExpectedPrediction, x: Tensor, y: Tensor
     ) -> tuple[Judged, Judged]:
@@ -108,6 +121,7 @@ class Evaluator:
         if model != self._model:
             self._model = model
             self._predictors.clear()
+            self._gradients.clear()
             self._clean.clear()
 
 
@@ -115,21 +129,32 @@ def _seed(entry: ZooEntry, role: str, seed: int) -> int:
     return derive_seed(role, entry.name, seed)
 
 
+class JudgedImages:
+    """The outcome under the judge and under the attacker's own draws; images that libraries share are judged once."""
+
+    def __init__(self, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor) -> None:
+        self._own, self._fresh, self._y = own, fresh, y
+        self._known: dict[bytes, tuple[Judged, Judged]] = {}
+
+    def __call__(self, images: Tensor) -> tuple[Judged, Judged]:
+        key = image_key(images)
+        if key not in self._known:
+            self._known[key] = judge(self._fresh, images, self._y), judge(self._own, images, self._y)
+        return self._known[key]
+
+
 def _judge_crafted(
     cell: Cell,
     crafted: Crafted,
-    own: ExpectedPrediction,
-    fresh: ExpectedPrediction,
+    judged: JudgedImages,
     x: Tensor,
-    y: Tensor,
     examples: list[int],
 ) -> tuple[Tensor, Outcome]:
     """The images that count and their outcome; an image outside budget or box is replaced by the original."""
     bad = violations(x, crafted.images, cell.attack.threat)
     images = torch.where(bad.view(-1, *[1] * (x.ndim - 1)), x, crafted.images)
     outcome = _outcome(
-        judge(fresh, images, y),
-        judge(own, images, y),
+        *judged(images),
         distance=[float(f"{d:.6g}") for d in distance(x, images, cell.attack.threat).tolist()],
         violations=[example for example, is_bad in zip(examples, bad.tolist(), strict=True) if is_bad],
         forwards=crafted.forwards,

@@ -40,6 +40,7 @@ def run(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data through torchvision.")] = False,
+    share: Annotated[bool, typer.Option(help="Compute a gradient that several libraries ask for once.")] = True,
     store: Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")] = Path(
         "results.sqlite"
     ),
@@ -84,7 +85,9 @@ def run(
         )
         names = _split(model)
         entries = select_entries(chosen, names, _split(dataset))
-        failed = _run(chosen, selection, entries, names is not None, store, _Machine(device, data_root, download))
+        failed = _run(
+            chosen, selection, entries, names is not None, store, _Machine(device, data_root, download, share)
+        )
     except KeyboardInterrupt:
         typer.secho("\ninterrupted; what was finished is stored, the same command goes on from there", err=True)
         raise typer.Exit(130) from None
@@ -100,6 +103,7 @@ class _Machine(NamedTuple):
     device: str
     data_root: Path | None
     download: bool
+    share: bool
 
 
 def _run(
@@ -157,7 +161,7 @@ def _evaluator(machine: _Machine) -> Evaluator:
     from zoo.conformance import require_device
 
     require_device(machine.device)
-    return Evaluator(machine.data_root, machine.download, machine.device)
+    return Evaluator(machine.data_root, machine.download, machine.device, machine.share)
 
 
 def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) -> list[Subject]:

@@ -15,7 +15,7 @@ from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_p
 from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
-from benchmark.attacks.craft import MeteredModel
+from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.spec import AttackSpec
 
 

@@ -9,62 +9,18 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from benchmark.attacks.metered import GradientStore, MeteredModel
 from benchmark.attacks.spec import AttackSpec
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed, private_generator
 
 # (model, images in [0, 1], labels, spec, start inside the unit ball or None) -> adversarial images
-Adapter = Callable[["MeteredModel", Tensor, Tensor, AttackSpec, Tensor | None], Tensor]
-
-
-class MeteredModel(nn.Module):
-    """The model as a library sees it: counts its passes and keeps its gradients in the range of float32.
-
-    Each example's gradient is multiplied by a power of two so that its largest component lies in [1, 2). That
-    changes no direction and no sign, bit for bit, but where a network is confident the gradient may be 1e-25,
-    whose square is zero in float32: a library that divides by the l2 norm would then not move, or jump.
-    """
-
-    def __init__(self, prediction: ExpectedPrediction, classes: int) -> None:
-        super().__init__()
-        self.prediction = prediction
-        self.classes = classes
-        self.forwards = self.backwards = 0  # examples passed, not counting draws
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.forwards += len(x)
-        if torch.is_grad_enabled() and x.requires_grad:
-            x = cast(Tensor, _Meter.apply(x, self))
-        output: Tensor = self.prediction(x)
-        return output
-
-
-class _Meter(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, meter: MeteredModel) -> Tensor:
-        ctx.meter = meter
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = gradients
-        ctx.meter.backwards += len(gradient)
-        return rescale(gradient), None
-
-
-def rescale(gradient: Tensor) -> Tensor:
-    """Multiply each example by a power of two that brings its largest |component| to [1, 2), or close to it."""
-    largest = gradient.abs().flatten(1).amax(1)
-    exponent = 1 - torch.frexp(largest).exponent
-    scale = torch.ldexp(torch.ones_like(largest), exponent.clamp(-126, 126))
-    scale = torch.where(largest.isfinite() & (largest > 0), scale, torch.ones_like(scale))
-    return gradient * scale.view(-1, *[1] * (gradient.ndim - 1))
+Adapter = Callable[[MeteredModel, Tensor, Tensor, AttackSpec, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -85,17 +41,19 @@ def craft(
     spec: AttackSpec,
     examples: Sequence[int],
     seed: int,
+    store: GradientStore | None = None,
 ) -> Crafted:
     """Adversarial images for x (B, C, H, W) in [0, 1] with labels y (B,), by `spec` in `library`.
 
     examples, seed: what the random starts are derived from, so that an example's start does not depend on the
-    batch it is in. Raises whatever the library raises, and ValueError if it returns another shape.
+    batch it is in. store: where libraries share gradients at the same images; it belongs to this prediction and
+    these labels, and changes no result. Raises whatever the library raises, and ValueError if it returns another shape.
     """
     with isolated_random_state(x.device, seed):  # some libraries draw while they are imported
         adapter: Adapter = importlib.import_module(f"benchmark.attacks.{library}").attack
     with torch.no_grad():
         classes = prediction(x[:1]).shape[1]
-    model = MeteredModel(prediction, classes).eval()
+    model = MeteredModel(prediction, y, classes, store).eval()
     began = time.perf_counter()
     images: Tensor | None = None
     for restart in range(spec.restarts):

@@ -9,7 +9,7 @@ import foolbox
 from foolbox.attacks.gradient_descent_base import BaseGradientDescent
 from torch import Tensor
 
-from benchmark.attacks.craft import MeteredModel
+from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.spec import AttackSpec
 
 

@@ -8,7 +8,7 @@ import torchattacks
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from benchmark.attacks.craft import MeteredModel
+from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.spec import AttackSpec
 
 

@@ -196,3 +196,9 @@ def test_gradient_targets_reach_the_attack(evaluator: Evaluator) -> None:
     assert outcomes["single-draw"].backwards == 10
     assert outcomes["expected"].backwards == 30
     assert outcomes["single-draw"].log_p != outcomes["expected"].log_p
+
+
+@pytest.mark.parametrize("name", ["fgsm", "bim", "pgd-linf", "pgd-l2"])
+def test_records_are_the_same_with_and_without_sharing(evaluator: Evaluator, name: str) -> None:
+    cell = dataclasses.replace(CELL, attack=standard_attack(name, 0.1))
+    assert evaluator.evaluate(cell).outcome == Evaluator(share=False).evaluate(cell).outcome

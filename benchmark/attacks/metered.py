@@ -1,0 +1,151 @@
+"""The model as a library sees it: every pass counted, every gradient computed once for all libraries.
+
+All three libraries ask for the gradient of the cross-entropy, summed or averaged over the batch, and where they walk
+the same path they ask for it at the same images. The model recognises that request and answers it from a store that
+is keyed by the bytes of the images; a library notices nothing, and its own passes are counted as if it were alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.predictive import ExpectedPrediction
+
+
+class GradientStore:
+    """Outputs and gradients of one prediction for one batch of labels, by images; the most recent `size` of them.
+
+    computed: how many batches were really passed through the prediction, forward and backward.
+    """
+
+    def __init__(self, size: int = 64) -> None:
+        self.size = size
+        self.computed = 0
+        self._kept: OrderedDict[bytes, tuple[Tensor, Tensor]] = OrderedDict()
+
+    def value_and_gradient(self, prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """(outputs (B, K), gradient (B, C, H, W) of the summed cross-entropy), the latter rescaled."""
+        key = image_key(x)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        found = self._kept[key] = value_and_gradient(prediction, x, y)
+        self.computed += 1
+        while len(self._kept) > self.size:
+            self._kept.popitem(last=False)
+        return found
+
+
+def image_key(x: Tensor) -> bytes:
+    """Digest of the very bytes of a batch: images that differ in one rounding are others."""
+    return hashlib.sha256(x.detach().cpu().contiguous().numpy().tobytes()).digest()
+
+
+def value_and_gradient(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs and rescaled gradient of the summed cross-entropy.
+
+    Of the cross-entropy and not of -output[y], though the outputs are normalised: its softmax - onehot at the outputs
+    is tiny where the network is confident, and what is tiny from the start loses nothing to rounding.
+    """
+    with torch.enable_grad():
+        leaf = x.detach().clone().requires_grad_()
+        output = prediction(leaf)
+        (gradient,) = torch.autograd.grad(F.cross_entropy(output, y, reduction="sum"), leaf)
+    return output.detach(), rescale(gradient)
+
+
+class MeteredModel(nn.Module):
+    """An `ExpectedPrediction` that counts its passes and keeps its gradients in the range of float32.
+
+    labels: (B,) of the batch that is attacked. store: shared by the libraries; None computes everything anew.
+    forwards, backwards: examples passed, not counting draws.
+    """
+
+    def __init__(
+        self, prediction: ExpectedPrediction, labels: Tensor, classes: int, store: GradientStore | None = None
+    ) -> None:
+        super().__init__()
+        self.prediction, self.labels, self.classes, self.store = prediction, labels, classes, store
+        self.forwards = self.backwards = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.forwards += len(x)
+        if torch.is_grad_enabled() and x.requires_grad and len(x) == len(self.labels):
+            output: Tensor = _CrossEntropyGradient.apply(x, self)
+        elif torch.is_grad_enabled() and x.requires_grad:
+            output = self.prediction(_Meter.apply(x, self))
+        else:
+            output = self.prediction(x)
+        return output
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if self.store is None:
+            return value_and_gradient(self.prediction, x, self.labels)
+        return self.store.value_and_gradient(self.prediction, x, self.labels)
+
+
+class _CrossEntropyGradient(torch.autograd.Function):
+    """Forward: the outputs. Backward: the known gradient if the cross-entropy is what was asked for, else the asked."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, model: MeteredModel) -> Tensor:
+        output, gradient = model.value_and_gradient(x)
+        ctx.model = model
+        ctx.save_for_backward(x, output, gradient)
+        return output.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *asked: Tensor) -> tuple[Tensor, None]:
+        model: MeteredModel = ctx.model
+        x, output, gradient = ctx.saved_tensors
+        model.backwards += len(x)
+        if is_cross_entropy(asked[0], output, model.labels):
+            return gradient, None
+        with torch.enable_grad():
+            leaf = x.detach().clone().requires_grad_()
+            (other,) = torch.autograd.grad(model.prediction(leaf), leaf, asked[0])
+        return rescale(other), None
+
+
+class _Meter(torch.autograd.Function):
+    """The identity that counts and rescales what flows back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, model: MeteredModel) -> Tensor:
+        ctx.model = model
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        ctx.model.backwards += len(gradients[0])
+        return rescale(gradients[0]), None
+
+
+def is_cross_entropy(asked: Tensor, output: Tensor, labels: Tensor) -> bool:
+    """Whether `asked` (B, K), a gradient at the outputs, is that of the labels' summed or averaged cross-entropy.
+
+    That is softmax(output) - onehot, or a B-th of it; a library computes it to the rounding of float32.
+    """
+    expected = output.softmax(1)
+    expected[torch.arange(len(labels), device=labels.device), labels] -= 1
+    scales = (1.0, 1.0 / len(labels))
+    return any(torch.allclose(asked, scale * expected, rtol=1e-4, atol=2e-6 * scale) for scale in scales)
+
+
+def rescale(gradient: Tensor) -> Tensor:
+    """Multiply each example by a power of two that brings its largest |component| to [1, 2), or close to it.
+
+    That changes no direction and no sign, bit for bit, but where a network is confident the gradient may be 1e-25,
+    whose square is zero in float32: a library that divides by the l2 norm would then not move, or jump.
+    """
+    largest = gradient.abs().flatten(1).amax(1)
+    exponent = 1 - torch.frexp(largest).exponent
+    scale = torch.ldexp(torch.ones_like(largest), exponent.clamp(-126, 126))
+    scale = torch.where(largest.isfinite() & (largest > 0), scale, torch.ones_like(scale))
+    return gradient * scale.view(-1, *[1] * (gradient.ndim - 1))
