@@ -25,6 +25,7 @@ def bench(
 
     from zoo import models
     from zoo.datasets import dataset_spec
+    from zoo.posterior import posterior_draws
     from zoo.seeding import private_generator
 
     entry = models[model]
@@ -33,7 +34,7 @@ def bench(
     x = torch.rand((batch, *spec.shape), generator=generator)
     y = torch.randint(spec.classes, (batch,), generator=generator)
     prediction = entry.predictor(draws, seed=0)
-    single = prediction.networks[0]
+    single = posterior_draws(entry.build(), 1, seed=0)[0].eval().to(memory_format=torch.channels_last)
 
     def gradient(output: Callable[[torch.Tensor], torch.Tensor]) -> None:
         leaf = x.clone().requires_grad_()

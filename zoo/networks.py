@@ -51,6 +51,9 @@ class Preprocess(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
+    def extra_repr(self) -> str:
+        return f"mean={self.mean.flatten().tolist()}, std={self.std.flatten().tolist()}, pad={self.pad}"
+
     def forward(self, x: Tensor) -> Tensor:
         return (F.pad(x, [self.pad] * 4) - self.mean) / self.std
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from zoo.posterior import posterior_draws, posterior_mean
+from zoo.stacked import LoopedDraws, StackedDraws, is_worth_stacking
 from zoo.targets import GRADIENT_TARGETS, GradientTarget
 
 
@@ -65,18 +66,27 @@ class ExpectedPrediction(nn.Module):
     target: what the gradient is taken of; see `GRADIENT_TARGETS`.
     max_bytes: bound on the activations that are kept for a backward pass. A batch that needs more is cut into
         chunks of examples, whose forward pass is repeated in the backward pass.
+    stack: evaluate all draws in one pass (`zoo.stacked`) instead of a loop; None decides by what is faster.
     Raises ValueError for an unknown target or no network.
     """
 
     def __init__(
-        self, networks: Sequence[nn.Module], target: GradientTarget = "expected", *, max_bytes: int = 2 << 30
+        self,
+        networks: Sequence[nn.Module],
+        target: GradientTarget = "expected",
+        *,
+        max_bytes: int = 2 << 30,
+        stack: bool | None = None,
     ) -> None:
         super().__init__()
         if target not in GRADIENT_TARGETS:
             raise ValueError(f"gradient target {target!r} is none of {', '.join(GRADIENT_TARGETS)}")
         if not networks:
             raise ValueError("an expected prediction needs at least one network")
-        self.networks = nn.ModuleList(networks)
+        if stack is None:
+            stack = is_worth_stacking(networks)
+        self.draws = len(networks)
+        self.forward_draws: nn.Module = StackedDraws(networks) if stack else LoopedDraws(networks)
         self.target: GradientTarget = target
         self.max_bytes = max_bytes
         self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], int] = {}
@@ -95,6 +105,7 @@ class ExpectedPrediction(nn.Module):
         *,
         deterministic: bool = False,
         max_bytes: int = 2 << 30,
+        stack: bool | None = None,
     ) -> ExpectedPrediction:
         """The expected prediction of `network` over `draws` posterior draws.
 
@@ -107,12 +118,7 @@ class ExpectedPrediction(nn.Module):
         else:
             count = 1 if target == "single-draw" else draws
             networks = [draw.eval() for draw in posterior_draws(network, count, seed)]
-        return cls(networks, target, max_bytes=max_bytes)
-
-    @property
-    def draws(self) -> int:
-        """S, the number of networks that are averaged."""
-        return len(self.networks)
+        return cls(networks, target, max_bytes=max_bytes, stack=stack)
 
     def train(self, mode: bool = True) -> ExpectedPrediction:
         """Does nothing: the prediction is the same in either mode."""
@@ -134,8 +140,7 @@ class ExpectedPrediction(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """(S, B, K) outputs of every draw, in at least float32."""
-        x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
-        logits = torch.stack([network(x) for network in self.networks])
+        logits: Tensor = self.forward_draws(x)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def _predict(self, x: Tensor) -> Tensor:
@@ -145,24 +150,26 @@ class ExpectedPrediction(nn.Module):
         """The same with and without a gradient, or draws that sample per example would differ between the two."""
         key = (x.shape[1:], x.dtype)
         if key not in self._bytes_per_example:
-            self._bytes_per_example[key] = _activation_bytes(self.networks[0], x[:1])
-        return max(1, self.max_bytes // max(1, self.draws * self._bytes_per_example[key]))
+            self._bytes_per_example[key] = activation_bytes(self.forward_draws, x[:1])
+        return max(1, self.max_bytes // max(1, self._bytes_per_example[key]))
 
 
-def _activation_bytes(network: nn.Module, x: Tensor) -> int:
-    """Bytes of all layer outputs for the single example `x`: what a backward pass keeps, to a good estimate."""
-    sizes: list[int] = []
+def activation_bytes(draws: nn.Module, x: Tensor) -> int:
+    """Bytes that a backward pass through `draws` keeps for one example like x (1, C, H, W).
 
-    def measure(_module: nn.Module, _inputs: object, output: object) -> None:
-        if isinstance(output, Tensor):
-            sizes.append(output.numel() * output.element_size())
+    What two examples keep less what one keeps, so that weights, which are kept whatever the batch, do not count.
+    """
 
-    leaves = [part for part in network.modules() if not any(part.children())]
-    handles = [leaf.register_forward_hook(measure) for leaf in leaves]
-    try:
-        with torch.no_grad():
-            network(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return sum(sizes)
+    def kept(batch: Tensor) -> int:
+        sizes: dict[int, int] = {}  # by address: what several layers keep is kept once
+
+        def note(tensor: Tensor) -> Tensor:
+            sizes[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+            return tensor
+
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            output = draws(batch.detach().clone().requires_grad_())
+        del output
+        return sum(sizes.values())
+
+    return max(0, kept(torch.cat([x, x])) - kept(x))
