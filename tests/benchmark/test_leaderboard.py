@@ -8,7 +8,6 @@ import io
 import json
 import re
 import shutil
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,58 +16,12 @@ from typer.testing import CliRunner
 from benchmark.agreement import Comparison
 from benchmark.boards import build_boards
 from benchmark.leaderboard import BEGIN, END, app, is_current, ranked_boards, read_records, render, write
-from benchmark.outcomes import outcome_frame, without_subsumed
+from benchmark.outcomes import without_subsumed
 from benchmark.pages import agreement_page
 from benchmark.protocol import PROTOCOL_VERSION, standard_attack
-from benchmark.record import Outcome, Record
-from benchmark.suites import Cell
-from benchmark.validity import CHECKS, Evidence, verdicts
+from tests.benchmark.records import make, outcome, status
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def outcome(correct: list[bool], log_p: list[float] | None = None) -> Outcome:
-    count = len(correct)
-    return Outcome(
-        correct=correct,
-        correct_attacker=correct,
-        predicted=[0] * count,
-        log_p=log_p or [-0.1 if c else -2.0 for c in correct],
-        entropy=[0.5] * count,
-        confidence=[0.8] * count,
-        distance=[0.0] * count,
-        forwards=8,
-        backwards=8,
-    )
-
-
-def make(
-    model: str,
-    attack: str,
-    eps: float,
-    libraries: dict[str, list[bool]],
-    start: int = 0,
-    finished: str = "1",
-    **changes: object,
-) -> Record:
-    """A record with the given survivors per library; clean images are all right."""
-    count = len(next(iter(libraries.values())))
-    cell = Cell(model, "mnist", standard_attack(attack, eps), start, start + count, tuple(libraries))
-    names = list(libraries)
-    agreement = [Comparison(a, b, 100, 100, 0.0, count, (), ()) for a, b in pairwise(names)]
-    fields = {
-        "key": f"{model}{attack}{eps}{start}{finished}{names}",
-        "cell": cell,
-        "family": "frequentist",
-        "fingerprints": {"model": model, "data": "d"},
-        "examples": list(range(start, start + count)),
-        "labels": [0] * count,
-        "clean": outcome([True] * count),
-        "outcomes": {library: outcome(correct) for library, correct in libraries.items()},
-        "agreement": agreement,
-        "provenance": {"finished": finished, "protocol": PROTOCOL_VERSION},
-    }
-    return Record(**{**fields, **changes})
 
 
 def test_the_worst_case_is_taken_per_example_and_not_over_averages() -> None:
@@ -137,68 +90,6 @@ def test_an_attack_that_is_not_the_protocols_has_no_place_on_a_board() -> None:
     record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True]})
     spec = dataclasses.replace(standard_attack("bim", 0.1), steps=50)
     assert build_boards([dataclasses.replace(record, cell=dataclasses.replace(record.cell, attack=spec))]) == []
-
-
-def status(check: str, records: list[Record]) -> str:
-    found = {verdict.check: verdict for verdict in verdicts(Evidence(records, outcome_frame(records)))}
-    assert found[check].evidence
-    return found[check].status
-
-
-def test_checks_on_stored_outcomes() -> None:
-    both = {"foolbox": [True] * 100, "art": [True] * 100}
-
-    def survivors(count: int) -> dict[str, list[bool]]:
-        return {"foolbox": [True] * count + [False] * (100 - count), "art": [True] * count + [False] * (100 - count)}
-
-    healthy = [make("mnist/a", "fgsm", 0.1, survivors(60)), make("mnist/a", "pgd-linf", 0.1, survivors(50))]
-    assert {check: status(check, healthy) for check in CHECKS} == dict.fromkeys(CHECKS, "PASS")
-    masked = [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "pgd-linf", 0.1, both)]
-    assert status("V6", masked) == "FAIL"
-    slightly = [make("mnist/a", "fgsm", 0.1, survivors(98)), make("mnist/a", "pgd-linf", 0.1, both)]
-    assert status("V6", slightly) == "FLAG"
-    assert (
-        status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(90))])
-        == "FAIL"
-    )
-    assert (
-        status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(52))])
-        == "FLAG"
-    )
-    assert (
-        status("V7", [make("mnist/a", "fgsm", 0.1, survivors(50)), make("mnist/a", "fgsm", 0.2, survivors(51))])
-        == "PASS"
-    )
-    apart = Comparison("foolbox", "art", 100, 0, 0.5, 100, tuple(range(8)), ())
-    assert apart.level == "disagree"
-    assert status("V16", [make("mnist/a", "fgsm", 0.1, both, agreement=[apart])]) == "FLAG"
-    assert status("V16", [make("mnist/a", "fgsm", 0.1, {"art": [True]})]) == "FLAG"
-
-
-def test_checks_take_the_worst_of_all_comparisons() -> None:
-    """A failure on many images is not hidden by a larger share of few, nor by an attack with fewer images."""
-
-    def records(attack: str, eps: float, stand: int, count: int) -> Record:
-        return make("mnist/a", attack, eps, {"foolbox": [True] * stand + [False] * (count - stand)})
-
-    masked = [records("fgsm", 0.1, 970, 1000), records("pgd-linf", 0.1, 1000, 1000)]
-    assert status("V6", masked) == "FAIL"
-    few = [records("fgsm", 0.2, 48, 50), records("pgd-linf", 0.2, 50, 50)]
-    assert status("V6", few) == "FLAG"
-    assert status("V6", masked + few) == "FAIL"
-    assert status("V6", [*masked, records("pgd-l2", 0.1, 10, 100)]) == "FAIL"
-    rising = [records("bim", 0.1, 500, 1000), records("bim", 0.2, 600, 1000)]
-    assert status("V7", [*rising, records("fgsm", 0.1, 5, 10), records("fgsm", 0.2, 8, 10)]) == "FAIL"
-
-
-def test_checks_without_evidence_say_so() -> None:
-    apart = [
-        make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 3}),
-        make("mnist/a", "pgd-linf", 0.1, {"foolbox": [True] * 3}, start=3),
-    ]
-    found = {v.check: v for v in verdicts(Evidence(apart, outcome_frame(apart)))}
-    for check in ("V6", "V7"):
-        assert found[check].evidence.startswith("not checked")
 
 
 def test_a_clean_mistake_counts_as_broken() -> None:

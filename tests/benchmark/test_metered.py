@@ -1,0 +1,96 @@
+"""The model that libraries see: gradients in range, shared exactly, recognised only for what they are."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from benchmark.attacks.craft import craft
+from benchmark.attacks.metered import GradientStore, MeteredModel, is_cross_entropy, rescale
+from benchmark.protocol import LIBRARIES, standard_attack
+from tests.benchmark.networks import EXAMPLES, X, Y, prediction_of, small_network
+from zoo.predictive import ExpectedPrediction
+from zoo.seeding import private_generator
+from zoo.targets import GRADIENT_TARGETS
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=6, max_size=6), st.integers(-100, 100))
+def test_rescaling_is_by_powers_of_two(values: list[float], exponent: int) -> None:
+    gradient = torch.tensor(values).view(2, 3) * 2.0**exponent
+    for before, after in zip(gradient, rescale(gradient), strict=True):
+        if before.abs().max() < 2.0**-126:  # zero or subnormal: brought up as far as one factor can
+            continue
+        assert 1 <= after.abs().max() < 2
+        ratio = after.abs().max().item() / before.abs().max().item()
+        assert math.frexp(ratio)[0] == 0.5
+        assert torch.equal((before.double() * ratio).float(), after)
+
+
+def test_a_zero_gradient_stays_zero_and_nan_stays_nan() -> None:
+    gradient = torch.tensor([[0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0]])
+    scaled = rescale(gradient)
+    assert torch.equal(scaled[0], gradient[0])
+    assert scaled[1].isnan().any()
+    assert scaled[2].isinf().any()
+
+
+@pytest.mark.parametrize("target", GRADIENT_TARGETS)
+def test_sharing_gradients_changes_no_image_and_computes_each_once(bayesian_net: nn.Module, target: str) -> None:
+    prediction = ExpectedPrediction.of(bayesian_net.float(), 3, 0, target)
+    x, y = X[:, :, :4, :4].contiguous(), Y % 3
+    store = GradientStore()
+    for name, steps in (("fgsm", 1), ("pgd-linf", 20)):
+        for eps in (0.05, 0.1):
+            before, costs = store.computed, set()
+            for library in LIBRARIES:
+                spec = standard_attack(name, eps)
+                alone = craft(library, prediction, x, y, spec, EXAMPLES, 0)
+                shared = craft(library, prediction, x, y, spec, EXAMPLES, 0, store)
+                assert torch.equal(alone.images, shared.images), (name, library)
+                assert (alone.forwards, alone.backwards) == (shared.forwards, shared.backwards)
+                costs.add(shared.backwards)
+            assert costs == {steps * prediction.draws}  # as if each library were alone
+            if name == "fgsm":  # the gradient at the image itself: once for all libraries and every eps
+                assert store.computed == 1
+            else:
+                assert store.computed - before <= steps + 2  # ART rounds a step differently now and then
+
+
+def test_another_loss_gets_its_own_gradient() -> None:
+    """A margin, a targeted loss and a weighted sum are not the labels' cross-entropy and must not be answered so."""
+    prediction = prediction_of(small_network())
+    model = MeteredModel(prediction, Y, 5, GradientStore())
+    losses = [
+        lambda out: (out[:, 0] - out[:, 1]).sum(),
+        lambda out: -nn.functional.cross_entropy(out, (Y + 1) % 5),
+        lambda out: (nn.functional.cross_entropy(out, Y, reduction="none") * torch.arange(7)).sum(),
+        lambda out: -nn.functional.cross_entropy(out, Y),
+    ]
+    for loss in losses:
+        gradients = []
+        for forward in (prediction, model):
+            leaf = X.clone().requires_grad_()
+            loss(forward(leaf)).backward()
+            gradients.append(rescale(leaf.grad))
+        assert torch.allclose(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_the_cross_entropy_is_recognised_summed_and_averaged_and_nothing_else() -> None:
+    out = torch.randn(7, 5, generator=private_generator("recognise")).log_softmax(1)
+    for reduction, sign, expected in (("sum", 1, True), ("mean", 1, True), ("sum", -1, False), ("mean", -1, False)):
+        leaf = out.clone().requires_grad_()
+        (sign * nn.functional.cross_entropy(leaf, Y, reduction=reduction)).backward()
+        assert is_cross_entropy(leaf.grad, out, Y) is expected
+        assert not is_cross_entropy(leaf.grad, out, (Y + 1) % 5)
+
+
+def test_the_store_forgets_the_oldest() -> None:
+    prediction, store = prediction_of(small_network()), GradientStore(size=2)
+    for k in (0, 1, 2, 2, 0):
+        store.value_and_gradient(prediction, X + k, Y)
+    assert store.computed == 4
