@@ -113,8 +113,8 @@ class ZooEntry:
 
         network = self.build()
         check_network(self, network)
-        prediction = ExpectedPrediction.of(network, draws, seed, target, deterministic=self.is_deterministic)
-        return prediction.to(device)
+        # moved first: how the draws are evaluated depends on where
+        return ExpectedPrediction.of(network.to(device), draws, seed, target, deterministic=self.is_deterministic)
 
     def _weights_bytes(self) -> bytes:
         if self.weights is None or not self.weights.is_file():
