@@ -22,7 +22,7 @@ from zoo.targets import GradientTarget
 
 
 class Evaluator:
-    """Evaluates cells and keeps what neighbouring cells share: data, predictors, clean outcomes of one entry."""
+    """Evaluates cells and keeps what cells of one entry share: predictors, gradients, judged images."""
 
     def __init__(
         self, data_root: Path | None = None, download: bool = False, device: str = "cpu", share: bool = True
@@ -32,7 +32,7 @@ class Evaluator:
         self._model: str | None = None
         self._gradients: dict[tuple[object, ...], GradientStore] = {}
         self._predictors: dict[tuple[object, ...], ExpectedPrediction] = {}
-        self._clean: dict[tuple[object, ...], tuple[Judged, Judged]] = {}
+        self._known: dict[tuple[object, ...], JudgedImages] = {}
 
     def split(self, dataset: str) -> Split:
         """The test split, verified. Raises ValueError where it is missing or damaged."""
@@ -56,11 +56,11 @@ class Evaluator:
         own = self._predictor(entry, "attack", cell.attack_draws, cell.seed, "expected")
         fresh = self._predictor(entry, "judge", cell.judge_draws, cell.seed, "expected")
 
-        judged = JudgedImages(own, fresh, y)
+        judged = self._judged(cell, own, fresh, y)
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
         try:
-            clean = _outcome(*self._clean_outcome(cell, own, fresh, x, y))
+            clean = _outcome(*judged(x))
         except Exception as error:  # a network that fails on these very images
             clean = Outcome(error=f"on clean images: {type(error).__name__}: {error}")
             outcomes = dict.fromkeys(cell.libraries, clean)
@@ -94,12 +94,7 @@ class Evaluator:
         """Draws depend on entry, seed and role alone, so that every shard and attack meets the same ones."""
         key = (role, draws, seed, target)
         if key not in self._predictors:
-            self._predictors[key] = entry.predictor(
-                draws,
-                _seed(entry, role, seed),
-                target,
-                self.device,
-            )
+            self._predictors[key] = entry.predictor(draws, _seed(entry, role, seed), target, self.device)
         return self._predictors[key]
 
     def _shared(self, cell: Cell) -> GradientStore | None:
@@ -109,20 +104,17 @@ class Evaluator:
         key = (cell.attack_draws, cell.seed, cell.attack.target, cell.start, cell.stop)
         return self._gradients.setdefault(key, GradientStore())
 
-    def _clean_outcome(
-        self, cell: Cell, own: ExpectedPrediction, fresh: ExpectedPrediction, x: Tensor, y: Tensor
-    ) -> tuple[Judged, Judged]:
+    def _judged(self, cell: Cell, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor) -> JudgedImages:
+        """What is known of images under these draws: one for all cells with the same examples."""
         key = (cell.start, cell.stop, cell.attack_draws, cell.judge_draws, cell.seed)
-        if key not in self._clean:
-            self._clean[key] = judge(fresh, x, y), judge(own, x, y)
-        return self._clean[key]
+        return self._known.setdefault(key, JudgedImages(own, fresh, y))
 
     def _forget_other_models(self, model: str) -> None:
         if model != self._model:
             self._model = model
             self._predictors.clear()
             self._gradients.clear()
-            self._clean.clear()
+            self._known.clear()
 
 
 def _seed(entry: ZooEntry, role: str, seed: int) -> int:
@@ -130,7 +122,7 @@ def _seed(entry: ZooEntry, role: str, seed: int) -> int:
 
 
 class JudgedImages:
-    """The outcome under the judge and under the attacker's own draws; images that libraries share are judged once."""
+    """The outcome under the judge and under the attacker's own draws; the same images are judged once."""
 
     def __init__(self, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor) -> None:
         self._own, self._fresh, self._y = own, fresh, y

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from benchmark.boards import Board
     from benchmark.record import Record
 
@@ -39,6 +41,7 @@ def leaderboard(
     weights have changed since are dropped.
     """
     from benchmark.store import Store, StoreError
+    from zoo.registry import one_line
 
     if readme is None and folder == FOLDER:
         readme = Path("README.md")
@@ -66,7 +69,7 @@ def leaderboard(
         for path in write(current, folder, readme):
             typer.echo(f"wrote {path}")
     except (ValueError, KeyError, OSError, StoreError) as error:
-        typer.secho(f"error: {error.args[0] if isinstance(error, KeyError) else error}", fg="red", err=True)
+        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
         raise typer.Exit(2) from None
 
 
@@ -115,12 +118,13 @@ def ranked_boards(records: list[Record]) -> list[Board]:
     return boards
 
 
-def render(records: list[Record], folder: Path, readme: Path | None) -> dict[Path, str]:
-    """Path -> text of every generated text file: the records themselves, the pages and the tables."""
+def render(records: list[Record], folder: Path, readme: Path | None) -> tuple[dict[Path, str], dict[Path, Figure]]:
+    """All that is generated, by path: texts (the records themselves, pages, tables) and figures."""
     from benchmark import pages, tables
+    from benchmark.figures import draw_figures
     from benchmark.outcomes import without_subsumed
 
-    texts = {}
+    texts: dict[Path, str] = {}
     by_model: dict[str, list[Record]] = {}
     for record in sorted(records, key=_order):
         by_model.setdefault(record.cell.model, []).append(record)
@@ -147,46 +151,39 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> dict[Pat
         if not end:
             raise ValueError(f"{readme} has {BEGIN} but no {END}; restore it")
         texts[readme] = f"{before}{BEGIN}\n{tables.headline(boards)}\n{END}{after}"
-    return texts
+    figures = {folder / "figures" / f"{name}.png": figure for name, figure in draw_figures(boards, records).items()}
+    return texts, figures
 
 
 def write(records: list[Record], folder: Path, readme: Path | None) -> list[Path]:
     """Write all that is generated and delete what no record gives any more; the paths written."""
-    from benchmark.figures import draw_figures
-
-    texts = render(records, folder, readme)
-    for path, text in texts.items():
+    texts, figures = render(records, folder, readme)
+    written = [*texts, *figures]
+    for path in written:
         path.parent.mkdir(parents=True, exist_ok=True)
+    for path, text in texts.items():
         partial = path.with_suffix(".partial")
         partial.write_text(text)
         os.replace(partial, path)
-    figures = draw_figures(ranked_boards(records), records)
-    for name, figure in figures.items():
-        path = folder / "figures" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for path, figure in figures.items():
         figure.savefig(path, dpi=160, bbox_inches="tight", metadata={"Software": None})
-    for path in leftovers(texts, list(figures), folder):
+    for path in leftovers(written, folder):
         path.unlink()
-    return [*texts, *(folder / "figures" / f"{name}.png" for name in figures)]
+    return written
 
 
-def leftovers(texts: dict[Path, str], figures: list[str], folder: Path) -> list[Path]:
+def leftovers(generated: list[Path], folder: Path) -> list[Path]:
     """Files of generated kinds in the folder that the records do not give."""
-    kept = {*texts, *(folder / "figures" / f"{name}.png" for name in figures)}
     found = [path for kind in ("*.md", "*.csv", "records/**/*.json", "figures/*.png") for path in folder.glob(kind)]
-    return [path for path in found if path not in kept]
+    return [path for path in found if path not in generated]
 
 
 def stale_files(records: dict[str, Record], folder: Path, readme: Path | None) -> list[Path]:
     """Generated files that are missing, differ, or should not be there; a figure is only looked for."""
-    from benchmark.figures import draw_figures
-
-    current = [record for record in records.values() if is_current(record)]
-    texts = render(current, folder, readme)
-    figures = list(draw_figures(ranked_boards(current), current))
+    texts, figures = render([record for record in records.values() if is_current(record)], folder, readme)
     stale = [path for path, text in texts.items() if not path.is_file() or path.read_text() != text]
-    stale += [path for name in figures if not (path := folder / "figures" / f"{name}.png").is_file()]
-    return stale + leftovers(texts, figures, folder)
+    stale += [path for path in figures if not path.is_file()]
+    return stale + leftovers([*texts, *figures], folder)
 
 
 def _order(record: Record) -> tuple[object, ...]:

@@ -66,7 +66,7 @@ def run(
     """
     from benchmark.store import StoreError
     from benchmark.suites import SUITES, Selection
-    from zoo.registry import lookup
+    from zoo.registry import lookup, one_line
 
     try:
         if list_:
@@ -92,7 +92,7 @@ def run(
         typer.secho("\ninterrupted; what was finished is stored, the same command goes on from there", err=True)
         raise typer.Exit(130) from None
     except (ValueError, KeyError, OSError, StoreError) as error:
-        typer.secho(f"error: {error.args[0] if isinstance(error, KeyError) else error}", fg="red", err=True)
+        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(1 if failed else 0)
 

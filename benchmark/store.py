@@ -80,11 +80,7 @@ class Store:
 
     def __contains__(self, key: str) -> bool:
         """Whether a complete, undamaged record is stored; one with a library's error in it is to be tried again."""
-        with self._translated("read"):
-            row = self._connection.execute(
-                "SELECT sha256, record FROM cells WHERE key = ? AND complete", (key,)
-            ).fetchone()
-        return row is not None and hashlib.sha256(row[1].encode()).hexdigest() == row[0]
+        return self._undamaged(key, complete=True) is not None
 
     def put(self, record: Record) -> None:
         """Store a record in one transaction. It replaces one of the same key, but never a complete one by a failure."""
@@ -110,17 +106,26 @@ class Store:
     def records(self, keys: set[str] | None = None) -> Iterator[Record]:
         """All records, or those with the given keys, in a fixed order. Raises StoreError for a damaged one."""
         with self._translated("read"):
-            rows = self._connection.execute(
-                "SELECT key, sha256, record FROM cells ORDER BY model, attack, eps, start, stop, key"
+            stored = self._connection.execute(
+                "SELECT key FROM cells ORDER BY model, attack, eps, start, stop, key"
             ).fetchall()
-        for key, digest, text in rows:
+        for (key,) in stored:
             if keys is not None and key not in keys:
                 continue
-            if hashlib.sha256(text.encode()).hexdigest() != digest:
+            text = self._undamaged(key)
+            if text is None:
                 raise StoreError(f"{self.path}: the record {key[:12]}… is damaged; the run that made it makes it again")
             fields = json.loads(text)
             if fields["schema"] == SCHEMA_VERSION:  # another schema has other keys: it is not this program's
                 yield Record.from_json(fields)
+
+    def _undamaged(self, key: str, complete: bool = False) -> str | None:
+        """The text of a record whose checksum holds; with `complete`, only of one without a library's error."""
+        with self._translated("read"):
+            row = self._connection.execute(
+                "SELECT sha256, record FROM cells WHERE key = ? AND complete >= ?", (key, complete)
+            ).fetchone()
+            return row[1] if row is not None and hashlib.sha256(row[1].encode()).hexdigest() == row[0] else None
 
     @contextlib.contextmanager
     def _translated(self, action: str) -> Iterator[None]:

@@ -65,6 +65,21 @@ def details(board: Board) -> list[dict[str, object]]:
     ]
 
 
+def paired(board: Board) -> list[dict[str, object]]:
+    """Every two rows of a board on the images both have."""
+    return [
+        {
+            "first": first.configuration.model,
+            "second": second.configuration.model,
+            "only first stands": a,
+            "only second stands": b,
+            "p": f"{p:.2g}",
+            "at 5 %": "no difference shown" if p >= 0.05 else (first if a > b else second).configuration.model,
+        }
+        for first, second, a, b, p in board.paired_tests()
+    ]
+
+
 def headline(boards: Iterable[Board]) -> str:
     """Per data set one table: entries down, threat models across, worst case with interval and rank."""
     by_dataset: dict[str, list[Board]] = {}

@@ -94,9 +94,9 @@ class ZooEntry:
         if not isinstance(network, torch.nn.Module):
             raise ValueError(f"{self.name}: its factory returned {type(network).__name__}, not an nn.Module")
         if self.weights is not None:
-            self._check_weights()
+            content = self._verified_weights(self.weights)
             try:
-                network.load_state_dict({name: value.float() for name, value in load(self._weights_bytes()).items()})
+                network.load_state_dict({name: value.float() for name, value in load(content).items()})
             except Exception as error:
                 raise ValueError(f"{self.name}: {self.weights} does not fit the network: {error}") from error
         return network
@@ -116,19 +116,18 @@ class ZooEntry:
         # moved first: how the draws are evaluated depends on where
         return ExpectedPrediction.of(network.to(device), draws, seed, target, deterministic=self.is_deterministic)
 
-    def _weights_bytes(self) -> bytes:
-        if self.weights is None or not self.weights.is_file():
-            raise ValueError(f"{self.name}: no weights at {self.weights}; train it: python -m zoo.train {self.name}")
-        return self.weights.read_bytes()
-
-    def _check_weights(self) -> None:
-        found = hashlib.sha256(self._weights_bytes()).hexdigest()
+    def _verified_weights(self, path: Path) -> bytes:
+        if not path.is_file():
+            raise ValueError(f"{self.name}: no weights at {path}; train it: python -m zoo.train {self.name}")
+        content = path.read_bytes()
+        found = hashlib.sha256(content).hexdigest()
         expected = self.card.get("sha256", found)
         if found != expected:
             raise ValueError(
-                f"{self.name}: {self.weights} has sha256 {found[:12]}…, its card says {expected[:12]}…; the file is "
+                f"{self.name}: {path} has sha256 {found[:12]}…, its card says {expected[:12]}…; the file is "
                 "damaged or was replaced: restore it, or train it again"
             )
+        return content
 
 
 def _state_digest(network: nn.Module) -> str:

@@ -41,6 +41,11 @@ def lookup(table: Mapping[str, Value], name: str, kind: str) -> Value:
     raise KeyError(f"no {kind} named {name!r}; {hint}")
 
 
+def one_line(error: Exception) -> str:
+    """An error as a command prints it; `str` of a KeyError would put its message in quotes."""
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
 class ModelRegistry(Mapping[str, ZooEntry]):
     """Name -> `ZooEntry`. The built-in entries and installed entry points are loaded at the first look-up."""
 

@@ -37,7 +37,7 @@ def train(
     from zoo.conformance import require_device
     from zoo.datasets import load_split
     from zoo.recipes import RECIPES
-    from zoo.registry import lookup
+    from zoo.registry import lookup, one_line
     from zoo.training import Training
 
     try:
@@ -54,7 +54,7 @@ def train(
         network, history = training.run()
         path = write_entry(name, recipe, network, history, test, split.fingerprint, out)
     except (ValueError, KeyError, OSError) as error:
-        typer.secho(f"error: {error.args[0] if isinstance(error, KeyError) else error}", fg="red", err=True)
+        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.secho("stopped; the same command goes on from the last finished epoch", err=True)

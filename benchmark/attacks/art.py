@@ -21,12 +21,14 @@ from benchmark.attacks.spec import AttackSpec
 
 def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
     """Adversarial images by `spec`; see `benchmark.attacks.craft.Adapter`."""
+    with torch.no_grad():
+        outputs = model.prediction(x[:1]).shape[1]  # one more than classes for the target mean-loss
     with torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext():  # by "gpu" ART means the current one
         classifier = PyTorchClassifier(
             model=model,
             loss=nn.CrossEntropyLoss(reduction="sum"),
             input_shape=tuple(x.shape[1:]),
-            nb_classes=model.classes,
+            nb_classes=outputs,
             clip_values=(0.0, 1.0),
             device_type="cpu" if x.device.type == "cpu" else "gpu",
         )

@@ -51,9 +51,7 @@ def craft(
     """
     with isolated_random_state(x.device, seed):  # some libraries draw while they are imported
         adapter: Adapter = importlib.import_module(f"benchmark.attacks.{library}").attack
-    with torch.no_grad():
-        classes = prediction(x[:1]).shape[1]
-    model = MeteredModel(prediction, y, classes, store).eval()
+    model = MeteredModel(prediction, y, store).eval()
     began = time.perf_counter()
     images: Tensor | None = None
     for restart in range(spec.restarts):

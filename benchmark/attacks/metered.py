@@ -67,11 +67,9 @@ class MeteredModel(nn.Module):
     forwards, backwards: examples passed, not counting draws.
     """
 
-    def __init__(
-        self, prediction: ExpectedPrediction, labels: Tensor, classes: int, store: GradientStore | None = None
-    ) -> None:
+    def __init__(self, prediction: ExpectedPrediction, labels: Tensor, store: GradientStore | None = None) -> None:
         super().__init__()
-        self.prediction, self.labels, self.classes, self.store = prediction, labels, classes, store
+        self.prediction, self.labels, self.store = prediction, labels, store
         self.forwards = self.backwards = 0
 
     def forward(self, x: Tensor) -> Tensor:

@@ -208,7 +208,7 @@ def test_pages_say_what_the_records_say(tmp_path: Path) -> None:
         for attack in ("fgsm", "bim", "pgd-linf")
     ]
     write(records, tmp_path, tmp_path / "README.md")
-    again = render(list(read_records(tmp_path / "records").values()), tmp_path, tmp_path / "README.md")
+    again, _ = render(list(read_records(tmp_path / "records").values()), tmp_path, tmp_path / "README.md")
     for path, text in again.items():
         assert path.read_text() == text
     readme = (tmp_path / "README.md").read_text()

@@ -64,7 +64,7 @@ def test_sharing_gradients_changes_no_image_and_computes_each_once(bayesian_net:
 def test_another_loss_gets_its_own_gradient() -> None:
     """A margin, a targeted loss and a weighted sum are not the labels' cross-entropy and must not be answered so."""
     prediction = prediction_of(small_network())
-    model = MeteredModel(prediction, Y, 5, GradientStore())
+    model = MeteredModel(prediction, Y, GradientStore())
     losses = [
         lambda out: (out[:, 0] - out[:, 1]).sum(),
         lambda out: -nn.functional.cross_entropy(out, (Y + 1) % 5),
