@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zoo.predictive import ExpectedPrediction
-    from zoo.targets import GradientTarget
+    from zoo.targets import GradientTarget, Precision
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,18 @@ class ZooEntry:
         return network
 
     def predictor(
-        self, draws: int, seed: int, target: GradientTarget = "expected", device: str = "cpu"
+        self,
+        draws: int,
+        seed: int,
+        target: GradientTarget = "expected",
+        device: str = "cpu",
+        *,
+        stack: bool | None = None,
+        precision: Precision = "float32",
     ) -> ExpectedPrediction:
         """The expected prediction over `draws` frozen draws; a frequentist network is the case of one draw.
 
+        stack, precision: as `ExpectedPrediction` takes them.
         Raises ValueError if the network is not what it was registered as; see `zoo.conformance`.
         """
         from zoo.conformance import check_network
@@ -114,7 +122,15 @@ class ZooEntry:
         network = self.build()
         check_network(self, network)
         # moved first: how the draws are evaluated depends on where
-        return ExpectedPrediction.of(network.to(device), draws, seed, target, deterministic=self.is_deterministic)
+        return ExpectedPrediction.of(
+            network.to(device),
+            draws,
+            seed,
+            target,
+            deterministic=self.is_deterministic,
+            stack=stack,
+            precision=precision,
+        )
 
     def _verified_weights(self, path: Path) -> bytes:
         if not path.is_file():

@@ -14,11 +14,16 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.posterior import posterior_draws, posterior_mean
-from zoo.stacked import LoopedDraws, StackedDraws, is_worth_stacking
-from zoo.targets import GRADIENT_TARGETS, GradientTarget
+from zoo.stacked import GroupedDraws, LoopedDraws, is_plain_chain
+from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
+
+# No tensor of a chunk is larger on a CPU: beyond 32 MiB the C library asks the system for fresh pages each time,
+# which costs more than what is computed in them (LeNet, 16 draws, 256 images at once or in chunks of 64: 1.5 to 1).
+LARGEST_TENSOR = 24 << 20
 
 
 def expected(logits: Tensor) -> Tensor:
@@ -64,10 +69,12 @@ class ExpectedPrediction(nn.Module):
     networks: S deterministic networks, pixels -> logits; they are frozen (no parameter has a gradient) and stay
         in evaluation mode whatever `train()` or `eval()` a library calls.
     target: what the gradient is taken of; see `GRADIENT_TARGETS`.
-    max_bytes: bound on the activations that are kept for a backward pass. A batch that needs more is cut into
-        chunks of examples, whose forward pass is repeated in the backward pass.
-    stack: evaluate all draws in one pass (`zoo.stacked`) instead of a loop; None decides by what is faster.
-    Raises ValueError for an unknown target or no network.
+    max_bytes: bound on the activations that are kept for a backward pass. A batch is evaluated in chunks of examples
+        that keep less; where all chunks together keep more, their forward pass is repeated in the backward pass.
+    stack: evaluate many draws in one pass (`zoo.stacked`); False evaluates any network, one draw after the other,
+        None stacks where the networks allow it. The two differ by rounding.
+    precision: of the networks' layers; outputs are combined in float32 or better in any case.
+    Raises ValueError for an unknown target or precision, no network, or networks that cannot be stacked.
     """
 
     def __init__(
@@ -77,19 +84,22 @@ class ExpectedPrediction(nn.Module):
         *,
         max_bytes: int = 2 << 30,
         stack: bool | None = None,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
         if target not in GRADIENT_TARGETS:
             raise ValueError(f"gradient target {target!r} is none of {', '.join(GRADIENT_TARGETS)}")
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
         if not networks:
             raise ValueError("an expected prediction needs at least one network")
-        if stack is None:
-            stack = is_worth_stacking(networks)
         self.draws = len(networks)
-        self.forward_draws: nn.Module = StackedDraws(networks) if stack else LoopedDraws(networks)
+        self.stacked = is_plain_chain(networks) if stack is None else stack
+        self.forward_draws: nn.Module = GroupedDraws(networks) if self.stacked else LoopedDraws(networks)
         self.target: GradientTarget = target
         self.max_bytes = max_bytes
-        self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], int] = {}
+        self.precision: Precision = precision
+        self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], tuple[int, int]] = {}
         self.training = False
         for parameter in self.parameters():
             parameter.requires_grad_(False)
@@ -106,6 +116,7 @@ class ExpectedPrediction(nn.Module):
         deterministic: bool = False,
         max_bytes: int = 2 << 30,
         stack: bool | None = None,
+        precision: Precision = "float32",
     ) -> ExpectedPrediction:
         """The expected prediction of `network` over `draws` posterior draws.
 
@@ -118,20 +129,38 @@ class ExpectedPrediction(nn.Module):
         else:
             count = 1 if target == "single-draw" else draws
             networks = [draw.eval() for draw in posterior_draws(network, count, seed)]
-        return cls(networks, target, max_bytes=max_bytes, stack=stack)
+        return cls(networks, target, max_bytes=max_bytes, stack=stack, precision=precision)
 
     def train(self, mode: bool = True) -> ExpectedPrediction:
         """Does nothing: the prediction is the same in either mode."""
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        chunk = self._chunk_size(x)
+        chunk = self.chunk_size(x)
         if len(x) <= chunk:
             return self._predict(x)
-        if not (torch.is_grad_enabled() and x.requires_grad):
-            return torch.cat([self._predict(part) for part in x.split(chunk)])
-        parts = [checkpoint(self._predict, part, use_reentrant=False) for part in x.split(chunk)]
-        return torch.cat(parts)
+        kept, _ = self._activations(x)
+        if torch.is_grad_enabled() and x.requires_grad and kept * len(x) > self.max_bytes:
+            return torch.cat([checkpoint(self._predict, part, use_reentrant=False) for part in x.split(chunk)])
+        return torch.cat([self._predict(part) for part in x.split(chunk)])
+
+    def value_and_gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs, and the gradient (B, C, H, W) of their cross-entropy with labels y (B,), summed over the batch.
+
+        The same numbers as through autograd, chunk by chunk, so that what a chunk keeps never leaves the caches.
+        Of the cross-entropy and not of -output[y], though the outputs are normalised: its softmax - onehot at the
+        outputs is tiny where the network is confident, and what is tiny from the start loses nothing to rounding.
+        """
+        chunk = self.chunk_size(x)
+        outputs, gradients = [], []
+        for part, labels in zip(x.detach().split(chunk), y.split(chunk), strict=True):
+            with torch.enable_grad():
+                leaf = part.clone().requires_grad_()
+                output = self._predict(leaf)
+                (gradient,) = torch.autograd.grad(F.cross_entropy(output, labels, reduction="sum"), leaf)
+            outputs.append(output.detach())
+            gradients.append(gradient)
+        return torch.cat(outputs), torch.cat(gradients)
 
     def probabilities(self, x: Tensor) -> Tensor:
         """(B, K) probabilities: the plain average of the draws' softmax for the target `expected`."""
@@ -140,27 +169,39 @@ class ExpectedPrediction(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """(S, B, K) outputs of every draw, in at least float32."""
-        logits: Tensor = self.forward_draws(x)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            logits: Tensor = self.forward_draws(x)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def chunk_size(self, x: Tensor) -> int:
+        """Examples at once, for a batch like x (B, C, H, W): chunks of the same size but for the last.
+
+        The same with and without a gradient, or draws that sample per example would differ between the two.
+        """
+        kept, largest = self._activations(x)
+        most = self.max_bytes // max(1, kept)
+        if not x.is_cuda:
+            most = min(most, LARGEST_TENSOR // max(1, largest))
+        chunks = math.ceil(len(x) / max(1, most))
+        return max(1, math.ceil(len(x) / max(1, chunks)))
 
     def _predict(self, x: Tensor) -> Tensor:
         return _COMBINE[self.target](self.logits(x))
 
-    def _chunk_size(self, x: Tensor) -> int:
-        """The same with and without a gradient, or draws that sample per example would differ between the two."""
+    def _activations(self, x: Tensor) -> tuple[int, int]:
         key = (x.shape[1:], x.dtype)
         if key not in self._bytes_per_example:
             self._bytes_per_example[key] = activation_bytes(self.forward_draws, x[:1])
-        return max(1, self.max_bytes // max(1, self._bytes_per_example[key]))
+        return self._bytes_per_example[key]
 
 
-def activation_bytes(draws: nn.Module, x: Tensor) -> int:
-    """Bytes that a backward pass through `draws` keeps for one example like x (1, C, H, W).
+def activation_bytes(draws: nn.Module, x: Tensor) -> tuple[int, int]:
+    """What a backward pass through `draws` keeps for one example like x (1, C, H, W), in bytes: (all, largest tensor).
 
     What two examples keep less what one keeps, so that weights, which are kept whatever the batch, do not count.
     """
 
-    def kept(batch: Tensor) -> int:
+    def kept(batch: Tensor) -> list[int]:
         sizes: dict[int, int] = {}  # by address: what several layers keep is kept once
 
         def note(tensor: Tensor) -> Tensor:
@@ -170,6 +211,9 @@ def activation_bytes(draws: nn.Module, x: Tensor) -> int:
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             output = draws(batch.detach().clone().requires_grad_())
         del output
-        return sum(sizes.values())
+        return list(sizes.values())
 
-    return max(0, kept(torch.cat([x, x])) - kept(x))
+    one, two = kept(x), kept(torch.cat([x, x]))
+    total = max(0, sum(two) - sum(one))
+    same_tensors = len(one) == len(two)
+    return total, max((b - a for a, b in zip(one, two, strict=True)), default=0) if same_tensors else total

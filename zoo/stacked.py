@@ -16,16 +16,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Above this many channels a convolution fills the processor by itself and stacking gains nothing on a CPU
-# (measured on two cores: LeNet 0.6 of the loop's time, 3Conv3FC and AlexNet 1.0).
-WIDEST_STACKED = 32
+from zoo.image_layer import channels_last, image_convolution
+
+# How many draws at once on a CPU: the channels of the widest layer, times draws, that fill it. More only moves the
+# work out of the caches. Measured on two cores: LeNet gains up to 16 draws and more, 3Conv3FC and AlexNet up to 4.
+FULL_WIDTH = 512
 
 _POINTWISE = (nn.ReLU, nn.Softplus, nn.Tanh, nn.Sigmoid)  # all monotone
 _IDENTITY = (nn.Dropout, nn.Identity)  # in evaluation mode
 
 
 class LoopedDraws(nn.Module):
-    """The networks' logits one after the other: any networks."""
+    """The networks' logits one after the other: any networks. (B, C, H, W) -> (S, B, K)."""
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -34,6 +36,24 @@ class LoopedDraws(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
         return torch.stack([network(x) for network in self.networks])
+
+
+class GroupedDraws(nn.Module):
+    """As many networks at once as fill the processor: `StackedDraws` one after the other. (B, C, H, W) -> (S, B, K).
+
+    at_once: networks in a stack; None decides. Raises ValueError as `StackedDraws` does.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], at_once: int | None = None) -> None:
+        super().__init__()
+        size = at_once or draws_at_once(networks)
+        self.stacks = nn.ModuleList(StackedDraws(networks[i : i + size]) for i in range(0, len(networks), size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(self.stacks) == 1:
+            logits: Tensor = self.stacks[0](x)
+            return logits
+        return torch.cat([stack(x) for stack in self.stacks])
 
 
 class StackedDraws(nn.Module):
@@ -51,9 +71,7 @@ class StackedDraws(nn.Module):
         for column in pooling_first(list(zip(*(network.children() for network in networks), strict=True))):
             layer = column[0]
             if isinstance(layer, nn.Conv2d):
-                self._steps.append(
-                    self._convolution(cast("tuple[nn.Conv2d, ...]", column), groups=self.draws if spread else 1)
-                )
+                self._steps.append(self._convolution(cast("tuple[nn.Conv2d, ...]", column), shared_input=not spread))
                 spread = True
             elif isinstance(layer, nn.Linear):
                 self._steps.append(self._linear(cast("tuple[nn.Linear, ...]", column), shared_input=not spread))
@@ -69,16 +87,16 @@ class StackedDraws(nn.Module):
             x = step(x)
         return x
 
-    def _convolution(self, column: Sequence[nn.Conv2d], groups: int) -> Callable[[Tensor], Tensor]:
-        first = column[0]
+    def _convolution(self, column: Sequence[nn.Conv2d], shared_input: bool) -> Callable[[Tensor], Tensor]:
+        stride, padding = cast("tuple[int, int]", column[0].stride), cast("tuple[int, int]", column[0].padding)
         weight = self._keep(torch.cat([layer.weight for layer in column]).contiguous(memory_format=torch.channels_last))
         bias = self._keep_biases([layer.bias for layer in column], torch.cat)
 
         def apply(x: Tensor) -> Tensor:  # (B, [S] C, H, W) -> (B, S C', H', W')
-            x = x.contiguous(memory_format=torch.channels_last)
             b = None if bias is None else self.weights[bias]
-            padding = cast("tuple[int, ...]", first.padding)
-            return F.conv2d(x, self.weights[weight], b, first.stride, padding, 1, groups)
+            if shared_input:
+                return image_convolution(x, self.weights[weight], b, stride, padding)
+            return F.conv2d(channels_last(x), self.weights[weight], b, stride, padding, 1, self.draws)
 
         return apply
 
@@ -119,7 +137,11 @@ def is_plain_chain(networks: Sequence[nn.Module]) -> bool:
         if type(layer) not in known:
             return False
         if isinstance(layer, nn.Conv2d) and (
-            flat or layer.groups != 1 or layer.padding_mode != "zeros" or layer.dilation != (1, 1)
+            flat
+            or layer.groups != 1
+            or layer.padding_mode != "zeros"
+            or layer.dilation != (1, 1)
+            or isinstance(layer.padding, str)
         ):
             return False
         if isinstance(layer, nn.Flatten):
@@ -131,13 +153,12 @@ def is_plain_chain(networks: Sequence[nn.Module]) -> bool:
     return flat
 
 
-def is_worth_stacking(networks: Sequence[nn.Module]) -> bool:
-    """Several draws of a plain chain whose convolutions are narrow, or any on a GPU, where launches dominate."""
-    if len(networks) < 2 or not is_plain_chain(networks):
-        return False
-    on_gpu = any(parameter.is_cuda for parameter in networks[0].parameters())
+def draws_at_once(networks: Sequence[nn.Module]) -> int:
+    """All on a GPU, where launches dominate; on a CPU as many as keep it busy."""
+    if any(parameter.is_cuda for parameter in networks[0].parameters()):
+        return len(networks)
     widths = [layer.out_channels for layer in networks[0].modules() if isinstance(layer, nn.Conv2d)]
-    return on_gpu or max(widths, default=0) <= WIDEST_STACKED
+    return max(1, min(len(networks), max(4, FULL_WIDTH // max(widths, default=1))))
 
 
 def pooling_first(columns: list[tuple[nn.Module, ...]]) -> list[tuple[nn.Module, ...]]:

@@ -1,4 +1,4 @@
-"""What a gradient can be taken of. Names only, so that planning a run needs no torch."""
+"""What a gradient can be taken of, and in what precision. Names only, so that planning a run needs no torch."""
 
 from __future__ import annotations
 
@@ -6,3 +6,6 @@ from typing import Literal, get_args
 
 GradientTarget = Literal["expected", "single-draw", "mean-loss", "mean-logit", "mean-weights"]
 GRADIENT_TARGETS: tuple[GradientTarget, ...] = get_args(GradientTarget)
+
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from zoo.predictive import ExpectedPrediction
 
@@ -48,16 +47,9 @@ def image_key(x: Tensor) -> bytes:
 
 
 def value_and_gradient(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs and rescaled gradient of the summed cross-entropy.
-
-    Of the cross-entropy and not of -output[y], though the outputs are normalised: its softmax - onehot at the outputs
-    is tiny where the network is confident, and what is tiny from the start loses nothing to rounding.
-    """
-    with torch.enable_grad():
-        leaf = x.detach().clone().requires_grad_()
-        output = prediction(leaf)
-        (gradient,) = torch.autograd.grad(F.cross_entropy(output, y, reduction="sum"), leaf)
-    return output.detach(), rescale(gradient)
+    """Outputs and rescaled gradient of the summed cross-entropy."""
+    output, gradient = prediction.value_and_gradient(x, y)
+    return output, rescale(gradient)
 
 
 class MeteredModel(nn.Module):

@@ -162,9 +162,10 @@ def test_nothing_a_library_does_changes_it(
 @pytest.mark.parametrize("target", GRADIENT_TARGETS)
 def test_chunking_bounds_the_batch_and_changes_nothing(bayesian_net: nn.Module, images: Tensor, target: str) -> None:
     whole = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target)
-    per_example = activation_bytes(whole.forward_draws, images[:1])
-    assert per_example == whole.draws * 8 * 8  # the softplus keeps its 8 float64 inputs; frozen layers keep nothing
-    chunked = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target, max_bytes=2 * per_example)
+    kept, largest = activation_bytes(whole.forward_draws, images[:1])
+    # the softplus keeps its 8 float64 inputs, of all draws in one tensor; frozen layers keep nothing
+    assert kept == largest == whole.draws * 8 * 8
+    chunked = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target, max_bytes=2 * kept)
     sizes: list[int] = []
     chunked.forward_draws.register_forward_hook(lambda _m, inputs, _o: sizes.append(len(inputs[0])))
     results = []

@@ -10,7 +10,7 @@ from zoo.networks import ARCHITECTURES, build_network
 from zoo.posterior import posterior_draws
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import private_generator
-from zoo.stacked import LoopedDraws, StackedDraws, is_plain_chain, is_worth_stacking, pooling_first
+from zoo.stacked import GroupedDraws, LoopedDraws, StackedDraws, is_plain_chain, pooling_first
 
 
 def draws_of(architecture: str, count: int = 3) -> list[nn.Module]:
@@ -51,6 +51,7 @@ def test_linear_networks_without_bias_or_convolution_stack_too() -> None:
         nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.Flatten(), nn.Linear(4, 2)),
         nn.Sequential(nn.Conv2d(4, 4, 3, padding_mode="circular"), nn.Flatten(), nn.Linear(4, 2)),
         nn.Sequential(nn.Conv2d(4, 4, 3, dilation=2), nn.Flatten(), nn.Linear(4, 2)),
+        nn.Sequential(nn.Conv2d(4, 4, 3, padding="same"), nn.Flatten(), nn.Linear(4, 2)),
         nn.Sequential(nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2)),
         nn.Sequential(nn.Flatten(2), nn.Linear(4, 2)),
     ],
@@ -67,12 +68,16 @@ def test_different_networks_are_looped() -> None:
     assert not is_plain_chain([nn.Sequential(nn.Flatten(), nn.Linear(4, n)) for n in (2, 3)])
 
 
-def test_narrow_networks_are_stacked_and_wide_ones_only_where_asked() -> None:
-    assert is_worth_stacking(draws_of("bayesian-lenet"))
-    assert not is_worth_stacking(draws_of("bayesian-3conv3fc", 2))
-    assert not is_worth_stacking(draws_of("bayesian-lenet", 1))
-    wide = ExpectedPrediction(draws_of("bayesian-3conv3fc", 2), stack=True)
-    assert isinstance(wide.forward_draws, StackedDraws)
+def test_narrow_networks_are_stacked_whole_and_wide_ones_by_fours() -> None:
+    for architecture, sizes in (("bayesian-lenet", [6]), ("bayesian-3conv3fc", [4, 2]), ("bayesian-lenet", [1])):
+        draws = draws_of(architecture, sum(sizes))
+        prediction = ExpectedPrediction(draws)
+        assert isinstance(prediction.forward_draws, GroupedDraws)
+        assert [stack.draws for stack in prediction.forward_draws.stacks] == sizes
+        looped = ExpectedPrediction(draws, stack=False)
+        assert isinstance(looped.forward_draws, LoopedDraws)
+        x = torch.rand(3, 3, 32, 32, generator=private_generator("grouped"), dtype=torch.float64)
+        assert torch.allclose(prediction(x), looped(x), rtol=1e-9)
 
 
 def test_pooling_moves_before_activations_and_no_further() -> None:
