@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
+from rich.text import Text
 
 from benchmark.record import Record
+from benchmark.suites import Cell
+from benchmark.timing import Timing
 
 console = Console()
 
 
 class Progress:
-    """One bar over the cells of a run, with what is running and the time left; plain lines where no one watches."""
+    """One bar over the cells of a run: what runs, time left, throughput; plain lines where no one watches.
 
-    def __init__(self, suite: str, total: int, done: int) -> None:
-        self._total, self._done, self._label, self._began = total, done, "", 0.0
+    cells: all of the run. Time left is reckoned by their passes, of which a PGD cell has 100 times those of FGSM.
+    """
+
+    def __init__(self, suite: str, cells: Sequence[Cell], waiting: Sequence[Cell]) -> None:
+        self._total, self._done = len(cells), len(cells) - len(waiting)
+        self._running: dict[str, float] = {}
         self._live = console.is_terminal
         self._bar = RichProgress(
             TextColumn(f"[bold]{suite}[/bold]"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[cells]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            _Throughput(),
             TextColumn("{task.description}"),
             console=console,
             disable=not self._live,
+            speed_estimate_period=300,
         )
-        self._task = self._bar.add_task("", total=total, completed=done)
-        if done:
-            console.print(f"{done} of {total} cells are stored already")
+        total, left = sum(cell.passes for cell in cells), sum(cell.passes for cell in waiting)
+        self._task = self._bar.add_task("", total=total, completed=total - left, cells=self._count)
+        if self._done:
+            console.print(f"{self._done} of {self._total} cells are stored already")
 
     def __enter__(self) -> Progress:
         self._bar.start()
@@ -46,21 +57,53 @@ class Progress:
         self._bar.update(self._task, description="")
         self._bar.stop()
 
-    def start(self, label: str) -> None:
-        """Say what runs now."""
-        self._label, self._began = label, time.monotonic()
-        self._bar.update(self._task, description=label)
+    def start(self, cell: Cell) -> None:
+        """Say that a cell runs now."""
+        self._running[cell.label] = time.monotonic()
+        self._describe()
 
-    def finish(self) -> None:
-        """Count the cell that ran."""
+    def finish(self, cell: Cell) -> None:
+        """Count a cell that was started, here or by another process."""
+        began = self._running.pop(cell.label, None)
         self._done += 1
-        self._bar.advance(self._task)
+        self._bar.update(self._task, advance=cell.passes, cells=self._count)
+        self._describe()
         if not self._live:
-            console.print(
-                f"[{self._done}/{self._total}] {self._label}  {time.monotonic() - self._began:.1f} s",
-                markup=False,
-                soft_wrap=True,
-            )
+            how = "stored by another process" if began is None else f"{time.monotonic() - began:.1f} s"
+            console.print(f"[{self._count}] {cell.label}  {how}", markup=False, soft_wrap=True)
+
+    @property
+    def _count(self) -> str:
+        return f"{self._done}/{self._total}"
+
+    def _describe(self) -> None:
+        first, *others = [*self._running, ""]
+        self._bar.update(self._task, description=first + (f" and {len(others) - 1} more" if len(others) > 1 else ""))
+
+
+class _Throughput(ProgressColumn):
+    """Passes of one network per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed / 1000:.1f}k passes/s", style="progress.data.speed")
+
+
+def print_profile(timing: Timing, seconds: float) -> None:
+    """Where the time of all processes together went; `seconds`: what it took by the clock."""
+    table = Table(title="Where the time went", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    for column in ("work", "seconds", "share"):
+        table.add_column(column, justify="left" if column == "work" else "right")
+    parts = {kind: timing[kind] for kind in ("loading", "gradients", "libraries", "judge", "store")}
+    total = sum(parts.values())
+    for kind, spent in parts.items():
+        table.add_row(kind, f"{spent:.1f}", f"{100 * spent / total:.1f} %" if total else "")
+    console.print(table)
+    console.print(
+        f"{total:.1f} s of work in {seconds:.1f} s. Gradients of a batch: {timing['asked']:.0f} asked for by the "
+        f"libraries, {timing['computed']:.0f} computed.",
+        soft_wrap=True,
+    )
 
 
 def print_boards(records: list[Record]) -> None:

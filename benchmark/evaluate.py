@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from benchmark.agreement import compare
 from benchmark.attacks.craft import Crafted, craft
-from benchmark.attacks.metered import GradientStore, image_key
+from benchmark.attacks.memo import ImageMemo
+from benchmark.attacks.metered import GradientStore
+from benchmark.executors import Machine
 from benchmark.protocol import example_order
 from benchmark.record import Outcome, Record, cell_key, provenance
 from benchmark.suites import Cell
+from benchmark.timing import Timing
 from benchmark.verify import Judged, distance, judge, violations
 from zoo import ZooEntry, models
+from zoo.conformance import require_device
 from zoo.datasets import Split, load_split
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed
-from zoo.targets import GradientTarget
+from zoo.targets import GradientTarget, Precision
 
 
 class Evaluator:
     """Evaluates cells and keeps what cells of one entry share: predictors, gradients, judged images."""
 
-    def __init__(
-        self, data_root: Path | None = None, download: bool = False, device: str = "cpu", share: bool = True
-    ) -> None:
-        """share: let libraries and neighbouring cells share gradients; it changes no result."""
-        self.data_root, self.download, self.device, self.share = data_root, download, device, share
-        self._model: str | None = None
+    def __init__(self, machine: Machine = Machine()) -> None:  # noqa: B008 - frozen
+        """Raises ValueError if nothing can be computed on the machine's device."""
+        require_device(machine.device)
+        self.machine = machine
+        self.timing = Timing()
+        self._shard: tuple[str, int, int] = ("", 0, 0)
         self._gradients: dict[tuple[object, ...], GradientStore] = {}
         self._predictors: dict[tuple[object, ...], ExpectedPrediction] = {}
         self._known: dict[tuple[object, ...], JudgedImages] = {}
 
     def split(self, dataset: str) -> Split:
         """The test split, verified. Raises ValueError where it is missing or damaged."""
-        return load_split(dataset, "test", self.data_root, self.download)
+        return load_split(dataset, "test", self.machine.data_root, self.machine.download)
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
         """What identifies the network and the images of a cell."""
@@ -49,13 +51,13 @@ class Evaluator:
     def evaluate(self, cell: Cell) -> Record:
         """Run the cell. A library that raises is recorded with its error, never with a score."""
         entry = models[cell.model]
-        self._forget_other_models(cell.model)
-        examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
-        x, y = self._images(cell.dataset, examples)
-        attacked = self._predictor(entry, "attack", cell.attack_draws, cell.seed, cell.attack.target)
-        own = self._predictor(entry, "attack", cell.attack_draws, cell.seed, "expected")
-        fresh = self._predictor(entry, "judge", cell.judge_draws, cell.seed, "expected")
-
+        self._forget_what_others_shared(cell)
+        with self.timing.measuring("loading"):
+            examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
+            x, y = self._images(cell.dataset, examples)
+            attacked = self._predictor(entry, "attack", cell, cell.attack.target, cell.attack.precision)
+            own = self._predictor(entry, "attack", cell)
+            fresh = self._predictor(entry, "judge", cell)
         judged = self._judged(cell, own, fresh, y)
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
@@ -67,6 +69,7 @@ class Evaluator:
         for library in cell.libraries if clean.error is None else ():
             try:
                 crafted = craft(library, attacked, x, y, cell.attack, examples, cell.seed, self._shared(cell))
+                self.timing.add(crafted.timing)
                 images[library], outcomes[library] = _judge_crafted(cell, crafted, judged, x, examples)
             except Exception as error:  # whatever a library raises, the other libraries' results still count
                 outcomes[library] = Outcome(error=f"{type(error).__name__}: {error}")
@@ -80,41 +83,61 @@ class Evaluator:
             clean=clean,
             outcomes=outcomes,
             agreement=compare(images, {library: outcomes[library].correct for library in images}, examples),
-            provenance=provenance(self.device, {role: _seed(entry, role, cell.seed) for role in ("attack", "judge")}),
+            provenance=provenance(
+                self.machine.device,
+                stacked=attacked.stacked,
+                seeds={role: _seed(entry, role, cell.seed) for role in ("attack", "judge")},
+            ),
         )
 
     def _images(self, dataset: str, examples: list[int]) -> tuple[Tensor, Tensor]:
         split = self.split(dataset)
-        x = torch.from_numpy(split.images[examples]).to(self.device).float() / 255
-        return x, torch.from_numpy(split.labels[examples]).to(self.device)
+        x = torch.from_numpy(split.images[examples]).to(self.machine.device).float() / 255
+        return x, torch.from_numpy(split.labels[examples]).to(self.machine.device)
 
     def _predictor(
-        self, entry: ZooEntry, role: str, draws: int, seed: int, target: GradientTarget
+        self,
+        entry: ZooEntry,
+        role: str,
+        cell: Cell,
+        target: GradientTarget = "expected",
+        precision: Precision = "float32",
     ) -> ExpectedPrediction:
         """Draws depend on entry, seed and role alone, so that every shard and attack meets the same ones."""
-        key = (role, draws, seed, target)
+        draws = cell.judge_draws if role == "judge" else cell.attack_draws
+        key = (role, draws, cell.seed, target, precision)
         if key not in self._predictors:
-            self._predictors[key] = entry.predictor(draws, _seed(entry, role, seed), target, self.device)
+            self._predictors[key] = entry.predictor(
+                draws,
+                _seed(entry, role, cell.seed),
+                target,
+                self.machine.device,
+                stack=self.machine.stack,
+                precision=precision,
+            )
         return self._predictors[key]
 
     def _shared(self, cell: Cell) -> GradientStore | None:
-        """Where the libraries share gradients: one for all cells with the same network, draws, target and images."""
-        if not self.share:
+        """Where the libraries share gradients: one for all cells with the same draws, target and images."""
+        if not self.machine.share:
             return None
-        key = (cell.attack_draws, cell.seed, cell.attack.target, cell.start, cell.stop)
+        key = (cell.attack_draws, cell.seed, cell.attack.target, cell.attack.precision)
         return self._gradients.setdefault(key, GradientStore())
 
     def _judged(self, cell: Cell, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor) -> JudgedImages:
         """What is known of images under these draws: one for all cells with the same examples."""
-        key = (cell.start, cell.stop, cell.attack_draws, cell.judge_draws, cell.seed)
-        return self._known.setdefault(key, JudgedImages(own, fresh, y))
+        key = (cell.attack_draws, cell.judge_draws, cell.seed)
+        return self._known.setdefault(key, JudgedImages(own, fresh, y, self.timing))
 
-    def _forget_other_models(self, model: str) -> None:
-        if model != self._model:
-            self._model = model
+    def _forget_what_others_shared(self, cell: Cell) -> None:
+        """Draws are kept for one network, gradients and verdicts for one shard of examples: memory stays flat."""
+        shard = (cell.model, cell.start, cell.stop)
+        if cell.model != self._shard[0]:
             self._predictors.clear()
+        if shard != self._shard:
             self._gradients.clear()
             self._known.clear()
+        self._shard = shard
 
 
 def _seed(entry: ZooEntry, role: str, seed: int) -> int:
@@ -124,15 +147,13 @@ def _seed(entry: ZooEntry, role: str, seed: int) -> int:
 class JudgedImages:
     """The outcome under the judge and under the attacker's own draws; the same images are judged once."""
 
-    def __init__(self, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor) -> None:
-        self._own, self._fresh, self._y = own, fresh, y
-        self._known: dict[bytes, tuple[Judged, Judged]] = {}
+    def __init__(self, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor, timing: Timing) -> None:
+        self._own, self._fresh, self._y, self._timing = own, fresh, y, timing
+        self._known = ImageMemo[tuple[Judged, Judged]]()
 
     def __call__(self, images: Tensor) -> tuple[Judged, Judged]:
-        key = image_key(images)
-        if key not in self._known:
-            self._known[key] = judge(self._fresh, images, self._y), judge(self._own, images, self._y)
-        return self._known[key]
+        with self._timing.measuring("judge"):
+            return self._known(images, lambda: (judge(self._fresh, images, self._y), judge(self._own, images, self._y)))
 
 
 def _judge_crafted(

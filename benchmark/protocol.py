@@ -10,7 +10,7 @@ import hashlib
 from typing import get_args
 
 from benchmark.attacks.spec import NORMS, AttackName, AttackSpec, ThreatModel
-from zoo.targets import GradientTarget
+from zoo.targets import GradientTarget, Precision
 
 PROTOCOL_VERSION = "1"
 
@@ -43,7 +43,9 @@ def eps_grid(dataset: str) -> dict[str, tuple[float, ...]]:
     return EPS["mnist" if dataset.endswith("mnist") else "cifar"]
 
 
-def standard_attack(name: AttackName, eps: float, target: GradientTarget = "expected") -> AttackSpec:
+def standard_attack(
+    name: AttackName, eps: float, target: GradientTarget = "expected", precision: Precision = "float32"
+) -> AttackSpec:
     """The protocol's attack of that name. Raises ValueError for an unknown name or a bad eps."""
     if name not in STEPS:
         raise ValueError(f"no attack {name!r}; there are: {', '.join(STEPS)}")
@@ -51,7 +53,15 @@ def standard_attack(name: AttackName, eps: float, target: GradientTarget = "expe
     steps = STEPS[name]
     step_size = eps if name == "fgsm" else STEP_RATIO * eps / steps
     # At eps = 0 any positive step will do: the projection onto a ball of radius 0 takes it back.
-    return AttackSpec(name, threat, step_size or 0.01, steps, random_start=name.startswith("pgd"), target=target)
+    return AttackSpec(
+        name,
+        threat,
+        step_size or 0.01,
+        steps,
+        random_start=name.startswith("pgd"),
+        target=target,
+        precision=precision,
+    )
 
 
 def attacks_in(norm: str) -> tuple[AttackName, ...]:

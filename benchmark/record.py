@@ -18,7 +18,7 @@ from benchmark.agreement import Comparison
 from benchmark.protocol import PROTOCOL_VERSION
 from benchmark.suites import Cell
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _PACKAGES = {"torchattacks": "torchattacks", "foolbox": "foolbox", "art": "adversarial-robustness-toolbox"}
 
@@ -122,8 +122,11 @@ def cell_key(cell: Cell, fingerprints: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def provenance(device: str, seeds: dict[str, int]) -> dict[str, Any]:
-    """Where, when and with what a record was made: commit, dirty flag, package versions, seeds, hardware."""
+def provenance(device: str, stacked: bool, seeds: dict[str, int]) -> dict[str, Any]:
+    """Where, when and with what a record was made: commit, dirty flag, package versions, seeds, hardware.
+
+    stacked: whether draws were evaluated many at once, which differs from one after the other by rounding.
+    """
     packages = ("torch", "numpy", "scipy", *_PACKAGES.values())
     return {
         **_commit(),
@@ -131,7 +134,8 @@ def provenance(device: str, seeds: dict[str, int]) -> dict[str, Any]:
         "packages": {name: _version(name) for name in packages},
         "python": platform.python_version(),
         "seeds": seeds,
-        "device": _device_name(device),
+        "device": device_name(device),
+        "stacked": stacked,
         "cores": os.cpu_count(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -143,7 +147,8 @@ def _version(package: str) -> str:
 
 
 @functools.cache
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
+    """What the hardware calls itself."""
     if device.startswith("cuda"):
         import torch
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -10,8 +13,10 @@ import typer
 
 if TYPE_CHECKING:
     from benchmark.evaluate import Evaluator
+    from benchmark.executors import Machine
     from benchmark.record import Record
-    from benchmark.suites import Selection, Subject, Suite
+    from benchmark.store import Store
+    from benchmark.suites import Cell, Selection, Subject, Suite
     from zoo import ZooEntry
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -37,10 +42,22 @@ def run(
     target: Annotated[
         str, typer.Option(help="What the attacker's gradient is of: expected, single-draw, mean-loss, mean-logit, ...")
     ] = "expected",
+    precision: Annotated[
+        str, typer.Option(help="Arithmetic of the attacker's gradients: float32 or bfloat16. The judge has float32.")
+    ] = "float32",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data through torchvision.")] = False,
     share: Annotated[bool, typer.Option(help="Compute a gradient that several libraries ask for once.")] = True,
+    stack: Annotated[bool, typer.Option(help="Evaluate many draws in one pass where the network allows it.")] = True,
+    executor: Annotated[str, typer.Option(help="Where cells are evaluated: local or ray.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="Cells at once: processes on this machine, or tasks on the cluster.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster, such as auto or host:6379. Starts one here by default.")
+    ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")] = False,
     store: Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")] = Path(
         "results.sqlite"
     ),
@@ -60,10 +77,13 @@ def run(
 
     `python -m benchmark.run --attack pgd-linf --eps 0.1,0.2 --examples 1000`: part of it, larger.
 
+    `python -m benchmark.run --executor ray --ray-address auto`: on a cluster.
+
     Stop it at any moment; the same command goes on where it stopped. Then `python -m benchmark.leaderboard` writes
     the pages. Exit status: 0 if every cell was evaluated, 1 if a library failed on one, 2 for a mistake in the
     command, 130 if interrupted.
     """
+    from benchmark.executors import Machine
     from benchmark.store import StoreError
     from benchmark.suites import SUITES, Selection
     from zoo.registry import lookup, one_line
@@ -82,12 +102,13 @@ def run(
             draws=draws,
             seed=seed,
             target=target,  # type: ignore[arg-type]
+            precision=precision,  # type: ignore[arg-type]
         )
-        names = _split(model)
-        entries = select_entries(chosen, names, _split(dataset))
-        failed = _run(
-            chosen, selection, entries, names is not None, store, _Machine(device, data_root, download, share)
-        )
+        names, datasets = _split(model), _split(dataset)
+        entries = select_entries(chosen, names, datasets)
+        machine = Machine(device, data_root, download, share, None if stack else False, external(names, datasets))
+        plan = _Plan(chosen, selection, entries, names is not None, machine, executor, workers, ray_address, profile)
+        failed = _run(plan, store)
     except KeyboardInterrupt:
         typer.secho("\ninterrupted; what was finished is stored, the same command goes on from there", err=True)
         raise typer.Exit(130) from None
@@ -97,40 +118,68 @@ def run(
     raise typer.Exit(1 if failed else 0)
 
 
-class _Machine(NamedTuple):
-    """Where a run takes place, as the command line says it."""
+class _Plan(NamedTuple):
+    """What a run is about and how it goes, as the command line says it."""
 
-    device: str
-    data_root: Path | None
-    download: bool
-    share: bool
+    suite: Suite
+    selection: Selection
+    entries: list[ZooEntry]
+    explicit: bool  # whether entries were asked for by name
+    machine: Machine
+    executor: str
+    workers: int | None
+    ray_address: str | None
+    profile: bool
 
 
-def _run(
-    suite: Suite, selection: Selection, entries: list[ZooEntry], explicit: bool, path: Path, machine: _Machine
-) -> int:
+def _run(plan: _Plan, path: Path) -> int:
     """Evaluate what is not stored yet and print the ranking; the number of cells with an error."""
-    from benchmark.console import Progress, print_boards, print_closed_form
+    from benchmark.console import print_boards, print_closed_form
     from benchmark.store import Store
 
     with Store(path) as store:  # before torch is imported: an unwritable store should not cost that time
-        evaluator = _evaluator(machine)
-        cells = suite.cells(_with_data(entries, evaluator, explicit), selection)
+        from benchmark.executors import evaluator_on
+
+        evaluator = evaluator_on(plan.machine)
+        cells = plan.suite.cells(_with_data(plan.entries, evaluator, plan.explicit), plan.selection)
         if not cells:
             raise ValueError("nothing to run: no cell matches the selection; see --list for what there is")
         keys = {evaluator.key(cell): cell for cell in cells}
-        if suite.name == "smoke":
-            print_closed_form(selection.libraries)
-        waiting = {key: cell for key, cell in keys.items() if key not in store}
-        with Progress(suite.name, total=len(keys), done=len(keys) - len(waiting)) as progress:
-            for key, cell in waiting.items():
-                progress.start(cell.label)
-                if key not in store:  # another process may have finished it meanwhile
-                    store.put(evaluator.evaluate(cell))
-                progress.finish()
+        if plan.suite.name == "smoke":
+            print_closed_form(plan.selection.libraries)
+        _evaluate(plan, keys, store)
         records = list(store.records(set(keys)))
     print_boards(records)
     return _print_errors(records)
+
+
+def _evaluate(plan: _Plan, keys: dict[str, Cell], store: Store) -> None:
+    """Store the record of every cell that has none yet; this process alone writes."""
+    from benchmark.console import Progress, print_profile
+    from benchmark.executors import execute
+    from benchmark.timing import Timing
+
+    waiting = {key: cell for key, cell in keys.items() if key not in store}
+    timing, began = Timing(), time.monotonic()
+
+    def work() -> Iterator[tuple[str, Cell]]:
+        for key, cell in waiting.items():
+            if key in store:  # another process may have finished it meanwhile
+                progress.finish(cell)
+            else:
+                progress.start(cell)
+                yield key, cell
+
+    with Progress(plan.suite.name, list(keys.values()), list(waiting.values())) as progress:
+        results = execute(work(), plan.machine, plan.executor, plan.workers, plan.ray_address)
+        with contextlib.closing(results):
+            for record, spent in results:
+                with timing.measuring("store"):
+                    store.put(record)
+                timing.add(spent)
+                progress.finish(record.cell)
+    if plan.profile:
+        print_profile(timing, time.monotonic() - began)
 
 
 def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None) -> list[ZooEntry]:
@@ -141,8 +190,8 @@ def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[
     for dataset in datasets or ():
         dataset_spec(dataset)
     if names is not None:
-        only = datasets[0] if datasets and len(datasets) == 1 else None
-        entries = [external_model(name, only) if ":" in name else models[name] for name in names]
+        outside = {reference: external_model(reference, only) for reference, only in external(names, datasets)}
+        entries = [outside.get(name) or models[name] for name in names]
     else:
         entries = [entry for entry in models.values() if suite.models is None or entry.name in suite.models]
         for name in suite.models or ():
@@ -156,12 +205,10 @@ def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[
     return list(dict.fromkeys(entries))
 
 
-def _evaluator(machine: _Machine) -> Evaluator:
-    from benchmark.evaluate import Evaluator
-    from zoo.conformance import require_device
-
-    require_device(machine.device)
-    return Evaluator(machine.data_root, machine.download, machine.device, machine.share)
+def external(names: tuple[str, ...] | None, datasets: tuple[str, ...] | None) -> tuple[tuple[str, str | None], ...]:
+    """`package.module:factory` and data set of the entries that are not in the zoo."""
+    only = datasets[0] if datasets and len(datasets) == 1 else None
+    return tuple((name, only) for name in names or () if ":" in name)
 
 
 def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) -> list[Subject]:

@@ -18,7 +18,7 @@ from benchmark.protocol import (
     required_agreement,
     standard_attack,
 )
-from zoo.targets import GRADIENT_TARGETS, GradientTarget
+from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,13 @@ class Cell:
     attack_draws: int = ATTACK_DRAWS
     judge_draws: int = JUDGE_DRAWS
     seed: int = 0
+
+    @property
+    def passes(self) -> int:
+        """Roughly how many passes of one network it takes: what the time left is reckoned by."""
+        gradients = 3 * self.attack.steps * self.attack.restarts * self.attack_draws  # a backward pass counts twice
+        judging = (1 + len(self.libraries)) * (self.judge_draws + self.attack_draws)
+        return (self.stop - self.start) * (gradients + judging)
 
     @property
     def label(self) -> str:
@@ -82,6 +89,7 @@ class Selection:
     draws: int | None = None
     seed: int = 0
     target: GradientTarget = "expected"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for chosen, known, kind in ((self.attacks, ATTACKS, "attack"), (self.libraries, LIBRARIES, "library")):
@@ -90,6 +98,8 @@ class Selection:
                     raise ValueError(f"no {kind} {name!r}; there are: {', '.join(known)}")
         if self.target not in GRADIENT_TARGETS:
             raise ValueError(f"no gradient target {self.target!r}; there are: {', '.join(GRADIENT_TARGETS)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
         for eps in self.eps or ():
             if not (math.isfinite(eps) and eps >= 0):
                 raise ValueError(f"eps must be a number >= 0, not {eps}")
@@ -112,7 +122,7 @@ class Suite:
         names = selection.attacks or ATTACKS
         grids = {norm: selection.eps or self.grid(dataset)[norm] for norm in ("linf", "l2")}
         return [
-            standard_attack(name, eps, selection.target)
+            standard_attack(name, eps, selection.target, selection.precision)
             for name in ATTACKS
             if name in names
             for eps in grids[NORMS[name]]
@@ -127,8 +137,9 @@ class Suite:
         return tuple(library for library in LIBRARIES if library in (selection.libraries or LIBRARIES))
 
     def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
-        """All cells, entry by entry. A deterministic network has one draw, whatever is selected.
+        """All cells, entry by entry and shard by shard, so that what a shard's cells share is kept no longer.
 
+        A deterministic network has one draw, whatever is selected.
         Raises ValueError if more examples are asked for than a split has.
         """
         cells: list[Cell] = []
@@ -148,8 +159,8 @@ class Suite:
                     1 if deterministic else JUDGE_DRAWS,
                     selection.seed,
                 )
-                for spec in self.attacks(dataset, selection)
                 for start in range(0, count, SHARD)
+                for spec in self.attacks(dataset, selection)
             ]
         return cells
 
@@ -180,8 +191,11 @@ class AnchorSuite(Suite):
 
     def attacks(self, dataset: str, selection: Selection) -> list[AttackSpec]:
         names = selection.attacks or ATTACKS
-        fgsm = [standard_attack("fgsm", eps) for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)]
-        pgd = replace(standard_attack("pgd-linf", 0.3), steps=40, step_size=0.01)
+        fgsm = [
+            standard_attack("fgsm", eps, selection.target, selection.precision)
+            for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+        ]
+        pgd = replace(standard_attack("pgd-linf", 0.3, selection.target, selection.precision), steps=40, step_size=0.01)
         return [
             spec
             for spec in (*fgsm, pgd)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from benchmark.attacks.metered import GradientStore, MeteredModel
 from benchmark.attacks.spec import AttackSpec
+from benchmark.timing import Timing
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed, private_generator
 
@@ -25,12 +26,16 @@ Adapter = Callable[[MeteredModel, Tensor, Tensor, AttackSpec, Tensor | None], Te
 
 @dataclass(frozen=True)
 class Crafted:
-    """images: (B, C, H, W), unchecked. forwards, backwards: passes per example, times draws. seconds: wall time."""
+    """images: (B, C, H, W), unchecked. forwards, backwards: passes per example, times draws. seconds: wall time.
+
+    timing: the seconds, divided between the network and the library.
+    """
 
     images: Tensor
     forwards: int
     backwards: int
     seconds: float
+    timing: Timing
 
 
 def craft(
@@ -65,7 +70,11 @@ def craft(
     draws, count = prediction.draws, len(x)
     assert images is not None  # restarts >= 1
     return Crafted(
-        images, math.ceil(model.forwards * draws / count), math.ceil(model.backwards * draws / count), seconds
+        images,
+        math.ceil(model.forwards * draws / count),
+        math.ceil(model.backwards * draws / count),
+        seconds,
+        Timing(gradients=model.seconds, libraries=seconds - model.seconds, asked=model.asked, computed=model.computed),
     )
 
 

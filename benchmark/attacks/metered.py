@@ -7,77 +7,64 @@ is keyed by the bytes of the images; a library notices nothing, and its own pass
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
+import contextlib
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmark.attacks.memo import ImageMemo
 from zoo.predictive import ExpectedPrediction
 
-
-class GradientStore:
-    """Outputs and gradients of one prediction for one batch of labels, by images; the most recent `size` of them.
-
-    computed: how many batches were really passed through the prediction, forward and backward.
-    """
-
-    def __init__(self, size: int = 64) -> None:
-        self.size = size
-        self.computed = 0
-        self._kept: OrderedDict[bytes, tuple[Tensor, Tensor]] = OrderedDict()
-
-    def value_and_gradient(self, prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """(outputs (B, K), gradient (B, C, H, W) of the summed cross-entropy), the latter rescaled."""
-        key = image_key(x)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        found = self._kept[key] = value_and_gradient(prediction, x, y)
-        self.computed += 1
-        while len(self._kept) > self.size:
-            self._kept.popitem(last=False)
-        return found
-
-
-def image_key(x: Tensor) -> bytes:
-    """Digest of the very bytes of a batch: images that differ in one rounding are others."""
-    return hashlib.sha256(x.detach().cpu().contiguous().numpy().tobytes()).digest()
-
-
-def value_and_gradient(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs and rescaled gradient of the summed cross-entropy."""
-    output, gradient = prediction.value_and_gradient(x, y)
-    return output, rescale(gradient)
+# Outputs (B, K) and rescaled gradients (B, C, H, W) of one prediction for one batch of labels
+GradientStore = ImageMemo[tuple[Tensor, Tensor]]
 
 
 class MeteredModel(nn.Module):
     """An `ExpectedPrediction` that counts its passes and keeps its gradients in the range of float32.
 
     labels: (B,) of the batch that is attacked. store: shared by the libraries; None computes everything anew.
-    forwards, backwards: examples passed, not counting draws.
+    forwards, backwards: examples passed, not counting draws. asked, computed: batches whose gradient was asked for, and
+    those among them that no one had asked for before. seconds: time spent here and not in the library.
     """
 
     def __init__(self, prediction: ExpectedPrediction, labels: Tensor, store: GradientStore | None = None) -> None:
         super().__init__()
         self.prediction, self.labels, self.store = prediction, labels, store
-        self.forwards = self.backwards = 0
+        self.forwards = self.backwards = self.asked = self.computed = 0
+        self.seconds = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         self.forwards += len(x)
-        if torch.is_grad_enabled() and x.requires_grad and len(x) == len(self.labels):
-            output: Tensor = _CrossEntropyGradient.apply(x, self)
-        elif torch.is_grad_enabled() and x.requires_grad:
-            output = self.prediction(_Meter.apply(x, self))
-        else:
-            output = self.prediction(x)
+        with self.timed():
+            if torch.is_grad_enabled() and x.requires_grad and len(x) == len(self.labels):
+                output: Tensor = _CrossEntropyGradient.apply(x, self)
+            elif torch.is_grad_enabled() and x.requires_grad:
+                output = self.prediction(_Meter.apply(x, self))
+            else:
+                output = self.prediction(x)
         return output
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if self.store is None:
-            return value_and_gradient(self.prediction, x, self.labels)
-        return self.store.value_and_gradient(self.prediction, x, self.labels)
+        """Outputs, and the rescaled gradient of the summed cross-entropy."""
+        self.asked += 1
+        return self._compute(x) if self.store is None else self.store(x, lambda: self._compute(x))
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the time that the block takes."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    def _compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        self.computed += 1
+        output, gradient = self.prediction.value_and_gradient(x, self.labels)
+        return output, rescale(gradient)
 
 
 class _CrossEntropyGradient(torch.autograd.Function):
@@ -95,12 +82,13 @@ class _CrossEntropyGradient(torch.autograd.Function):
         model: MeteredModel = ctx.model
         x, output, gradient = ctx.saved_tensors
         model.backwards += len(x)
-        if is_cross_entropy(asked[0], output, model.labels):
-            return gradient, None
-        with torch.enable_grad():
-            leaf = x.detach().clone().requires_grad_()
-            (other,) = torch.autograd.grad(model.prediction(leaf), leaf, asked[0])
-        return rescale(other), None
+        with model.timed():
+            if is_cross_entropy(asked[0], output, model.labels):
+                return gradient, None
+            with torch.enable_grad():
+                leaf = x.detach().clone().requires_grad_()
+                (other,) = torch.autograd.grad(model.prediction(leaf), leaf, asked[0])
+            return rescale(other), None
 
 
 class _Meter(torch.autograd.Function):

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from zoo.targets import GRADIENT_TARGETS, GradientTarget
+from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
 
 Norm = Literal["linf", "l2"]
 AttackName = Literal["fgsm", "bim", "pgd-linf", "pgd-l2"]
@@ -38,7 +38,7 @@ class AttackSpec:
     step_size: length of a step in the threat model's norm.    steps: gradients taken.
     random_start: start uniformly in the ball (the start is given to the libraries, the same for all).
     restarts: runs with different starts; per example the one that hurts the attacker's model most is kept.
-    target: what the gradient is taken of; see `zoo.targets`.
+    target, precision: what the gradient is taken of, and in what arithmetic; see `zoo.targets`.
     Raises ValueError for settings that no library could run as written.
     """
 
@@ -49,6 +49,7 @@ class AttackSpec:
     random_start: bool = False
     restarts: int = 1
     target: GradientTarget = "expected"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if self.name not in NORMS:
@@ -65,6 +66,8 @@ class AttackSpec:
             raise ValueError("bim starts at the image itself; with a random start it is pgd-linf")
         if self.target not in GRADIENT_TARGETS:
             raise ValueError(f"no gradient target {self.target!r}; there are: {', '.join(GRADIENT_TARGETS)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
         if self.restarts > 1 and not self.random_start:
             raise ValueError("restarts without a random start repeat the same attack")
 
