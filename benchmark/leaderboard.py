@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 FOLDER = Path("leaderboards")
+MEASURED = "performance.md"  # written by `python -m benchmark.bench`, not from records
 BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
 
 
@@ -175,7 +176,7 @@ def write(records: list[Record], folder: Path, readme: Path | None) -> list[Path
 def leftovers(generated: list[Path], folder: Path) -> list[Path]:
     """Files of generated kinds in the folder that the records do not give."""
     found = [path for kind in ("*.md", "*.csv", "records/**/*.json", "figures/*.png") for path in folder.glob(kind)]
-    return [path for path in found if path not in generated]
+    return [path for path in found if path not in generated and path.name != MEASURED]
 
 
 def stale_files(records: dict[str, Record], folder: Path, readme: Path | None) -> list[Path]:

@@ -146,11 +146,19 @@ def index_page(boards: list[Board]) -> str:
     return _render("index.md", headline=headline(boards), datasets=datasets)
 
 
+def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:
+    """What `benchmark.bench` measured, by table; a table that was not measured is left out."""
+    tables = dict.fromkeys(("gradients", "libraries", "overhead", "growth", "options")) | measured
+    return _render("performance.md", machine=machine, repeats=repeats, **tables)
+
+
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(  # noqa: S701 (Markdown, not HTML)
+    environment = jinja2.Environment(  # noqa: S701 (Markdown, not HTML)
         loader=jinja2.PackageLoader("benchmark"), trim_blocks=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["markdown"] = markdown
+    return environment
 
 
 def _render(template: str, **values: object) -> str:

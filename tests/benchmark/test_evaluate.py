@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from benchmark.attacks import craft as craft_module
 from benchmark.boards import build_boards
 from benchmark.evaluate import Evaluator
+from benchmark.executors import Machine
 from benchmark.protocol import example_order, standard_attack
 from benchmark.record import Record
 from benchmark.suites import Cell
@@ -201,4 +202,4 @@ def test_gradient_targets_reach_the_attack(evaluator: Evaluator) -> None:
 @pytest.mark.parametrize("name", ["fgsm", "bim", "pgd-linf", "pgd-l2"])
 def test_records_are_the_same_with_and_without_sharing(evaluator: Evaluator, name: str) -> None:
     cell = dataclasses.replace(CELL, attack=standard_attack(name, 0.1))
-    assert evaluator.evaluate(cell).outcome == Evaluator(share=False).evaluate(cell).outcome
+    assert evaluator.evaluate(cell).outcome == Evaluator(Machine(share=False)).evaluate(cell).outcome

@@ -1,0 +1,84 @@
+"""`python -m benchmark.bench`: measure, print, and write `leaderboards/performance.md`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+TABLES = ("gradients", "libraries", "overhead", "growth", "options")
+
+
+@app.command()
+def bench(
+    table: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(TABLES)}. All by default.")] = None,
+    repeats: Annotated[int, typer.Option(min=2, help="Rounds in which every side takes its turn.")] = 7,
+    output: Annotated[Path, typer.Option(help="Page that is written when all tables are measured.")] = Path(
+        "leaderboards/performance.md"
+    ),
+) -> None:
+    """Measure what the expected prediction, the harness and its options cost, beside other ways to do the same.
+
+    Twenty minutes on two cores for everything; a table alone is printed and not written. Other Bayesian libraries are
+    measured where they are installed: `pip install 'robustness-zoo[peers]'`.
+    """
+    from benchmark.pages import performance_page
+    from zoo.registry import lookup
+
+    chosen = [name.strip() for value in table or TABLES for name in value.split(",")]
+    try:
+        measures = [lookup(_measures(repeats), name, "table") for name in chosen]
+    except KeyError as error:
+        typer.secho(f"error: {error.args[0]}", fg="red", err=True)
+        raise typer.Exit(2) from None
+    sections: dict[str, Any] = {}
+    for name, measure in zip(chosen, measures, strict=True):
+        typer.echo(f"measuring {name} ...", err=True)
+        sections[name] = measure()
+    page = performance_page(sections, _machine(), repeats)
+    typer.echo(page)
+    if set(chosen) == set(TABLES):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(page)
+        typer.echo(f"wrote {output}", err=True)
+
+
+def _machine() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    import torch
+
+    from benchmark.record import device_name
+
+    found = []
+    for package in ("torch", "bayesian-torch", "blitz-bayesian-pytorch", "torch-uncertainty", "ray"):
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    return f"{device_name('cpu')}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {', '.join(found)}"
+
+
+def _measures(repeats: int) -> dict[str, Any]:
+    from benchmark.bench.gradients import gradient_tables
+    from benchmark.bench.growth import growth_tables
+    from benchmark.bench.harness import ENTRIES, gradients_computed, library_table, overhead_table
+    from benchmark.bench.options import option_table
+
+    return {
+        "gradients": lambda: gradient_tables(repeats),
+        "libraries": lambda: {
+            "times": {entry: library_table(entry, repeats) for entry in ENTRIES},
+            "computed": gradients_computed(ENTRIES[-1]),
+        },
+        "overhead": lambda: {entry: overhead_table(entry, repeats) for entry in ENTRIES},
+        "growth": growth_tables,
+        "options": option_table,
+    }
+
+
+if __name__ == "__main__":
+    app()

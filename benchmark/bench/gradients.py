@@ -1,0 +1,75 @@
+"""(a) The gradient of the expected prediction, beside every other way to get it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmark.bench.measure import Row, compared, side_by_side
+from benchmark.bench.peers import peer_kits
+from zoo.layers import use_generator
+from zoo.networks import FREQUENTIST_SOFTPLUS, LayerKit, Preprocess, bayesian, conv3fc3, lenet
+from zoo.predictive import ExpectedPrediction, expected
+from zoo.seeding import private_generator
+
+OURS = "expected prediction"
+# title: network, images (batch, channels, height, width), draws
+CASES: dict[str, tuple[Callable[[int, int, LayerKit], nn.Sequential], tuple[int, int, int, int], int]] = {
+    "bayesian-lenet, batch 256, S = 16": (lenet, (256, 1, 28, 28), 16),
+    "bayesian-3conv3fc, batch 64, S = 8": (conv3fc3, (64, 3, 32, 32), 8),
+}
+
+
+def gradient_tables(repeats: int) -> dict[str, list[Row]]:
+    """One table for each case: time of one gradient of the whole batch, and as a multiple of ours."""
+    return {title: compared(side_by_side(works(*case), repeats), OURS, "times ours") for title, case in CASES.items()}
+
+
+def works(
+    network: Callable[[int, int, LayerKit], nn.Sequential], shape: tuple[int, int, int, int], draws: int
+) -> dict[str, Callable[[], object]]:
+    """Every way to the gradient. All weights are frozen, as an attack leaves them, whatever the library's default."""
+    x = torch.rand(shape, generator=private_generator("bench", *shape))
+    y = torch.arange(len(x)) % 10
+
+    def build(kit: LayerKit) -> nn.Sequential:
+        channels = shape[1]
+        preprocess = Preprocess((0.5,) * channels, (0.5,) * channels, pad=(32 - shape[-1]) // 2)
+        made = nn.Sequential(preprocess, *network(channels, 10, kit).children())
+        use_generator(made, private_generator("bench"))
+        return made.requires_grad_(False)
+
+    def gradient(output: Callable[[Tensor], Tensor], memory_format: torch.memory_format) -> None:
+        leaf = x.clone(memory_format=memory_format).requires_grad_()
+        F.cross_entropy(output(leaf), y, reduction="sum").backward()
+
+    def passes(module: nn.Module, leaf: Tensor) -> Tensor:
+        return expected(torch.stack([module(leaf) for _ in range(draws)]))
+
+    def one_after_the_other(module: nn.Module, memory_format: torch.memory_format) -> None:
+        for _ in range(draws):
+            gradient(module, memory_format)
+
+    body = build(bayesian())
+    ours = {
+        OURS: ExpectedPrediction.of(body, draws, 0),
+        f"{OURS}, draws one after the other (--no-stack)": ExpectedPrediction.of(body, draws, 0, stack=False),
+        f"{OURS}, bfloat16": ExpectedPrediction.of(body, draws, 0, precision="bfloat16"),
+    }
+    made: dict[str, Callable[[], object]] = {
+        name: partial(prediction.value_and_gradient, x, y) for name, prediction in ours.items()
+    }
+    for suffix, memory_format in (("", torch.contiguous_format), (", channels_last", torch.channels_last)):
+        single = build(FREQUENTIST_SOFTPLUS).to(memory_format=memory_format)
+        made[f"{draws} passes of one deterministic network{suffix}"] = partial(
+            one_after_the_other, single, memory_format
+        )
+    for suffix, memory_format in (("", torch.contiguous_format), (", channels_last", torch.channels_last)):
+        for name, kit in peer_kits().items():
+            module = build(kit).to(memory_format=memory_format)
+            made[f"{name}{suffix}"] = partial(gradient, partial(passes, module), memory_format)
+    return made
