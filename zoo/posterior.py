@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from zoo.layers import bayesian_layers
-from zoo.seeding import derive_seed
+from zoo.seeding import derive_seed, seed_device
 
 
 class SeededPass(nn.Module):
@@ -38,7 +38,7 @@ class SeededPass(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         devices = [x.device] if x.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            torch.random.manual_seed(self.seed)
+            seed_device(x.device, self.seed)
             logits: Tensor = self.module(x)
         return logits
 

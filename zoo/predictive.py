@@ -152,14 +152,13 @@ class ExpectedPrediction(nn.Module):
         outputs is tiny where the network is confident, and what is tiny from the start loses nothing to rounding.
         """
         chunk = self.chunk_size(x)
-        outputs, gradients = [], []
-        for part, labels in zip(x.detach().split(chunk), y.split(chunk), strict=True):
-            with torch.enable_grad():
-                leaf = part.clone().requires_grad_()
-                output = self._predict(leaf)
-                (gradient,) = torch.autograd.grad(F.cross_entropy(output, labels, reduction="sum"), leaf)
-            outputs.append(output.detach())
-            gradients.append(gradient)
+        parts = [
+            self._value_and_gradient(part, labels)
+            for part, labels in zip(x.detach().split(chunk), y.split(chunk), strict=True)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        outputs, gradients = zip(*parts, strict=True)
         return torch.cat(outputs), torch.cat(gradients)
 
     def probabilities(self, x: Tensor) -> Tensor:
@@ -187,6 +186,13 @@ class ExpectedPrediction(nn.Module):
 
     def _predict(self, x: Tensor) -> Tensor:
         return _COMBINE[self.target](self.logits(x))
+
+    def _value_and_gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            leaf = x.view_as(x).requires_grad_()
+            output = self._predict(leaf)
+            (gradient,) = torch.autograd.grad(F.cross_entropy(output, y, reduction="sum"), leaf)
+        return output.detach(), gradient
 
     def _activations(self, x: Tensor) -> tuple[int, int]:
         key = (x.shape[1:], x.dtype)

@@ -27,3 +27,17 @@ def private_generator(*parts: object) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(derive_seed(*parts))
+
+
+def seed_device(device: torch.device, seed: int) -> None:
+    """Seed the global generator of one device; to be called on a forked random state.
+
+    `torch.manual_seed` seeds all devices there might be, and where there is no GPU it notes each call, with a stack
+    trace, for the day when there is one: milliseconds each, and memory that never comes back.
+    """
+    import torch
+
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)

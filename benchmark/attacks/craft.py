@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import math
 import random
@@ -15,10 +16,10 @@ import torch
 from torch import Tensor
 
 from benchmark.attacks.metered import GradientStore, MeteredModel
-from benchmark.attacks.spec import AttackSpec
+from benchmark.attacks.spec import AttackSpec, Norm
 from benchmark.timing import Timing
 from zoo.predictive import ExpectedPrediction
-from zoo.seeding import derive_seed, private_generator
+from zoo.seeding import derive_seed, private_generator, seed_device
 
 # (model, images in [0, 1], labels, spec, start inside the unit ball or None) -> adversarial images
 Adapter = Callable[[MeteredModel, Tensor, Tensor, AttackSpec, Tensor | None], Tensor]
@@ -83,7 +84,7 @@ def isolated_random_state(device: torch.device, seed: int) -> Iterator[None]:
     """Whatever a library draws from the global states (ART's data loader does) is seeded, and leaves no trace."""
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.random.manual_seed(seed)
+        seed_device(device, seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
         random.seed(seed)
         try:
@@ -95,16 +96,21 @@ def isolated_random_state(device: torch.device, seed: int) -> Iterator[None]:
 
 def random_start(spec: AttackSpec, x: Tensor, examples: Sequence[int], seed: int, restart: int) -> Tensor:
     """(B, C, H, W): a point of the unit ball of the attack's norm for each example, uniformly distributed."""
+    return _unit_ball(spec.threat.norm, x.shape[1:], tuple(examples), seed, restart).to(x)
+
+
+@functools.lru_cache(maxsize=2)  # the same for all libraries and every eps
+def _unit_ball(norm: Norm, shape: torch.Size, examples: tuple[int, ...], seed: int, restart: int) -> Tensor:
     starts = []
     for example in examples:
-        generator = private_generator("start", spec.threat.norm, seed, restart, example)
-        if spec.threat.norm == "linf":
-            starts.append(2 * torch.rand(x.shape[1:], generator=generator) - 1)
+        generator = private_generator("start", norm, seed, restart, example)
+        if norm == "linf":
+            starts.append(2 * torch.rand(shape, generator=generator) - 1)
         else:
-            direction = torch.randn(x.shape[1:], generator=generator)
+            direction = torch.randn(shape, generator=generator)
             radius = torch.rand((), generator=generator) ** (1 / direction.numel())
             starts.append(direction / direction.norm() * radius)
-    return torch.stack(starts).to(x)
+    return torch.stack(starts)
 
 
 @torch.no_grad()

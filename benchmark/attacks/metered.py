@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -108,22 +109,22 @@ class _Meter(torch.autograd.Function):
 def is_cross_entropy(asked: Tensor, output: Tensor, labels: Tensor) -> bool:
     """Whether `asked` (B, K), a gradient at the outputs, is that of the labels' summed or averaged cross-entropy.
 
-    That is softmax(output) - onehot, or a B-th of it; a library computes it to the rounding of float32.
+    That is softmax(output) - onehot, or a B-th of it; a library computes it to the rounding of float32. The outputs are
+    log-probabilities, so their softmax is their exponential. In NumPy: on so few numbers its calls cost a tenth.
     """
-    expected = output.softmax(1)
-    expected[torch.arange(len(labels), device=labels.device), labels] -= 1
-    scales = (1.0, 1.0 / len(labels))
-    return any(torch.allclose(asked, scale * expected, rtol=1e-4, atol=2e-6 * scale) for scale in scales)
+    found, expected = asked.cpu().numpy(), np.exp(output.cpu().numpy())
+    expected[np.arange(len(labels)), labels.cpu().numpy()] -= 1
+    tolerance = 2e-6 + 1e-4 * np.abs(expected)
+    return any(bool((np.abs(found / scale - expected) <= tolerance).all()) for scale in (1.0, 1.0 / len(labels)))
 
 
 def rescale(gradient: Tensor) -> Tensor:
     """Multiply each example by a power of two that brings its largest |component| to [1, 2), or close to it.
 
     That changes no direction and no sign, bit for bit, but where a network is confident the gradient may be 1e-25,
-    whose square is zero in float32: a library that divides by the l2 norm would then not move, or jump.
+    whose square is zero in float32: a library that divides by the l2 norm would then not move, or jump. Zero, infinite
+    and undefined components stay what they are.
     """
     largest = gradient.abs().flatten(1).amax(1)
-    exponent = 1 - torch.frexp(largest).exponent
-    scale = torch.ldexp(torch.ones_like(largest), exponent.clamp(-126, 126))
-    scale = torch.where(largest.isfinite() & (largest > 0), scale, torch.ones_like(scale))
+    scale = torch.ldexp(torch.ones_like(largest), (1 - torch.frexp(largest).exponent).clamp(-126, 126))
     return gradient * scale.view(-1, *[1] * (gradient.ndim - 1))

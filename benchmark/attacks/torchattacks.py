@@ -25,8 +25,11 @@ def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: T
     else:
         # The default 1e-10 stops the steps of a confident network, whose gradient is smaller than that.
         runner = torchattacks.PGDL2(model, **options, random_start=start is not None, eps_for_division=1e-30)
-    with _GivenStart(spec, start) as given:
+    if start is None:
         images: Tensor = runner(x, y)
+        return images
+    with _GivenStart(spec, start) as given:
+        images = runner(x, y)
     if given.pending:
         raise RuntimeError("torchattacks did not draw its random start as version 3.5 does; use a supported version")
     return images
@@ -38,12 +41,11 @@ class _GivenStart(TorchFunctionMode):
     linf: `uniform_(-eps, eps)`. l2: `normal_()` for the direction, then `uniform_(0, 1)` for the radius.
     """
 
-    def __init__(self, spec: AttackSpec, start: Tensor | None) -> None:
+    def __init__(self, spec: AttackSpec, start: Tensor) -> None:
         super().__init__()
-        self.pending: list[tuple[Any, Tensor]] = []
-        if start is not None and spec.threat.norm == "linf":
-            self.pending = [(Tensor.uniform_, spec.threat.eps * start)]
-        elif start is not None:
+        if spec.threat.norm == "linf":
+            self.pending: list[tuple[Any, Tensor]] = [(Tensor.uniform_, spec.threat.eps * start)]
+        else:
             radius = start.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
             self.pending = [(Tensor.normal_, start), (Tensor.uniform_, radius)]
 

@@ -203,3 +203,23 @@ def test_gradient_targets_reach_the_attack(evaluator: Evaluator) -> None:
 def test_records_are_the_same_with_and_without_sharing(evaluator: Evaluator, name: str) -> None:
     cell = dataclasses.replace(CELL, attack=standard_attack(name, 0.1))
     assert evaluator.evaluate(cell).outcome == Evaluator(Machine(share=False)).evaluate(cell).outcome
+
+
+def test_precision_is_the_attackers_alone_and_another_cell(evaluator: Evaluator) -> None:
+    rough = dataclasses.replace(CELL, attack=standard_attack("bim", 0.1, precision="bfloat16"))
+    exact = dataclasses.replace(CELL, attack=standard_attack("bim", 0.1))
+    assert evaluator.key(rough) != evaluator.key(exact)
+    records = evaluator.evaluate(rough), evaluator.evaluate(exact)
+    assert records[0].clean == records[1].clean
+    assert records[0].outcomes["art"].log_p != records[1].outcomes["art"].log_p
+
+
+def test_what_one_shard_shared_is_forgotten_with_the_next(evaluator: Evaluator) -> None:
+    """Memory does not grow with the examples: draws stay, gradients and verdicts go."""
+    sizes = []
+    for start in (0, 10, 20):
+        cell = dataclasses.replace(CELL, start=start, stop=start + 10)
+        evaluator.evaluate(cell)
+        sizes.append([len(kept) for kept in (evaluator._predictors, evaluator._gradients, evaluator._known)])
+    assert sizes[1] == sizes[2]
+    assert sizes[2][1:] == [1, 1]

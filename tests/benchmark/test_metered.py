@@ -87,10 +87,3 @@ def test_the_cross_entropy_is_recognised_summed_and_averaged_and_nothing_else() 
         (sign * nn.functional.cross_entropy(leaf, Y, reduction=reduction)).backward()
         assert is_cross_entropy(leaf.grad, out, Y) is expected
         assert not is_cross_entropy(leaf.grad, out, (Y + 1) % 5)
-
-
-def test_the_store_forgets_the_oldest() -> None:
-    prediction, store = prediction_of(small_network()), GradientStore(size=2)
-    for k in (0, 1, 2, 2, 0):
-        store.value_and_gradient(prediction, X + k, Y)
-    assert store.computed == 4

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.networks import build_network
 from zoo.posterior import posterior_draws, posterior_mean
 from zoo.predictive import ExpectedPrediction, activation_bytes, expected, mean_logit, mean_loss
 from zoo.seeding import private_generator
@@ -249,3 +250,42 @@ def test_more_draws_begin_with_the_same_ones(bayesian_net: nn.Module, images: Te
         assert torch.equal(first(images), second(images))
     generator = private_generator("unrelated")
     assert generator.initial_seed() != 3
+
+
+@pytest.mark.parametrize("target", GRADIENT_TARGETS)
+def test_value_and_gradient_are_those_of_autograd_chunk_by_chunk(
+    bayesian_net: nn.Module, images: Tensor, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = images.clone().requires_grad_()
+    out = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target)(x)
+    F.cross_entropy(out, LABELS, reduction="sum").backward()
+    for largest, sizes in ((1 << 20, [5]), (2 * 8 * 8 * DRAWS, [2, 2, 1]), (1, [1] * 5)):
+        monkeypatch.setattr("zoo.predictive.LARGEST_TENSOR", largest)
+        prediction = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target)
+        seen: list[int] = []
+        prediction.chunk_size(images)  # measures
+        prediction.forward_draws.register_forward_hook(lambda _m, inputs, _o, seen=seen: seen.append(len(inputs[0])))
+        value, gradient = prediction.value_and_gradient(images, LABELS)
+        if target not in ("single-draw", "mean-weights"):  # of one network, whose activations are smaller
+            assert seen == sizes
+        assert torch.allclose(value, out, rtol=1e-12)
+        assert torch.allclose(gradient, x.grad, rtol=1e-12, atol=1e-15)
+
+
+def test_bfloat16_is_close_and_combined_in_float32() -> None:
+    network = build_network("bayesian-lenet", "mnist")
+    x = torch.rand(8, 1, 28, 28, generator=private_generator("bfloat16"))
+    y = torch.arange(8) % 10
+    exact = ExpectedPrediction.of(network, 8, SEED)
+    for stack in (True, False):
+        rough = ExpectedPrediction.of(network, 8, SEED, precision="bfloat16", stack=stack)
+        value, gradient = rough.value_and_gradient(x, y)
+        expected_value, expected_gradient = exact.value_and_gradient(x, y)
+        assert value.dtype == gradient.dtype == torch.float32
+        assert torch.allclose(value.exp().sum(1), torch.ones(8), atol=1e-5)  # normalised in float32
+        assert not torch.equal(value, expected_value)
+        assert torch.allclose(value, expected_value, atol=0.1)
+        cosine = F.cosine_similarity(gradient.flatten(1), expected_gradient.flatten(1))
+        assert cosine.min() > 0.99
+    with pytest.raises(ValueError, match="precision 'float16' is none of float32, bfloat16"):
+        ExpectedPrediction.of(network, 2, SEED, precision="float16")

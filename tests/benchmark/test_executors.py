@@ -1,0 +1,177 @@
+"""Wherever cells are evaluated, the records are the same, and a worker that dies costs its cell another try."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.executors import ATTEMPTS, Machine, evaluator_on, execute
+from benchmark.protocol import standard_attack
+from benchmark.record import Record
+from benchmark.store import Store
+from benchmark.suites import Cell
+
+CELLS = [
+    Cell(model, "mnist", standard_attack(attack, 0.1), 0, 10, judge_draws=draws, attack_draws=draws)
+    for model, draws in (("mnist/lenet", 1), ("mnist/bayesian-lenet", 4))
+    for attack in ("fgsm", "bim")
+]
+
+# A network whose process dies while the file `marker` holds a number above zero, which it counts down.
+MORTAL = """
+import os, signal
+from pathlib import Path
+from zoo import models, register_model
+
+marker = Path({marker!r})
+
+@register_model("mnist/mortal", dataset="mnist", family="frequentist")
+def mortal():
+    left = int(marker.read_text())
+    if left > 0:
+        marker.write_text(str(left - 1))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return models["mnist/lenet"].build()
+"""
+
+
+def records(machine: Machine, cells: list[Cell], **how: Any) -> dict[str, Record]:
+    work = ((evaluator_on(machine).key(cell), cell) for cell in cells)
+    return {record.key: record for record, _ in execute(work, machine, **how)}
+
+
+def outcomes(found: dict[str, Record]) -> dict[str, Any]:
+    return {key: record.outcome for key, record in found.items()}
+
+
+@pytest.fixture
+def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Machine, Cell, Path]]:
+    """A machine that knows the mortal network, its cell, and the file with its deaths to come."""
+    from zoo import models
+
+    name, marker = f"mortal_{tmp_path.name}", tmp_path / "marker"
+    (tmp_path / f"{name}.py").write_text(MORTAL.format(marker=str(marker)))
+    marker.write_text("0")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.getcwd()]))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    evaluator_on.cache_clear()
+    yield Machine(external=((f"{name}:mortal", None),)), dataclasses.replace(CELLS[0], model="mnist/mortal"), marker
+    evaluator_on.cache_clear()
+    models._entries.pop("mnist/mortal", None)
+
+
+def test_processes_give_the_records_of_one_process() -> None:
+    machine = Machine()
+    here, there = records(machine, CELLS), records(machine, CELLS, workers=2)
+    assert outcomes(there) == outcomes(here)
+    assert list(here) == [evaluator_on(machine).key(cell) for cell in CELLS]
+
+
+def test_a_worker_that_is_killed_costs_its_cell_another_try(mortal: tuple[Machine, Cell, Path]) -> None:
+    machine, cell, marker = mortal
+    cells = [*CELLS[:1], cell]
+    here = records(machine, cells)
+    marker.write_text("1")  # after the fingerprint is known: a worker computes it too, and dies of it
+    keys = list(here)
+    there = {r.key: r for r, _ in execute(zip(keys, cells, strict=True), machine, workers=2)}
+    assert marker.read_text() == "0"
+    assert outcomes(there) == outcomes(here)
+
+
+def test_a_cell_that_always_kills_its_worker_ends_the_run(mortal: tuple[Machine, Cell, Path]) -> None:
+    machine, cell, marker = mortal
+    key = evaluator_on(machine).key(cell)
+    marker.write_text("99")
+    with pytest.raises(ValueError, match=rf"worker of mnist/mortal fgsm .* died {ATTEMPTS} times"):
+        list(execute([(key, cell)], machine, workers=2))
+    assert marker.read_text() == str(99 - ATTEMPTS)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_with_other_weights_or_versions_is_refused(workers: int) -> None:
+    with pytest.raises(ValueError, match="install the same versions, weights and data"):
+        list(execute([("0" * 64, CELLS[0])], Machine(), workers=workers))
+
+
+def test_what_cannot_be_executed_is_refused_before_it_starts() -> None:
+    for how, message in (
+        ({"executor": "slurm"}, "no executor 'slurm'; there are: local, ray"),
+        ({"workers": 0}, "--workers must be at least 1, not 0"),
+        ({"address": "auto"}, "--ray-address needs --executor ray"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            execute(CELLS, Machine(), **how)  # type: ignore[arg-type]
+
+
+def test_without_ray_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match="pip install"):
+        list(execute([], Machine(), executor="ray"))
+
+
+def test_a_run_says_where_its_time_went_and_stores_what_one_process_would(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmark.run", "--suite", "smoke", "--model", "mnist/lenet", "--profile"]
+    stores = {}
+    for name, options in {"one": [], "two": ["--workers", "2"]}.items():
+        path = tmp_path / f"{name}.sqlite"
+        done = subprocess.run([*command, *options, "--store", str(path)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        for kind in ("loading", "gradients", "libraries", "judge", "store"):
+            assert kind in done.stdout
+        # smoke asks for 3 x (1 + 10 + 20 + 20) gradients; FGSM and BIM, for one, start at the same images
+        assert "153 asked for" in done.stdout
+        with Store(path) as store:
+            stores[name] = {record.key: record.outcome for record in store.records()}
+    assert stores["one"] == stores["two"]
+
+
+@pytest.mark.slow
+def test_two_ray_nodes_with_a_killed_worker_give_the_records_of_one_process(tmp_path: Path) -> None:
+    """Both nodes on this machine; the first worker seen at work is killed. The run goes on and misses nothing."""
+    pytest.importorskip("ray")
+    psutil = pytest.importorskip("psutil")
+    from ray.cluster_utils import Cluster
+
+    def command(name: str, *options: str) -> list[str]:
+        store = str(tmp_path / f"{name}.sqlite")
+        return [sys.executable, "-m", "benchmark.run", "--examples", "100", "--store", store, *options]
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        run = subprocess.Popen(
+            command("ray", "--executor", "ray", "--ray-address", cluster.address),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        killed = None
+        while run.poll() is None and killed is None:
+            time.sleep(0.2)
+            for process in psutil.process_iter(["cmdline"]):
+                if (process.info["cmdline"] or [""])[0].startswith("ray::evaluate"):
+                    time.sleep(2)  # in the middle of a cell
+                    process.kill()
+                    killed = process.pid
+                    break
+        output, _ = run.communicate()
+    finally:
+        cluster.shutdown()
+    assert killed is not None
+    assert run.returncode == 0, output
+    subprocess.run(command("local"), check=True, capture_output=True)
+    found = {}
+    for name in ("ray", "local"):
+        with Store(tmp_path / f"{name}.sqlite") as store:
+            found[name] = {record.key: record.outcome for record in store.records()}
+    assert len(found["ray"]) == 24
+    assert found["ray"] == found["local"]

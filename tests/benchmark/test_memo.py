@@ -1,0 +1,38 @@
+"""What is known of images is found again by every bit, and by nothing less."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmark.attacks.memo import ImageMemo
+from zoo.seeding import private_generator
+
+X = torch.rand(2, 1, 3, 3, generator=private_generator("memo"))
+
+
+def test_the_oldest_is_forgotten() -> None:
+    memo = ImageMemo[int](size=2)
+    found = [memo(X + k, lambda k=k: k) for k in (0, 1, 2, 2, 0)]
+    assert found == [0, 1, 2, 2, 0]
+    assert memo.computed == 4
+
+
+def test_images_that_differ_in_one_bit_or_in_order_are_others() -> None:
+    """A swap of two pixels leaves the sum of the bits as it is; -0.0 and 0.0 are equal numbers and other bits."""
+    zero, minus = torch.zeros(2, 1, 3, 3), torch.zeros(2, 1, 3, 3)
+    minus[0, 0, 0, 0] = -0.0
+    swapped = X.flip(3)
+    next_ = X.clone()
+    next_[1, 0, 2, 2] = torch.nextafter(next_[1, 0, 2, 2], torch.tensor(2.0))
+    memo = ImageMemo[str]()
+    for name, images in {"x": X, "swapped": swapped, "next": next_, "zero": zero, "minus": minus}.items():
+        assert memo(images, lambda name=name: name) == name
+    assert memo.computed == 5
+
+
+def test_a_batch_changed_in_place_is_not_what_is_remembered() -> None:
+    memo, images = ImageMemo[int](), X.clone()
+    assert memo(images, lambda: 1) == 1
+    images += 1
+    assert memo(images, lambda: 2) == 2
+    assert memo(X, lambda: 3) == 1
