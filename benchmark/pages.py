@@ -148,7 +148,7 @@ def index_page(boards: list[Board]) -> str:
 
 def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:
     """What `benchmark.bench` measured, by table; a table that was not measured is left out."""
-    tables = dict.fromkeys(("gradients", "libraries", "overhead", "growth", "options")) | measured
+    tables = dict.fromkeys(("gradients", "chunks", "libraries", "overhead", "growth", "options")) | measured
     return _render("performance.md", machine=machine, repeats=repeats, **tables)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +72,8 @@ class ExpectedPrediction(nn.Module):
     target: what the gradient is taken of; see `GRADIENT_TARGETS`.
     max_bytes: bound on the activations that are kept for a backward pass. A batch is evaluated in chunks of examples
         that keep less; where all chunks together keep more, their forward pass is repeated in the backward pass.
+    largest_tensor: bound on a chunk's largest tensor in bytes; None takes what measured fastest, `LARGEST_TENSOR` on a
+        CPU and no bound on a GPU.
     stack: evaluate many draws in one pass (`zoo.stacked`); False evaluates any network, one draw after the other,
         None stacks where the networks allow it. The two differ by rounding.
     precision: of the networks' layers; outputs are combined in float32 or better in any case.
@@ -83,6 +86,7 @@ class ExpectedPrediction(nn.Module):
         target: GradientTarget = "expected",
         *,
         max_bytes: int = 2 << 30,
+        largest_tensor: int | None = None,
         stack: bool | None = None,
         precision: Precision = "float32",
     ) -> None:
@@ -97,7 +101,7 @@ class ExpectedPrediction(nn.Module):
         self.stacked = is_plain_chain(networks) if stack is None else stack
         self.forward_draws: nn.Module = GroupedDraws(networks) if self.stacked else LoopedDraws(networks)
         self.target: GradientTarget = target
-        self.max_bytes = max_bytes
+        self.max_bytes, self.largest_tensor = max_bytes, largest_tensor
         self.precision: Precision = precision
         self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], tuple[int, int]] = {}
         self.training = False
@@ -114,13 +118,12 @@ class ExpectedPrediction(nn.Module):
         target: GradientTarget = "expected",
         *,
         deterministic: bool = False,
-        max_bytes: int = 2 << 30,
-        stack: bool | None = None,
-        precision: Precision = "float32",
+        **options: Any,
     ) -> ExpectedPrediction:
         """The expected prediction of `network` over `draws` posterior draws.
 
         deterministic: the network is an ordinary one, its own single 'draw' and its own mean.
+        options: those of `ExpectedPrediction`.
         """
         if deterministic:
             networks = [network.eval()]
@@ -129,7 +132,7 @@ class ExpectedPrediction(nn.Module):
         else:
             count = 1 if target == "single-draw" else draws
             networks = [draw.eval() for draw in posterior_draws(network, count, seed)]
-        return cls(networks, target, max_bytes=max_bytes, stack=stack, precision=precision)
+        return cls(networks, target, **options)
 
     def train(self, mode: bool = True) -> ExpectedPrediction:
         """Does nothing: the prediction is the same in either mode."""
@@ -179,8 +182,9 @@ class ExpectedPrediction(nn.Module):
         """
         kept, largest = self._activations(x)
         most = self.max_bytes // max(1, kept)
-        if not x.is_cuda:
-            most = min(most, LARGEST_TENSOR // max(1, largest))
+        bound = self.largest_tensor or (None if x.is_cuda else LARGEST_TENSOR)
+        if bound is not None:
+            most = min(most, bound // max(1, largest))
         chunks = math.ceil(len(x) / max(1, most))
         return max(1, math.ceil(len(x) / max(1, chunks)))
 

@@ -11,7 +11,7 @@ import typer
 
 app = typer.Typer(add_completion=False)
 
-TABLES = ("gradients", "libraries", "overhead", "growth", "options")
+TABLES = ("gradients", "chunks", "libraries", "overhead", "growth", "options")
 
 
 @app.command()
@@ -63,13 +63,14 @@ def _machine() -> str:
 
 
 def _measures(repeats: int) -> dict[str, Any]:
-    from benchmark.bench.gradients import gradient_tables
+    from benchmark.bench.gradients import chunk_tables, gradient_tables
     from benchmark.bench.growth import growth_tables
     from benchmark.bench.harness import ENTRIES, gradients_computed, library_table, overhead_table
     from benchmark.bench.options import option_table
 
     return {
         "gradients": lambda: gradient_tables(repeats),
+        "chunks": lambda: chunk_tables(repeats),
         "libraries": lambda: {
             "times": {entry: library_table(entry, repeats) for entry in ENTRIES},
             "computed": gradients_computed(ENTRIES[-1]),

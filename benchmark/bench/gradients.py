@@ -13,7 +13,7 @@ from benchmark.bench.measure import Row, compared, side_by_side
 from benchmark.bench.peers import peer_kits
 from zoo.layers import use_generator
 from zoo.networks import FREQUENTIST_SOFTPLUS, LayerKit, Preprocess, bayesian, conv3fc3, lenet
-from zoo.predictive import ExpectedPrediction, expected
+from zoo.predictive import LARGEST_TENSOR, ExpectedPrediction, expected
 from zoo.seeding import private_generator
 
 OURS = "expected prediction"
@@ -29,19 +29,27 @@ def gradient_tables(repeats: int) -> dict[str, list[Row]]:
     return {title: compared(side_by_side(works(*case), repeats), OURS, "times ours") for title, case in CASES.items()}
 
 
+def chunk_tables(repeats: int) -> dict[str, list[Row]]:
+    """The same gradient in chunks of different sizes: what the default is chosen by."""
+    tables = {}
+    for title, (network, shape, draws) in CASES.items():
+        body, x, y = _network(network, shape, bayesian()), *_batch(shape)
+        sides: dict[str, Callable[[], object]] = {}
+        for largest in (LARGEST_TENSOR, *(LARGEST_TENSOR * 2**power for power in (-4, -3, -2, -1, 1, 2, 3))):
+            prediction = ExpectedPrediction.of(body, draws, 0, largest_tensor=largest)
+            name = f"{largest / (1 << 20):g} MiB, {prediction.chunk_size(x)} images"
+            sides[name] = partial(prediction.value_and_gradient, x, y)
+        first, *_ = sides
+        tables[title] = compared(side_by_side(sides, repeats), first, "times the default")
+    return tables
+
+
 def works(
     network: Callable[[int, int, LayerKit], nn.Sequential], shape: tuple[int, int, int, int], draws: int
 ) -> dict[str, Callable[[], object]]:
     """Every way to the gradient. All weights are frozen, as an attack leaves them, whatever the library's default."""
-    x = torch.rand(shape, generator=private_generator("bench", *shape))
-    y = torch.arange(len(x)) % 10
-
-    def build(kit: LayerKit) -> nn.Sequential:
-        channels = shape[1]
-        preprocess = Preprocess((0.5,) * channels, (0.5,) * channels, pad=(32 - shape[-1]) // 2)
-        made = nn.Sequential(preprocess, *network(channels, 10, kit).children())
-        use_generator(made, private_generator("bench"))
-        return made.requires_grad_(False)
+    x, y = _batch(shape)
+    build = partial(_network, network, shape)
 
     def gradient(output: Callable[[Tensor], Tensor], memory_format: torch.memory_format) -> None:
         leaf = x.clone(memory_format=memory_format).requires_grad_()
@@ -73,3 +81,18 @@ def works(
             module = build(kit).to(memory_format=memory_format)
             made[f"{name}{suffix}"] = partial(gradient, partial(passes, module), memory_format)
     return made
+
+
+def _batch(shape: tuple[int, int, int, int]) -> tuple[Tensor, Tensor]:
+    x = torch.rand(shape, generator=private_generator("bench", *shape))
+    return x, torch.arange(len(x)) % 10
+
+
+def _network(
+    network: Callable[[int, int, LayerKit], nn.Sequential], shape: tuple[int, int, int, int], kit: LayerKit
+) -> nn.Sequential:
+    channels = shape[1]
+    preprocess = Preprocess((0.5,) * channels, (0.5,) * channels, pad=(32 - shape[-1]) // 2)
+    made = nn.Sequential(preprocess, *network(channels, 10, kit).children())
+    use_generator(made, private_generator("bench"))
+    return made.requires_grad_(False)

@@ -254,14 +254,13 @@ def test_more_draws_begin_with_the_same_ones(bayesian_net: nn.Module, images: Te
 
 @pytest.mark.parametrize("target", GRADIENT_TARGETS)
 def test_value_and_gradient_are_those_of_autograd_chunk_by_chunk(
-    bayesian_net: nn.Module, images: Tensor, target: str, monkeypatch: pytest.MonkeyPatch
+    bayesian_net: nn.Module, images: Tensor, target: str
 ) -> None:
     x = images.clone().requires_grad_()
     out = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target)(x)
     F.cross_entropy(out, LABELS, reduction="sum").backward()
     for largest, sizes in ((1 << 20, [5]), (2 * 8 * 8 * DRAWS, [2, 2, 1]), (1, [1] * 5)):
-        monkeypatch.setattr("zoo.predictive.LARGEST_TENSOR", largest)
-        prediction = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target)
+        prediction = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target, largest_tensor=largest)
         seen: list[int] = []
         prediction.chunk_size(images)  # measures
         prediction.forward_draws.register_forward_hook(lambda _m, inputs, _o, seen=seen: seen.append(len(inputs[0])))
