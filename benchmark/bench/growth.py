@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
-import resource
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.bench.measure import Row
@@ -17,9 +17,11 @@ EXAMPLES = (100, 1000, 10_000)
 DRAWS = (1, 2, 4, 8, 16, 32, 64, 128)
 ENTRIES = ("mnist/lenet", "mnist/lenet-adversarial", "mnist/bayesian-lenet")
 
+_PROC = Path("/proc/self")
+
 
 class Point(NamedTuple):
-    """seconds: without loading. before, peak: resident memory in MiB once everything is loaded, and at the most."""
+    """seconds: without loading. before, peak: resident memory in MiB when all is loaded, and at the most after."""
 
     seconds: float
     before: float
@@ -31,8 +33,12 @@ def growth_tables(examples: tuple[int, ...] = EXAMPLES, draws: tuple[int, ...] =
     bayesian = ENTRIES[-1:]
     by_examples = {count: _measure(bayesian, count, ATTACK_DRAWS) for count in examples}
     by_draws = {count: _measure(bayesian, SHARD, count) for count in draws}
-    by_entries = {count: _measure(ENTRIES[:count], 1000, ATTACK_DRAWS) for count in range(1, len(ENTRIES) + 1)}
-    alone = [_measure((entry,), 1000, ATTACK_DRAWS).seconds for entry in ENTRIES]
+    # in turns, since what is compared is close to one
+    groups = [*((entry,) for entry in ENTRIES), *(ENTRIES[:count] for count in range(2, len(ENTRIES) + 1))]
+    rounds = [[_measure(group, 1000, ATTACK_DRAWS) for group in groups] for _ in range(3)]
+    medians = [_median([round_[place] for round_ in rounds]) for place in range(len(groups))]
+    alone = [point.seconds for point in medians[: len(ENTRIES)]]
+    by_entries = dict(enumerate([medians[0], *medians[len(ENTRIES) :]], 1))
     return {
         "examples": [_row("examples", "example", *item) for item in by_examples.items()],
         "draws": [_row("draws", "draw", *item) for item in by_draws.items()],
@@ -41,6 +47,10 @@ def growth_tables(examples: tuple[int, ...] = EXAMPLES, draws: tuple[int, ...] =
             for n, point in by_entries.items()
         ],
     }
+
+
+def _median(points: list[Point]) -> Point:
+    return sorted(points)[len(points) // 2]
 
 
 def _row(name: str, one: str, count: int, point: Point) -> Row:
@@ -74,14 +84,20 @@ def _point(entries: tuple[str, ...], examples: int, draws: int) -> Point:
 
     for entry in entries:  # on other images: libraries, weights and draws are loaded
         evaluate(entry, 10_000 - SHARD)
-    before = _peak()
+    if _PROC.is_dir():
+        (_PROC / "clear_refs").write_text("5")  # the peak starts again from here
+    before = _resident("VmRSS")
     began = time.perf_counter()
     for entry in entries:
         for start in range(0, examples, SHARD):
             evaluate(entry, start)
-    return Point(time.perf_counter() - began, before, _peak())
+    return Point(time.perf_counter() - began, before, _resident("VmHWM"))
 
 
-def _peak() -> float:
-    """Largest resident memory of this process so far, in MiB; the system counts in KiB, on macOS in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+def _resident(kind: str) -> float:
+    """Resident memory of this process now (VmRSS) or at the most (VmHWM), in MiB; NaN where the system is not Linux."""
+    if not _PROC.is_dir():
+        return math.nan
+    lines = (_PROC / "status").read_text().splitlines()  # in KiB
+    (found,) = [line.split()[1] for line in lines if line.startswith(f"{kind}:")]
+    return int(found) / 1024
