@@ -45,6 +45,7 @@ class Progress:
             speed_estimate_period=300,
         )
         total, left = sum(cell.passes for cell in cells), sum(cell.passes for cell in waiting)
+        self._before, self._began = total - left, time.monotonic()
         self._task = self._bar.add_task("", total=total, completed=total - left, cells=self._count)
         if self._done:
             console.print(f"{self._done} of {self._total} cells are stored already")
@@ -70,7 +71,10 @@ class Progress:
         self._describe()
         if not self._live:
             how = "stored by another process" if began is None else f"{time.monotonic() - began:.1f} s"
-            console.print(f"[{self._count}] {cell.label}  {how}", markup=False, soft_wrap=True)
+            task = self._bar.tasks[0]
+            spent, done = time.monotonic() - self._began, task.completed - self._before
+            left = "" if not done else f", {spent / done * ((task.total or 0) - task.completed):.0f} s left"
+            console.print(f"[{self._count}] {cell.label}  {how}{left}", markup=False, soft_wrap=True)
 
     @property
     def _count(self) -> str:
@@ -89,12 +93,14 @@ class _Throughput(ProgressColumn):
         return Text("" if speed is None else f"{speed / 1000:.1f}k passes/s", style="progress.data.speed")
 
 
-def print_profile(timing: Timing, seconds: float) -> None:
-    """Where the time of all processes together went; `seconds`: what it took by the clock."""
+def print_profile(timing: Timing, seconds: float, processes: int | None) -> None:
+    """Where the time of all processes together went. seconds: by the clock. processes: None where it is not known."""
     table = Table(title="Where the time went", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
     for column in ("work", "seconds", "share"):
         table.add_column(column, justify="left" if column == "work" else "right")
     parts = {kind: timing[kind] for kind in ("loading", "gradients", "libraries", "judge", "store")}
+    if processes is not None:
+        parts["other"] = max(0.0, processes * seconds - sum(parts.values()))
     total = sum(parts.values())
     for kind, spent in parts.items():
         table.add_row(kind, f"{spent:.1f}", f"{100 * spent / total:.1f} %" if total else "")

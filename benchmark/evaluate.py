@@ -9,7 +9,7 @@ from benchmark.agreement import compare
 from benchmark.attacks.craft import Crafted, craft
 from benchmark.attacks.memo import ImageMemo
 from benchmark.attacks.metered import GradientStore
-from benchmark.executors import Machine
+from benchmark.machine import Machine
 from benchmark.protocol import example_order
 from benchmark.record import Outcome, Record, cell_key, provenance
 from benchmark.suites import Cell
@@ -29,6 +29,8 @@ class Evaluator:
     def __init__(self, machine: Machine = Machine()) -> None:  # noqa: B008 - frozen
         """Raises ValueError if nothing can be computed on the machine's device."""
         require_device(machine.device)
+        if machine.threads is not None:
+            torch.set_num_threads(machine.threads)
         self.machine = machine
         self.timing = Timing()
         self._shard: tuple[str, int, int] = ("", 0, 0)
@@ -85,6 +87,7 @@ class Evaluator:
             agreement=compare(images, {library: outcomes[library].correct for library in images}, examples),
             provenance=provenance(
                 self.machine.device,
+                threads=torch.get_num_threads(),
                 stacked=attacked.stacked,
                 seeds={role: _seed(entry, role, cell.seed) for role in ("attack", "judge")},
             ),

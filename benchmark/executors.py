@@ -1,7 +1,8 @@
 """Where cells are evaluated: in this process, in several, or on a Ray cluster.
 
 All of them call the same function on the same cells, and none of them writes: whoever iterates over `execute` is the
-one writer of the store. A cell's outcome depends on the cell alone, so neither the place nor the order shows in it.
+one writer of the store. A cell's outcome depends on the cell alone, so neither the place nor the order shows in it; to
+the last digit that holds for the same number of threads, which is what torch divides its sums by.
 """
 
 from __future__ import annotations
@@ -20,10 +21,9 @@ from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmark.machine import Machine
 from benchmark.suites import Cell
 from benchmark.timing import Timing
 
@@ -35,22 +35,6 @@ EXECUTORS = ("local", "ray")
 ATTEMPTS = 3  # how often a cell whose worker died is tried before the run gives up
 
 Work = Iterable[tuple[str, Cell]]  # key and cell; taken one by one, when a worker is free
-
-
-@dataclass(frozen=True)
-class Machine:
-    """How cells are evaluated, wherever that is; nothing here is part of a cell's key.
-
-    share: let libraries and neighbouring cells share gradients. stack: many draws in one pass; None where possible.
-    external: `package.module:factory` and data set of entries that are not in the zoo, for processes that start anew.
-    """
-
-    device: str = "cpu"
-    data_root: Path | None = None
-    download: bool = False
-    share: bool = True
-    stack: bool | None = None
-    external: tuple[tuple[str, str | None], ...] = ()
 
 
 class Result(NamedTuple):
@@ -100,43 +84,48 @@ def execute(
     if workers is not None and workers < 1:
         raise ValueError(f"--workers must be at least 1, not {workers}")
     if executor == "ray":
-        return _on_ray(work, machine, workers, address)
+        return _on_ray(_ray(), work, machine, workers, address)
     if workers is None or workers == 1:
         return (evaluate(machine, key, cell) for key, cell in work)
     return _in_processes(work, machine, workers)
 
 
 def _in_processes(work: Work, machine: Machine, workers: int) -> Generator[Result, None, None]:
-    coming, again = iter(work), deque[tuple[str, Cell]]()
-    attempts: Counter[str] = Counter()
+    coming = iter(work)
+    suspects: deque[tuple[str, Cell]] = deque()  # at work when a worker died: tried again, one at a time
+    suspected: set[tuple[str, Cell]] = set()  # those and the one of them that is at work
+    deaths: Counter[tuple[str, Cell]] = Counter()  # of workers that were alone: only then it is known what they died of
     while True:  # once for every pool: a worker that dies takes its pool with it
-        started: dict[str, Cell] = {}
-        with _pool(workers) as pool:
-            running: set[Future[Result]] = set()
+        started: dict[Future[Result], tuple[str, Cell]] = {}
+        with _pool(workers, machine.threads) as pool:
             try:
                 while True:
-                    while len(running) < workers and (task := again.popleft() if again else next(coming, None)):
-                        started.update([task])
-                        running.add(pool.submit(evaluate, machine, *task))
-                    if not running:
+                    alone = bool(suspects) or any(task in suspected for task in started.values())
+                    while len(started) < (1 if alone else workers) and (
+                        task := suspects.popleft() if suspects else next(coming, None)
+                    ):
+                        started[pool.submit(evaluate, machine, *task)] = task
+                    if not started:
                         return
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
+                    done, _ = wait(started, return_when=FIRST_COMPLETED)
+                    for future in sorted(done, key=lambda future: future.exception() is not None):
                         result = future.result()
-                        del started[result.record.key]
+                        suspected.discard(started.pop(future))
                         yield result
             except BrokenProcessPool:
-                attempts.update(started.keys())
-                again.extend(started.items())
-        for key, cell in again:
-            if attempts[key] >= ATTEMPTS:
-                raise _lost(cell)
+                lost = list(started.values())
+        if len(lost) == 1:
+            deaths.update(lost)
+            if deaths[lost[0]] >= ATTEMPTS:
+                raise _lost(lost[0][1])
+        suspects.extend(lost)
+        suspected.update(lost)
 
 
 @contextlib.contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+def _pool(workers: int, threads: int | None) -> Iterator[ProcessPoolExecutor]:
     """Processes that share the cores. Left early, they end at once and not with the cells they are at."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = threads or max(1, (os.cpu_count() or 1) // workers)
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads,)
@@ -158,27 +147,47 @@ def _start_worker(threads: int) -> None:
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a worker that is ended would leave behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _on_ray(work: Work, machine: Machine, workers: int | None, address: str | None) -> Generator[Result, None, None]:
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers, and they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _ray() -> Any:
     try:
-        ray: Any = importlib.import_module("ray")
+        return importlib.import_module("ray")
     except ImportError:
         raise ValueError("--executor ray needs Ray: pip install 'robustness-zoo[ray]', here and on all nodes") from None
 
+
+def _on_ray(
+    ray: Any, work: Work, machine: Machine, workers: int | None, address: str | None
+) -> Generator[Result, None, None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # for a cluster that is started here
     try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError) as error:
         raise ValueError(f"cannot reach a Ray cluster at {address}: {str(error).splitlines()[0]}") from error
-    on_gpu = {"num_gpus": 1} if machine.device.startswith("cuda") else {}
-    remote = ray.remote(max_retries=ATTEMPTS - 1, num_cpus=1, **on_gpu)(evaluate)
+    needs = {"num_cpus": machine.threads or 1, "num_gpus": int(machine.device.startswith("cuda"))}
+    remote = ray.remote(max_retries=ATTEMPTS - 1, **needs)(evaluate)
     coming = iter(work)
     running: dict[Any, Cell] = {}
     try:
-        most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         while True:
-            for key, cell in itertools.islice(coming, most - len(running)):
+            has = ray.cluster_resources()  # each time: nodes come and go
+            places = min(
+                int(has.get(kind, 0)) // count
+                for kind, count in (("CPU", needs["num_cpus"]), ("GPU", needs["num_gpus"]))
+                if count
+            )
+            if not places:
+                raise ValueError(f"no node of the Ray cluster has what a cell needs ({needs}); it has {dict(has)}")
+            for key, cell in itertools.islice(coming, max(0, (workers or places) - len(running))):
                 running[remote.remote(machine, key, cell)] = cell
             if not running:
                 return
@@ -187,9 +196,9 @@ def _on_ray(work: Work, machine: Machine, workers: int | None, address: str | No
             try:
                 result: Result = ray.get(done)
             except ray.exceptions.RayTaskError as error:  # what the cell raised there is raised here
-                raise error.cause from error
-            except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError):
-                raise _lost(cell) from None
+                raise ValueError(f"{cell.label}: {error.cause or error}") from error
+            except ray.exceptions.RayError as error:
+                raise _lost(cell) from error
             yield result
     finally:
         ray.shutdown()

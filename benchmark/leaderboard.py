@@ -76,12 +76,14 @@ def leaderboard(
 
 def read_records(folder: Path) -> dict[str, Record]:
     """Key -> record of every JSON file. Raises ValueError naming a file that cannot be read."""
-    from benchmark.record import Record
+    from benchmark.record import SCHEMA_VERSION, Record
 
     records = {}
     for path in sorted(folder.glob("*/*.json")):
         try:
             for fields in json.loads(path.read_text())["records"]:
+                if fields["schema"] != SCHEMA_VERSION:  # made by another version: out of date, like another protocol's
+                    continue
                 record = Record.from_json(fields)
                 records[record.key] = record
         except (ValueError, KeyError, TypeError) as error:

@@ -122,14 +122,14 @@ def cell_key(cell: Cell, fingerprints: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def provenance(device: str, stacked: bool, seeds: dict[str, int]) -> dict[str, Any]:
+def provenance(device: str, threads: int, stacked: bool, seeds: dict[str, int]) -> dict[str, Any]:
     """Where, when and with what a record was made: commit, dirty flag, package versions, seeds, hardware.
 
-    stacked: whether draws were evaluated many at once, which differs from one after the other by rounding.
+    threads, stacked: of torch, and whether draws were evaluated many at once. Both change roundings.
     """
     packages = ("torch", "numpy", "scipy", *_PACKAGES.values())
     return {
-        **_commit(),
+        **commit(),
         "protocol": PROTOCOL_VERSION,
         "packages": {name: _version(name) for name in packages},
         "python": platform.python_version(),
@@ -137,6 +137,7 @@ def provenance(device: str, stacked: bool, seeds: dict[str, int]) -> dict[str, A
         "device": device_name(device),
         "stacked": stacked,
         "cores": os.cpu_count(),
+        "threads": threads,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -160,7 +161,7 @@ def device_name(device: str) -> str:
 
 
 @functools.cache
-def _commit() -> dict[str, Any]:
+def commit() -> dict[str, Any]:
     """Commit of the code that runs; None for an installed package without a repository."""
     folder = Path(__file__).resolve().parent
     unknown: dict[str, Any] = {"commit": None, "dirty": None}

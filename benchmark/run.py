@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,7 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from benchmark.evaluate import Evaluator
-    from benchmark.executors import Machine
+    from benchmark.machine import Machine
     from benchmark.record import Record
     from benchmark.store import Store
     from benchmark.suites import Cell, Selection, Subject, Suite
@@ -54,6 +55,9 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="Cells at once: processes on this machine, or tasks on the cluster.")
     ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of each process. Results are the same to the last digit for the same.")
+    ] = None,
     ray_address: Annotated[
         str | None, typer.Option(help="A running Ray cluster, such as auto or host:6379. Starts one here by default.")
     ] = None,
@@ -83,12 +87,15 @@ def run(
     the pages. Exit status: 0 if every cell was evaluated, 1 if a library failed on one, 2 for a mistake in the
     command, 130 if interrupted.
     """
-    from benchmark.executors import Machine
+    from benchmark.machine import Machine
     from benchmark.store import StoreError
     from benchmark.suites import SUITES, Selection
     from zoo.registry import lookup, one_line
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send: end as on Ctrl-C
     try:
+        if threads is not None and threads < 1:
+            raise ValueError(f"--threads must be at least 1, not {threads}")
         if list_:
             _print_list(data_root)
             return
@@ -106,7 +113,15 @@ def run(
         )
         names, datasets = _split(model), _split(dataset)
         entries = select_entries(chosen, names, datasets)
-        machine = Machine(device, data_root, download, share, None if stack else False, external(names, datasets))
+        machine = Machine(
+            device,
+            None if data_root is None else data_root.resolve(),  # another process may be elsewhere
+            download,
+            threads,
+            share,
+            None if stack else False,
+            external(names, datasets),
+        )
         plan = _Plan(chosen, selection, entries, names is not None, machine, executor, workers, ray_address, profile)
         failed = _run(plan, store)
     except KeyboardInterrupt:
@@ -179,7 +194,7 @@ def _evaluate(plan: _Plan, keys: dict[str, Cell], store: Store) -> None:
                 timing.add(spent)
                 progress.finish(record.cell)
     if plan.profile:
-        print_profile(timing, time.monotonic() - began)
+        print_profile(timing, time.monotonic() - began, None if plan.executor == "ray" else plan.workers or 1)
 
 
 def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None) -> list[ZooEntry]:

@@ -41,7 +41,9 @@ class Cell:
     @property
     def passes(self) -> int:
         """Roughly how many passes of one network it takes: what the time left is reckoned by."""
-        gradients = 3 * self.attack.steps * self.attack.restarts * self.attack_draws  # a backward pass counts twice
+        draws = 1 if self.attack.target in ("single-draw", "mean-weights") else self.attack_draws
+        walks = len(self.libraries) if self.attack.threat.norm == "l2" else 1  # in linf they share most gradients
+        gradients = 3 * walks * self.attack.steps * self.attack.restarts * draws  # a backward pass counts twice
         judging = (1 + len(self.libraries)) * (self.judge_draws + self.attack_draws)
         return (self.stop - self.start) * (gradients + judging)
 

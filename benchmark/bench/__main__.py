@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +26,7 @@ def bench(
 ) -> None:
     """Measure what the expected prediction, the harness and its options cost, beside other ways to do the same.
 
-    Twenty minutes on two cores for everything; a table alone is printed and not written. Other Bayesian libraries are
+    Half an hour on two cores for everything; a table alone is printed and not written. Other Bayesian libraries are
     measured where they are installed: `pip install 'robustness-zoo[peers]'`.
     """
     from benchmark.pages import performance_page
@@ -53,13 +55,20 @@ def _machine() -> str:
 
     import torch
 
-    from benchmark.record import device_name
+    from benchmark.bench.peers import missing_peers
+    from benchmark.record import commit, device_name
 
     found = []
     for package in ("torch", "bayesian-torch", "blitz-bayesian-pytorch", "torch-uncertainty", "ray"):
         with contextlib.suppress(PackageNotFoundError):
             found.append(f"{package} {version(package)}")
-    return f"{device_name('cpu')}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {', '.join(found)}"
+    missing = missing_peers() + ([] if importlib.util.find_spec("ray") else ["ray"])
+    code = commit()
+    return (
+        f"{device_name('cpu')}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {', '.join(found)}; commit "
+        f"{str(code['commit'])[:12]}{' with changes' if code['dirty'] else ''}, {datetime.now(UTC):%Y-%m-%d}. "
+        + (f"Not measured, because not installed: {', '.join(missing)}." if missing else "")
+    ).rstrip()
 
 
 def _measures(repeats: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from benchmark.bench.peers import peer_kits
 from zoo.layers import use_generator
 from zoo.networks import FREQUENTIST_SOFTPLUS, LayerKit, Preprocess, bayesian, conv3fc3, lenet
 from zoo.predictive import LARGEST_TENSOR, ExpectedPrediction, expected
-from zoo.seeding import private_generator
+from zoo.seeding import derive_seed, private_generator
 
 OURS = "expected prediction"
 # title: network, images (batch, channels, height, width), draws
@@ -26,7 +26,11 @@ CASES: dict[str, tuple[Callable[[int, int, LayerKit], nn.Sequential], tuple[int,
 
 def gradient_tables(repeats: int) -> dict[str, list[Row]]:
     """One table for each case: time of one gradient of the whole batch, and as a multiple of ours."""
-    return {title: compared(side_by_side(works(*case), repeats), OURS, "times ours") for title, case in CASES.items()}
+    with torch.random.fork_rng():  # where other libraries draw their weights from
+        torch.default_generator.manual_seed(derive_seed("bench"))
+        return {
+            title: compared(side_by_side(works(*case), repeats), OURS, "times ours") for title, case in CASES.items()
+        }
 
 
 def chunk_tables(repeats: int) -> dict[str, list[Row]]:
@@ -51,16 +55,16 @@ def works(
     x, y = _batch(shape)
     build = partial(_network, network, shape)
 
-    def gradient(output: Callable[[Tensor], Tensor], memory_format: torch.memory_format) -> None:
-        leaf = x.clone(memory_format=memory_format).requires_grad_()
-        F.cross_entropy(output(leaf), y, reduction="sum").backward()
+    def gradient(module: nn.Module, passes: int, memory_format: torch.memory_format, chunk: int) -> None:
+        """Of the prediction averaged over so many passes."""
+        for images, labels in zip(x.split(chunk), y.split(chunk), strict=True):
+            leaf = images.clone(memory_format=memory_format).requires_grad_()
+            output = expected(torch.stack([module(leaf) for _ in range(passes)]))
+            F.cross_entropy(output, labels, reduction="sum").backward()
 
-    def passes(module: nn.Module, leaf: Tensor) -> Tensor:
-        return expected(torch.stack([module(leaf) for _ in range(draws)]))
-
-    def one_after_the_other(module: nn.Module, memory_format: torch.memory_format) -> None:
+    def one_after_the_other(module: nn.Module, memory_format: torch.memory_format, chunk: int) -> None:
         for _ in range(draws):
-            gradient(module, memory_format)
+            gradient(module, 1, memory_format, chunk)
 
     body = build(bayesian())
     ours = {
@@ -71,15 +75,24 @@ def works(
     made: dict[str, Callable[[], object]] = {
         name: partial(prediction.value_and_gradient, x, y) for name, prediction in ours.items()
     }
-    for suffix, memory_format in (("", torch.contiguous_format), (", channels_last", torch.channels_last)):
+    made[f"{OURS}, drawn anew for each gradient"] = lambda: ExpectedPrediction.of(body, draws, 0).value_and_gradient(
+        x, y
+    )
+    chunk = ours[OURS].chunk_size(x)
+    formats = (
+        ("", torch.contiguous_format, len(x)),
+        (", channels_last", torch.channels_last, len(x)),
+        (f", channels_last, chunks of {chunk}", torch.channels_last, chunk),
+    )
+    for suffix, memory_format, size in formats:
         single = build(FREQUENTIST_SOFTPLUS).to(memory_format=memory_format)
         made[f"{draws} passes of one deterministic network{suffix}"] = partial(
-            one_after_the_other, single, memory_format
+            one_after_the_other, single, memory_format, size
         )
-    for suffix, memory_format in (("", torch.contiguous_format), (", channels_last", torch.channels_last)):
+    for suffix, memory_format, size in formats:
         for name, kit in peer_kits().items():
             module = build(kit).to(memory_format=memory_format)
-            made[f"{name}{suffix}"] = partial(gradient, partial(passes, module), memory_format)
+            made[f"{name}{suffix}"] = partial(gradient, module, draws, memory_format, size)
     return made
 
 

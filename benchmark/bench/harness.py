@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import statistics
 from collections.abc import Callable
 from functools import partial
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from benchmark.attacks.craft import Adapter, craft
 from benchmark.bench.measure import Row, compared, ratio, side_by_side
 from benchmark.evaluate import Evaluator
-from benchmark.executors import Machine
+from benchmark.machine import Machine
 from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, SHARD, standard_attack
 from benchmark.suites import Cell
 from zoo import models
@@ -115,7 +116,7 @@ class _Cells:
 
 def _against_one(times: dict[str, list[float]]) -> Row:
     one = times["one library"]
-    row: Row = {"one library [ms]": f"{1000 * sorted(one)[len(one) // 2]:.4g}"}
+    row: Row = {"one library [ms]": f"{1000 * statistics.median(one):.4g}"}
     return row | {name: ratio(seconds, one) for name, seconds in times.items() if name != "one library"}
 
 

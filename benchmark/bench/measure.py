@@ -10,12 +10,16 @@ Row = dict[str, object]
 
 
 def side_by_side(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of every work in `repeats` rounds in which each takes its turn, after one round that does not count."""
+    """Seconds of every work in `repeats` rounds in which each takes its turn, after one round that does not count.
+
+    Every round begins with another work, so that none always inherits what the same one left in caches and memory.
+    """
     times: dict[str, list[float]] = {name: [] for name in works}
+    names = list(works)
     for round_ in range(repeats + 1):
-        for name, work in works.items():
+        for name in names[round_ % len(names) :] + names[: round_ % len(names)]:
             began = time.perf_counter()
-            work()
+            works[name]()
             if round_:
                 times[name].append(time.perf_counter() - began)
     return times
@@ -42,5 +46,5 @@ def ratio(above: list[float], below: list[float]) -> str:
 
 def spread(values: list[float], digits: int = 3) -> str:
     """First and third quartile."""
-    first, _, third = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
     return f"{first:.{digits}g} to {third:.{digits}g}"

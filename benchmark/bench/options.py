@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-import time
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
+from typing import NamedTuple
 
 from benchmark.agreement import meets, weakest
-from benchmark.bench.measure import Row
-from benchmark.executors import Machine, evaluator_on, execute
+from benchmark.bench.measure import Row, side_by_side, spread
+from benchmark.executors import evaluator_on, execute
+from benchmark.machine import Machine
 from benchmark.protocol import required_agreement
 from benchmark.record import Record
 from benchmark.suites import SUITES, Cell, Selection, Subject
+from benchmark.timing import Timing
 from zoo import models
 
 
@@ -38,21 +42,39 @@ VARIANTS = {
 }
 
 
-def option_table() -> list[Row]:
-    """A row for each variant: time, records equal to the defaults', verdicts that differ, agreement, worst case."""
-    found: dict[str, dict[Cell, Record]] = {}
-    rows: list[Row] = []
-    for name, variant in VARIANTS.items():
-        if variant.executor == "ray" and importlib.util.find_spec("ray") is None:
-            continue
-        began = time.perf_counter()
-        found[name] = _run(variant)
-        rows.append({"option": name, "seconds": f"{time.perf_counter() - began:.1f}"} | _beside(found, name))
-    return rows
+def option_table(repeats: int = 2) -> list[Row]:
+    """A row for each variant: time, records equal to the defaults', verdicts that differ, agreement, accuracy."""
+    variants = {
+        name: variant
+        for name, variant in VARIANTS.items()
+        if variant.executor != "ray" or importlib.util.find_spec("ray") is not None
+    }
+    found: dict[str, _Found] = {}
+
+    def run(name: str) -> None:
+        found[name] = _run(variants[name])
+
+    times = side_by_side({name: partial(run, name) for name in variants}, repeats)
+    return [
+        {
+            "option": name,
+            "seconds": f"{statistics.median(times[name]):.1f} ({spread(times[name])})",
+            "gradients of a batch": int(found[name].timing["computed"]),
+        }
+        | _beside(found["defaults"].records, found[name].records)
+        for name in variants
+    ]
 
 
-def _run(variant: Variant) -> dict[Cell, Record]:
-    """Records by the cell that the defaults would have."""
+class _Found(NamedTuple):
+    """Records by the cell that the defaults would have, and where the time went."""
+
+    records: dict[Cell, Record]
+    timing: Timing
+
+
+def _run(variant: Variant) -> _Found:
+    evaluator_on.cache_clear()  # nothing is known from the run before
     evaluator = evaluator_on(variant.machine)
     subjects = [
         Subject(entry.name, entry.dataset, len(evaluator.split(entry.dataset)), entry.is_deterministic)
@@ -63,12 +85,14 @@ def _run(variant: Variant) -> dict[Cell, Record]:
     cells = SUITES["whitebox"].cells(subjects, Selection(precision=variant.precision))  # type: ignore[arg-type]
     same = dict(zip(cells, plain, strict=True))
     work = ((evaluator.key(cell), cell) for cell in cells)
-    results = execute(work, variant.machine, variant.executor, variant.workers)
-    return {same[result.record.cell]: result.record for result in results}
+    found = _Found({}, Timing())
+    for record, timing in execute(work, variant.machine, variant.executor, variant.workers):
+        found.records[same[record.cell]] = record
+        found.timing.add(timing)
+    return found
 
 
-def _beside(found: dict[str, dict[Cell, Record]], name: str) -> Row:
-    reference, records = found["defaults"], found[name]
+def _beside(reference: dict[Cell, Record], records: dict[Cell, Record]) -> Row:
     pairs = [(reference[cell], record) for cell, record in records.items()]
     verdicts = list(chain.from_iterable(_verdicts(a, b) for a, b in pairs))
     exact = sum(a.outcome == b.outcome for a, b in pairs)
@@ -78,18 +102,13 @@ def _beside(found: dict[str, dict[Cell, Record]], name: str) -> Row:
         if not meets(weakest(pair.level for pair in record.agreement), required_agreement(record.cell.attack))
     }
     return {
-        "records equal to the last digit": f"{exact} of {len(pairs)}",
-        "verdicts that differ": f"{sum(a != b for a, b in verdicts)} of {len(verdicts)}",
-        "attacks below their level of agreement": ", ".join(sorted(weaker)) or "none",
-        "robust accuracy [%], mean of all cells": f"{100 * _mean(b for _, b in verdicts):.3f}",
+        "equal records": f"{exact} of {len(pairs)}",
+        "differing verdicts": f"{sum(a != b for a, b in verdicts)} of {len(verdicts)}",
+        "attacks below their agreement": ", ".join(sorted(weaker)) or "none",
+        "mean accuracy [%]": f"{100 * statistics.fmean(b for _, b in verdicts):.3f}",
     }
 
 
 def _verdicts(first: Record, second: Record) -> Iterable[tuple[bool, bool]]:
     for library, outcome in first.outcomes.items():
         yield from zip(outcome.correct, second.outcomes[library].correct, strict=True)
-
-
-def _mean(values: Iterable[bool]) -> float:
-    listed = list(values)
-    return sum(listed) / len(listed)

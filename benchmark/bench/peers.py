@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 from collections.abc import Callable
@@ -16,11 +17,14 @@ def peer_kits() -> dict[str, LayerKit]:
     """Layer kits by name. The first samples activations, as the code of seed 000 does; it is always there."""
     kits = {"activation sampling (seed 000's way)": bayesian(sampling="activations")}
     for name, kit in _PEERS.items():
-        try:
+        with contextlib.suppress(ImportError):
             kits[name] = kit()
-        except ImportError:
-            continue
     return kits
+
+
+def missing_peers() -> list[str]:
+    """The libraries that cannot be imported here."""
+    return [name for name in _PEERS if name not in peer_kits()]
 
 
 def _bayesian_torch(kind: str) -> LayerKit:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from benchmark.attacks import craft as craft_module
 from benchmark.boards import build_boards
 from benchmark.evaluate import Evaluator
-from benchmark.executors import Machine
+from benchmark.machine import Machine
 from benchmark.protocol import example_order, standard_attack
 from benchmark.record import Record
 from benchmark.suites import Cell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -87,3 +88,38 @@ def test_the_cross_entropy_is_recognised_summed_and_averaged_and_nothing_else() 
         (sign * nn.functional.cross_entropy(leaf, Y, reduction=reduction)).backward()
         assert is_cross_entropy(leaf.grad, out, Y) is expected
         assert not is_cross_entropy(leaf.grad, out, (Y + 1) % 5)
+
+
+def test_a_confident_networks_opposite_or_no_request_is_not_taken_for_the_cross_entropy() -> None:
+    """At p = 1 - 1e-8 all of softmax - onehot is smaller than the rounding of its label's component."""
+    out = torch.tensor([[0.0, -19.0, -20.0, -30.0, -40.0]] * 7).log_softmax(1)
+    labels = torch.zeros(7, dtype=torch.long)
+    for reduction in ("sum", "mean"):
+        leaf = out.clone().requires_grad_()
+        nn.functional.cross_entropy(leaf, labels, reduction=reduction).backward()
+        assert is_cross_entropy(leaf.grad, out, labels)
+        assert not is_cross_entropy(-leaf.grad, out, labels)
+        assert not is_cross_entropy(torch.zeros_like(out), out, labels)
+
+
+def test_what_a_library_does_to_its_gradient_reaches_no_other() -> None:
+    prediction, store = prediction_of(small_network()), GradientStore()
+    gradients = []
+    for _ in range(2):
+        leaf = X.clone().requires_grad_()
+        out = MeteredModel(prediction, Y, store)(leaf)
+        (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(out, Y), leaf)
+        gradients.append(gradient.clone())
+        gradient.zero_()
+        out.detach().zero_()
+    assert store.computed == 1
+    assert torch.equal(*gradients)
+    assert gradients[1].abs().max() > 0
+
+
+def test_walks_longer_than_the_memory_are_shared_too() -> None:
+    prediction, store = prediction_of(small_network()), GradientStore(size=2)
+    spec = replace(standard_attack("pgd-linf", 0.3), steps=30, step_size=0.01)
+    for library in ("torchattacks", "foolbox"):
+        craft(library, prediction, X, Y, spec, EXAMPLES, 0, store)
+    assert store.computed < 45

@@ -1,0 +1,24 @@
+"""How cells are evaluated, wherever that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Nothing here is part of a cell's key; device, threads and stack differ by rounding and are in its provenance.
+
+    threads: of torch in each process; None leaves what it takes by itself. share: let libraries and neighbouring cells
+    share gradients. stack: many draws in one pass; None where possible. external: `package.module:factory` and data
+    set of entries that are not in the zoo, for processes that start anew.
+    """
+
+    device: str = "cpu"
+    data_root: Path | None = None
+    download: bool = False
+    threads: int | None = None
+    share: bool = True
+    stack: bool | None = None
+    external: tuple[tuple[str, str | None], ...] = ()
