@@ -73,7 +73,8 @@ class Progress:
             how = "stored by another process" if began is None else f"{time.monotonic() - began:.1f} s"
             task = self._bar.tasks[0]
             spent, done = time.monotonic() - self._began, task.completed - self._before
-            left = "" if not done else f", {spent / done * ((task.total or 0) - task.completed):.0f} s left"
+            ahead = (task.total or 0) - task.completed
+            left = f", {spent / done * ahead:.0f} s left" if done > ahead / 10 else ""  # the first are slow and small
             console.print(f"[{self._count}] {cell.label}  {how}{left}", markup=False, soft_wrap=True)
 
     @property
