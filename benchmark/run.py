@@ -187,6 +187,8 @@ def _evaluate(plan: _Plan, keys: dict[str, Cell], store: Store) -> None:
 
     with Progress(plan.suite.name, list(keys.values()), list(waiting.values())) as progress:
         results = execute(work(), plan.machine, plan.executor, plan.workers, plan.ray_address)
+        if not waiting:  # no cluster is started for nothing
+            return
         with contextlib.closing(results):
             for record, spent in results:
                 with timing.measuring("store"):

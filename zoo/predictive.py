@@ -22,8 +22,8 @@ from zoo.posterior import posterior_draws, posterior_mean
 from zoo.stacked import GroupedDraws, LoopedDraws, is_plain_chain
 from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
 
-# No tensor of a chunk is larger on a CPU: beyond 32 MiB the C library asks the system for fresh pages each time,
-# which costs more than what is computed in them (LeNet, 16 draws, 256 images at once or in chunks of 64: 1.5 to 1).
+# No tensor of a chunk is larger on a CPU: beyond 32 MiB the C library asks the system for fresh pages each time, which
+# in a fresh process costs half of what is computed in them (LeNet, 16 draws: 256 images at once 1.5 of chunks of 64).
 LARGEST_TENSOR = 24 << 20
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from zoo.targets import Precision
+
 KLWeighting = Literal["standard", "blundell", "soenderby", "constant"]
 
 
@@ -24,6 +26,10 @@ class Recipe:
 
     The KL weight divides the log-posterior's temperature: 1 (standard, blundell) is Bayes, less is a colder
     posterior.
+    augment: train on images that are flipped half of the time and shifted by up to 4 pixels, zeros moving in.
+    precision: of the layers in training; weights and their updates are float32 in any case.
+    start_from: a trained frequentist entry of the same shape whose weights the posterior means begin at (MOPED,
+        Krishnan et al. 2020, "Specifying weight priors in Bayesian deep neural networks with empirical Bayes").
     """
 
     architecture: str
@@ -34,6 +40,9 @@ class Recipe:
     kl_weighting: KLWeighting = "constant"
     kl_constant: float = 0.1
     adversarial: Adversarial | None = None
+    augment: bool = False
+    precision: Precision = "float32"
+    start_from: str | None = None
 
 
 RECIPES: dict[str, Recipe] = {

@@ -17,10 +17,11 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from zoo.datasets import Split
-from zoo.layers import bayesian_layers, kl_divergence, use_generator
+from zoo.layers import MeanFieldLayer, bayesian_layers, kl_divergence, use_generator
 from zoo.networks import build_network
 from zoo.posterior import posterior_mean
 from zoo.recipes import Adversarial, Recipe, kl_share
+from zoo.registry import models
 from zoo.seeding import derive_seed, private_generator
 
 HELD_OUT = 0.1
@@ -42,6 +43,8 @@ class Training:
         with torch.random.fork_rng():
             torch.random.manual_seed(derive_seed("initialise", name, recipe.seed))
             network = build_network(recipe.architecture, split.dataset)
+        if recipe.start_from is not None:
+            start_at_means(network, models[recipe.start_from].build())
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(self.network.parameters())
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
@@ -86,7 +89,8 @@ class Training:
                 progress = (epoch + (batch + 1) / self.batches) / recipe.adversarial.ramp_epochs
                 seed = derive_seed(recipe.seed, epoch, batch)
                 x = adversarial_batch(self.network, clean, y, recipe.adversarial, min(1.0, progress), seed)
-            logits = self.network(x)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                logits = self.network(x).float()
             loss = nll = F.cross_entropy(logits, y)
             if bayesian:
                 kl = kl_divergence(self.network)
@@ -109,8 +113,10 @@ class Training:
     def _minibatches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         images, labels = self.train
         order = torch.randperm(len(labels), generator=private_generator("order", self.recipe.seed, epoch))
+        generator = private_generator("augment", self.recipe.seed, epoch)
         for index in order.to(self.device).split(self.recipe.batch_size):
-            yield images[index].float() / 255, labels[index]
+            batch = augmented(images[index], generator) if self.recipe.augment else images[index]
+            yield batch.float() / 255, labels[index]
 
     def _save(self) -> None:
         state = {f"network.{name}": value.contiguous() for name, value in self.network.state_dict().items()}
@@ -143,6 +149,41 @@ class Training:
         for group, lr in zip(self.optimizer.param_groups, self.scheduler.get_last_lr(), strict=True):
             group["lr"] = lr
         self.history = json.loads(metadata["history"])
+
+
+def augmented(images: Tensor, generator: torch.Generator, margin: int = 4) -> Tensor:
+    """(B, C, H, W) images, each flipped with probability 1/2 and shifted by up to `margin` pixels, zeros moving in.
+
+    generator: a CPU generator, which advances; every image has its own flip and shift.
+    """
+    count, _, height, width = images.shape
+    flip = torch.rand(count, generator=generator) < 0.5
+    down, right = torch.randint(2 * margin + 1, (2, count, 1), generator=generator)
+    padded = F.pad(torch.where(flip.to(images.device).view(-1, 1, 1, 1), images.flip(3), images), [margin] * 4)
+    rows, columns = (down + torch.arange(height)).to(images.device), (right + torch.arange(width)).to(images.device)
+    example = torch.arange(count, device=images.device).view(-1, 1, 1)
+    return padded[example, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def start_at_means(network: nn.Module, trained: nn.Module) -> None:
+    """Set the posterior means of every mean-field layer to the weights of the layer of the same name.
+
+    Raises ValueError where the two networks do not have the same layers.
+    """
+    plain = dict(trained.named_modules())
+    for name, layer in network.named_modules():
+        if isinstance(layer, MeanFieldLayer):
+            values = [
+                value
+                for value in (getattr(plain.get(name), key, None) for key in ("weight", "bias"))
+                if value is not None
+            ]
+            means = [mu for mu, _ in layer.posterior()]
+            if [value.shape for value in values] != [mu.shape for mu in means]:
+                raise ValueError(f"start_from: layer {name} of the trained network has other weights than its twin")
+            for mu, value in zip(means, values, strict=True):
+                mu.copy_(value)
 
 
 def adversarial_batch(

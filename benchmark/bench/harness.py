@@ -67,7 +67,7 @@ def overhead_table(entry: str, repeats: int) -> list[Row]:
         adapter: Adapter = importlib.import_module(f"benchmark.attacks.{library}").attack
         for attack in ("bim", "pgd-l2"):
             spec = standard_attack(attack, EPS[attack])
-            bare: Callable[[], object] = partial(adapter, _Bare(prediction), x, y, spec, None)  # type: ignore[arg-type]
+            bare: Callable[[], object] = partial(adapter, _Bare(prediction).eval(), x, y, spec, None)  # type: ignore[arg-type]
             whole = _Cells(entry, (library,), share=False)
             names = ("bare library", "crafted by the harness", "whole cell: crafted, verified, judged by 64 draws")
             works = (

@@ -59,6 +59,7 @@ def test_a_run_prints_a_ranking_and_the_second_computes_nothing(
         (["--target", "mean"], "single-draw"),
         (["--precision", "float16"], "float32, bfloat16"),
         (["--executor", "slurm"], "local, ray"),
+        (["--threads", "0"], "--threads must be at least 1"),
         (["--workers", "0"], "--workers must be at least 1"),
         (["--ray-address", "auto"], "needs --executor ray"),
         (["--device", "meta"], "--device meta is not available"),

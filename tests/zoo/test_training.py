@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import nn
 
 from zoo import models
 from zoo.cards import accuracy, posterior_spread, write_entry
 from zoo.datasets import Split, load_split
+from zoo.networks import build_network
+from zoo.posterior import posterior_mean
 from zoo.predictive import ExpectedPrediction
 from zoo.recipes import Adversarial, Recipe, kl_share
-from zoo.seeding import derive_seed
-from zoo.training import Training
+from zoo.seeding import derive_seed, private_generator
+from zoo.training import Training, augmented, start_at_means
 
 batches_and_epochs = st.tuples(st.integers(1, 3000), st.integers(1, 50))
 
@@ -172,3 +176,58 @@ def test_cards_are_json_that_names_recipe_and_data() -> None:
         assert card["name"] == name
         assert card["training"]["test_fingerprint"] == load_split("mnist", "test").fingerprint
         assert len(card["training"]["history"]) == card["recipe"]["epochs"]
+
+
+def test_augmented_images_are_flips_and_shifts_of_their_own(few: Split) -> None:
+    """Every image is found among the 2 x 9 x 9 that there can be of it, and all kinds of them occur."""
+    images = torch.from_numpy(few.images[:64].copy())
+    found = augmented(images, private_generator("augment"))
+    assert found.shape == images.shape
+    assert found.dtype == images.dtype
+    kinds = set()
+    for image, changed in zip(images, found, strict=True):
+        candidates = {
+            (flip, down, right): nn.functional.pad(image.flip(2) if flip else image, [4] * 4)[
+                :, down : down + 28, right : right + 28
+            ]
+            for flip in (False, True)
+            for down in range(9)
+            for right in range(9)
+        }
+        matches = [kind for kind, candidate in candidates.items() if torch.equal(candidate, changed)]
+        assert matches
+        kinds.add(matches[0])
+    assert {flip for flip, _, _ in kinds} == {False, True}
+    assert len({down for _, down, _ in kinds}) > 5
+    assert len({right for _, _, right in kinds}) > 5
+    assert torch.equal(found, augmented(images, private_generator("augment")))
+
+
+def test_means_begin_at_the_trained_twins_weights() -> None:
+    twin, bayesian = build_network("3conv3fc", "mnist"), build_network("bayesian-3conv3fc", "mnist")
+    start_at_means(bayesian, twin)
+    x = torch.rand(2, 1, 28, 28, generator=private_generator("twin"))
+    assert torch.equal(posterior_mean(bayesian).eval()(x), twin.eval()(x))
+    with pytest.raises(ValueError, match=r"layer fc1 .* other weights"):
+        start_at_means(build_network("bayesian-lenet", "mnist"), _renamed(build_network("lenet", "mnist")))
+
+
+def _renamed(network: nn.Sequential) -> nn.Sequential:
+    return nn.Sequential(OrderedDict((name.replace("fc1", "other"), part) for name, part in network.named_children()))
+
+
+def test_weights_are_halved_only_where_that_changes_no_accuracy(
+    few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe("lenet", epochs=1, max_lr=3e-3, augment=True, precision="bfloat16")
+    network, history = Training("mnist/test", recipe, few, tmp_path / "c.safetensors").run()
+    for allowed, dtype in ((1.0, torch.float16), (-1.0, torch.float32)):
+        monkeypatch.setattr("zoo.cards.HALF_MAY_COST", allowed)
+        card = json.loads(write_entry("mnist/test", recipe, network, history, few, "", tmp_path).read_text())
+        weights = load_file(tmp_path / "mnist" / "test.safetensors")
+        assert {value.dtype for value in weights.values()} == {dtype}
+        assert card["weights"]["dtype"] == str(dtype).removeprefix("torch.")
+        network.load_state_dict(weights)
+        prediction = ExpectedPrediction.of(network, 1, 0, deterministic=True)
+        hits = prediction(torch.from_numpy(few.images.copy()).float() / 255).argmax(1).numpy() == few.labels
+        assert card["results"]["accuracy"] == pytest.approx(hits.mean())
