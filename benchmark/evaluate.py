@@ -12,7 +12,7 @@ from benchmark.attacks.metered import GradientStore
 from benchmark.machine import Machine
 from benchmark.protocol import example_order
 from benchmark.record import Outcome, Record, cell_key, provenance
-from benchmark.suites import Cell
+from benchmark.suites import Cell, Subject
 from benchmark.timing import Timing
 from benchmark.verify import Judged, distance, judge, violations
 from zoo import ZooEntry, models
@@ -41,6 +41,10 @@ class Evaluator:
     def split(self, dataset: str) -> Split:
         """The test split, verified. Raises ValueError where it is missing or damaged."""
         return load_split(dataset, "test", self.machine.data_root, self.machine.download)
+
+    def subject(self, entry: ZooEntry) -> Subject:
+        """The entry as suites expand it. Raises ValueError where its data are missing or damaged."""
+        return Subject(entry.name, entry.dataset, len(self.split(entry.dataset)), entry.is_deterministic)
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
         """What identifies the network and the images of a cell."""

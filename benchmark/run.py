@@ -233,14 +233,12 @@ def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) ->
 
     Raises DataNotFoundError for an entry that was asked for by name.
     """
-    from benchmark.suites import Subject
     from zoo.datasets import DataNotFoundError
 
     found: list[Subject] = []
     for entry in entries:
         try:
-            size = len(evaluator.split(entry.dataset))
-            found.append(Subject(entry.name, entry.dataset, size, entry.is_deterministic))
+            found.append(evaluator.subject(entry))
         except DataNotFoundError as error:
             if explicit:
                 raise

@@ -68,6 +68,11 @@ class Cell:
         )
 
 
+def draw_counts(deterministic: bool, attack_draws: int | None = None) -> tuple[int, int]:
+    """The attacker's and the judge's draws; a deterministic network has one, whatever is asked for."""
+    return (1, 1) if deterministic else (attack_draws or ATTACK_DRAWS, JUDGE_DRAWS)
+
+
 class Subject(NamedTuple):
     """An entry to attack: its name, data set, size of the test split, and whether it is its own single draw."""
 
@@ -157,8 +162,7 @@ class Suite:
                     start,
                     min(start + SHARD, count),
                     self.libraries(spec, start, selection),
-                    1 if deterministic else selection.draws or ATTACK_DRAWS,
-                    1 if deterministic else JUDGE_DRAWS,
+                    *draw_counts(deterministic, selection.draws),
                     selection.seed,
                 )
                 for start in range(0, count, SHARD)

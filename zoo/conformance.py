@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zoo.datasets import dataset_spec
 from zoo.posterior import posterior_draws
-from zoo.seeding import derive_seed, private_generator
+from zoo.seeding import derive_seed, forked_random_state, private_generator
 
 if TYPE_CHECKING:
     from zoo.entry import ZooEntry
@@ -85,8 +85,7 @@ def _two_draws(entry: ZooEntry, network: nn.Module) -> list[nn.Module]:
 def _logits(entry: ZooEntry, network: nn.Module, pixels: Tensor, seed: int) -> Tensor:
     """One pass under a global random state of its own: a frozen network gives the same for every seed."""
     try:
-        with torch.random.fork_rng():
-            torch.random.manual_seed(seed)
+        with forked_random_state(seed):
             logits = network.eval()(pixels)
     except Exception as error:  # whatever a user's network raises
         what = f"{type(error).__name__}: {error}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.seeding import derive_seed
+from zoo.seeding import derive_seed, forked_random_state
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,8 +85,7 @@ class ZooEntry:
         import torch
         from safetensors.torch import load
 
-        with torch.random.fork_rng():  # constructors initialise from the global random state
-            torch.random.manual_seed(derive_seed("build", self.name))
+        with forked_random_state(derive_seed("build", self.name)):  # constructors draw from the global random state
             try:
                 network = self.factory()
             except Exception as error:  # whatever a user's factory raises

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from zoo.layers import bayesian_layers
-from zoo.seeding import derive_seed, seed_device
+from zoo.seeding import derive_seed, forked_random_state
 
 
 class SeededPass(nn.Module):
@@ -36,9 +36,7 @@ class SeededPass(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        devices = [x.device] if x.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            seed_device(x.device, self.seed)
+        with forked_random_state(self.seed, x.device):
             logits: Tensor = self.module(x)
         return logits
 

@@ -5,7 +5,9 @@ Nothing in this project reads or writes torch's, NumPy's or Python's global rand
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,15 +31,23 @@ def private_generator(*parts: object) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(*parts))
 
 
-def seed_device(device: torch.device, seed: int) -> None:
-    """Seed the global generator of one device; to be called on a forked random state.
+@contextlib.contextmanager
+def forked_random_state(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """A random state of torch's own for the block, seeded; the global one is afterwards what it was before.
 
-    `torch.manual_seed` seeds all devices there might be, and where there is no GPU it notes each call, with a stack
-    trace, for the day when there is one: milliseconds each, and memory that never comes back.
+    device: whose state, beside the CPU's; None for all devices there are. Not by `torch.manual_seed` where there is no
+    GPU: it would note each call, with a stack trace, for the day when there is one: milliseconds each, and memory that
+    never comes back.
     """
     import torch
 
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)
+    on_gpu = device is not None and device.type == "cuda"
+    with torch.random.fork_rng(devices=None if device is None else [device] if on_gpu else []):
+        if device is None and torch.accelerator.is_available():
+            torch.manual_seed(seed)
+        else:
+            torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield

@@ -22,7 +22,7 @@ from zoo.networks import build_network
 from zoo.posterior import posterior_mean
 from zoo.recipes import Adversarial, Recipe, kl_share
 from zoo.registry import models
-from zoo.seeding import derive_seed, private_generator
+from zoo.seeding import derive_seed, forked_random_state, private_generator
 
 HELD_OUT = 0.1
 
@@ -40,8 +40,7 @@ class Training:
         self.train = images[order[held_out:]].to(device), labels[order[held_out:]].to(device)
         self.batches = math.ceil(len(self.train[1]) / recipe.batch_size)
 
-        with torch.random.fork_rng():
-            torch.random.manual_seed(derive_seed("initialise", name, recipe.seed))
+        with forked_random_state(derive_seed("initialise", name, recipe.seed)):
             network = build_network(recipe.architecture, split.dataset)
         if recipe.start_from is not None:
             start_at_means(network, models[recipe.start_from].build())
@@ -196,8 +195,6 @@ def adversarial_batch(
     attack: Any = torchattacks.PGD(
         network, eps=eps, alpha=settings.step_ratio * eps / settings.steps, steps=settings.steps, random_start=True
     )
-    devices = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.random.manual_seed(seed)
+    with forked_random_state(seed, x.device):
         examples: Tensor = attack(x, y)
     return examples

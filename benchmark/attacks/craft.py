@@ -19,7 +19,7 @@ from benchmark.attacks.metered import GradientStore, MeteredModel
 from benchmark.attacks.spec import AttackSpec, Norm
 from benchmark.timing import Timing
 from zoo.predictive import ExpectedPrediction
-from zoo.seeding import derive_seed, private_generator, seed_device
+from zoo.seeding import derive_seed, forked_random_state, private_generator
 
 # (model, images in [0, 1], labels, spec, start inside the unit ball or None) -> adversarial images
 Adapter = Callable[[MeteredModel, Tensor, Tensor, AttackSpec, Tensor | None], Tensor]
@@ -85,8 +85,7 @@ def craft(
 def isolated_random_state(device: torch.device, seed: int) -> Iterator[None]:
     """Whatever a library draws from the global states (ART's data loader does) is seeded, and leaves no trace."""
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        seed_device(device, seed)
+    with forked_random_state(seed, device):
         np.random.seed(seed % 2**32)  # noqa: NPY002
         random.seed(seed)
         try:

@@ -30,13 +30,14 @@ def bench(
     measured where they are installed: `pip install 'robustness-zoo[peers]'`.
     """
     from benchmark.pages import performance_page
-    from zoo.registry import lookup
+    from zoo.registry import lookup, one_line
 
     chosen = [name.strip() for value in table or TABLES for name in value.split(",")]
+    known = _measures(repeats)
     try:
-        measures = [lookup(_measures(repeats), name, "table") for name in chosen]
+        measures = [lookup(known, name, "table") for name in chosen]
     except KeyError as error:
-        typer.secho(f"error: {error.args[0]}", fg="red", err=True)
+        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
         raise typer.Exit(2) from None
     sections: dict[str, Any] = {}
     for name, measure in zip(chosen, measures, strict=True):

@@ -14,7 +14,7 @@ from benchmark.bench.peers import peer_kits
 from zoo.layers import use_generator
 from zoo.networks import FREQUENTIST_SOFTPLUS, LayerKit, Preprocess, bayesian, conv3fc3, lenet
 from zoo.predictive import LARGEST_TENSOR, ExpectedPrediction, expected
-from zoo.seeding import derive_seed, private_generator
+from zoo.seeding import derive_seed, forked_random_state, private_generator
 
 OURS = "expected prediction"
 # title: network, images (batch, channels, height, width), draws
@@ -26,8 +26,7 @@ CASES: dict[str, tuple[Callable[[int, int, LayerKit], nn.Sequential], tuple[int,
 
 def gradient_tables(repeats: int) -> dict[str, list[Row]]:
     """One table for each case: time of one gradient of the whole batch, and as a multiple of ours."""
-    with torch.random.fork_rng():  # where other libraries draw their weights from
-        torch.default_generator.manual_seed(derive_seed("bench"))
+    with forked_random_state(derive_seed("bench")):  # other libraries draw their weights from the global one
         return {
             title: compared(side_by_side(works(*case), repeats), OURS, "times ours") for title, case in CASES.items()
         }

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.bench.measure import Row
-from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, LIBRARIES, SHARD, standard_attack
-from benchmark.suites import Cell
+from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, SHARD, standard_attack
+from benchmark.suites import Cell, draw_counts
 
 EXAMPLES = (100, 1000, 10_000)
 DRAWS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -81,8 +81,7 @@ def _point(entries: tuple[str, ...], examples: int, draws: int) -> Point:
     evaluator = Evaluator()
 
     def evaluate(entry: str, start: int) -> None:
-        single = models[entry].is_deterministic
-        counts = (1, 1) if single else (draws, JUDGE_DRAWS)
+        counts = draw_counts(models[entry].is_deterministic, draws)
         spec = standard_attack("bim", 0.1)
         cell = Cell(entry, models[entry].dataset, spec, start, start + SHARD, LIBRARIES[:1], *counts)
         evaluator.evaluate(cell)

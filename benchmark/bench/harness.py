@@ -16,7 +16,7 @@ from benchmark.bench.measure import Row, compared, ratio, side_by_side
 from benchmark.evaluate import Evaluator
 from benchmark.machine import Machine
 from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, SHARD, standard_attack
-from benchmark.suites import Cell
+from benchmark.suites import Cell, draw_counts
 from zoo import models
 from zoo.datasets import load_split
 from zoo.predictive import ExpectedPrediction
@@ -105,11 +105,11 @@ class _Cells:
     def run(self, attack: str, grid: tuple[float, ...]) -> tuple[float, float]:
         """Gradients of batches asked for and computed."""
         start = next(self.starts)
-        draws, judge = (1, 1) if self.entry.is_deterministic else (ATTACK_DRAWS, 64)
+        draws = draw_counts(self.entry.is_deterministic)
         self.evaluator.timing.clear()
         for eps in grid:
             spec = standard_attack(attack, eps)  # type: ignore[arg-type]
-            cell = Cell(self.entry.name, self.entry.dataset, spec, start, start + SHARD, self.libraries, draws, judge)
+            cell = Cell(self.entry.name, self.entry.dataset, spec, start, start + SHARD, self.libraries, *draws)
             self.evaluator.evaluate(cell)
         return self.evaluator.timing["asked"], self.evaluator.timing["computed"]
 

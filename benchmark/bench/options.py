@@ -16,7 +16,7 @@ from benchmark.executors import evaluator_on, execute
 from benchmark.machine import Machine
 from benchmark.protocol import required_agreement
 from benchmark.record import Record
-from benchmark.suites import SUITES, Cell, Selection, Subject
+from benchmark.suites import SUITES, Cell, Selection
 from benchmark.timing import Timing
 from zoo import models
 
@@ -76,11 +76,7 @@ class _Found(NamedTuple):
 def _run(variant: Variant) -> _Found:
     evaluator_on.cache_clear()  # nothing is known from the run before
     evaluator = evaluator_on(variant.machine)
-    subjects = [
-        Subject(entry.name, entry.dataset, len(evaluator.split(entry.dataset)), entry.is_deterministic)
-        for entry in models.values()
-        if entry.dataset == "mnist"
-    ]
+    subjects = [evaluator.subject(entry) for entry in models.values() if entry.dataset == "mnist"]
     plain = SUITES["whitebox"].cells(subjects, Selection())
     cells = SUITES["whitebox"].cells(subjects, Selection(precision=variant.precision))  # type: ignore[arg-type]
     same = dict(zip(cells, plain, strict=True))

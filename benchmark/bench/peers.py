@@ -24,7 +24,8 @@ def peer_kits() -> dict[str, LayerKit]:
 
 def missing_peers() -> list[str]:
     """The libraries that cannot be imported here."""
-    return [name for name in _PEERS if name not in peer_kits()]
+    kits = peer_kits()
+    return [name for name in _PEERS if name not in kits]
 
 
 def _bayesian_torch(kind: str) -> LayerKit:
