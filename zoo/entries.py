@@ -1,7 +1,8 @@
-"""The networks that come with the zoo. Their recipes are in `zoo.recipes`, their cards beside their weights."""
+"""The networks that come with the zoo: the recipes of `zoo.recipes` that have been trained, cards beside weights."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.recipes import RECIPES
@@ -11,10 +12,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+WEIGHTS = Path(__file__).parent / "weights"
+
+
 def _register(name: str, dataset: str, architecture: str) -> None:
     family = "bayesian" if architecture.startswith("bayesian-") else "frequentist"
 
-    @register_model(name, dataset=dataset, family=family, weights=f"weights/{name}.safetensors")
+    @register_model(name, dataset=dataset, family=family, weights=WEIGHTS / f"{name}.safetensors")
     def factory() -> nn.Module:
         from zoo.networks import build_network
 
@@ -22,4 +26,6 @@ def _register(name: str, dataset: str, architecture: str) -> None:
 
 
 for _name, _recipe in RECIPES.items():
-    _register(_name, _name.split("/")[0], _recipe.architecture)
+    # a card without its weights is a damaged installation, which is said when the entry is used
+    if (WEIGHTS / f"{_name}.json").is_file():
+        _register(_name, _name.split("/")[0], _recipe.architecture)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.layers import BayesianConv2d, BayesianLinear
+from zoo.layers import BayesianConv2d, BayesianLinear, Conv2d
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class LayerKit:
     activation: Callable[[], nn.Module]
 
 
-FREQUENTIST = LayerKit(nn.Conv2d, nn.Linear, nn.ReLU)
-FREQUENTIST_SOFTPLUS = LayerKit(nn.Conv2d, nn.Linear, nn.Softplus)
+FREQUENTIST = LayerKit(Conv2d, nn.Linear, nn.ReLU)
+FREQUENTIST_SOFTPLUS = LayerKit(Conv2d, nn.Linear, nn.Softplus)
 
 
 def bayesian(prior_sigma: float = 0.1, rho: float = -5.0, sampling: str = "weights") -> LayerKit:

@@ -26,7 +26,8 @@ class Recipe:
 
     The KL weight divides the log-posterior's temperature: 1 (standard, blundell) is Bayes, less is a colder
     posterior.
-    augment: train on images that are flipped half of the time and shifted by up to 4 pixels, zeros moving in.
+    flips: train on images of which half are flipped left to right.
+    shifts: and each moved by up to so many pixels in both directions, zeros moving in.
     precision: of the layers in training; weights and their updates are float32 in any case.
     start_from: a trained frequentist entry of the same shape whose weights the posterior means begin at (MOPED,
         Krishnan et al. 2020, "Specifying weight priors in Bayesian deep neural networks with empirical Bayes").
@@ -40,7 +41,8 @@ class Recipe:
     kl_weighting: KLWeighting = "constant"
     kl_constant: float = 0.1
     adversarial: Adversarial | None = None
-    augment: bool = False
+    flips: bool = False
+    shifts: int = 0
     precision: Precision = "float32"
     start_from: str | None = None
 
@@ -49,6 +51,48 @@ RECIPES: dict[str, Recipe] = {
     "mnist/lenet": Recipe("lenet", epochs=15, max_lr=3e-3),
     "mnist/bayesian-lenet": Recipe("bayesian-lenet", epochs=15, max_lr=3e-3),
     "mnist/lenet-adversarial": Recipe("lenet", epochs=20, max_lr=4e-3, adversarial=Adversarial(eps=0.3)),
+    "mnist/alexnet": Recipe("alexnet", epochs=12, max_lr=1.5e-3, batch_size=128, precision="bfloat16"),
+    "mnist/bayesian-alexnet": Recipe(
+        "bayesian-alexnet", epochs=15, max_lr=1e-3, batch_size=128, kl_constant=0.05, precision="bfloat16"
+    ),
+    "mnist/3conv3fc": Recipe("3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16"),
+    "mnist/bayesian-3conv3fc": Recipe(
+        "bayesian-3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16", start_from="mnist/3conv3fc"
+    ),
+    "cifar10-jpeg/lenet": Recipe("lenet", epochs=60, max_lr=4e-3, batch_size=128, flips=True, shifts=2),
+    "cifar10-jpeg/bayesian-lenet": Recipe(
+        "bayesian-lenet", epochs=80, max_lr=4e-3, batch_size=128, kl_constant=0.05, flips=True, shifts=2
+    ),
+    "cifar10-jpeg/lenet-adversarial": Recipe(
+        "lenet", epochs=20, max_lr=4e-3, flips=True, adversarial=Adversarial(eps=8 / 255)
+    ),
+    "cifar10-jpeg/alexnet": Recipe(
+        "alexnet", epochs=45, max_lr=1.5e-3, batch_size=128, flips=True, shifts=2, precision="bfloat16"
+    ),
+    "cifar10-jpeg/bayesian-alexnet": Recipe(
+        "bayesian-alexnet",
+        epochs=50,
+        max_lr=1.5e-3,
+        batch_size=128,
+        kl_constant=0.05,
+        flips=True,
+        shifts=2,
+        precision="bfloat16",
+    ),
+    "cifar10-jpeg/3conv3fc": Recipe(
+        "3conv3fc", epochs=30, max_lr=1e-3, batch_size=128, flips=True, shifts=2, precision="bfloat16"
+    ),
+    "cifar10-jpeg/bayesian-3conv3fc": Recipe(
+        "bayesian-3conv3fc",
+        epochs=20,
+        max_lr=1e-3,
+        batch_size=128,
+        kl_constant=0.05,
+        flips=True,
+        shifts=2,
+        precision="bfloat16",
+        start_from="cifar10-jpeg/3conv3fc",
+    ),
 }
 
 

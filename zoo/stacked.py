@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.image_layer import channels_last, image_convolution
+from zoo.layers.convolution import Conv2d, Pair, is_small, windows
 
 # How many draws at once on a CPU: the channels of the widest layer, times draws, that fill it. More only moves the
 # work out of the caches. Measured on two cores: LeNet gains up to 16 draws and more, 3Conv3FC and AlexNet up to 4.
@@ -88,7 +89,8 @@ class StackedDraws(nn.Module):
         return x
 
     def _convolution(self, column: Sequence[nn.Conv2d], shared_input: bool) -> Callable[[Tensor], Tensor]:
-        stride, padding = cast("tuple[int, int]", column[0].stride), cast("tuple[int, int]", column[0].padding)
+        stride, padding = cast("Pair", column[0].stride), cast("Pair", column[0].padding)
+        kernel = cast("Pair", column[0].kernel_size)
         weight = self._keep(torch.cat([layer.weight for layer in column]).contiguous(memory_format=torch.channels_last))
         bias = self._keep_biases([layer.bias for layer in column], torch.cat)
 
@@ -96,9 +98,29 @@ class StackedDraws(nn.Module):
             b = None if bias is None else self.weights[bias]
             if shared_input:
                 return image_convolution(x, self.weights[weight], b, stride, padding)
+            if not x.is_cuda and is_small((x.shape[2], x.shape[3]), kernel):
+                return self._small_convolution(x, self.weights[weight], b, stride, padding)
             return F.conv2d(channels_last(x), self.weights[weight], b, stride, padding, 1, self.draws)
 
         return apply
+
+    def _small_convolution(self, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair) -> Tensor:
+        """As `zoo.layers.convolution`, every draw its own weights: (B, S C, H, W) -> (B, S C', H', W')."""
+        count, _, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1).reshape(count, height, width, self.draws, -1).permute(3, 0, 1, 2, 4)
+        taps = weight.permute(0, 2, 3, 1).unflatten(0, (self.draws, -1))  # (S, C', k, k, C)
+        outputs = {
+            (i, j): torch.bmm(
+                pixels[:, :, rows, columns].flatten(2), taps[:, :, kernel_rows, kernel_columns].flatten(2).mT
+            )
+            for i, j, rows, columns, kernel_rows, kernel_columns in windows(
+                (height, width), (weight.shape[2], weight.shape[3]), stride, padding
+            )
+        }
+        last_row, last_column = max(outputs)
+        maps = torch.stack(list(outputs.values()), 2)  # (S, B, H' W', C')
+        maps = maps.permute(1, 2, 0, 3).reshape(count, last_row + 1, last_column + 1, -1).permute(0, 3, 1, 2)
+        return maps if bias is None else maps + bias[:, None, None]
 
     def _linear(self, column: Sequence[nn.Linear], shared_input: bool) -> Callable[[Tensor], Tensor]:
         weight = self._keep(torch.stack([layer.weight.T for layer in column]))  # (S, F, F')
@@ -131,7 +153,7 @@ def is_plain_chain(networks: Sequence[nn.Module]) -> bool:
     first = networks[0]
     if not all(type(network) is nn.Sequential and repr(network) == repr(first) for network in networks):
         return False
-    known = (nn.Conv2d, nn.Linear, nn.Flatten, nn.MaxPool2d, Preprocess, *_POINTWISE, *_IDENTITY)
+    known = (nn.Conv2d, Conv2d, nn.Linear, nn.Flatten, nn.MaxPool2d, Preprocess, *_POINTWISE, *_IDENTITY)
     flat = False
     for layer in first.children():
         if type(layer) not in known:

@@ -45,7 +45,7 @@ class Training:
         if recipe.start_from is not None:
             start_at_means(network, models[recipe.start_from].build())
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.Adam(self.network.parameters())
+        self.optimizer = torch.optim.Adam(self.network.parameters(), fused=True)
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, recipe.max_lr, total_steps=recipe.epochs * self.batches, cycle_momentum=False
         )
@@ -56,7 +56,9 @@ class Training:
     def run(self) -> tuple[nn.Module, list[dict[str, float]]]:
         """Train the epochs that are left; the network and one row of figures an epoch."""
         for epoch in range(len(self.history), self.recipe.epochs):
-            row = self._epoch(epoch)
+            # dropout knows no generator of its own
+            with forked_random_state(derive_seed("dropout", self.recipe.seed, epoch), torch.device(self.device)):
+                row = self._epoch(epoch)
             row["validation accuracy"] = self.accuracy(*self.validation)
             row = {key: float(f"{value:.6g}") for key, value in row.items()}
             self.history.append(row)
@@ -114,7 +116,7 @@ class Training:
         order = torch.randperm(len(labels), generator=private_generator("order", self.recipe.seed, epoch))
         generator = private_generator("augment", self.recipe.seed, epoch)
         for index in order.to(self.device).split(self.recipe.batch_size):
-            batch = augmented(images[index], generator) if self.recipe.augment else images[index]
+            batch = augmented(images[index], generator, self.recipe.flips, self.recipe.shifts)
             yield batch.float() / 255, labels[index]
 
     def _save(self) -> None:
@@ -150,18 +152,22 @@ class Training:
         self.history = json.loads(metadata["history"])
 
 
-def augmented(images: Tensor, generator: torch.Generator, margin: int = 4) -> Tensor:
-    """(B, C, H, W) images, each flipped with probability 1/2 and shifted by up to `margin` pixels, zeros moving in.
+def augmented(images: Tensor, generator: torch.Generator, flips: bool, shifts: int) -> Tensor:
+    """(B, C, H, W) images, half of them flipped, each shifted by up to `shifts` pixels, zeros moving in.
 
     generator: a CPU generator, which advances; every image has its own flip and shift.
     """
     count, _, height, width = images.shape
-    flip = torch.rand(count, generator=generator) < 0.5
-    down, right = torch.randint(2 * margin + 1, (2, count, 1), generator=generator)
-    padded = F.pad(torch.where(flip.to(images.device).view(-1, 1, 1, 1), images.flip(3), images), [margin] * 4)
-    rows, columns = (down + torch.arange(height)).to(images.device), (right + torch.arange(width)).to(images.device)
-    example = torch.arange(count, device=images.device).view(-1, 1, 1)
-    return padded[example, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    if flips:
+        flip = torch.rand(count, 1, 1, 1, generator=generator) < 0.5
+        images = torch.where(flip.to(images.device), images.flip(3), images)
+    if shifts:
+        down, right = torch.randint(2 * shifts + 1, (2, count, 1), generator=generator)
+        padded = F.pad(images, [shifts] * 4)
+        rows, columns = (down + torch.arange(height)).to(images.device), (right + torch.arange(width)).to(images.device)
+        example = torch.arange(count, device=images.device)[:, None, None]
+        images = padded[example, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return images
 
 
 @torch.no_grad()

@@ -98,7 +98,7 @@ def test_a_draw_is_a_plain_layer_with_the_posterior_as_its_distribution(untouche
     generator = private_generator("draw")
     draws = torch.stack([layer.draw(generator).weight for _ in range(2000)])
     sigma = F.softplus(layer.weight_rho)
-    assert type(layer.draw(generator)) is nn.Conv2d
+    assert isinstance(layer.draw(generator), nn.Conv2d)
     assert ((draws.mean(0) - layer.weight_mu).abs() < 5 * sigma / math.sqrt(2000)).all()
     assert ((draws.std(0) / sigma - 1).abs() < 5 / math.sqrt(2 * 2000)).all()
     x = torch.rand(1, 2, 7, 7, generator=generator)

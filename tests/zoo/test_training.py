@@ -181,7 +181,7 @@ def test_cards_are_json_that_names_recipe_and_data() -> None:
 def test_augmented_images_are_flips_and_shifts_of_their_own(few: Split) -> None:
     """Every image is found among the 2 x 9 x 9 that there can be of it, and all kinds of them occur."""
     images = torch.from_numpy(few.images[:64].copy())
-    found = augmented(images, private_generator("augment"))
+    found = augmented(images, private_generator("augment"), flips=True, shifts=4)
     assert found.shape == images.shape
     assert found.dtype == images.dtype
     kinds = set()
@@ -200,7 +200,8 @@ def test_augmented_images_are_flips_and_shifts_of_their_own(few: Split) -> None:
     assert {flip for flip, _, _ in kinds} == {False, True}
     assert len({down for _, down, _ in kinds}) > 5
     assert len({right for _, _, right in kinds}) > 5
-    assert torch.equal(found, augmented(images, private_generator("augment")))
+    assert torch.equal(found, augmented(images, private_generator("augment"), flips=True, shifts=4))
+    assert augmented(images, private_generator("augment"), flips=False, shifts=0) is images
 
 
 def test_means_begin_at_the_trained_twins_weights() -> None:
@@ -219,7 +220,7 @@ def _renamed(network: nn.Sequential) -> nn.Sequential:
 def test_weights_are_halved_only_where_that_changes_no_accuracy(
     few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = Recipe("lenet", epochs=1, max_lr=3e-3, augment=True, precision="bfloat16")
+    recipe = Recipe("lenet", epochs=1, max_lr=3e-3, flips=True, shifts=2, precision="bfloat16")
     network, history = Training("mnist/test", recipe, few, tmp_path / "c.safetensors").run()
     for allowed, dtype in ((1.0, torch.float16), (-1.0, torch.float32)):
         monkeypatch.setattr("zoo.cards.HALF_MAY_COST", allowed)

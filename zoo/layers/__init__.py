@@ -1,5 +1,6 @@
-"""Layers with a distribution over their weights."""
+"""Layers with a distribution over their weights, and a convolution for small maps."""
 
+from zoo.layers.convolution import Conv2d
 from zoo.layers.meanfield import (
     BayesianConv2d,
     BayesianLinear,
@@ -13,6 +14,7 @@ from zoo.layers.meanfield import (
 __all__ = [
     "BayesianConv2d",
     "BayesianLinear",
+    "Conv2d",
     "MeanFieldLayer",
     "bayesian_layers",
     "gaussian_kl",

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.layers.convolution import Conv2d, convolution
+
 Sampling = Literal["weights", "activations"]
 
 
@@ -170,12 +172,12 @@ class BayesianConv2d(MeanFieldLayer):
         self.stride, self.padding = stride, padding
 
     def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.conv2d(x, weight, bias, self.stride, self.padding)
+        return convolution(x, weight, bias, (self.stride, self.stride), (self.padding, self.padding))
 
-    def empty_plain(self) -> nn.Conv2d:
+    def empty_plain(self) -> Conv2d:
         out_channels, in_channels, kernel_size, _ = self.weight_mu.shape
-        layer: nn.Conv2d = nn.utils.skip_init(
-            nn.Conv2d, in_channels, out_channels, kernel_size, stride=self.stride, padding=self.padding
+        layer: Conv2d = nn.utils.skip_init(
+            Conv2d, in_channels, out_channels, kernel_size, stride=self.stride, padding=self.padding
         )
         return layer
 

@@ -1,0 +1,70 @@
+"""The convolution of small maps against torch's own, in value and in every gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from zoo.layers import BayesianConv2d, Conv2d
+from zoo.layers.convolution import convolution, is_small
+from zoo.seeding import private_generator
+
+
+@st.composite
+def small_cases(draw: st.DrawFn) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """(map, kernel, stride, padding) that the fast path takes and torch accepts."""
+    kernel = draw(st.integers(2, 6)), draw(st.integers(2, 6))
+    height = draw(st.integers(1, kernel[0]))
+    width = draw(st.integers(1, max(1, kernel[0] * kernel[1] // (2 * height))))
+    padding = tuple(
+        draw(st.integers(max(0, -(-(k - size) // 2)), k)) for size, k in zip((height, width), kernel, strict=True)
+    )
+    return (height, width), kernel, (draw(st.integers(1, 3)), draw(st.integers(1, 3))), (padding[0], padding[1])
+
+
+@given(small_cases(), st.booleans())
+def test_equal_to_torch_in_value_and_gradients(
+    case: tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]], with_bias: bool
+) -> None:
+    (height, width), kernel, stride, padding = case
+    assert is_small((height, width), kernel)
+    generator = private_generator("small maps", case)
+    x = torch.randn(3, 2, height, width, generator=generator, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(4, 2, *kernel, generator=generator, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(4, generator=generator, dtype=torch.float64, requires_grad=True) if with_bias else None
+    expected = F.conv2d(x, weight, bias, stride, padding)
+    found = convolution(x, weight, bias, stride, padding)
+    torch.testing.assert_close(found, expected)
+    at = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+    leaves = [leaf for leaf in (x, weight, bias) if leaf is not None]
+    for ours, theirs in zip(
+        torch.autograd.grad(found, leaves, at), torch.autograd.grad(expected, leaves, at), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("part", ["x", "weight"])
+def test_a_gradient_that_nobody_asks_for_is_not_computed(part: str) -> None:
+    x, weight = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 3, 3)
+    leaf = (x if part == "x" else weight).requires_grad_()
+    convolution(x, weight, None, (1, 1), (1, 1)).sum().backward()
+    assert leaf.grad is not None
+    assert (weight if part == "x" else x).grad is None
+
+
+def test_autocast_computes_in_its_precision() -> None:
+    layer, x = Conv2d(8, 8, 3, padding=1), torch.rand(2, 8, 2, 2, generator=private_generator("autocast"))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
+    torch.testing.assert_close(layer(x), F.conv2d(x, layer.weight, layer.bias, padding=1))
+
+
+def test_a_bayesian_layer_and_its_draw_agree() -> None:
+    """The layer's own forward pass and the plain layer that holds the same draw."""
+    layer = BayesianConv2d(4, 6, 3, padding=1)
+    layer.generator = private_generator("draw")
+    x = torch.rand(2, 4, 2, 2, generator=private_generator("x"))
+    torch.testing.assert_close(layer(x), layer.draw(private_generator("draw"))(x))
