@@ -105,7 +105,7 @@ def build_boards(records: Iterable[Record]) -> list[Board]:
     """Boards for every data set, norm and eps > 0 among the records with standard attacks."""
     grouped: dict[Configuration, list[Record]] = defaultdict(list)
     for record in without_subsumed(records):
-        if is_standard(record):
+        if is_standard(record.cell.attack):
             grouped[configuration(record)].append(record)
     rows: dict[tuple[str, str, float], list[Row]] = defaultdict(list)
     for config, group in grouped.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from benchmark.record import Record
 from benchmark.suites import Cell
-from benchmark.timing import Timing
+from benchmark.timing import Timing, duration
 
 console = Console()
 
@@ -24,10 +24,14 @@ console = Console()
 class Progress:
     """One bar over the cells of a run: what runs, time left, throughput; plain lines where no one watches.
 
-    cells: all of the run. Time left is reckoned by their passes, of which a PGD cell has 100 times those of FGSM.
+    cells: all of the run. costs: of a pass, by entry. Time left is reckoned by passes x cost, for a PGD cell has 100
+    times the passes of FGSM, and a pass of one network 30 times the work of another's.
     """
 
-    def __init__(self, suite: str, cells: Sequence[Cell], waiting: Sequence[Cell]) -> None:
+    def __init__(
+        self, suite: str, cells: Sequence[Cell], waiting: Sequence[Cell], costs: Mapping[str, int] | None = None
+    ) -> None:
+        self._costs = costs or {}
         self._total, self._done = len(cells), len(cells) - len(waiting)
         self._running: dict[str, float] = {}
         self._live = console.is_terminal
@@ -44,11 +48,13 @@ class Progress:
             disable=not self._live,
             speed_estimate_period=300,
         )
-        total, left = sum(cell.passes for cell in cells), sum(cell.passes for cell in waiting)
+        total, left = sum(map(self._work, cells)), sum(map(self._work, waiting))
         self._before, self._began = total - left, time.monotonic()
         self._task = self._bar.add_task("", total=total, completed=total - left, cells=self._count)
         if self._done:
             console.print(f"{self._done} of {self._total} cells are stored already")
+        if waiting:
+            self._print_left(cells, waiting, left)
 
     def __enter__(self) -> Progress:
         self._bar.start()
@@ -67,15 +73,34 @@ class Progress:
         """Count a cell that was started, here or by another process."""
         began = self._running.pop(cell.label, None)
         self._done += 1
-        self._bar.update(self._task, advance=cell.passes, cells=self._count)
+        self._bar.update(self._task, advance=self._work(cell), cells=self._count)
         self._describe()
         if not self._live:
             how = "stored by another process" if began is None else f"{time.monotonic() - began:.1f} s"
             task = self._bar.tasks[0]
             spent, done = time.monotonic() - self._began, task.completed - self._before
             ahead = (task.total or 0) - task.completed
-            left = f", {spent / done * ahead:.0f} s left" if done > ahead / 10 else ""  # the first are slow and small
+            known = done > ahead / 10 or spent > 20  # the first are slow and small
+            left = f", {duration(spent / done * ahead)} left" if known and ahead else ""
             console.print(f"[{self._count}] {cell.label}  {how}{left}", markup=False, soft_wrap=True)
+
+    def _work(self, cell: Cell) -> int:
+        return cell.passes * max(1, self._costs.get(cell.model, 1))
+
+    def _print_left(self, cells: Sequence[Cell], waiting: Sequence[Cell], left: int) -> None:
+        """What is to be done, entry by entry, and which share of the time each is likely to take."""
+        models = dict.fromkeys(cell.model for cell in cells)
+        if len(models) < 2 or len(waiting) < 100:
+            return
+        for model in models:
+            own = [cell for cell in cells if cell.model == model]
+            to_do = [cell for cell in waiting if cell.model == model]
+            share = sum(map(self._work, to_do)) / left
+            console.print(
+                f"  {model}: {len(to_do)} of {len(own)} cells to do, {100 * share:.0f} % of the time",
+                markup=False,
+                soft_wrap=True,
+            )
 
     @property
     def _count(self) -> str:
@@ -87,11 +112,11 @@ class Progress:
 
 
 class _Throughput(ProgressColumn):
-    """Passes of one network per second."""
+    """Multiplications per second, those of a backward pass counted twice."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed / 1000:.1f}k passes/s", style="progress.data.speed")
+        return Text("" if speed is None else f"{speed / 1e9:.1f}G/s", style="progress.data.speed")
 
 
 def print_profile(timing: Timing, seconds: float, processes: int | None) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.agreement import compare
 from benchmark.attacks.craft import Crafted, craft
@@ -17,7 +20,7 @@ from benchmark.timing import Timing
 from benchmark.verify import Judged, distance, judge, violations
 from zoo import ZooEntry, models
 from zoo.conformance import require_device
-from zoo.datasets import Split, load_split
+from zoo.datasets import Split, dataset_spec, load_split
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import GradientTarget, Precision
@@ -43,8 +46,13 @@ class Evaluator:
         return load_split(dataset, "test", self.machine.data_root, self.machine.download)
 
     def subject(self, entry: ZooEntry) -> Subject:
-        """The entry as suites expand it. Raises ValueError where its data are missing or damaged."""
-        return Subject(entry.name, entry.dataset, len(self.split(entry.dataset)), entry.is_deterministic)
+        """The entry as suites expand it. Raises ValueError where its data are missing or damaged, or the network."""
+        size = len(self.split(entry.dataset))
+        image = torch.zeros(1, *dataset_spec(entry.dataset).shape)
+        one_draw = entry.predictor(1, derive_seed("cost"))
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            one_draw.logits(image)
+        return Subject(entry.name, entry.dataset, size, entry.is_deterministic, counter.get_total_flops() // 2)
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
         """What identifies the network and the images of a cell."""
@@ -56,7 +64,7 @@ class Evaluator:
 
     def evaluate(self, cell: Cell) -> Record:
         """Run the cell. A library that raises is recorded with its error, never with a score."""
-        entry = models[cell.model]
+        entry, began = models[cell.model], time.monotonic()
         self._forget_what_others_shared(cell)
         with self.timing.measuring("loading"):
             examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
@@ -94,6 +102,7 @@ class Evaluator:
                 threads=torch.get_num_threads(),
                 stacked=attacked.stacked,
                 seeds={role: _seed(entry, role, cell.seed) for role in ("attack", "judge")},
+                seconds=round(time.monotonic() - began, 3),
             ),
         )
 
@@ -175,7 +184,7 @@ def _judge_crafted(
     images = torch.where(bad.view(-1, *[1] * (x.ndim - 1)), x, crafted.images)
     outcome = _outcome(
         *judged(images),
-        distance=[float(f"{d:.6g}") for d in distance(x, images, cell.attack.threat).tolist()],
+        distance=[float(f"{d:.4g}") for d in distance(x, images, cell.attack.threat).tolist()],
         violations=[example for example, is_bad in zip(examples, bad.tolist(), strict=True) if is_bad],
         forwards=crafted.forwards,
         backwards=crafted.backwards,

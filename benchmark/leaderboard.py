@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,18 +76,18 @@ def leaderboard(
 
 
 def read_records(folder: Path) -> dict[str, Record]:
-    """Key -> record of every JSON file. Raises ValueError naming a file that cannot be read."""
+    """Key -> record of every JSON file, which are packed by xz. Raises ValueError naming a file that cannot be read."""
     from benchmark.record import SCHEMA_VERSION, Record
 
     records = {}
-    for path in sorted(folder.glob("*/*.json")):
+    for path in sorted(folder.glob("*/*.json.xz")):
         try:
-            for fields in json.loads(path.read_text())["records"]:
+            for fields in json.loads(_read(path))["records"]:
                 if fields["schema"] != SCHEMA_VERSION:  # made by another version: out of date, like another protocol's
                     continue
                 record = Record.from_json(fields)
                 records[record.key] = record
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, lzma.LZMAError, EOFError) as error:
             raise ValueError(f"{path} is no file of records ({error}); restore it or delete it") from error
     return records
 
@@ -104,28 +105,34 @@ def is_current(record: Record) -> bool:
 def ranked_boards(records: list[Record]) -> list[Board]:
     """The boards of the protocol: its eps, draws and seed, and rows that met all its attacks in that norm."""
     from benchmark.boards import Board, build_boards
-    from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, attacks_in, eps_grid
+    from benchmark.protocol import attacks_in
 
-    ruled = [
-        record
-        for record in records
-        if (record.cell.attack_draws, record.cell.judge_draws) in ((1, 1), (ATTACK_DRAWS, JUDGE_DRAWS))
-        and record.cell.seed == 0
-    ]
     boards = []
-    for board in build_boards(ruled):
-        if board.eps in eps_grid(board.dataset)[board.norm]:
-            rows = [row for row in board.rows if set(row.attacks) == set(attacks_in(board.norm))]
-            if rows:
-                boards.append(Board(board.dataset, board.norm, board.eps, rows))
+    for board in build_boards([record for record in records if is_ruled(record)]):
+        rows = [row for row in board.rows if set(row.attacks) == set(attacks_in(board.norm))]
+        if rows:
+            boards.append(Board(board.dataset, board.norm, board.eps, rows))
     return boards
+
+
+def is_ruled(record: Record) -> bool:
+    """Whether the record is of a board's eps, with the protocol's draws and seed."""
+    from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, eps_grid
+
+    cell, threat = record.cell, record.cell.attack.threat
+    ruled = (cell.attack_draws, cell.judge_draws) in ((1, 1), (ATTACK_DRAWS, JUDGE_DRAWS)) and cell.seed == 0
+    return ruled and threat.eps in eps_grid(cell.dataset)[threat.norm]
 
 
 def render(records: list[Record], folder: Path, readme: Path | None) -> tuple[dict[Path, str], dict[Path, Figure]]:
     """All that is generated, by path: texts (the records themselves, pages, tables) and figures."""
-    from benchmark import pages, tables
+    from benchmark import experiment, pages, tables
+    from benchmark.curves import build_curves
     from benchmark.figures import draw_figures
+    from benchmark.figures_experiment import experiment_figures
+    from benchmark.masking import masking_matrix
     from benchmark.outcomes import without_subsumed
+    from benchmark.zoo_page import cards, zoo_page
 
     texts: dict[Path, str] = {}
     by_model: dict[str, list[Record]] = {}
@@ -135,26 +142,37 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> tuple[di
         dataset, _, name = model.partition("/")
         lines = ",\n".join(json.dumps(record.to_json(), sort_keys=True, allow_nan=False) for record in own)
         text = f'{{"entry": {json.dumps(model)}, "records": [\n{lines}\n]}}\n'
-        texts[folder / "records" / dataset / f"{name.replace('/', '-').replace(':', '-')}.json"] = text
+        texts[folder / "records" / dataset / f"{name.replace('/', '-').replace(':', '-')}.json.xz"] = text
 
     records = sorted(without_subsumed(records), key=_order)
     boards = ranked_boards(records)
+    curves, matrix = build_curves(records), masking_matrix(records)
     texts |= {
-        folder / "README.md": pages.index_page(boards),
-        folder / "agreement.md": pages.agreement_page(records),
+        folder / "agreement.md": pages.agreement_page(records, [record for record in records if is_ruled(record)]),
         folder / "anchors.md": pages.anchors_page(records),
     }
+    if curves:
+        texts[folder / "paper.md"] = experiment.paper_page(records, curves)
+        texts[folder / "curves.csv"] = experiment.curves_table(curves)
+        texts[folder / "claims.md"] = experiment.claims_page(curves)
+    if matrix:
+        texts[folder / "masking.md"] = experiment.masking_page(matrix)
+        texts[folder / "masking.csv"] = experiment.masking_table(matrix)
+    if cards():
+        texts[folder / "zoo.md"] = zoo_page()
     for dataset in dict.fromkeys(board.dataset for board in boards):
         shown = [board for board in boards if board.dataset == dataset]
         texts[folder / f"{dataset}.md"] = pages.dataset_page(dataset, shown)
         texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
+    texts[folder / "README.md"] = pages.index_page(boards, {path.name for path in texts})
     if readme is not None and readme.is_file() and BEGIN in (text := readme.read_text()):
         before, _, rest = text.partition(BEGIN)
         _, end, after = rest.partition(END)
         if not end:
             raise ValueError(f"{readme} has {BEGIN} but no {END}; restore it")
         texts[readme] = f"{before}{BEGIN}\n{tables.headline(boards)}\n{END}{after}"
-    figures = {folder / "figures" / f"{name}.png": figure for name, figure in draw_figures(boards, records).items()}
+    drawn = draw_figures(boards, records) | experiment_figures(curves, matrix)
+    figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
     return texts, figures
 
 
@@ -166,7 +184,7 @@ def write(records: list[Record], folder: Path, readme: Path | None) -> list[Path
         path.parent.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         partial = path.with_suffix(".partial")
-        partial.write_text(text)
+        partial.write_bytes(lzma.compress(text.encode()) if path.suffix == ".xz" else text.encode())
         os.replace(partial, path)
     for path, figure in figures.items():
         figure.savefig(path, dpi=160, bbox_inches="tight", metadata={"Software": None})
@@ -177,16 +195,21 @@ def write(records: list[Record], folder: Path, readme: Path | None) -> list[Path
 
 def leftovers(generated: list[Path], folder: Path) -> list[Path]:
     """Files of generated kinds in the folder that the records do not give."""
-    found = [path for kind in ("*.md", "*.csv", "records/**/*.json", "figures/*.png") for path in folder.glob(kind)]
+    found = [path for kind in ("*.md", "*.csv", "records/**/*.json*", "figures/*.png") for path in folder.glob(kind)]
     return [path for path in found if path not in generated and path.name != MEASURED]
 
 
 def stale_files(records: dict[str, Record], folder: Path, readme: Path | None) -> list[Path]:
     """Generated files that are missing, differ, or should not be there; a figure is only looked for."""
     texts, figures = render([record for record in records.values() if is_current(record)], folder, readme)
-    stale = [path for path, text in texts.items() if not path.is_file() or path.read_text() != text]
+    stale = [path for path, text in texts.items() if not path.is_file() or _read(path) != text]
     stale += [path for path in figures if not path.is_file()]
     return stale + leftovers([*texts, *figures], folder)
+
+
+def _read(path: Path) -> str:
+    content = path.read_bytes()
+    return (lzma.decompress(content) if path.suffix == ".xz" else content).decode()
 
 
 def _order(record: Record) -> tuple[object, ...]:

@@ -32,9 +32,8 @@ class Configuration:
     seed: int
 
 
-def is_standard(record: Record) -> bool:
-    """Whether the record's attack is the protocol's own, as leaderboards demand."""
-    spec = record.cell.attack
+def is_standard(spec: AttackSpec) -> bool:
+    """Whether an attack is the protocol's own, as leaderboards demand."""
     return spec == standard_attack(spec.name, spec.threat.eps)
 
 

@@ -26,7 +26,7 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
         for row in configurations.values()
         for verdict in row.verdicts
     ]
-    return _render(
+    return render_page(
         "dataset.md",
         dataset=dataset,
         bins=ECE_BINS,
@@ -43,20 +43,23 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
     )
 
 
-def agreement_page(records: list[Record]) -> str:
-    """Matrices library by library, and the examples on which they differ."""
+def agreement_page(records: list[Record], on_boards: list[Record]) -> str:
+    """Matrices library by library, and the examples on which they differ.
+
+    The matrices are over all records, the rest over the boards' alone: seed 000's grids would add a thousand rows.
+    """
     merged = merged_agreement(records)
     attacks = []
     for attack in ATTACKS:
         pairs = [pair for (_, spec), found in merged.items() if spec.name == attack for pair in found]
         if pairs:
             attacks.append({"name": attack, "matrix": markdown(_matrix(pairs))})
-    return _render(
+    return render_page(
         "agreement.md",
         tolerance=f"{PIXEL_TOLERANCE:g}",
         attacks=attacks,
-        entries=markdown(_agreement_rows(records)),
-        examples=markdown(_differing_examples(records)),
+        entries=markdown(_agreement_rows(on_boards)),
+        examples=markdown(_differing_examples(on_boards)),
     )
 
 
@@ -137,19 +140,19 @@ def anchors_page(records: list[Record]) -> str:
         }
         for anchor, share in compare_with_published(records)
     ]
-    return _render("anchors.md", table=markdown(rows))
+    return render_page("anchors.md", table=markdown(rows))
 
 
-def index_page(boards: list[Board]) -> str:
-    """The front page of `leaderboards/`."""
+def index_page(boards: list[Board], pages: set[str]) -> str:
+    """The front page of `leaderboards/`, with links to the pages there are."""
     datasets = list(dict.fromkeys(board.dataset for board in boards))
-    return _render("index.md", headline=headline(boards), datasets=datasets)
+    return render_page("index.md", headline=headline(boards), datasets=datasets, pages=pages)
 
 
 def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:
     """What `benchmark.bench` measured, by table; a table that was not measured is left out."""
     tables = dict.fromkeys(("gradients", "chunks", "libraries", "overhead", "growth", "options")) | measured
-    return _render("performance.md", machine=machine, repeats=repeats, **tables)
+    return render_page("performance.md", machine=machine, repeats=repeats, **tables)
 
 
 @cache
@@ -161,5 +164,6 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _render(template: str, **values: object) -> str:
+def render_page(template: str, **values: object) -> str:
+    """A template of `benchmark/templates` as text."""
     return _environment().get_template(template).render(notice=NOTICE, **values).rstrip() + "\n"

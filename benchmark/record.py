@@ -18,8 +18,9 @@ from benchmark.agreement import Comparison
 from benchmark.protocol import PROTOCOL_VERSION
 from benchmark.suites import Cell
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
+_FLAGS = ("correct", "correct_attacker")
 _PACKAGES = {"torchattacks": "torchattacks", "foolbox": "foolbox", "art": "adversarial-robustness-toolbox"}
 
 
@@ -47,6 +48,17 @@ class Outcome:
     backwards: int = 0
     seconds: float = 0.0
     error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Truth values as a word of ones and zeros: there are millions of them."""
+        fields = asdict(self)
+        for name in _FLAGS:
+            fields[name] = "".join("01"[flag] for flag in fields[name])
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Outcome:
+        return cls(**{**fields, **{name: [flag == "1" for flag in fields[name]] for name in _FLAGS}})
 
 
 @dataclass(frozen=True)
@@ -81,8 +93,8 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         fields["cell"] = self.cell.to_json()
-        fields["clean"] = asdict(self.clean)
-        fields["outcomes"] = {library: asdict(outcome) for library, outcome in self.outcomes.items()}
+        fields["clean"] = self.clean.to_json()
+        fields["outcomes"] = {library: outcome.to_json() for library, outcome in self.outcomes.items()}
         fields["agreement"] = [asdict(comparison) for comparison in self.agreement]
         return {"schema": SCHEMA_VERSION, **fields}
 
@@ -100,8 +112,8 @@ class Record:
             **{
                 **fields,
                 "cell": Cell.from_json(fields["cell"]),
-                "clean": Outcome(**fields["clean"]),
-                "outcomes": {library: Outcome(**outcome) for library, outcome in fields["outcomes"].items()},
+                "clean": Outcome.from_json(fields["clean"]),
+                "outcomes": {library: Outcome.from_json(outcome) for library, outcome in fields["outcomes"].items()},
                 "agreement": [Comparison(**pair) for pair in pairs],
             }
         )
@@ -122,10 +134,11 @@ def cell_key(cell: Cell, fingerprints: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def provenance(device: str, threads: int, stacked: bool, seeds: dict[str, int]) -> dict[str, Any]:
+def provenance(device: str, threads: int, stacked: bool, seeds: dict[str, int], seconds: float) -> dict[str, Any]:
     """Where, when and with what a record was made: commit, dirty flag, package versions, seeds, hardware.
 
     threads, stacked: of torch, and whether draws were evaluated many at once. Both change roundings.
+    seconds: wall time of the cell.
     """
     packages = ("torch", "numpy", "scipy", *_PACKAGES.values())
     return {
@@ -138,6 +151,7 @@ def provenance(device: str, threads: int, stacked: bool, seeds: dict[str, int]) 
         "stacked": stacked,
         "cores": os.cpu_count(),
         "threads": threads,
+        "seconds": seconds,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -27,7 +27,9 @@ Many = list[str] | None  # options that may be repeated, or hold several values 
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Option(help="What to run: smoke, whitebox, paper, anchors. See --list.")] = "whitebox",
+    suite: Annotated[
+        str, typer.Option(help="What to run: smoke, whitebox, paper, masking, anchors. See --list.")
+    ] = "whitebox",
     model: Annotated[
         Many, typer.Option(help="Zoo entry such as mnist/lenet, or your own as package.module:factory. All by default.")
     ] = None,
@@ -41,8 +43,12 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="What draws and random starts are derived from.")] = 0,
     target: Annotated[
-        str, typer.Option(help="What the attacker's gradient is of: expected, single-draw, mean-loss, mean-logit, ...")
-    ] = "expected",
+        Many,
+        typer.Option(
+            help="What the attacker's gradient is of: expected, single-draw, mean-loss, mean-logit, mean-weights. "
+            "By default what the suite is about."
+        ),
+    ] = None,
     precision: Annotated[
         str, typer.Option(help="Arithmetic of the attacker's gradients: float32 or bfloat16. The judge has float32.")
     ] = "float32",
@@ -108,7 +114,7 @@ def run(
             examples=examples,
             draws=draws,
             seed=seed,
-            target=target,  # type: ignore[arg-type]
+            targets=_split(target),  # type: ignore[arg-type]
             precision=precision,  # type: ignore[arg-type]
         )
         names, datasets = _split(model), _split(dataset)
@@ -156,19 +162,20 @@ def _run(plan: _Plan, path: Path) -> int:
         from benchmark.executors import evaluator_on
 
         evaluator = evaluator_on(plan.machine)
-        cells = plan.suite.cells(_with_data(plan.entries, evaluator, plan.explicit), plan.selection)
+        subjects = _with_data(plan.entries, evaluator, plan.explicit)
+        cells = plan.suite.cells(subjects, plan.selection)
         if not cells:
             raise ValueError("nothing to run: no cell matches the selection; see --list for what there is")
         keys = {evaluator.key(cell): cell for cell in cells}
         if plan.suite.name == "smoke":
             print_closed_form(plan.selection.libraries)
-        _evaluate(plan, keys, store)
+        _evaluate(plan, keys, {subject.model: subject.cost for subject in subjects}, store)
         records = list(store.records(set(keys)))
     print_boards(records)
     return _print_errors(records)
 
 
-def _evaluate(plan: _Plan, keys: dict[str, Cell], store: Store) -> None:
+def _evaluate(plan: _Plan, keys: dict[str, Cell], costs: dict[str, int], store: Store) -> None:
     """Store the record of every cell that has none yet; this process alone writes."""
     from benchmark.console import Progress, print_profile
     from benchmark.executors import execute
@@ -185,7 +192,7 @@ def _evaluate(plan: _Plan, keys: dict[str, Cell], store: Store) -> None:
                 progress.start(cell)
                 yield key, cell
 
-    with Progress(plan.suite.name, list(keys.values()), list(waiting.values())) as progress:
+    with Progress(plan.suite.name, list(keys.values()), list(waiting.values()), costs) as progress:
         results = execute(work(), plan.machine, plan.executor, plan.workers, plan.ray_address)
         if not waiting:  # no cluster is started for nothing
             return

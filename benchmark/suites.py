@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from benchmark.protocol import (
     ATTACKS,
     JUDGE_DRAWS,
     LIBRARIES,
+    PAPER_GRIDS,
+    PAPER_NETWORKS,
     SHARD,
     eps_grid,
     required_agreement,
@@ -74,12 +76,16 @@ def draw_counts(deterministic: bool, attack_draws: int | None = None) -> tuple[i
 
 
 class Subject(NamedTuple):
-    """An entry to attack: its name, data set, size of the test split, and whether it is its own single draw."""
+    """An entry to attack: its name, data set, size of the test split, and whether it is its own single draw.
+
+    cost: multiplications of one pass for one image, which tells the time left over networks of different size.
+    """
 
     model: str
     dataset: str
     size: int
     deterministic: bool
+    cost: int = 1
 
 
 @dataclass(frozen=True)
@@ -95,16 +101,18 @@ class Selection:
     examples: int | None = None
     draws: int | None = None
     seed: int = 0
-    target: GradientTarget = "expected"
+    targets: tuple[GradientTarget, ...] | None = None
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for chosen, known, kind in ((self.attacks, ATTACKS, "attack"), (self.libraries, LIBRARIES, "library")):
+        for chosen, known, kind in (
+            (self.attacks, ATTACKS, "attack"),
+            (self.libraries, LIBRARIES, "library"),
+            (self.targets, GRADIENT_TARGETS, "gradient target"),
+        ):
             for name in chosen or ():
                 if name not in known:
                     raise ValueError(f"no {kind} {name!r}; there are: {', '.join(known)}")
-        if self.target not in GRADIENT_TARGETS:
-            raise ValueError(f"no gradient target {self.target!r}; there are: {', '.join(GRADIENT_TARGETS)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
         for eps in self.eps or ():
@@ -124,16 +132,21 @@ class Suite:
     examples: int
     models: tuple[str, ...] | None = None
 
-    def attacks(self, dataset: str, selection: Selection) -> list[AttackSpec]:
-        """The attacks on a data set, eps by eps."""
+    def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
+        """The attacks on an entry, eps by eps."""
         names = selection.attacks or ATTACKS
-        grids = {norm: selection.eps or self.grid(dataset)[norm] for norm in ("linf", "l2")}
+        grids = {norm: selection.eps or self.grid(subject.dataset)[norm] for norm in ("linf", "l2")}
         return [
-            standard_attack(name, eps, selection.target, selection.precision)
+            standard_attack(name, eps, target, selection.precision)
+            for target in selection.targets or self.targets(subject)
             for name in ATTACKS
             if name in names
             for eps in grids[NORMS[name]]
         ]
+
+    def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
+        """What gradients are taken of."""
+        return ("expected",)
 
     def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
         """The eps per norm."""
@@ -150,23 +163,25 @@ class Suite:
         Raises ValueError if more examples are asked for than a split has.
         """
         cells: list[Cell] = []
-        for model, dataset, size, deterministic in subjects:
+        for subject in subjects:
             count = self.examples if selection.examples is None else selection.examples
-            if count > size:
-                raise ValueError(f"{dataset} has {size} test examples; --examples {count} asks for more")
+            if count > subject.size:
+                raise ValueError(
+                    f"{subject.dataset} has {subject.size} test examples; --examples {count} asks for more"
+                )
             cells += [
                 Cell(
-                    model,
-                    dataset,
+                    subject.model,
+                    subject.dataset,
                     spec,
                     start,
                     min(start + SHARD, count),
                     self.libraries(spec, start, selection),
-                    *draw_counts(deterministic, selection.draws),
+                    *draw_counts(subject.deterministic, selection.draws),
                     selection.seed,
                 )
                 for start in range(0, count, SHARD)
-                for spec in self.attacks(dataset, selection)
+                for spec in self.attacks(subject, selection)
             ]
         return cells
 
@@ -179,31 +194,43 @@ class SmokeSuite(Suite):
 
 
 class PaperSuite(Suite):
-    """Seed 000's two grids, and one library where all three give the same images beyond the first shard."""
+    """Seed 000's two grids; one library where all three give the same images beyond the first shard.
+
+    A network that samples its weights anew in every pass, as the paper's did, gives an attacker the gradient of a
+    single draw: Bayesian entries are attacked so, and by the gradient of the expected prediction. At eps = 0 there is
+    nothing to attack: curves begin at the accuracy on clean images.
+    """
 
     def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
-        small = [round(0.005 * step, 3) for step in range(11)]
-        large = [round(0.05 * step, 2) for step in range(11)]
-        both = tuple(sorted({*small, *large}))
+        both = tuple(sorted({eps for grid in PAPER_GRIDS.values() for eps in grid} - {0.0}))
         return {"linf": both, "l2": both}
+
+    def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
+        return ("expected",) if subject.deterministic else ("expected", "single-draw")
 
     def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
         chosen = super().libraries(spec, start, selection)
-        return chosen[:1] if start > 0 and required_agreement(spec) == "identical" else chosen
+        needs_one = start > 0 and required_agreement(spec) == "identical"
+        return chosen[:1] if needs_one or spec.target != "expected" else chosen
+
+
+class MaskingSuite(Suite):
+    """The white-box attacks on Bayesian entries with the gradient of every target."""
+
+    def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
+        return () if subject.deterministic else GRADIENT_TARGETS
 
 
 class AnchorSuite(Suite):
     """FGSM over the grid of PyTorch's tutorial, and PGD with 40 steps of 0.01 at eps 0.3."""
 
-    def attacks(self, dataset: str, selection: Selection) -> list[AttackSpec]:
+    def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
         names = selection.attacks or ATTACKS
-        fgsm = [
-            standard_attack("fgsm", eps, selection.target, selection.precision)
-            for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
-        ]
-        pgd = replace(standard_attack("pgd-linf", 0.3, selection.target, selection.precision), steps=40, step_size=0.01)
+        fgsm = [standard_attack("fgsm", eps) for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)]
+        pgd = replace(standard_attack("pgd-linf", 0.3), steps=40, step_size=0.01)
         return [
-            spec
+            replace(spec, target=target, precision=selection.precision)
+            for target in selection.targets or self.targets(subject)
             for spec in (*fgsm, pgd)
             if spec.name in names and spec.threat.eps in (selection.eps or (spec.threat.eps,))
         ]
@@ -213,21 +240,19 @@ class AnchorSuite(Suite):
         return chosen if start == 0 else chosen[:1]
 
 
-def _paper_models() -> tuple[str, ...]:
-    networks: dict[str, Sequence[str]] = {
-        "mnist": ("lenet", "alexnet"),
-        "cifar10": ("lenet", "alexnet", "3conv3fc"),
-        "cifar10-jpeg": ("lenet", "alexnet", "3conv3fc"),
-    }
-    return tuple(f"{d}/{prefix}{n}" for d, names in networks.items() for n in names for prefix in ("", "bayesian-"))
-
+PAPER_MODELS = tuple(
+    f"{dataset}/{network}"
+    for dataset in ("mnist", "cifar10-jpeg")
+    for network in (*(f"{prefix}{n}" for n in PAPER_NETWORKS for prefix in ("", "bayesian-")), "lenet-adversarial")
+)
 
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
         SmokeSuite("smoke", "every attack at one eps per norm, 20 examples: does it work at all?", 20),
         Suite("whitebox", "the main job: FGSM, BIM, PGD-linf, PGD-l2 at two eps each, 100 examples", 100),
-        PaperSuite("paper", "seed 000's experiment: both eps grids, 10,000 examples", 10_000, _paper_models()),
+        PaperSuite("paper", "seed 000's experiment: both eps grids, 10,000 examples", 10_000, PAPER_MODELS),
+        MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, five gradients", 100),
         AnchorSuite(
             "anchors",
             "numbers to hold against published ones: FGSM tutorial curve, PGD-40; 1,000 examples",

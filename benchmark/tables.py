@@ -11,12 +11,12 @@ from benchmark.boards import Board, Row, Share
 from benchmark.outcomes import Configuration
 
 
-def percent(share: Share, interval: bool = False) -> str:
+def percent(share: Share, interval: bool = False, digits: int = 1) -> str:
     """`93.0` or `93.0 [86.3, 96.6]`."""
-    text = f"{100 * share.value:.1f}"
+    text = f"{100 * share.value:.{digits}f}"
     if interval:
         low, high = share.interval
-        text += f" [{100 * low:.1f}, {100 * high:.1f}]"
+        text += f" [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
     return text
 
 

@@ -30,3 +30,13 @@ class Timing(dict[str, float]):
             yield
         finally:
             self[kind] += time.perf_counter() - began
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `5 min 3 s`, `2 h 14 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

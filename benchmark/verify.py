@@ -54,5 +54,5 @@ def violations(x: Tensor, x_adv: Tensor, threat: ThreatModel) -> Tensor:
 
 
 def _rounded(values: Tensor) -> list[float]:
-    """Six significant digits: more than any table shows, less than hardware rounding reaches."""
-    return [float(f"{value:.6g}") for value in values.tolist()]
+    """Four significant digits: more than any table shows, less than hardware rounding reaches."""
+    return [float(f"{value:.4g}") for value in values.tolist()]

@@ -95,6 +95,20 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 
+# Test accuracy that an entry was to reach; for an adversarially trained one also under PGD-40.
+GOALS: dict[str, float] = {
+    **{f"mnist/{network}": 0.99 for network in ("lenet", "alexnet", "3conv3fc")},
+    **{f"mnist/bayesian-{network}": 0.988 for network in ("lenet", "alexnet", "3conv3fc")},
+    "mnist/lenet-adversarial": 0.975,
+    "cifar10-jpeg/lenet": 0.66,
+    "cifar10-jpeg/alexnet": 0.72,
+    "cifar10-jpeg/3conv3fc": 0.78,
+    "cifar10-jpeg/bayesian-lenet": 0.64,
+    "cifar10-jpeg/bayesian-alexnet": 0.70,
+    "cifar10-jpeg/bayesian-3conv3fc": 0.75,
+}
+GOALS_UNDER_PGD40 = {"mnist/lenet-adversarial": 0.88}
+
 
 def kl_share(weighting: KLWeighting, constant: float, batch: int, batches: int, epoch: int, epochs: int) -> float:
     """The weight of the KL in minibatch `batch` (from 0) of `batches`, in epoch `epoch` (from 0) of `epochs`.

@@ -28,12 +28,16 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Train nothing: measure the weights there are and rewrite their card.")
+    ] = False,
 ) -> None:
     """Train NAME from its recipe and write its weights (safetensors) and its model card (JSON).
 
     A training that was stopped goes on from its last epoch when the same command is given again.
     """
-    from zoo.cards import write_entry
+    from zoo import models
+    from zoo.cards import measure_again, write_entry
     from zoo.conformance import require_device
     from zoo.datasets import load_split
     from zoo.recipes import RECIPES
@@ -47,8 +51,11 @@ def train(
             raise ValueError("--epochs and --seed make another network than the recipe: say where it goes with --out")
         require_device(device)
         dataset = name.split("/")[0]
-        split = load_split(dataset, "train", data_root, download)
         test = load_split(dataset, "test", data_root, download)
+        if measure:
+            typer.echo(f"wrote {measure_again(models[name], recipe, test)}")
+            return
+        split = load_split(dataset, "train", data_root, download)
         tag = hashlib.sha256(repr((recipe, split.fingerprint)).encode()).hexdigest()[:12]
         training = Training(name, recipe, split, checkpoints / f"{name.replace('/', '-')}-{tag}.safetensors", device)
         network, history = training.run()

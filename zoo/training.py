@@ -139,11 +139,15 @@ class Training:
             raise ValueError(f"{self.checkpoint} is damaged ({error}); delete it to start again") from error
         prefix = "network."
         self.network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        parameters = list(self.network.parameters())
         slots: dict[int, dict[str, Tensor]] = {}
         for key, value in state.items():
             if key.startswith("optimizer."):
                 _, index, slot = key.split(".")
-                slots.setdefault(int(index), {})[slot] = value
+                parameter = parameters[int(index)]
+                # in the parameter's layout, which a fused step takes for granted
+                in_layout = torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+                slots.setdefault(int(index), {})[slot] = in_layout
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
         self.scheduler.load_state_dict(json.loads(metadata["schedule"]))

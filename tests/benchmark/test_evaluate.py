@@ -55,9 +55,9 @@ def test_a_cells_record_is_what_its_definition_says(
     p = judge.probabilities(x)
     assert record.clean.correct == (p.argmax(1) == torch.tensor(record.labels)).tolist()
     log_p = p[torch.arange(10), torch.tensor(record.labels)].log()
-    assert torch.allclose(torch.tensor(record.clean.log_p), log_p, atol=1e-5)
-    assert torch.allclose(torch.tensor(record.clean.entropy), -(p * p.log()).sum(1), atol=1e-5)
-    assert torch.allclose(torch.tensor(record.clean.confidence), p.amax(1), atol=1e-5)
+    assert torch.allclose(torch.tensor(record.clean.log_p), log_p, rtol=6e-4)  # four digits are kept
+    assert torch.allclose(torch.tensor(record.clean.entropy), -(p * p.log()).sum(1), rtol=6e-4)
+    assert torch.allclose(torch.tensor(record.clean.confidence), p.amax(1), rtol=6e-4)
     for outcome in record.outcomes.values():
         assert outcome.error is None
         assert outcome.violations == []
@@ -82,7 +82,7 @@ def test_shards_meet_the_same_draws_and_starts(evaluator: Evaluator) -> None:
     part = evaluator.evaluate(dataclasses.replace(cell, start=5, stop=9))
     for library, outcome in part.outcomes.items():
         assert outcome.correct == whole.outcomes[library].correct[2:6]
-        assert outcome.log_p == pytest.approx(whole.outcomes[library].log_p[2:6], rel=1e-4)
+        assert outcome.log_p == pytest.approx(whole.outcomes[library].log_p[2:6], rel=1e-3)
 
 
 def test_the_key_follows_what_determines_the_outcome(evaluator: Evaluator) -> None:
@@ -137,7 +137,7 @@ def test_images_that_break_the_rules_do_not_count_and_fail_the_entry(
     outcome = record.outcomes["art"]
     assert outcome.violations == record.examples
     assert outcome.correct == record.clean.correct
-    assert outcome.log_p == pytest.approx(record.clean.log_p, rel=1e-5)
+    assert outcome.log_p == pytest.approx(record.clean.log_p, rel=1e-3)
     (board,) = build_boards([record])
     (row,) = board.rows
     assert (row.status, row.rank) == ("FAIL", None)

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import lzma
 import re
 import shutil
 from pathlib import Path
@@ -171,14 +172,15 @@ def test_a_change_of_a_generated_file_or_record_is_noticed(tmp_path: Path) -> No
         assert check() == (0 if path == readme else 1), path
         path.write_text(text)
     assert check() == 0
-    path = folder / "records" / "mnist" / "lenet.json"
-    fields = json.loads(path.read_text())
+    path = folder / "records" / "mnist" / "lenet.json.xz"
+    fields = json.loads(lzma.decompress(path.read_bytes()))
     victim = next(r for r in fields["records"] if r["cell"]["attack"]["name"] == "fgsm" and r["cell"]["start"] == 0)
-    victim["outcomes"]["art"]["correct"] = [not c for c in victim["outcomes"]["art"]["correct"]]
-    path.write_text(json.dumps(fields))
+    victim["outcomes"]["art"]["correct"] = victim["outcomes"]["art"]["correct"].translate({48: 49, 49: 48})
+    path.write_bytes(lzma.compress(json.dumps(fields).encode()))
     assert check() == 1
-    path.write_text("{")
-    assert CliRunner().invoke(app, arguments).exit_code == 2
+    for damaged in (b"{", path.read_bytes()[:-20], lzma.compress(b"{")):
+        path.write_bytes(damaged)
+        assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
 def test_what_no_record_gives_is_stale_and_deleted(tmp_path: Path) -> None:
@@ -190,8 +192,10 @@ def test_what_no_record_gives_is_stale_and_deleted(tmp_path: Path) -> None:
     figure.unlink()
     assert CliRunner().invoke(app, ["--check", *arguments]).exit_code == 1
     orphan.write_text("old")
-    path = folder / "records" / "mnist" / "lenet.json"
-    path.write_text(re.sub('"model": "(?=[0-9a-f]{64})', '"model": "0', path.read_text()))  # weights since replaced
+    path = folder / "records" / "mnist" / "lenet.json.xz"
+    text = lzma.decompress(path.read_bytes()).decode()
+    replaced = re.sub('"model": "(?=[0-9a-f]{64})', '"model": "0', text)  # weights since replaced
+    path.write_bytes(lzma.compress(replaced.encode()))
     assert CliRunner().invoke(app, ["--check", *arguments]).exit_code == 1
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
@@ -210,7 +214,8 @@ def test_pages_say_what_the_records_say(tmp_path: Path) -> None:
     write(records, tmp_path, tmp_path / "README.md")
     again, _ = render(list(read_records(tmp_path / "records").values()), tmp_path, tmp_path / "README.md")
     for path, text in again.items():
-        assert path.read_text() == text
+        content = path.read_bytes()
+        assert (lzma.decompress(content) if path.suffix == ".xz" else content).decode() == text
     readme = (tmp_path / "README.md").read_text()
     assert readme.startswith("before\n")
     assert readme.endswith("after\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from benchmark.protocol import example_order, standard_attack
 from benchmark.suites import SUITES, Cell, Selection, Subject
+from zoo.targets import GRADIENT_TARGETS
 
 MNIST = [Subject("mnist/bayesian-lenet", "mnist", 10_000, deterministic=False)]
 
@@ -31,14 +33,40 @@ def test_the_whitebox_suite_is_the_protocols() -> None:
 
 
 def test_the_paper_suite_walks_both_grids() -> None:
-    cells = SUITES["paper"].cells(MNIST, Selection(examples=200, attacks=("fgsm",)))
-    small = {round(0.005 * k, 3) for k in range(11)}
-    large = {round(0.05 * k, 2) for k in range(11)}
+    lenet = [Subject("mnist/lenet", "mnist", 10_000, deterministic=True)]
+    cells = SUITES["paper"].cells(lenet, Selection(examples=200, attacks=("fgsm",)))
+    small = {round(0.005 * k, 3) for k in range(1, 11)}
+    large = {round(0.05 * k, 2) for k in range(1, 11)}
     assert {c.attack.threat.eps for c in cells} == small | large
+    assert {c.attack.target for c in cells} == {"expected"}
     assert {c.libraries for c in cells if c.start == 0} == {("torchattacks", "foolbox", "art")}
     assert {c.libraries for c in cells if c.start == 100} == {("torchattacks",)}
-    l2 = SUITES["paper"].cells(MNIST, Selection(examples=200, attacks=("pgd-l2",)))
+    l2 = SUITES["paper"].cells(lenet, Selection(examples=200, attacks=("pgd-l2",)))
     assert {len(c.libraries) for c in l2} == {3}
+
+
+def test_the_paper_suite_attacks_bayesian_entries_also_through_a_single_draw() -> None:
+    """With every attack at every eps, in one library: it is about the gradient, not about the libraries."""
+    cells = SUITES["paper"].cells(MNIST, Selection(examples=100))
+    met = {
+        target: {(c.attack.name, c.attack.threat) for c in cells if c.attack.target == target}
+        for target in ("expected", "single-draw")
+    }
+    assert met["expected"] == met["single-draw"]
+    assert len(met["expected"]) == 4 * 19
+    assert {c.libraries for c in cells if c.attack.target == "single-draw"} == {("torchattacks",)}
+
+
+def test_the_masking_suite_is_the_whitebox_suite_for_every_gradient() -> None:
+    cells = SUITES["masking"].cells(MNIST, Selection())
+    whitebox = SUITES["whitebox"].cells(MNIST, Selection())
+    assert set(whitebox) < set(cells)
+    assert {dataclasses.replace(c, attack=dataclasses.replace(c.attack, target="expected")) for c in cells} == set(
+        whitebox
+    )
+    assert {c.attack.target for c in cells} == set(GRADIENT_TARGETS)
+    lenet = Subject("mnist/lenet", "mnist", 10_000, deterministic=True)
+    assert SUITES["masking"].cells([lenet], Selection()) == []
 
 
 def test_shards_cover_the_examples_once() -> None:
@@ -67,7 +95,7 @@ def test_examples_are_a_fixed_sample_of_the_whole_split() -> None:
         ({"libraries": ("cleverhans",)}, "'cleverhans'"),
         ({"examples": 0}, "examples"),
         ({"draws": -1}, "draws"),
-        ({"target": "mean"}, "'mean'"),
+        ({"targets": ("mean",)}, "'mean'"),
     ],
 )
 def test_bad_selections_are_named(options: dict[str, object], message: str) -> None:
@@ -111,5 +139,5 @@ def test_what_does_not_matter_does_not_make_another_cell() -> None:
 
 
 def test_a_gradient_target_reaches_every_attack() -> None:
-    cells = SUITES["whitebox"].cells(MNIST, Selection(target="mean-loss"))
+    cells = SUITES["whitebox"].cells(MNIST, Selection(targets=("mean-loss",)))
     assert {cell.attack.target for cell in cells} == {"mean-loss"}

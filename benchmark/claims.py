@@ -1,0 +1,294 @@
+"""The claims of seed 000, each as statements that curves can decide.
+
+Of "Robustness of Bayesian Approach to Gradient-Based Attacks". The paper's words become numbers here, before any
+measurement is looked at:
+
+robust, vulnerable: at the largest eps of the small grid, the share of all images that an attack breaks is below, or
+    above, `MARGIN`;
+better on average: an image stands at a larger share of a grid's eps, all four attacks together;
+almost zero: below `ALMOST_ZERO` at the largest eps of the large grid;
+fails on clean images: below `FAILS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from benchmark.curves import Curve
+from benchmark.protocol import ATTACKS, PAPER_GRIDS
+from benchmark.statistics import mcnemar, paired_difference, share_below
+
+MARGIN, ALMOST_ZERO, FAILS = 0.10, 0.05, 0.50
+SIGNIFICANT = 0.05
+
+Verdict = Literal["confirmed", "refuted", "undecided", "not measured"]
+Lookup = Callable[[str, str], Curve | None]  # model, attack -> its curve under the protocol in question
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One statement, our numbers, and the one-sided p-values of the tests against it and for it."""
+
+    statement: str
+    numbers: str
+    p_true: float  # small: the data would be unlikely if the statement were false
+    p_false: float  # small: unlikely if it were true
+
+
+Statement = Callable[[Lookup], Finding | None]  # None: not measured
+
+
+@dataclass(frozen=True)
+class Claim:
+    """where: in the paper. needed: how many statements must hold; all by default."""
+
+    where: str
+    text: str
+    statements: tuple[Statement, ...]
+    figures: tuple[str, ...] = ()
+    needed: int | None = None
+
+    def judge(self, lookup: Lookup) -> tuple[Verdict, list[Finding]]:
+        """Confirmed if `needed` statements hold, refuted if too many fail, at 5 %; failures corrected by Bonferroni.
+
+        That a claim holds needs no correction: with all its statements tested at 5 % each, a false one slips through
+        with at most 5 %.
+        """
+        found = [statement(lookup) for statement in self.statements]
+        findings = [finding for finding in found if finding is not None]
+        if len(findings) < len(found):
+            return "not measured", findings
+        needed = len(findings) if self.needed is None else self.needed
+        hold = sum(finding.p_true < SIGNIFICANT for finding in findings)
+        fail = sum(finding.p_false < SIGNIFICANT / len(findings) for finding in findings)
+        if hold >= needed:
+            return "confirmed", findings
+        return ("refuted" if len(findings) - fail < needed else "undecided"), findings
+
+
+def loses(model: str, attack: str, *, little: bool) -> Statement:
+    """An attack at the end of the small grid breaks less (with `little` false, more) than `MARGIN` of all images."""
+
+    def decide(lookup: Lookup) -> Finding | None:
+        if (curve := lookup(model, attack)) is None:
+            return None
+        eps = PAPER_GRIDS["small"][-1]
+        broken, count = int((curve.at(0.0) & ~curve.at(eps)).sum()), len(curve.examples)
+        below, above = share_below(broken, count, MARGIN)
+        words = "breaks less" if little else "does not break less"
+        return Finding(
+            f"{attack} at eps {eps:g} {words} than {100 * MARGIN:g} % of the images of {model}",
+            f"{broken} of {count} ({100 * broken / count:.1f} %)",
+            *((below, above) if little else (above, below)),
+        )
+
+    return decide
+
+
+def drops_to_zero(model: str, attack: str) -> Statement:
+    """At the end of the large grid next to nothing stands."""
+
+    def decide(lookup: Lookup) -> Finding | None:
+        if (curve := lookup(model, attack)) is None:
+            return None
+        eps = PAPER_GRIDS["large"][-1]
+        standing, count = int(curve.at(eps).sum()), len(curve.examples)
+        return Finding(
+            f"under {attack} at eps {eps:g} less than {100 * ALMOST_ZERO:g} % of the images of {model} stand",
+            f"{standing} of {count} ({100 * standing / count:.1f} %)",
+            *share_below(standing, count, ALMOST_ZERO),
+        )
+
+    return decide
+
+
+def fails_on_clean_images(model: str) -> Statement:
+    """Clean accuracy below `FAILS`."""
+
+    def decide(lookup: Lookup) -> Finding | None:
+        if (curve := lookup(model, "fgsm")) is None:
+            return None
+        right, count = int(curve.at(0.0).sum()), len(curve.examples)
+        return Finding(
+            f"{model} is right on less than {100 * FAILS:g} % of the clean images",
+            f"{right} of {count} ({100 * right / count:.1f} %)",
+            *share_below(right, count, FAILS),
+        )
+
+    return decide
+
+
+def better_on_clean_images(first: str, second: str) -> Statement:
+    """Exact McNemar test on the images both were shown."""
+
+    def decide(lookup: Lookup) -> Finding | None:
+        a, b = lookup(first, "fgsm"), lookup(second, "fgsm")
+        if a is None or b is None:
+            return None
+        _, at_a, at_b = np.intersect1d(a.examples, b.examples, return_indices=True)
+        one, other = a.at(0.0)[at_a], b.at(0.0)[at_b]
+        only_first, only_second = int((one & ~other).sum()), int((other & ~one).sum())
+        return Finding(
+            f"{first} is right on more clean images than {second}",
+            f"{one.sum()} against {other.sum()} of {len(one)}; only the first {only_first}, "
+            f"only the second {only_second}",
+            mcnemar(only_first, only_second, "greater"),
+            mcnemar(only_first, only_second, "less"),
+        )
+
+    return decide
+
+
+def better_on_average(first: str, second: str, grid: str) -> Statement:
+    """Paired permutation test on the share of (attack, eps) at which each image stands."""
+
+    def decide(lookup: Lookup) -> Finding | None:
+        shares = []
+        for model in (first, second):
+            curves = [lookup(model, attack) for attack in ATTACKS]
+            areas = [curve.mean_over(PAPER_GRIDS[grid]) for curve in curves if curve is not None]
+            if len(areas) < len(ATTACKS):
+                return None
+            shares.append(sum(areas[1:], areas[0]).div(len(ATTACKS)).dropna())
+        one, other = shares[0].align(shares[1], join="inner")
+        mean, p_greater, p_less = paired_difference(one.to_numpy(), other.to_numpy())
+        return Finding(
+            f"{first} is better than {second} on average over the {grid} grid",
+            f"{100 * one.mean():.1f} against {100 * other.mean():.1f} % of {len(one)} images, "
+            f"difference {100 * mean:+.1f} points",
+            p_greater,
+            p_less,
+        )
+
+    return decide
+
+
+def _twins(dataset: str, *networks: str) -> list[tuple[str, str]]:
+    return [(f"{dataset}/{network}", f"{dataset}/bayesian-{network}") for network in networks]
+
+
+def _every_attack(model: str, *, little: bool) -> tuple[Statement, ...]:
+    return tuple(loses(model, attack, little=little) for attack in ATTACKS)
+
+
+_MNIST, _CIFAR = "mnist", "cifar10-jpeg"
+_MNIST_TWINS, _CIFAR_TWINS = _twins(_MNIST, "lenet", "alexnet"), _twins(_CIFAR, "lenet", "alexnet", "3conv3fc")
+_ON_MNIST = [model for pair in _MNIST_TWINS for model in pair]
+_ON_CIFAR = [model for pair in _CIFAR_TWINS for model in pair]
+_SMALL, _LARGE = partial("{}-small-eps".format), partial("{}-large-eps".format)
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "section 4, figure 3",
+        "On clean MNIST images AlexNet and Bayesian LeNet have the best accuracies.",
+        tuple(
+            better_on_clean_images(best, other)
+            for best in ("mnist/alexnet", "mnist/bayesian-lenet")
+            for other in ("mnist/lenet", "mnist/bayesian-alexnet")
+        ),
+        ("mnist-clean",),
+    ),
+    Claim(
+        "section 4, figure 1",
+        "MNIST, small eps: frequentist LeNet is highly vulnerable to all attacks.",
+        _every_attack("mnist/lenet", little=False),
+        (_SMALL(_MNIST),),
+    ),
+    *(
+        Claim(
+            "section 4, figure 1",
+            f"MNIST, small eps: {words} is robust to all attacks.",
+            _every_attack(model, little=True),
+            (_SMALL(_MNIST),),
+        )
+        for words, model in (
+            ("Bayesian LeNet", "mnist/bayesian-lenet"),
+            ("AlexNet", "mnist/alexnet"),
+            ("Bayesian AlexNet", "mnist/bayesian-alexnet"),
+        )
+    ),
+    Claim(
+        "section 4, figure 2",
+        "MNIST, large eps: Bayesian networks are consistently more robust on average than their twins.",
+        tuple(better_on_average(bayesian, plain, "large") for plain, bayesian in _MNIST_TWINS),
+        (_LARGE(_MNIST),),
+    ),
+    Claim(
+        "section 4, figure 4",
+        "On clean CIFAR-10 images Bayesian AlexNet and Bayesian 3Conv3FC fail.",
+        tuple(fails_on_clean_images(f"{_CIFAR}/bayesian-{network}") for network in ("alexnet", "3conv3fc")),
+        ("cifar10-jpeg-clean",),
+    ),
+    Claim(
+        "section 4, figures 4 and 5",
+        "On clean CIFAR-10 images Bayesian LeNet is worse than LeNet.",
+        (better_on_clean_images(f"{_CIFAR}/lenet", f"{_CIFAR}/bayesian-lenet"),),
+        ("cifar10-jpeg-clean",),
+    ),
+    Claim(
+        "section 4, figure 5",
+        "CIFAR-10, small eps: Bayesian LeNet retains its accuracy under most attacks (three of the four).",
+        _every_attack(f"{_CIFAR}/bayesian-lenet", little=True),
+        (_SMALL(_CIFAR),),
+        needed=3,
+    ),
+    *(
+        Claim(
+            "section 4, figure 5",
+            f"CIFAR-10, small eps: attacks do not lower the accuracy of {words}, but that of its twin.",
+            (*_every_attack(bayesian, little=True), *_every_attack(plain, little=False)),
+            (_SMALL(_CIFAR),),
+        )
+        for words, (plain, bayesian) in zip(("Bayesian AlexNet", "Bayesian 3Conv3FC"), _CIFAR_TWINS[1:], strict=True)
+    ),
+    Claim(
+        "section 4, figure 6",
+        "CIFAR-10, large eps: Bayesian LeNet is the best of the six on average.",
+        tuple(
+            better_on_average(f"{_CIFAR}/bayesian-lenet", other, "large")
+            for other in _ON_CIFAR
+            if other != f"{_CIFAR}/bayesian-lenet"
+        ),
+        (_LARGE(_CIFAR),),
+    ),
+    Claim(
+        "section 4, figure 6",
+        "CIFAR-10, large eps: FGSM, BIM and PGD bring the frequentist networks almost to zero.",
+        tuple(drops_to_zero(plain, attack) for plain, _ in _CIFAR_TWINS for attack in ("fgsm", "bim", "pgd-linf")),
+        (_LARGE(_CIFAR),),
+    ),
+    *(
+        Claim(
+            "section 5",
+            f"Networks made Bayesian by variational inference are more robust than their twins ({grid} eps, both "
+            "data sets).",
+            tuple(better_on_average(bayesian, plain, grid) for plain, bayesian in (*_MNIST_TWINS, *_CIFAR_TWINS)),
+            tuple(f"{dataset}-{grid}-eps" for dataset in (_MNIST, _CIFAR)),
+        )
+        for grid in PAPER_GRIDS
+    ),
+)
+
+# What an attacker of a Bayesian network differentiates: the paper's networks sample their weights in every pass.
+PROTOCOLS: Mapping[str, str] = {
+    "the paper's protocol (gradient of a single draw)": "single-draw",
+    "the gradient of the expected prediction": "expected",
+}
+
+
+def judge_claims(curves: list[Curve], target: str) -> list[tuple[Claim, Verdict, list[Finding]]]:
+    """Every claim under one gradient; a deterministic network is its own single draw."""
+    known = {(curve.model, curve.attack, curve.target): curve for curve in curves}
+
+    def lookup(model: str, attack: str) -> Curve | None:
+        found = known.get((model, attack, target))
+        if found is None and (plain := known.get((model, attack, "expected"))) is not None:
+            return plain if plain.family == "frequentist" else None
+        return found
+
+    return [(claim, *claim.judge(lookup)) for claim in CLAIMS]

@@ -1,0 +1,95 @@
+"""The gradient-target matrix: how much robustness a wrong gradient invents."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from benchmark.attacks.spec import ThreatModel
+from benchmark.boards import Share
+from benchmark.outcomes import Configuration, configuration, is_standard, outcome_frame, survivors, without_subsumed
+from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, attacks_in, eps_grid
+from benchmark.record import Record
+from benchmark.statistics import mcnemar
+from zoo.targets import GRADIENT_TARGETS
+
+
+@dataclass(frozen=True)
+class Masked:
+    """One entry attacked with the gradient of `target`, in the worst case over attacks and libraries.
+
+    only_target, only_expected: images that stand under this target's gradient alone, and under that of the expected
+    prediction alone; p: exact two-sided McNemar test of the two.
+    """
+
+    model: str
+    dataset: str
+    threat: ThreatModel
+    target: str
+    standing: Share
+    only_target: int
+    only_expected: int
+    p: float
+
+    @property
+    def invented(self) -> float:
+        """The share of images that look robust only because of the gradient."""
+        return (self.only_target - self.only_expected) / self.standing.count
+
+
+def masking_matrix(records: Iterable[Record]) -> list[Masked]:
+    """Every Bayesian entry that met the white-box attacks of a norm with several gradients, on the same images."""
+    met: dict[tuple[Configuration, str, ThreatModel], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in without_subsumed(records):
+        cell, spec = record.cell, record.cell.attack
+        ruled = (cell.attack_draws, cell.judge_draws, cell.seed) == (ATTACK_DRAWS, JUDGE_DRAWS, 0)
+        on_board = spec.threat.eps in eps_grid(cell.dataset)[spec.threat.norm]
+        if ruled and on_board and is_standard(replace(spec, target="expected")):
+            met[configuration(record), cell.dataset, spec.threat][spec.target].append(record)
+    return [masked for of, by_target in sorted(met.items(), key=_order) for masked in _compared(*of, by_target)]
+
+
+def _compared(
+    config: Configuration, dataset: str, threat: ThreatModel, by_target: dict[str, list[Record]]
+) -> list[Masked]:
+    standing = {
+        target: by_example
+        for target in GRADIENT_TARGETS
+        if target in by_target and (by_example := _worst_case(by_target[target], threat)) is not None
+    }
+    if "expected" not in standing or len(standing) < 2:
+        return []
+    table = pd.concat(standing, axis=1, join="inner")
+    rows = []
+    for target in standing:
+        only_target = int((table[target] & ~table["expected"]).sum())
+        only_expected = int((table["expected"] & ~table[target]).sum())
+        rows.append(
+            Masked(
+                config.model,
+                dataset,
+                threat,
+                target,
+                Share(int(table[target].sum()), len(table)),
+                only_target,
+                only_expected,
+                mcnemar(only_target, only_expected),
+            )
+        )
+    return rows
+
+
+def _worst_case(records: list[Record], threat: ThreatModel) -> pd.Series[bool] | None:
+    """By example, whether it stands under every attack of the norm; None if one is missing."""
+    if {record.cell.attack.name for record in records} < set(attacks_in(threat.norm)):
+        return None
+    by_attack = survivors(outcome_frame(records)).groupby(["attack", "example"])["correct"].all().unstack("attack")
+    return by_attack.dropna().astype(bool).all(axis=1)
+
+
+def _order(item: tuple[tuple[Configuration, str, ThreatModel], object]) -> tuple[object, ...]:
+    (config, dataset, threat), _ = item
+    return dataset, config.model, config.fingerprint, ("linf", "l2").index(threat.norm), threat.eps

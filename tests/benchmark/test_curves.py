@@ -1,0 +1,252 @@
+"""Curves, claims and the gradient-target matrix from hand-made outcomes whose answers are known."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from benchmark import claims
+from benchmark.claims import CLAIMS, Claim, Finding, better_on_average, better_on_clean_images, judge_claims, loses
+from benchmark.curves import GRID, Curve, build_curves, points
+from benchmark.experiment import claims_page, masking_page, masking_table, paper_page
+from benchmark.figures_experiment import experiment_figures
+from benchmark.masking import masking_matrix
+from benchmark.protocol import ATTACKS, NORMS, PAPER_GRIDS, eps_grid
+from benchmark.record import Record
+from benchmark.statistics import paired_difference, share_below, wilson
+from benchmark.suites import PAPER_MODELS
+from tests.benchmark.records import make, outcome
+
+N = 40
+
+
+def attacked(
+    model: str,
+    attack: str,
+    eps: float,
+    libraries: dict[str, list[bool]],
+    *,
+    target: str = "expected",
+    family: str = "frequentist",
+    start: int = 0,
+) -> Record:
+    """A record of `make` with another gradient, and Bayesian draws for a Bayesian family."""
+    record = make(model, attack, eps, libraries, start, key=f"{model}{attack}{eps}{start}{target}{sorted(libraries)}")
+    draws = (8, 64) if family == "bayesian" else (1, 1)
+    cell = dataclasses.replace(
+        record.cell,
+        dataset=model.split("/", maxsplit=1)[0],
+        attack=dataclasses.replace(record.cell.attack, target=target),
+        attack_draws=draws[0],
+        judge_draws=draws[1],
+    )
+    return dataclasses.replace(
+        record, cell=cell, family=family, provenance={**record.provenance, "seconds": 1.5, "device": "x"}
+    )
+
+
+def walk(model: str, broken_from: float, *, target: str = "expected", family: str = "frequentist") -> list[Record]:
+    """All four attacks over the grid; every image stands below `broken_from`, none from there on."""
+    return [
+        attacked(model, attack, eps, {"torchattacks": [eps < broken_from] * N}, target=target, family=family)
+        for attack in ATTACKS
+        for eps in GRID[1:]
+    ]
+
+
+def test_a_curve_begins_at_the_clean_accuracy_and_takes_the_worst_library_per_image() -> None:
+    records = [
+        attacked("mnist/a", "fgsm", eps, {"torchattacks": [eps < 0.2, True, True], "foolbox": [True, eps < 0.4, True]})
+        for eps in GRID[1:]
+    ]
+    records = [dataclasses.replace(record, clean=outcome([True, True, False])) for record in records]
+    (curve,) = build_curves(records)
+    assert curve.stands.shape == (3, len(GRID))
+    assert curve.at(0.0).tolist() == [True, True, False]  # wrong as it is: wrong everywhere
+    assert curve.at(0.15).tolist() == [True, True, False]
+    assert curve.at(0.2).tolist() == [False, True, False]
+    assert curve.at(0.5).tolist() == [False, False, False]
+    large = [eps for eps in PAPER_GRIDS["large"] if eps > 0]
+    assert curve.mean_over(PAPER_GRIDS["large"]).tolist() == pytest.approx(
+        [sum(eps < 0.2 for eps in large) / 10, sum(eps < 0.4 for eps in large) / 10, 0]
+    )
+
+
+def test_only_images_attacked_at_every_eps_count_and_an_unfinished_grid_is_no_curve() -> None:
+    whole = [attacked("mnist/a", "bim", eps, {"art": [True] * 4}) for eps in GRID[1:]]
+    second_shard = [attacked("mnist/a", "bim", eps, {"art": [True] * 4}, start=4) for eps in GRID[1:-1]]
+    (curve,) = build_curves(whole + second_shard)
+    assert curve.examples.tolist() == [0, 1, 2, 3]
+    assert build_curves(whole[:-1]) == []
+    other_seed = [dataclasses.replace(r, cell=dataclasses.replace(r.cell, seed=1)) for r in whole]
+    assert build_curves(other_seed) == []
+
+
+def test_points_are_shares_with_their_intervals() -> None:
+    frame = points(build_curves(walk("mnist/a", 0.3)))
+    row = frame[(frame["attack"] == "pgd-l2") & (frame["eps"] == 0.05)].iloc[0]
+    assert (row["accuracy"], row["images"]) == (1.0, N)
+    assert (row["low"], row["high"]) == pytest.approx(wilson(N, N))
+    assert set(frame[frame["accuracy"] == 0]["eps"]) == {eps for eps in GRID if eps >= 0.3}
+
+
+@given(st.integers(0, 60), st.integers(60, 400), st.floats(0.02, 0.98))
+def test_shares_are_tested_by_the_exact_binomial(hits: int, count: int, margin: float) -> None:
+    below, above = share_below(hits, count, margin)
+    assert below == pytest.approx(binom.cdf(hits, count, margin), rel=1e-6)
+    assert above == pytest.approx(binom.sf(hits - 1, count, margin), rel=1e-6)
+
+
+def test_the_paired_test_is_exhaustive_for_few_images() -> None:
+    """Three differences that are not zero: eight exchanges, one of them as large as what is observed."""
+    mean, greater, less = paired_difference([1.0, 0.5, 0.25, 0.3], [0.0, 0.0, 0.0, 0.3])
+    assert mean == pytest.approx(1.75 / 4)
+    assert greater == pytest.approx(1 / 8)
+    assert less == pytest.approx(1.0)
+    assert paired_difference([0.2, 0.7], [0.2, 0.7]) == (0.0, 1.0, 1.0)
+
+
+def test_the_paired_test_keeps_its_level_and_is_symmetric() -> None:
+    rng = np.random.default_rng(3)
+    rejected = 0
+    for _ in range(200):
+        first, second = rng.random((2, 80))
+        _, greater, less = paired_difference(first, second)
+        _, back_greater, back_less = paired_difference(second, first)
+        assert (greater, less) == pytest.approx((back_less, back_greater), abs=0.05)
+        rejected += greater < 0.05
+    assert rejected <= binom.ppf(0.999, 200, 0.05)
+
+
+def test_a_claim_is_confirmed_refuted_or_undecided() -> None:
+    def fixed(p_true: float, p_false: float) -> claims.Statement:
+        return lambda _: Finding("", "", p_true, p_false)
+
+    holds, fails, unclear = fixed(0.01, 0.99), fixed(0.99, 0.01), fixed(0.4, 0.6)
+    barely = fixed(0.97, 0.03)  # significant alone, not among two
+    for statements, needed, verdict in (
+        ((holds, holds), None, "confirmed"),
+        ((holds, fails), None, "refuted"),
+        ((holds, unclear), None, "undecided"),
+        ((holds, barely), None, "undecided"),
+        ((barely,), None, "refuted"),
+        ((holds, holds, holds, fails), 3, "confirmed"),
+        ((holds, holds, fails, fails), 3, "refuted"),
+        ((holds, holds, unclear, fails), 3, "undecided"),
+        ((holds, lambda _: None), None, "not measured"),
+    ):
+        assert Claim("", "", statements, (), needed).judge(lambda _, __: None)[0] == verdict
+
+
+def test_statements_decide_as_their_curves_say() -> None:
+    curves = {(c.model, c.attack): c for c in build_curves(walk("mnist/weak", 0.02) + walk("mnist/strong", 0.4))}
+
+    def lookup(model: str, attack: str) -> Curve | None:
+        return curves.get((model, attack))
+
+    weak, strong = loses("mnist/weak", "fgsm", little=True)(lookup), loses("mnist/strong", "fgsm", little=True)(lookup)
+    assert weak is not None
+    assert strong is not None
+    assert weak.p_false < 1e-6 < 0.5 < weak.p_true
+    assert strong.p_true == pytest.approx(0.9**N)
+    vulnerable = loses("mnist/weak", "fgsm", little=False)(lookup)
+    assert vulnerable is not None
+    assert (vulnerable.p_true, vulnerable.p_false) == (weak.p_false, weak.p_true)
+    better = better_on_average("mnist/strong", "mnist/weak", "large")(lookup)
+    assert better is not None
+    assert better.p_true == pytest.approx(5e-4)
+    assert "+70.0 points" in better.numbers
+    clean = better_on_clean_images("mnist/strong", "mnist/weak")(lookup)
+    assert clean is not None
+    assert (clean.p_true, clean.p_false) == (1.0, 1.0)
+    assert better_on_average("mnist/strong", "mnist/none", "large")(lookup) is None
+
+
+def paper_records() -> list[Record]:
+    """Every entry of the paper suite: Bayesian ones look far stronger through a single draw than they are."""
+    records = []
+    for model in PAPER_MODELS:
+        if "bayesian" in model:
+            records += walk(model, 0.05, family="bayesian")
+            records += walk(model, 0.45, target="single-draw", family="bayesian")
+        else:
+            records += walk(model, 0.1)
+    return records
+
+
+def test_every_claim_is_judged_under_both_protocols() -> None:
+    curves = build_curves(paper_records())
+    verdicts = {
+        target: [verdict for _, verdict, _ in judge_claims(curves, target)] for target in claims.PROTOCOLS.values()
+    }
+    assert not {"not measured"} & set(itertools.chain(*verdicts.values()))
+    by_text = {claim.text: index for index, claim in enumerate(CLAIMS)}
+    robust = by_text["MNIST, small eps: Bayesian LeNet is robust to all attacks."]
+    assert (verdicts["single-draw"][robust], verdicts["expected"][robust]) == ("confirmed", "refuted")
+    on_average = by_text[
+        "MNIST, large eps: Bayesian networks are consistently more robust on average than their twins."
+    ]
+    assert (verdicts["single-draw"][on_average], verdicts["expected"][on_average]) == ("confirmed", "refuted")
+    to_zero = by_text["CIFAR-10, large eps: FGSM, BIM and PGD bring the frequentist networks almost to zero."]
+    assert verdicts["expected"][to_zero] == "undecided"  # none of 40 stands: 0.95^40 = 0.13
+    assert all(verdict == "not measured" for _, verdict, _ in judge_claims([], "expected"))
+
+
+def masking_records(only_expected: int, only_target: int) -> list[Record]:
+    """Of 40 images, some stand only under the expected gradient, some only under the mean loss."""
+    expected = [i < only_expected for i in range(N)]
+    target = [N - 1 - i < only_target for i in range(N)]
+    return [
+        attacked("mnist/b", attack, eps, {"art": stands}, target=name, family="bayesian")
+        for name, stands in (("expected", expected), ("mean-loss", target))
+        for attack in ATTACKS
+        for eps in eps_grid("mnist")[NORMS[attack]]
+    ]
+
+
+def test_the_matrix_counts_what_a_gradient_invents() -> None:
+    matrix = masking_matrix(masking_records(3, 17))
+    assert len(matrix) == 8
+    for masked in matrix:
+        counts = (0, 0) if masked.target == "expected" else (17, 3)
+        assert (masked.only_target, masked.only_expected) == counts
+        assert masked.invented == pytest.approx((counts[0] - counts[1]) / N)
+    wrong = next(masked for masked in matrix if masked.target == "mean-loss")
+    assert wrong.p == pytest.approx(2 * binom.cdf(3, 20, 0.5))
+    incomplete = [record for record in masking_records(3, 17) if record.cell.attack.name != "bim"]
+    assert {masked.threat.norm for masked in masking_matrix(incomplete)} == {"l2"}
+
+
+def test_pages_and_figures_show_what_was_measured() -> None:
+    records = paper_records()
+    curves, matrix = build_curves(records), masking_matrix(masking_records(3, 17))
+    page = claims_page(curves)
+    assert page.count("## ") == len(CLAIMS)
+    assert "(+70.0 points" not in page
+    assert "**confirmed**" in page
+    assert "**refuted**" in page
+    paper = paper_page(records, curves)
+    assert f"{19 * 4 * (len(PAPER_MODELS) + 6)}" in paper  # cells: 14 entries, 6 of them with a second gradient
+    assert "17" not in masking_page([])
+    assert "+35.0" in masking_page(matrix)
+    assert "mean-loss,40,0.425" in masking_table(matrix)
+    figures = experiment_figures(curves, matrix)
+    for dataset in ("mnist", "cifar10-jpeg"):
+        for grid in PAPER_GRIDS:
+            figure = figures[f"{dataset}-{grid}-eps"]
+            assert [axis.get_title() for axis in figure.axes] == list(ATTACKS)
+            for axis in figure.axes:
+                assert len(axis.lines) == len(PAPER_MODELS) / 2
+                assert max(max(line.get_xdata()) for line in axis.lines) == PAPER_GRIDS[grid][-1]
+            hidden, open_ = (
+                sum(line.get_ydata().sum() for line in figures[f"{dataset}-{grid}-eps{suffix}"].axes[0].lines)
+                for suffix in ("", "-single-draw")
+            )
+            assert open_ > hidden
+    assert "mnist-masking" in figures
