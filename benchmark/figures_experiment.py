@@ -23,13 +23,13 @@ COLUMN = 3.5  # inches: the width of a column of print
 _COLOURS = sns.color_palette("colorblind")
 # Dark to light, so that grey print tells them apart, too; the markers differ besides.
 STYLES: dict[str, tuple[tuple[float, float, float], str]] = {
-    "lenet": (_COLOURS[0], "o"),
+    "lenet": ((0.0, 0.17, 0.40), "o"),
     "alexnet": (_COLOURS[3], "s"),
-    "3conv3fc": (_COLOURS[2], "^"),
+    "3conv3fc": (_COLOURS[9], "^"),
     "lenet-adversarial": (_COLOURS[1], "v"),
 }
 _OTHER = (_COLOURS[7], "P")
-_TARGET_MARKERS: dict[str, str] = dict(zip(GRADIENT_TARGETS, "oXs^D", strict=True))
+_TARGET_MARKERS: dict[str, str] = dict(zip(GRADIENT_TARGETS, "oPs^D", strict=True))
 
 
 def experiment_figures(curves: Sequence[Curve], matrix: Sequence[Masked]) -> dict[str, Figure]:
@@ -60,6 +60,7 @@ def accuracy_curves(curves: Sequence[Curve], dataset: str, grid: str, target: st
     ]
     frame = points(shown)
     frame = frame[frame["eps"].isin(PAPER_GRIDS[grid])]
+    bottom = 10 * int(10 * frame["low"].min())  # a multiple of ten below everything
     figure = Figure(figsize=(COLUMN, 4.0))
     axes = figure.subplots(2, 2, sharex=True, sharey=True).flatten()
     for axis, attack in zip(axes, ATTACKS, strict=True):
@@ -79,13 +80,13 @@ def accuracy_curves(curves: Sequence[Curve], dataset: str, grid: str, target: st
             )
             axis.fill_between(part["eps"], 100 * part["low"], 100 * part["high"], color=colour, alpha=0.13, linewidth=0)
         axis.set_title(attack, fontsize=7.5, pad=2)
-        axis.set(ylim=(-3, 103))
+        axis.set(ylim=(bottom - 3, 103))
         axis.tick_params(labelsize=6.5, pad=1)
         axis.grid(linewidth=0.4)
-    figure.supxlabel(f"eps of the attack ({_counted(frame)})", fontsize=7, y=0.135)
-    figure.supylabel("accuracy in %", fontsize=7.5, x=0.02)
+    figure.supxlabel(f"eps of the attack ({_counted(frame)})", fontsize=7, y=0.105)
+    figure.supylabel("accuracy in %", fontsize=7.5, x=0.0, y=0.57)
     _legend(figure, [str(entry) for entry in frame["entry"].unique()])
-    figure.subplots_adjust(left=0.115, right=0.985, top=0.955, bottom=0.205, wspace=0.06, hspace=0.14)
+    figure.subplots_adjust(left=0.115, right=0.985, top=0.955, bottom=0.175, wspace=0.06, hspace=0.14)
     return figure
 
 
@@ -98,7 +99,8 @@ def clean_accuracies(dataset: str) -> Figure:
             share = Share(round(results["accuracy"] * results["examples"]), results["examples"])
             family = "Bayesian" if "posterior" in results else "frequentist"
             rows.append((name, family, share))
-    rows.sort(key=lambda row: (list(STYLES).index(_network(row[0])) if _network(row[0]) in STYLES else 9, row[1]))
+    places = {network: place for place, network in enumerate(STYLES)}
+    rows.sort(key=lambda row: (places.get(_network(row[0]), len(places)), row[1] == "Bayesian"))
     figure = Figure(figsize=(COLUMN, 0.55 + 0.23 * len(rows)))
     axis = figure.subplots()
     for y, (name, family, share) in enumerate(rows):
@@ -146,9 +148,10 @@ def masking(matrix: Sequence[Masked]) -> Figure:
                 )
         axis.set_title(threat_title(threat.norm, threat.eps), fontsize=8, pad=3)
         axis.grid(axis="y", visible=False)
+        axis.tick_params(labelsize=7.5)
         for boundary in range(len(models) - 1):
             axis.axhline(boundary + 0.5, color="0.8", linewidth=0.6)
-    axes[0].set_yticks(range(len(models)), [model.split("/")[1] for model in models], fontsize=7.5)
+    axes[0].set_yticks(range(len(models)), [model.split("/")[1] for model in models])
     axes[0].set_ylim(len(models) - 0.5, -0.5)
     axes[0].set_xlim(-4, 104)
     handles = [

@@ -20,8 +20,8 @@ from zoo.datasets import Split
 from zoo.entry import ZooEntry
 from zoo.layers import bayesian_layers
 from zoo.predictive import ExpectedPrediction
-from zoo.recipes import Recipe
-from zoo.seeding import derive_seed
+from zoo.recipes import NOTES, Recipe
+from zoo.seeding import derive_seed, private_generator
 from zoo.training import HELD_OUT, adversarial_batch
 
 CARD_DRAWS, MOST_DRAWS = 64, 128
@@ -56,6 +56,7 @@ def write_entry(
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "weights": {"dtype": "float16" if is_half else "float32", "accuracy_float32": exact},
         "recipe": dataclasses.asdict(recipe),
+        **_note(name),
         "results": measure(network, recipe, test),
         "training": {
             "held_out": HELD_OUT,
@@ -77,7 +78,12 @@ def measure_again(entry: ZooEntry, recipe: Recipe, test: Split) -> Path:
     card = entry.card
     if entry.weights is None or not card:
         raise ValueError(f"{entry.name} has no model card to rewrite; train it: python -m zoo.train {entry.name}")
-    return _write_card(entry.weights, {**card, "results": measure(entry.build(), recipe, test)})
+    card.pop("note", None)
+    return _write_card(entry.weights, {**card, **_note(entry.name), "results": measure(entry.build(), recipe, test)})
+
+
+def _note(name: str) -> dict[str, str]:
+    return {"note": NOTES[name]} if name in NOTES else {}
 
 
 def _write_card(weights: Path, card: dict[str, Any]) -> Path:
@@ -131,8 +137,8 @@ def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str,
     Whether it vanishes as draws are added, as it does for an infinitely wide network with its true posterior (Carbone
     et al. 2020, "Robustness of Bayesian Neural Networks to Gradient-Based Attacks", theorem 1).
     """
-    x = torch.from_numpy(test.images[:GRADIENT_IMAGES].copy()).float() / 255
-    y = torch.from_numpy(test.labels[:GRADIENT_IMAGES].copy())
+    sample = torch.randperm(len(test), generator=private_generator("card images"))[:GRADIENT_IMAGES].numpy()
+    x, y = torch.from_numpy(test.images[sample]).float() / 255, torch.from_numpy(test.labels[sample])
     norms = {}
     for draws in (1, 2, 4, 8, 16, 32, 64):
         prediction = ExpectedPrediction.of(network, draws, derive_seed("card", recipe.seed))
@@ -185,5 +191,5 @@ def posterior_spread(network: nn.Module, log_p: Tensor) -> dict[str, Any]:
     for part, layer in network.named_modules():
         if layer in bayesian_layers(network):
             mu, sigma = next(layer.posterior())
-            ratios[part] = round(float(sigma.mean() / mu.abs().mean()), 4)
+            ratios[part] = round(float((sigma.mean() / mu.abs().mean()).detach()), 4)
     return {"sigma_over_abs_mu": ratios, "mutual_information_nats": round(information, 6)}

@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
 
-from zoo import models
-from zoo.cards import accuracy, posterior_spread, write_entry
+from zoo.cards import posterior_spread, write_entry
 from zoo.datasets import Split, load_split
 from zoo.networks import build_network
 from zoo.posterior import posterior_mean
 from zoo.predictive import ExpectedPrediction
 from zoo.recipes import Adversarial, Recipe, kl_share
-from zoo.seeding import derive_seed, private_generator
+from zoo.seeding import private_generator
 from zoo.training import Training, augmented, start_at_means
 
 batches_and_epochs = st.tuples(st.integers(1, 3000), st.integers(1, 50))
@@ -124,58 +123,6 @@ def test_mutual_information_is_that_of_the_formula() -> None:
     assert posterior_spread(network, certain)["mutual_information_nats"] == pytest.approx(np.log(2), abs=1e-6)
     with pytest.raises(ValueError, match="collapsed"):
         posterior_spread(network, certain[[0, 0]])
-
-
-@pytest.mark.parametrize("name", ["mnist/lenet", "mnist/bayesian-lenet", "mnist/lenet-adversarial"])
-def test_committed_weights_have_the_accuracy_on_their_cards(name: str) -> None:
-    """On 2,000 test images, half of them from either half of the split, within four standard errors."""
-    entry, split = models[name], load_split("mnist", "test")
-    index = np.r_[0:1000, 9000:10_000]
-    prediction = entry.predictor(16, derive_seed("card test"))
-    with torch.no_grad():
-        predicted = prediction(torch.from_numpy(split.images[index]).float() / 255).argmax(-1).numpy()
-    measured = float((predicted == split.labels[index]).mean())
-    on_card = entry.card["results"]["accuracy"]
-    assert abs(measured - on_card) < 4 * np.sqrt(on_card * (1 - on_card) / 2000)
-
-
-@pytest.mark.parametrize(
-    ("name", "target"), [("mnist/lenet", 0.99), ("mnist/bayesian-lenet", 0.988), ("mnist/lenet-adversarial", 0.975)]
-)
-def test_cards_reach_the_zoos_targets(name: str, target: float) -> None:
-    results = models[name].card["results"]
-    assert results["examples"] == 10_000
-    assert results["accuracy"] >= target
-    if name == "mnist/lenet-adversarial":
-        assert results["pgd40"]["eps"] == 0.3
-        assert results["pgd40"]["accuracy"] >= 0.88
-    if name == "mnist/bayesian-lenet":
-        assert results["draws"] == 64
-        assert results["posterior"]["mutual_information_nats"] > 1e-4
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["mnist/lenet", "mnist/bayesian-lenet", "mnist/lenet-adversarial"])
-def test_cards_say_what_the_weights_give(name: str) -> None:
-    """The whole test split under the card's own draws: at most two images may round the other way elsewhere."""
-    entry, split = models[name], load_split("mnist", "test")
-    recipe = entry.card["recipe"]
-    prediction = ExpectedPrediction.of(
-        entry.build(), 64, derive_seed("card", recipe["seed"]), deterministic=entry.is_deterministic
-    )
-    labels = torch.from_numpy(split.labels)
-    with torch.no_grad():
-        parts = torch.from_numpy(split.images).split(1000)
-        predicted = torch.cat([prediction(part.float() / 255).argmax(-1) for part in parts])
-    assert abs(accuracy(predicted, labels)["accuracy"] - entry.card["results"]["accuracy"]) <= 2e-4
-
-
-def test_cards_are_json_that_names_recipe_and_data() -> None:
-    for name in ("mnist/lenet", "mnist/bayesian-lenet", "mnist/lenet-adversarial"):
-        card = json.loads(models[name].weights.with_suffix(".json").read_text())
-        assert card["name"] == name
-        assert card["training"]["test_fingerprint"] == load_split("mnist", "test").fingerprint
-        assert len(card["training"]["history"]) == card["recipe"]["epochs"]
 
 
 def test_augmented_images_are_flips_and_shifts_of_their_own(few: Split) -> None:
