@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 FOLDER = Path("leaderboards")
 MEASURED = "performance.md"  # written by `python -m benchmark.bench`, not from records
-BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
+BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of the README
 
 
 @app.command()
@@ -30,7 +30,7 @@ def leaderboard(
     folder: Annotated[Path, typer.Option(help="Where the leaderboards are.")] = FOLDER,
     readme: Annotated[
         Path | None,
-        typer.Option(help="File whose marked section shows the headline table; README.md for `leaderboards`."),
+        typer.Option(help="File whose marked sections show the headline tables; README.md for `leaderboards`."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if a page differs from what its records give.")
@@ -132,7 +132,7 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> tuple[di
     from benchmark.figures_experiment import experiment_figures
     from benchmark.masking import masking_matrix
     from benchmark.outcomes import without_subsumed
-    from benchmark.zoo_page import cards, zoo_page
+    from benchmark.zoo_page import accuracy_table, cards, zoo_page
 
     texts: dict[Path, str] = {}
     by_model: dict[str, list[Record]] = {}
@@ -165,15 +165,25 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> tuple[di
         texts[folder / f"{dataset}.md"] = pages.dataset_page(dataset, shown)
         texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
     texts[folder / "README.md"] = pages.index_page(boards, {path.name for path in texts})
-    if readme is not None and readme.is_file() and BEGIN in (text := readme.read_text()):
-        before, _, rest = text.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not end:
-            raise ValueError(f"{readme} has {BEGIN} but no {END}; restore it")
-        texts[readme] = f"{before}{BEGIN}\n{tables.headline(boards)}\n{END}{after}"
+    if readme is not None and readme.is_file():
+        texts[readme] = with_sections(readme, {"leaderboard": tables.headline(boards), "zoo": accuracy_table()})
     drawn = draw_figures(boards, records) | experiment_figures(curves, matrix)
     figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
     return texts, figures
+
+
+def with_sections(readme: Path, sections: dict[str, str]) -> str:
+    """The text of a file with its marked sections replaced. Raises ValueError for one that does not end."""
+    text = readme.read_text()
+    for name, section in sections.items():
+        begin, end = BEGIN.format(name), END.format(name)
+        before, found, rest = text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if found and not ended:
+            raise ValueError(f"{readme} has {begin} but no {end}; restore it")
+        if found:
+            text = f"{before}{begin}\n{section}\n{end}{after}"
+    return text
 
 
 def write(records: list[Record], folder: Path, readme: Path | None) -> list[Path]:

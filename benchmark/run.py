@@ -243,13 +243,16 @@ def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) ->
     from zoo.datasets import DataNotFoundError
 
     found: list[Subject] = []
+    skipped: dict[str, list[str]] = {}
     for entry in entries:
         try:
             found.append(evaluator.subject(entry))
         except DataNotFoundError as error:
             if explicit:
                 raise
-            typer.secho(f"skipping {entry.name}: {error}", fg="yellow", err=True)
+            skipped.setdefault(str(error), []).append(entry.name)
+    for reason, names in skipped.items():
+        typer.secho(f"skipping {', '.join(names)}: {reason}", fg="yellow", err=True)
     return found
 
 

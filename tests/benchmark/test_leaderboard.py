@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from benchmark.agreement import Comparison
 from benchmark.boards import build_boards
-from benchmark.leaderboard import BEGIN, END, app, is_current, ranked_boards, read_records, render, write
+from benchmark.leaderboard import app, is_current, ranked_boards, read_records, render, write
 from benchmark.outcomes import without_subsumed
 from benchmark.pages import agreement_page
 from benchmark.protocol import PROTOCOL_VERSION, standard_attack
@@ -124,7 +124,7 @@ def test_one_disagreeing_cell_shows_in_the_matrix() -> None:
     agree = [make(f"mnist/{n}", "bim", 0.1, {"foolbox": [True] * 100, "art": [True] * 100}) for n in range(20)]
     apart = Comparison("foolbox", "art", 100, 98, 0.5, 100, tuple(range(10)), ())
     worst = make("mnist/z", "bim", 0.1, {"foolbox": [True] * 100, "art": [False] * 10 + [True] * 90}, agreement=[apart])
-    matrix = agreement_page([*agree, worst]).split("## bim")[1].split("##")[0]
+    matrix = agreement_page([*agree, worst], [*agree, worst]).split("## bim")[1].split("##")[0]
     assert "disagree" in matrix
     assert "identical" not in matrix
     one = Comparison("foolbox", "art", 100, 0, 0.5, 20, (3,), ())
@@ -206,7 +206,7 @@ def test_what_no_record_gives_is_stale_and_deleted(tmp_path: Path) -> None:
 
 
 def test_pages_say_what_the_records_say(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    (tmp_path / "README.md").write_text("before\n<!-- leaderboard:begin -->\nold\n<!-- leaderboard:end -->\nafter\n")
     records = [
         make("mnist/a", attack, 0.1, {"foolbox": [True, True, False, True], "art": [True, True, False, True]})
         for attack in ("fgsm", "bim", "pgd-linf")
