@@ -10,21 +10,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.outcomes import configuration, is_standard, without_subsumed
-from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, PAPER_GRIDS
+from benchmark.outcomes import Configuration, configuration, is_standard, without_subsumed
+from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS, has_protocol_draws
 from benchmark.record import Record
 from benchmark.statistics import wilson
 from zoo.targets import GRADIENT_TARGETS
 
 GRID = tuple(sorted({eps for grid in PAPER_GRIDS.values() for eps in grid}))
+# One library for every point of every curve: beyond the first images the others do not run, and the worst case over
+# three would be held against that over one.
+LIBRARY = LIBRARIES[0]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One entry under one attack with the gradient of one target.
+    """One entry under one attack with the gradient of one target, in `LIBRARY`.
 
     stands: (examples, len(GRID)), whether an image keeps its label; the first column is the clean image's. An image
-    that is misclassified as it is counts as broken at every eps, one that any library breaks as broken.
+    that is misclassified as it is counts as broken at every eps.
+    records: what it was made from.
     """
 
     model: str
@@ -34,38 +38,50 @@ class Curve:
     target: str
     examples: NDArray[np.int64]
     stands: NDArray[np.bool_]
+    records: tuple[Record, ...] = ()
 
     def at(self, eps: float) -> NDArray[np.bool_]:
         """(examples,) whether each image stands at an eps of the grid."""
         column: NDArray[np.bool_] = self.stands[:, GRID.index(eps)]
         return column
 
-    def mean_over(self, grid: Sequence[float]) -> pd.Series[float]:
-        """By example, the share of the grid's eps > 0 at which it stands: the area under its curve."""
+    def count_over(self, grid: Sequence[float]) -> pd.Series[int]:
+        """By example, at how many of the grid's eps > 0 it stands: the area under its curve."""
         columns = [GRID.index(eps) for eps in grid if eps > 0]
-        return pd.Series(self.stands[:, columns].mean(1), self.examples)
+        return pd.Series(self.stands[:, columns].sum(1), self.examples)
 
 
 def build_curves(records: Iterable[Record]) -> list[Curve]:
     """All curves that are measured over the whole grid, with the protocol's draws and seed.
 
-    Only examples that were attacked at every eps count.
+    Only examples that were attacked at every eps count; an attack that failed, or whose images left budget or box, is
+    none. Of an entry whose network or data are there in two versions, the one measured last counts.
     """
-    met: dict[tuple[str, ...], dict[float, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    met: dict[tuple[Configuration, str, str], dict[float, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in without_subsumed(records):
         cell, spec = record.cell, record.cell.attack
-        ruled = (cell.attack_draws, cell.judge_draws) in ((1, 1), (ATTACK_DRAWS, JUDGE_DRAWS)) and cell.seed == 0
-        if ruled and spec.threat.eps in GRID and is_standard(replace(spec, target="expected")):
-            config = configuration(record)
-            key = (cell.model, cell.dataset, record.family, spec.name, spec.target, config.fingerprint, config.data)
-            met[key][spec.threat.eps].append(record)
-    curves = []
-    for (model, dataset, family, attack, target, *_), by_eps in sorted(met.items(), key=lambda item: _order(item[0])):
+        on_grid = has_protocol_draws(cell.attack_draws, cell.judge_draws, cell.seed) and spec.threat.eps in GRID
+        if on_grid and is_standard(replace(spec, target="expected")) and _is_attack(record):
+            met[configuration(record), spec.name, spec.target][spec.threat.eps].append(record)
+    curves: dict[tuple[str, str, str], Curve] = {}
+    for (_, attack, target), by_eps in sorted(met.items(), key=_finished):
         if set(GRID) - {0.0} <= set(by_eps):
-            columns = [_standing(by_eps[GRID[1]], clean=True), *(_standing(by_eps[eps]) for eps in GRID[1:])]
+            first = by_eps[GRID[1]]
+            columns = [_standing(first, clean=True), *(_standing(by_eps[eps]) for eps in GRID[1:])]
             table = pd.concat(columns, axis=1, join="inner").sort_index()
-            curves.append(Curve(model, dataset, family, attack, target, table.index.to_numpy(), table.to_numpy(bool)))
-    return curves
+            cell, used = first[0].cell, tuple(record for part in by_eps.values() for record in part)
+            key = (cell.model, attack, target)
+            curves[key] = Curve(
+                cell.model,
+                cell.dataset,
+                first[0].family,
+                attack,
+                target,
+                table.index.to_numpy(),
+                table.to_numpy(bool),
+                used,
+            )
+    return sorted(curves.values(), key=_order)
 
 
 def points(curves: Iterable[Curve]) -> pd.DataFrame:
@@ -92,22 +108,27 @@ def points(curves: Iterable[Curve]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _is_attack(record: Record) -> bool:
+    outcome = record.outcomes.get(LIBRARY)
+    return outcome is not None and outcome.error is None and not outcome.violations
+
+
 def _standing(records: list[Record], clean: bool = False) -> pd.Series[bool]:
-    """By example, whether it is right as it is and, unless `clean`, under every library's attack."""
+    """By example, whether it is right as it is and, unless `clean`, under the attack."""
     parts = []
     for record in records:
         right = np.array(record.clean.correct, bool)
         if not clean:
-            for outcome in record.outcomes.values():
-                if outcome.error is None:
-                    right = right & np.array(outcome.correct, bool)
-        if record.clean.error is None:
-            parts.append(pd.Series(right, record.examples))
-    joined = pd.concat(parts)
-    return joined.groupby(level=0).all()
+            right &= np.array(record.outcomes[LIBRARY].correct, bool)
+        parts.append(pd.Series(right, record.examples))
+    return pd.concat(parts).groupby(level=0).all()
 
 
-def _order(key: tuple[str, ...]) -> tuple[object, ...]:
-    model, dataset, _, attack, target, *rest = key
+def _finished(item: tuple[object, dict[float, list[Record]]]) -> str:
+    return max(str(record.provenance["finished"]) for part in item[1].values() for record in part)
+
+
+def _order(curve: Curve) -> tuple[object, ...]:
     targets: tuple[str, ...] = GRADIENT_TARGETS
-    return dataset, model, targets.index(target), ATTACKS.index(attack), rest
+    attacks: tuple[str, ...] = ATTACKS
+    return curve.dataset, curve.model, targets.index(curve.target), attacks.index(curve.attack)

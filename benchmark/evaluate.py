@@ -135,7 +135,7 @@ class Evaluator:
 
     def _shared(self, cell: Cell) -> GradientStore | None:
         """Where the libraries share gradients: one for all cells with the same draws, target and images."""
-        if not self.machine.share:
+        if not self.machine.share or cell.attack.target == "resampled":  # whose gradient depends on more than the image
             return None
         key = (cell.attack_draws, cell.seed, cell.attack.target, cell.attack.precision)
         return self._gradients.setdefault(key, GradientStore())

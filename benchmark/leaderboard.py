@@ -116,23 +116,23 @@ def ranked_boards(records: list[Record]) -> list[Board]:
 
 
 def is_ruled(record: Record) -> bool:
-    """Whether the record is of a board's eps, with the protocol's draws and seed."""
-    from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, eps_grid
+    """Whether the record is of a board's eps, in every library, with the protocol's draws and seed."""
+    from benchmark.protocol import LIBRARIES, eps_grid, has_protocol_draws
 
     cell, threat = record.cell, record.cell.attack.threat
-    ruled = (cell.attack_draws, cell.judge_draws) in ((1, 1), (ATTACK_DRAWS, JUDGE_DRAWS)) and cell.seed == 0
-    return ruled and threat.eps in eps_grid(cell.dataset)[threat.norm]
+    ruled = has_protocol_draws(cell.attack_draws, cell.judge_draws, cell.seed)
+    return ruled and cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
 
 
 def render(records: list[Record], folder: Path, readme: Path | None) -> tuple[dict[Path, str], dict[Path, Figure]]:
     """All that is generated, by path: texts (the records themselves, pages, tables) and figures."""
-    from benchmark import experiment, pages, tables
+    from benchmark import tables
     from benchmark.curves import build_curves
     from benchmark.figures import draw_figures
-    from benchmark.figures_experiment import experiment_figures
     from benchmark.masking import masking_matrix
     from benchmark.outcomes import without_subsumed
-    from benchmark.zoo_page import accuracy_table, cards, zoo_page
+    from benchmark.pages import boards as board_pages
+    from benchmark.pages import experiment, masking, zoo
 
     texts: dict[Path, str] = {}
     by_model: dict[str, list[Record]] = {}
@@ -147,27 +147,29 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> tuple[di
     records = sorted(without_subsumed(records), key=_order)
     boards = ranked_boards(records)
     curves, matrix = build_curves(records), masking_matrix(records)
+    drawn = draw_figures(boards, records, curves, matrix)
     texts |= {
-        folder / "agreement.md": pages.agreement_page(records, [record for record in records if is_ruled(record)]),
-        folder / "anchors.md": pages.anchors_page(records),
+        folder / "agreement.md": board_pages.agreement_page(
+            records, [record for record in records if is_ruled(record)]
+        ),
+        folder / "anchors.md": board_pages.anchors_page(records),
     }
     if curves:
-        texts[folder / "paper.md"] = experiment.paper_page(records, curves)
+        texts[folder / "paper.md"] = experiment.paper_page(curves, drawn)
         texts[folder / "curves.csv"] = experiment.curves_table(curves)
         texts[folder / "claims.md"] = experiment.claims_page(curves)
     if matrix:
-        texts[folder / "masking.md"] = experiment.masking_page(matrix)
-        texts[folder / "masking.csv"] = experiment.masking_table(matrix)
-    if cards():
-        texts[folder / "zoo.md"] = zoo_page()
+        texts[folder / "masking.md"] = masking.masking_page(matrix)
+        texts[folder / "masking.csv"] = masking.masking_table(matrix)
+    if zoo.cards():
+        texts[folder / "zoo.md"] = zoo.zoo_page()
     for dataset in dict.fromkeys(board.dataset for board in boards):
         shown = [board for board in boards if board.dataset == dataset]
-        texts[folder / f"{dataset}.md"] = pages.dataset_page(dataset, shown)
+        texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)
         texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
-    texts[folder / "README.md"] = pages.index_page(boards, {path.name for path in texts})
+    texts[folder / "README.md"] = board_pages.index_page(boards, {path.name for path in texts})
     if readme is not None and readme.is_file():
-        texts[readme] = with_sections(readme, {"leaderboard": tables.headline(boards), "zoo": accuracy_table()})
-    drawn = draw_figures(boards, records) | experiment_figures(curves, matrix)
+        texts[readme] = with_sections(readme, {"leaderboard": tables.headline(boards), "zoo": zoo.accuracy_table()})
     figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
     return texts, figures
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.attacks.spec import ThreatModel
 from benchmark.boards import Share
 from benchmark.outcomes import Configuration, configuration, is_standard, outcome_frame, survivors, without_subsumed
-from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, attacks_in, eps_grid
+from benchmark.protocol import LIBRARIES, attacks_in, eps_grid, has_protocol_draws
 from benchmark.record import Record
 from benchmark.statistics import mcnemar
 from zoo.targets import GRADIENT_TARGETS
@@ -41,15 +41,22 @@ class Masked:
 
 
 def masking_matrix(records: Iterable[Record]) -> list[Masked]:
-    """Every Bayesian entry that met the white-box attacks of a norm with several gradients, on the same images."""
+    """Every Bayesian entry that met the white-box attacks of a norm with several gradients, on the same images.
+
+    Of an entry whose network or data are there in two versions, the one measured last counts.
+    """
     met: dict[tuple[Configuration, str, ThreatModel], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in without_subsumed(records):
         cell, spec = record.cell, record.cell.attack
-        ruled = (cell.attack_draws, cell.judge_draws, cell.seed) == (ATTACK_DRAWS, JUDGE_DRAWS, 0)
+        ruled = has_protocol_draws(cell.attack_draws, cell.judge_draws, cell.seed) and cell.libraries == LIBRARIES
         on_board = spec.threat.eps in eps_grid(cell.dataset)[spec.threat.norm]
-        if ruled and on_board and is_standard(replace(spec, target="expected")):
+        if ruled and on_board and record.complete and is_standard(replace(spec, target="expected")):
             met[configuration(record), cell.dataset, spec.threat][spec.target].append(record)
-    return [masked for of, by_target in sorted(met.items(), key=_order) for masked in _compared(*of, by_target)]
+    rows: dict[tuple[str, ThreatModel], list[Masked]] = {}
+    for of, by_target in sorted(met.items(), key=_order):
+        if compared := _compared(*of, by_target):
+            rows[of[0].model, of[2]] = compared
+    return [masked for compared in rows.values() for masked in compared]
 
 
 def _compared(
@@ -84,12 +91,19 @@ def _compared(
 
 def _worst_case(records: list[Record], threat: ThreatModel) -> pd.Series[bool] | None:
     """By example, whether it stands under every attack of the norm; None if one is missing."""
-    if {record.cell.attack.name for record in records} < set(attacks_in(threat.norm)):
-        return None
     by_attack = survivors(outcome_frame(records)).groupby(["attack", "example"])["correct"].all().unstack("attack")
+    if set(by_attack.columns) != set(attacks_in(threat.norm)):
+        return None
     return by_attack.dropna().astype(bool).all(axis=1)
 
 
-def _order(item: tuple[tuple[Configuration, str, ThreatModel], object]) -> tuple[object, ...]:
-    (config, dataset, threat), _ = item
-    return dataset, config.model, config.fingerprint, ("linf", "l2").index(threat.norm), threat.eps
+def _order(item: tuple[tuple[Configuration, str, ThreatModel], dict[str, list[Record]]]) -> tuple[object, ...]:
+    (config, dataset, threat), by_target = item
+    finished = max(str(record.provenance["finished"]) for part in by_target.values() for record in part)
+    return dataset, config.model, ("linf", "l2").index(threat.norm), threat.eps, finished
+
+
+def image_counts(matrix: Sequence[Masked]) -> str:
+    """`100`, or `100 to 500` where rows have different numbers of images."""
+    counts = {masked.standing.count for masked in matrix} or {0}
+    return f"{min(counts)}" + (f" to {max(counts)}" if len(counts) > 1 else "")

@@ -45,7 +45,7 @@ def run(
     target: Annotated[
         Many,
         typer.Option(
-            help="What the attacker's gradient is of: expected, single-draw, mean-loss, mean-logit, mean-weights. "
+            help="What the attacker's gradient is of: expected, single-draw, resampled, mean-loss, ... "
             "By default what the suite is about."
         ),
     ] = None,

@@ -19,7 +19,7 @@ from benchmark.protocol import (
     eps_grid,
     standard_attack,
 )
-from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
+from zoo.targets import GRADIENT_TARGETS, OF_ONE_NETWORK, PRECISIONS, GradientTarget, Precision
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Cell:
     @property
     def passes(self) -> int:
         """Roughly how many passes of one network it takes: what the time left is reckoned by."""
-        draws = 1 if self.attack.target in ("single-draw", "mean-weights") else self.attack_draws
+        draws = 1 if self.attack.target in OF_ONE_NETWORK else self.attack_draws
         walks = len(self.libraries) if self.attack.threat.norm == "l2" else 1  # in linf they share most gradients
         gradients = 3 * walks * self.attack.steps * self.attack.restarts * draws  # a backward pass counts twice
         judging = (1 + len(self.libraries)) * (self.judge_draws + self.attack_draws)
@@ -195,9 +195,9 @@ class SmokeSuite(Suite):
 class PaperSuite(Suite):
     """Seed 000's two grids; three libraries on the first shard, where they are held against each other, then one.
 
-    A network that samples its weights anew in every pass, as the paper's did, gives an attacker the gradient of a
-    single draw: Bayesian entries are attacked so, and by the gradient of the expected prediction. At eps = 0 there is
-    nothing to attack: curves begin at the accuracy on clean images.
+    A network that samples its weights anew in every pass, as the paper's did, gives an attacker the gradient of another
+    draw at each step: Bayesian entries are attacked so, and by the gradient of the expected prediction. At eps = 0
+    there is nothing to attack: curves begin at the accuracy on clean images.
     """
 
     def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
@@ -205,7 +205,7 @@ class PaperSuite(Suite):
         return {"linf": both, "l2": both}
 
     def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
-        return ("expected",) if subject.deterministic else ("expected", "single-draw")
+        return ("expected",) if subject.deterministic else ("expected", "resampled")
 
     def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
         chosen = super().libraries(spec, start, selection)

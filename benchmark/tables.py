@@ -154,7 +154,12 @@ def csv_table(boards: list[Board]) -> str:
                     "protocol": row.configuration.protocol,
                 }
             )
-    return str(pd.DataFrame(lines).to_csv(index=False, float_format="%.5g", lineterminator="\n"))
+    return csv_text(pd.DataFrame(lines))
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV, five digits a number."""
+    return str(frame.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
 
 
 def rank(row: Row) -> str:

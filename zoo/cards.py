@@ -20,7 +20,7 @@ from zoo.datasets import Split
 from zoo.entry import ZooEntry
 from zoo.layers import bayesian_layers
 from zoo.predictive import ExpectedPrediction
-from zoo.recipes import NOTES, Recipe
+from zoo.recipes import NOTES, Adversarial, Recipe
 from zoo.seeding import derive_seed, private_generator
 from zoo.training import HELD_OUT, adversarial_batch
 
@@ -34,19 +34,22 @@ def write_entry(
     recipe: Recipe,
     network: nn.Module,
     history: list[dict[str, float]],
+    held_out: Split,
     test: Split,
     train_fingerprint: str,
     folder: Path | None = None,
 ) -> Path:
     """Write `<folder>/<name>.safetensors` and its card; the path of the card. Measured is what is written.
 
+    held_out: part of the training split on which it is decided whether half precision will do.
     Raises ValueError, and writes nothing, if the posterior of a Bayesian network has collapsed to a point.
     """
     full = {key: value.detach().contiguous().clone() for key, value in network.state_dict().items()}
     half = {key: value.half() for key, value in full.items()}
-    exact = clean_accuracy(network, recipe, test)
+    exact = clean_accuracy(network, recipe, held_out)
     network.load_state_dict(half)  # which makes float32 of it again
-    is_half = abs(clean_accuracy(network, recipe, test) - exact) <= HALF_MAY_COST
+    cost = exact - clean_accuracy(network, recipe, held_out)
+    is_half = abs(cost) <= HALF_MAY_COST
     if not is_half:
         network.load_state_dict(full)
     content = save(half if is_half else full)
@@ -54,7 +57,7 @@ def write_entry(
         "name": name,
         "sha256": hashlib.sha256(content).hexdigest(),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "weights": {"dtype": "float16" if is_half else "float32", "accuracy_float32": exact},
+        "weights": {"dtype": "float16" if is_half else "float32", "half_precision_costs": round(cost, 6)},
         "recipe": dataclasses.asdict(recipe),
         **_note(name),
         "results": measure(network, recipe, test),
@@ -74,12 +77,29 @@ def write_entry(
 
 
 def measure_again(entry: ZooEntry, recipe: Recipe, test: Split) -> Path:
-    """Measure the weights there are and rewrite the results on their card; the path of the card."""
+    """Measure the weights there are and rewrite the results on their card; the path of the card.
+
+    Raises ValueError where the card is of another recipe or of other test images.
+    """
     card = entry.card
     if entry.weights is None or not card:
         raise ValueError(f"{entry.name} has no model card to rewrite; train it: python -m zoo.train {entry.name}")
+    if (found := card["training"]["test_fingerprint"]) != test.fingerprint:
+        here = test.fingerprint
+        raise ValueError(f"{entry.name}: its card is about other test images ({found[:12]}…, here {here[:12]}…)")
+    if recipe_of(card) != recipe:
+        raise ValueError(f"{entry.name}: its card has another recipe than zoo/recipes.py; train it again")
     card.pop("note", None)
+    card["recipe"] = dataclasses.asdict(recipe)
     return _write_card(entry.weights, {**card, **_note(entry.name), "results": measure(entry.build(), recipe, test)})
+
+
+def recipe_of(card: dict[str, Any]) -> Recipe:
+    """The recipe on a card; options that came later have their defaults."""
+    fields = dict(card["recipe"])
+    if fields.get("adversarial") is not None:
+        fields["adversarial"] = Adversarial(**fields["adversarial"])
+    return Recipe(**fields)
 
 
 def _note(name: str) -> dict[str, str]:
@@ -132,29 +152,30 @@ def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
 
 
 def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, float]:
-    """Mean l2 norm of the gradient of -log p at clean test images, by the number of draws that are averaged.
+    """Mean l2 norm, at clean test images, of the gradient of the draws' mean loss, by the number of draws.
 
-    Whether it vanishes as draws are added, as it does for an infinitely wide network with its true posterior (Carbone
-    et al. 2020, "Robustness of Bayesian Neural Networks to Gradient-Based Attacks", theorem 1).
+    By convexity it cannot rise, in expectation; whether it goes to zero is the question: it does for an infinitely wide
+    network with its true posterior (Carbone et al. 2020, "Robustness of Bayesian Neural Networks to Gradient-Based
+    Attacks", theorem 1).
     """
     sample = torch.randperm(len(test), generator=private_generator("card images"))[:GRADIENT_IMAGES].numpy()
     x, y = torch.from_numpy(test.images[sample]).float() / 255, torch.from_numpy(test.labels[sample])
     norms = {}
     for draws in (1, 2, 4, 8, 16, 32, 64):
-        prediction = ExpectedPrediction.of(network, draws, derive_seed("card", recipe.seed))
+        prediction = ExpectedPrediction.of(network, draws, derive_seed("card", recipe.seed), "mean-loss")
         _, gradient = prediction.value_and_gradient(x, y)
         norms[str(draws)] = float(f"{gradient.flatten(1).norm(dim=1).mean():.4g}")
     return norms
 
 
-def clean_accuracy(network: nn.Module, recipe: Recipe, test: Split) -> float:
-    """Test accuracy over the card's draws."""
+def clean_accuracy(network: nn.Module, recipe: Recipe, split: Split) -> float:
+    """Accuracy over the card's draws."""
     deterministic = not bayesian_layers(network)
     prediction = ExpectedPrediction.of(
         network, CARD_DRAWS, derive_seed("card", recipe.seed), deterministic=deterministic
     )
-    predicted = per_draw_log_probabilities(prediction, test).logsumexp(0).argmax(-1)
-    return float((predicted == torch.from_numpy(test.labels.copy())).float().mean())
+    predicted = per_draw_log_probabilities(prediction, split).logsumexp(0).argmax(-1)
+    return float((predicted == torch.from_numpy(split.labels.copy())).float().mean())
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.posterior import posterior_draws, posterior_mean
-from zoo.stacked import GroupedDraws, LoopedDraws, is_plain_chain
+from zoo.stacked import DrawsInTurn, GroupedDraws, LoopedDraws, is_plain_chain
 from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
 
 # No tensor of a chunk is larger on a CPU: beyond 32 MiB the C library asks the system for fresh pages each time, which
@@ -58,6 +58,7 @@ def mean_logit(logits: Tensor) -> Tensor:
 _COMBINE: dict[GradientTarget, Callable[[Tensor], Tensor]] = {
     "expected": expected,
     "single-draw": expected,  # of the first draw alone
+    "resampled": expected,  # of one draw, with each gradient another
     "mean-loss": mean_loss,
     "mean-logit": mean_logit,
     "mean-weights": expected,  # of the posterior-mean network alone
@@ -69,7 +70,8 @@ class ExpectedPrediction(nn.Module):
 
     networks: S deterministic networks, pixels -> logits; they are frozen (no parameter has a gradient) and stay
         in evaluation mode whatever `train()` or `eval()` a library calls.
-    target: what the gradient is taken of; see `GRADIENT_TARGETS`.
+    target: what the gradient is taken of; see `GRADIENT_TARGETS`. With `resampled` each call of `value_and_gradient` is
+        of the next network, as with one that samples its weights in every pass, and `forward` stays with that one.
     max_bytes: bound on the activations that are kept for a backward pass. A batch is evaluated in chunks of examples
         that keep less; where all chunks together keep more, their forward pass is repeated in the backward pass.
     largest_tensor: bound on a chunk's largest tensor in bytes; None takes what measured fastest, `LARGEST_TENSOR` on a
@@ -97,9 +99,13 @@ class ExpectedPrediction(nn.Module):
             raise ValueError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
         if not networks:
             raise ValueError("an expected prediction needs at least one network")
-        self.draws = len(networks)
         self.stacked = is_plain_chain(networks) if stack is None else stack
-        self.forward_draws: nn.Module = GroupedDraws(networks) if self.stacked else LoopedDraws(networks)
+        self.forward_draws: nn.Module
+        if target == "resampled":
+            self.draws, self.forward_draws = 1, DrawsInTurn(networks, self.stacked)
+        else:
+            self.draws = len(networks)
+            self.forward_draws = GroupedDraws(networks) if self.stacked else LoopedDraws(networks)
         self.target: GradientTarget = target
         self.max_bytes, self.largest_tensor = max_bytes, largest_tensor
         self.precision: Precision = precision
@@ -147,6 +153,11 @@ class ExpectedPrediction(nn.Module):
             return torch.cat([checkpoint(self._predict, part, use_reentrant=False) for part in x.split(chunk)])
         return torch.cat([self._predict(part) for part in x.split(chunk)])
 
+    def restart(self) -> None:
+        """An attack begins: draws that are taken in turn begin again, so that the same attack meets the same ones."""
+        if isinstance(self.forward_draws, DrawsInTurn):
+            self.forward_draws.restart()
+
     def value_and_gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs, and the gradient (B, C, H, W) of their cross-entropy with labels y (B,), summed over the batch.
 
@@ -154,6 +165,8 @@ class ExpectedPrediction(nn.Module):
         Of the cross-entropy and not of -output[y], though the outputs are normalised: its softmax - onehot at the
         outputs is tiny where the network is confident, and what is tiny from the start loses nothing to rounding.
         """
+        if isinstance(self.forward_draws, DrawsInTurn):
+            self.forward_draws.advance()
         chunk = self.chunk_size(x)
         parts = [
             self._value_and_gradient(part, labels)

@@ -57,6 +57,31 @@ class GroupedDraws(nn.Module):
         return torch.cat([stack(x) for stack in self.stacks])
 
 
+class DrawsInTurn(nn.Module):
+    """One of the networks at a time, the first until `advance` was called twice: (B, C, H, W) -> (1, B, K).
+
+    stack: as `GroupedDraws` evaluates a network, or as it is.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], stack: bool) -> None:
+        super().__init__()
+        kind = GroupedDraws if stack else LoopedDraws
+        self.draws = nn.ModuleList(kind([network]) for network in networks)
+        self.turns = 0
+
+    def advance(self) -> None:
+        """Take the next network, after the last one the first."""
+        self.turns += 1
+
+    def restart(self) -> None:
+        """Begin with the first again."""
+        self.turns = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.draws[max(0, self.turns - 1) % len(self.draws)](x)
+        return logits
+
+
 class StackedDraws(nn.Module):
     """The networks' logits in one pass. Raises ValueError if they are not the same chain of known layers."""
 
@@ -98,7 +123,7 @@ class StackedDraws(nn.Module):
             b = None if bias is None else self.weights[bias]
             if shared_input:
                 return image_convolution(x, self.weights[weight], b, stride, padding)
-            if not x.is_cuda and is_small((x.shape[2], x.shape[3]), kernel):
+            if not x.is_cuda and is_small((x.shape[2], x.shape[3]), kernel, padding):
                 return self._small_convolution(x, self.weights[weight], b, stride, padding)
             return F.conv2d(channels_last(x), self.weights[weight], b, stride, padding, 1, self.draws)
 
@@ -120,7 +145,7 @@ class StackedDraws(nn.Module):
         last_row, last_column = max(outputs)
         maps = torch.stack(list(outputs.values()), 2)  # (S, B, H' W', C')
         maps = maps.permute(1, 2, 0, 3).reshape(count, last_row + 1, last_column + 1, -1).permute(0, 3, 1, 2)
-        return maps if bias is None else maps + bias[:, None, None]
+        return maps if bias is None else maps + bias.to(maps.dtype)[:, None, None]
 
     def _linear(self, column: Sequence[nn.Linear], shared_input: bool) -> Callable[[Tensor], Tensor]:
         weight = self._keep(torch.stack([layer.weight.T for layer in column]))  # (S, F, F')

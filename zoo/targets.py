@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-GradientTarget = Literal["expected", "single-draw", "mean-loss", "mean-logit", "mean-weights"]
+GradientTarget = Literal["expected", "single-draw", "resampled", "mean-loss", "mean-logit", "mean-weights"]
 GRADIENT_TARGETS: tuple[GradientTarget, ...] = get_args(GradientTarget)
+
+# Gradients that take one pass of one network, however many draws there are.
+OF_ONE_NETWORK: tuple[GradientTarget, ...] = ("single-draw", "resampled", "mean-weights")
 
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

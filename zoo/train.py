@@ -47,7 +47,10 @@ def train(
     try:
         recipe = lookup(RECIPES, name, "recipe")
         recipe = dataclasses.replace(recipe, epochs=epochs or recipe.epochs, seed=recipe.seed if seed is None else seed)
-        if (epochs is not None or seed is not None) and out is None:
+        changed = epochs is not None or seed is not None
+        if measure and (changed or out is not None):
+            raise ValueError("--measure is about the zoo's own weights: leave --epochs, --seed and --out away")
+        if changed and out is None:
             raise ValueError("--epochs and --seed make another network than the recipe: say where it goes with --out")
         require_device(device)
         dataset = name.split("/")[0]
@@ -56,10 +59,12 @@ def train(
             typer.echo(f"wrote {measure_again(models[name], recipe, test)}")
             return
         split = load_split(dataset, "train", data_root, download)
-        tag = hashlib.sha256(repr((recipe, split.fingerprint)).encode()).hexdigest()[:12]
+        # weights to start from are part of what a checkpoint continues
+        start = "" if recipe.start_from is None else models[recipe.start_from].fingerprint
+        tag = hashlib.sha256(repr((recipe, split.fingerprint, start)).encode()).hexdigest()[:12]
         training = Training(name, recipe, split, checkpoints / f"{name.replace('/', '-')}-{tag}.safetensors", device)
         network, history = training.run()
-        path = write_entry(name, recipe, network, history, test, split.fingerprint, out)
+        path = write_entry(name, recipe, network, history, training.held_out, test, split.fingerprint, out)
     except (ValueError, KeyError, OSError) as error:
         typer.secho(f"error: {one_line(error)}", fg="red", err=True)
         raise typer.Exit(2) from None

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,11 @@ class Training:
         images = torch.from_numpy(split.images.copy())
         labels = torch.from_numpy(split.labels.copy())
         order = torch.randperm(len(labels), generator=private_generator("held out", split.dataset))
-        held_out = int(HELD_OUT * len(labels))
-        self.validation = images[order[:held_out]].to(device), labels[order[:held_out]].to(device)
-        self.train = images[order[held_out:]].to(device), labels[order[held_out:]].to(device)
+        count = int(HELD_OUT * len(labels))
+        first = order[:count].numpy()
+        self.held_out = replace(split, images=split.images[first], labels=split.labels[first])
+        self.validation = images[order[:count]].to(device), labels[order[:count]].to(device)
+        self.train = images[order[count:]].to(device), labels[order[count:]].to(device)
         self.batches = math.ceil(len(self.train[1]) / recipe.batch_size)
 
         with forked_random_state(derive_seed("initialise", name, recipe.seed)):

@@ -59,6 +59,7 @@ def craft(
         adapter: Adapter = importlib.import_module(f"benchmark.attacks.{library}").attack
     if store is not None:  # a walk that is longer than what is kept would share nothing
         store.size = max(store.size, 2 * spec.steps * spec.restarts)
+    prediction.restart()
     model = MeteredModel(prediction, y, store).eval()
     began = time.perf_counter()
     images: Tensor | None = None

@@ -29,7 +29,7 @@ def bench(
     Half an hour on two cores for everything; a table alone is printed and not written. Other Bayesian libraries are
     measured where they are installed: `pip install 'robustness-zoo[peers]'`.
     """
-    from benchmark.pages import performance_page
+    from benchmark.pages.boards import performance_page
     from zoo.registry import lookup, one_line
 
     chosen = [name.strip() for value in table or TABLES for name in value.split(",")]

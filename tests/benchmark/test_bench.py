@@ -13,7 +13,7 @@ from benchmark.bench.__main__ import app
 from benchmark.bench.gradients import OURS, works
 from benchmark.bench.measure import compared, ratio, side_by_side, spread
 from benchmark.bench.peers import missing_peers, peer_kits
-from benchmark.pages import performance_page
+from benchmark.pages.boards import performance_page
 from zoo.networks import LayerKit
 
 

@@ -191,12 +191,16 @@ def test_an_output_that_is_no_number_is_an_error_of_its_cell(small_entry: ZooEnt
 def test_gradient_targets_reach_the_attack(evaluator: Evaluator) -> None:
     records = {
         target: evaluator.evaluate(dataclasses.replace(CELL, attack=standard_attack("bim", 0.05, target)))
-        for target in ("expected", "single-draw", "mean-weights")
+        for target in ("expected", "single-draw", "resampled", "mean-weights")
     }
     outcomes = {target: record.outcomes["foolbox"] for target, record in records.items()}
     assert outcomes["single-draw"].backwards == 10
     assert outcomes["expected"].backwards == 30
     assert outcomes["single-draw"].log_p != outcomes["expected"].log_p
+    assert outcomes["resampled"].backwards == 10
+    assert outcomes["resampled"].log_p != outcomes["single-draw"].log_p
+    pairs = {pair.level for target in ("expected", "resampled") for pair in records[target].agreement}
+    assert pairs == {"identical"}  # every library meets the same draws in the same order
 
 
 @pytest.mark.parametrize("name", ["fgsm", "bim", "pgd-linf", "pgd-l2"])

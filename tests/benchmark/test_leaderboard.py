@@ -18,7 +18,7 @@ from benchmark.agreement import Comparison
 from benchmark.boards import build_boards
 from benchmark.leaderboard import app, is_current, ranked_boards, read_records, render, write
 from benchmark.outcomes import without_subsumed
-from benchmark.pages import agreement_page
+from benchmark.pages.boards import agreement_page
 from benchmark.protocol import PROTOCOL_VERSION, standard_attack
 from tests.benchmark.records import make, outcome, status
 

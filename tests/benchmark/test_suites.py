@@ -43,16 +43,16 @@ def test_the_paper_suite_walks_both_grids() -> None:
     assert {c.libraries for c in cells if c.start == 100} == {("torchattacks",)}
 
 
-def test_the_paper_suite_attacks_bayesian_entries_also_through_a_single_draw() -> None:
+def test_the_paper_suite_attacks_bayesian_entries_also_through_a_sampling_network() -> None:
     """With every attack at every eps, in one library: it is about the gradient, not about the libraries."""
     cells = SUITES["paper"].cells(MNIST, Selection(examples=100))
     met = {
         target: {(c.attack.name, c.attack.threat) for c in cells if c.attack.target == target}
-        for target in ("expected", "single-draw")
+        for target in ("expected", "resampled")
     }
-    assert met["expected"] == met["single-draw"]
+    assert met["expected"] == met["resampled"]
     assert len(met["expected"]) == 4 * 19
-    assert {c.libraries for c in cells if c.attack.target == "single-draw"} == {("torchattacks",)}
+    assert {c.libraries for c in cells if c.attack.target == "resampled"} == {("torchattacks",)}
 
 
 def test_the_masking_suite_is_the_whitebox_suite_for_every_gradient() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from zoo import models
-from zoo.cards import accuracy, gradient_norms
+from zoo.cards import accuracy, gradient_norms, recipe_of
 from zoo.datasets import Split, load_split
 from zoo.entries import WEIGHTS
 from zoo.networks import build_network
@@ -104,7 +105,7 @@ def test_cards_name_recipe_and_data(name: str, data_root: Path | None) -> None:
     assert card["name"] == name
     assert card["training"]["test_fingerprint"] == test_split(name, data_root).fingerprint
     assert len(card["training"]["history"]) == card["recipe"]["epochs"]
-    assert card["recipe"]["architecture"] == RECIPES[name].architecture
+    assert recipe_of(card) == RECIPES[name]
 
 
 def test_the_norm_on_a_card_is_that_of_autograd() -> None:
@@ -114,30 +115,52 @@ def test_the_norm_on_a_card_is_that_of_autograd() -> None:
     assert list(norms) == ["1", "2", "4", "8", "16", "32", "64"]
     sample = torch.randperm(10_000, generator=private_generator("card images"))[:200].numpy()
     x = (torch.from_numpy(split.images[sample]).float() / 255).requires_grad_()
+    labels = torch.from_numpy(split.labels[sample])
     draws = [draw.eval() for draw in posterior_draws(network, 2, derive_seed("card", 5))]
-    p = torch.stack([draw(x).softmax(-1) for draw in draws]).mean(0)
-    (gradient,) = torch.autograd.grad(-p[range(200), split.labels[sample]].log().sum(), x)
+    losses = [torch.nn.functional.cross_entropy(draw(x), labels, reduction="sum") for draw in draws]
+    (gradient,) = torch.autograd.grad(sum(losses) / 2, x)
     assert norms["2"] == pytest.approx(float(gradient.flatten(1).norm(dim=1).mean()), rel=1e-3)
 
 
-def test_measuring_again_rewrites_the_results_and_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """On a copy of an entry whose card was spoilt, with the data cut down to 500 images."""
+@pytest.fixture
+def copied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The card of a copy of mnist/lenet in the zoo's place, its results and its note spoilt."""
     for suffix in (".json", ".safetensors"):
         shutil.copy(WEIGHTS / f"mnist/lenet{suffix}", tmp_path / f"lenet{suffix}")
-    before = json.loads((tmp_path / "lenet.json").read_text())
-    (tmp_path / "lenet.json").write_text(json.dumps({**before, "results": {}, "note": "of old"}))
-    entry = models["mnist/lenet"]
-    monkeypatch.setattr(
-        models,
-        "_entries",
-        {
-            "mnist/lenet": type(entry)(
-                entry.name, "mnist", "frequentist", entry.factory, tmp_path / "lenet.safetensors", entry.source
-            )
-        },
-    )
+    path = tmp_path / "lenet.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "results": {}, "note": "of old"}))
+    entry = dataclasses.replace(models["mnist/lenet"], weights=tmp_path / "lenet.safetensors")
+    monkeypatch.setattr(models, "_entries", {"mnist/lenet": entry})
+    return path
+
+
+def test_measuring_again_rewrites_the_results_and_nothing_else(copied: Path) -> None:
+    before = json.loads((WEIGHTS / "mnist/lenet.json").read_text())
     result = CliRunner().invoke(app, ["mnist/lenet", "--measure"])
     assert result.exit_code == 0, result.output
-    after = json.loads((tmp_path / "lenet.json").read_text())
-    assert abs(after["results"].pop("accuracy") - before["results"].pop("accuracy")) <= 2e-4
-    assert {k: v for k, v in after.items() if k != "results"} == {k: v for k, v in before.items() if k != "results"}
+    after = json.loads(copied.read_text())
+    assert abs(after["results"]["accuracy"] - before["results"]["accuracy"]) <= 2e-4
+    ours, theirs = ({k: v for k, v in card.items() if k not in ("results", "recipe")} for card in (after, before))
+    assert ours == theirs
+    assert recipe_of(after) == recipe_of(before) == RECIPES["mnist/lenet"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [("test_fingerprint", "0" * 64, "other test images"), ("max_lr", 0.5, "another recipe")],
+)
+def test_measuring_refuses_a_card_about_something_else(copied: Path, field: str, value: object, message: str) -> None:
+    card = json.loads(copied.read_text())
+    card["training" if field == "test_fingerprint" else "recipe"][field] = value
+    copied.write_text(json.dumps(card))
+    result = CliRunner().invoke(app, ["mnist/lenet", "--measure"])
+    assert result.exit_code == 2
+    assert message in result.output
+    assert json.loads(copied.read_text()) == card
+
+
+@pytest.mark.parametrize("option", [["--seed", "1"], ["--epochs", "2"], ["--out", "x"]])
+def test_measuring_is_about_the_zoos_own_weights(option: list[str]) -> None:
+    result = CliRunner().invoke(app, ["mnist/lenet", "--measure", *option])
+    assert result.exit_code == 2
+    assert "--measure" in result.output

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from torch.nn import functional as F
 
 from zoo.layers import BayesianConv2d, Conv2d
@@ -20,7 +23,7 @@ def small_cases(draw: st.DrawFn) -> tuple[tuple[int, int], tuple[int, int], tupl
     height = draw(st.integers(1, kernel[0]))
     width = draw(st.integers(1, max(1, kernel[0] * kernel[1] // (2 * height))))
     padding = tuple(
-        draw(st.integers(max(0, -(-(k - size) // 2)), k)) for size, k in zip((height, width), kernel, strict=True)
+        draw(st.integers(max(0, -(-(k - size) // 2)), k + 3)) for size, k in zip((height, width), kernel, strict=True)
     )
     return (height, width), kernel, (draw(st.integers(1, 3)), draw(st.integers(1, 3))), (padding[0], padding[1])
 
@@ -30,7 +33,7 @@ def test_equal_to_torch_in_value_and_gradients(
     case: tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]], with_bias: bool
 ) -> None:
     (height, width), kernel, stride, padding = case
-    assert is_small((height, width), kernel)
+    assert is_small((height, width), kernel, padding)
     generator = private_generator("small maps", case)
     x = torch.randn(3, 2, height, width, generator=generator, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(4, 2, *kernel, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -56,10 +59,42 @@ def test_a_gradient_that_nobody_asks_for_is_not_computed(part: str) -> None:
 
 
 def test_autocast_computes_in_its_precision() -> None:
-    layer, x = Conv2d(8, 8, 3, padding=1), torch.rand(2, 8, 2, 2, generator=private_generator("autocast"))
-    with torch.autocast("cpu", torch.bfloat16):
-        assert layer(x).dtype == torch.bfloat16
-    torch.testing.assert_close(layer(x), F.conv2d(x, layer.weight, layer.bias, padding=1))
+    """In bfloat16, as close to the exact values and gradients as torch's own."""
+    layer = Conv2d(64, 64, 3, padding=1)
+    x = torch.rand(16, 64, 2, 2, generator=private_generator("autocast"), requires_grad=True)
+
+    def errors(module: nn.Module) -> list[float]:
+        exact = F.conv2d(x, layer.weight, layer.bias, padding=1)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = module(x)
+        assert found.dtype == torch.bfloat16
+        pairs = [(found.float(), exact)]
+        for of in (x, layer.weight):
+            gradients = (
+                torch.autograd.grad(out.float().square().sum(), of, retain_graph=True)[0] for out in (found, exact)
+            )
+            pairs.append(tuple(gradients))
+        return [float(((a - b).norm() / b.norm()).detach()) for a, b in pairs]
+
+    theirs = nn.Conv2d(64, 64, 3, padding=1)
+    theirs.weight, theirs.bias = layer.weight, layer.bias
+    for ours, reference in zip(errors(layer), errors(theirs), strict=True):
+        assert ours < 1.2 * reference < 0.02
+
+
+@pytest.mark.parametrize(
+    "options", [{"dilation": 2, "padding": 2}, {"groups": 2, "padding": 1}, {"padding": "same"},
+                {"padding": 1, "padding_mode": "circular"}]
+)  # fmt: skip
+def test_options_that_the_fast_path_lacks_are_torchs(options: dict[str, Any]) -> None:
+    layer, x = Conv2d(2, 2, 3, **options), torch.rand(1, 2, 2, 2, generator=private_generator("options"))
+    reference = nn.Conv2d(2, 2, 3, **options)
+    reference.load_state_dict(layer.state_dict())
+    assert torch.equal(layer(x), reference(x))
+    unbatched = Conv2d(2, 2, 3, padding=1)
+    torch.testing.assert_close(unbatched(x[0]), unbatched(x)[0])
+    with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
+        Conv2d(2, 2, 3)(torch.ones(1, 2, 1, 1))
 
 
 def test_a_bayesian_layer_and_its_draw_agree() -> None:

@@ -16,7 +16,7 @@ from zoo.networks import build_network
 from zoo.posterior import posterior_draws, posterior_mean
 from zoo.predictive import ExpectedPrediction, activation_bytes, expected, mean_logit, mean_loss
 from zoo.seeding import private_generator
-from zoo.targets import GRADIENT_TARGETS
+from zoo.targets import GRADIENT_TARGETS, OF_ONE_NETWORK
 
 DRAWS, SEED = 6, 11
 LABELS = torch.tensor([0, 1, 2, 0, 1])
@@ -28,7 +28,7 @@ def loss_by_hand(net: nn.Module, target: str, x: Tensor) -> Tensor:
     picked = [draw(x).softmax(-1)[torch.arange(len(x)), LABELS] for draw in draws]  # p_s(y | x)
     if target == "expected":
         return -(sum(picked) / DRAWS).log().sum()
-    if target == "single-draw":
+    if target in ("single-draw", "resampled"):  # the latter's first gradient
         return -picked[0].log().sum()
     if target == "mean-loss":
         return sum(-p.log() for p in picked).sum() / DRAWS
@@ -265,10 +265,29 @@ def test_value_and_gradient_are_those_of_autograd_chunk_by_chunk(
         prediction.chunk_size(images)  # measures
         prediction.forward_draws.register_forward_hook(lambda _m, inputs, _o, seen=seen: seen.append(len(inputs[0])))
         value, gradient = prediction.value_and_gradient(images, LABELS)
-        if target not in ("single-draw", "mean-weights"):  # of one network, whose activations are smaller
+        if target not in OF_ONE_NETWORK:  # of one network, whose activations are smaller
             assert seen == sizes
         assert torch.allclose(value, out, rtol=1e-12)
         assert torch.allclose(gradient, x.grad, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("stack", [None, False])
+def test_resampled_gradients_are_those_of_one_draw_after_the_other(stack: bool | None) -> None:
+    """And again the same after a restart, whatever the chunks; `forward` stays with the draw of the last gradient."""
+    network = build_network("bayesian-lenet", "mnist")
+    x, y = torch.rand(5, 1, 28, 28, generator=private_generator("in turn")), LABELS
+    draws = [draw.eval() for draw in posterior_draws(network, 3, SEED)]
+    by_hand = [ExpectedPrediction([draw], stack=stack).value_and_gradient(x, y) for draw in draws]
+    prediction = ExpectedPrediction.of(network, 3, SEED, "resampled", stack=stack, largest_tensor=1 << 16)
+    assert prediction.draws == 1
+    for _ in range(2):
+        for value, gradient in (*by_hand, by_hand[0]):
+            found_value, found_gradient = prediction.value_and_gradient(x, y)
+            assert torch.allclose(found_value, value, atol=1e-5)
+            assert torch.allclose(found_gradient, gradient, atol=1e-6)
+            assert torch.allclose(prediction(x), value, atol=1e-5)
+        prediction.restart()
+    assert not torch.allclose(by_hand[0][1], by_hand[1][1], atol=1e-6)
 
 
 def test_bfloat16_is_close_and_combined_in_float32() -> None:

@@ -64,8 +64,9 @@ def few() -> Split:
     [
         Recipe("bayesian-lenet", epochs=3, max_lr=3e-3, batch_size=128),
         Recipe("lenet", epochs=3, max_lr=3e-3, batch_size=128, adversarial=Adversarial(0.1, steps=2, ramp_epochs=1)),
+        Recipe("alexnet", epochs=3, max_lr=1e-3, batch_size=128, flips=True, shifts=2, precision="bfloat16"),
     ],
-    ids=["bayesian", "adversarial"],
+    ids=["bayesian", "adversarial", "dropout-augmented-bfloat16"],
 )
 def test_a_killed_training_ends_with_the_same_weights(
     recipe: Recipe, few: Split, tmp_path: Path, untouched_global_state: None
@@ -112,7 +113,7 @@ def test_a_collapsed_posterior_is_refused(few: Split, tmp_path: Path) -> None:
         if name.endswith("rho"):
             nn.init.constant_(parameter, -30.0)
     with pytest.raises(ValueError, match="collapsed"):
-        write_entry("mnist/test", recipe, network, history, few, "", tmp_path)
+        write_entry("mnist/test", recipe, network, history, few, few, "", tmp_path)
     assert not list(tmp_path.glob("mnist/*"))
 
 
@@ -171,7 +172,7 @@ def test_weights_are_halved_only_where_that_changes_no_accuracy(
     network, history = Training("mnist/test", recipe, few, tmp_path / "c.safetensors").run()
     for allowed, dtype in ((1.0, torch.float16), (-1.0, torch.float32)):
         monkeypatch.setattr("zoo.cards.HALF_MAY_COST", allowed)
-        card = json.loads(write_entry("mnist/test", recipe, network, history, few, "", tmp_path).read_text())
+        card = json.loads(write_entry("mnist/test", recipe, network, history, few, few, "", tmp_path).read_text())
         weights = load_file(tmp_path / "mnist" / "test.safetensors")
         assert {value.dtype for value in weights.values()} == {dtype}
         assert card["weights"]["dtype"] == str(dtype).removeprefix("torch.")

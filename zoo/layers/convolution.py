@@ -1,4 +1,4 @@
-"""Convolutions of maps no larger than their kernel, as matrix products.
+"""Convolutions of maps of at most half their kernel's size, as matrix products.
 
 Where a map of 2 x 2 meets a kernel of 3 x 3, most of the kernel lies on padding, and libraries for convolutions were
 written for larger maps. Every output position then is one linear layer of the whole map with the part of the kernel
@@ -19,16 +19,23 @@ Pair = tuple[int, int]
 Window = tuple[int, int, slice, slice, slice, slice]  # output row and column; map's rows, columns; kernel's
 
 
-def is_small(map_size: Pair, kernel: Pair) -> bool:
-    """Whether half of the kernel or more lies beside the map wherever it is put."""
-    return 2 * map_size[0] * map_size[1] <= kernel[0] * kernel[1]
+def is_small(map_size: Pair, kernel: Pair, padding: Pair) -> bool:
+    """Whether half of the kernel or more lies beside the map wherever it is put.
+
+    What does not fit even the padded map is torch's to refuse.
+    """
+    fits = all(k <= size + 2 * pad for k, size, pad in zip(kernel, map_size, padding, strict=True))
+    return fits and 2 * map_size[0] * map_size[1] <= kernel[0] * kernel[1]
 
 
 def windows(map_size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Iterator[Window]:
     """For every output position: which part of the map meets which part of the kernel."""
     rows, columns = (
         [
-            (slice(max(0, start), min(size, start + length)), slice(max(0, -start), min(length, size - start)))
+            (
+                slice(_within(start, size), _within(start + length, size)),
+                slice(_within(-start, length), _within(size - start, length)),
+            )
             for start in range(-pad, size + pad - length + 1, step)
         ]
         for size, length, step, pad in zip(map_size, kernel, stride, padding, strict=True)
@@ -38,10 +45,14 @@ def windows(map_size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Iterat
             yield i, j, map_rows, map_columns, kernel_rows, kernel_columns
 
 
+def _within(position: int, size: int) -> int:
+    return max(0, min(position, size))
+
+
 def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair) -> Tensor:
     """`F.conv2d` up to rounding, faster on a CPU where the map is small: (B, C, H, W) -> (B, C', H', W')."""
-    kernel = (weight.shape[2], weight.shape[3])
-    if x.is_cuda or not is_small((x.shape[2], x.shape[3]), kernel):
+    kernel, map_size = (weight.shape[2], weight.shape[3]), (x.shape[2], x.shape[3])
+    if x.is_cuda or not is_small(map_size, kernel, padding):
         return F.conv2d(x, weight, bias, stride, padding)
     if torch.is_autocast_enabled(x.device.type):
         precision = torch.get_autocast_dtype(x.device.type)
@@ -51,9 +62,12 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, pa
 
 
 class Conv2d(nn.Conv2d):
-    """`nn.Conv2d` through `convolution`."""
+    """`nn.Conv2d` through `convolution`, where its options are those that `convolution` has."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in nn.Conv2d
+        plain = self.groups == 1 and _pair(self.dilation) == (1, 1) and self.padding_mode == "zeros"
+        if not plain or isinstance(self.padding, str) or input.ndim != 4:
+            return super().forward(input)
         return convolution(input, self.weight, self.bias, _pair(self.stride), _pair(self.padding))
 
 
@@ -75,8 +89,10 @@ class _SmallMapConvolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
         pixels, taps, gradient = x.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1), gradients[0].permute(0, 2, 3, 1)
-        at_pixels = torch.zeros_like(pixels) if ctx.needs_input_grad[0] else None
-        at_taps = torch.zeros_like(taps) if ctx.needs_input_grad[1] else None
+        # summed in float32 at least: in bfloat16 every addition would round
+        precision = torch.promote_types(x.dtype, torch.float32)
+        at_pixels = torch.zeros_like(pixels, dtype=precision) if ctx.needs_input_grad[0] else None
+        at_taps = torch.zeros_like(taps, dtype=precision) if ctx.needs_input_grad[1] else None
         for i, j, rows, columns, kernel_rows, kernel_columns in ctx.windows:
             here, seen = gradient[:, i, j], taps[:, kernel_rows, kernel_columns]
             if at_pixels is not None:
@@ -86,8 +102,8 @@ class _SmallMapConvolution(torch.autograd.Function):
                 share = at_taps[:, kernel_rows, kernel_columns]
                 share += (here.T @ pixels[:, rows, columns].flatten(1)).view(share.shape)
         return (
-            None if at_pixels is None else at_pixels.permute(0, 3, 1, 2),
-            None if at_taps is None else at_taps.permute(0, 3, 1, 2),
+            None if at_pixels is None else at_pixels.to(x.dtype).permute(0, 3, 1, 2),
+            None if at_taps is None else at_taps.to(weight.dtype).permute(0, 3, 1, 2),
             None,
             None,
         )

@@ -1,8 +1,7 @@
-"""Figures, one function each. Colour is the entry, line style the family, bars the 95 % interval."""
+"""Figures of the boards and of published anchors."""
 
 from __future__ import annotations
 
-import matplotlib
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -11,19 +10,6 @@ from benchmark.anchors import ANCHORS, TUTORIAL, compare_with_published
 from benchmark.boards import Board
 from benchmark.record import Record
 from benchmark.tables import threat_title
-
-matplotlib.use("Agg")
-sns.set_theme(style="whitegrid", context="paper", palette="colorblind")
-
-
-def draw_figures(boards: list[Board], records: list[Record]) -> dict[str, Figure]:
-    """Name -> every figure that the records allow."""
-    figures = {}
-    if (anchor := fgsm_anchor(records)) is not None:
-        figures["fgsm-anchor"] = anchor
-    for dataset in dict.fromkeys(board.dataset for board in boards):
-        figures[f"{dataset}-worst-case"] = worst_case([board for board in boards if board.dataset == dataset])
-    return figures
 
 
 def worst_case(boards: list[Board]) -> Figure:

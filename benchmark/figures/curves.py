@@ -1,0 +1,86 @@
+"""Seed 000's figures of accuracy against eps. Bands are 95 % intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from benchmark.curves import Curve, points
+from benchmark.figures.style import COLUMN, NETWORKS, family_line, network_of, network_style
+from benchmark.protocol import ATTACKS, PAPER_GRIDS
+
+
+def accuracy_curves(curves: Sequence[Curve], grid: str) -> Figure:
+    """Seed 000's figures 1, 2, 5 and 6: one panel per attack, all networks of a data set."""
+    frame = points(curves)
+    frame = frame[frame["eps"].isin(PAPER_GRIDS[grid])]
+    bottom = 10 * int(10 * frame["low"].min())  # a multiple of ten below everything
+    figure = Figure(figsize=(COLUMN, 4.0))
+    axes = figure.subplots(2, 2, sharex=True, sharey=True).flatten()
+    for axis, attack in zip(axes, ATTACKS, strict=True):
+        for (entry, family), part in frame[frame["attack"] == attack].groupby(["entry", "family"], sort=False):
+            colour, marker = network_style(str(entry))
+            axis.plot(
+                part["eps"],
+                100 * part["accuracy"],
+                color=colour,
+                linestyle=family_line(str(family)),
+                marker=marker,
+                markersize=2.6,
+                linewidth=1.0,
+                markevery=2,
+                markerfacecolor=colour if family == "frequentist" else "white",
+                markeredgewidth=0.7,
+            )
+            axis.fill_between(part["eps"], 100 * part["low"], 100 * part["high"], color=colour, alpha=0.13, linewidth=0)
+        axis.set_title(attack, fontsize=7.5, pad=2)
+        axis.set(ylim=(bottom - 3, 103))
+        axis.tick_params(labelsize=6.5, pad=1)
+        axis.grid(linewidth=0.4)
+    figure.supxlabel(f"eps of the attack ({_counted(frame)})", fontsize=7, y=0.105)
+    figure.supylabel("accuracy in %", fontsize=7.5, x=0.0, y=0.57)
+    _legend(figure, [str(entry) for entry in frame["entry"].unique()])
+    figure.subplots_adjust(left=0.115, right=0.985, top=0.955, bottom=0.175, wspace=0.06, hspace=0.14)
+    return figure
+
+
+def curves_of(curves: Sequence[Curve], dataset: str, target: str) -> list[Curve]:
+    """The curves of a data set under one gradient; none if no Bayesian entry has it. A frequentist one has but one."""
+    own = [curve for curve in curves if curve.dataset == dataset]
+    found = [curve for curve in own if curve.target == target or curve.family == "frequentist"]
+    return found if target == "expected" or any(curve.target == target for curve in found) else []
+
+
+def _counted(frame: pd.DataFrame) -> str:
+    """`1,000 images; 250 for alexnet, 3conv3fc`: a network stands for its twin where both have as many."""
+    least = frame.groupby("entry", sort=False)["images"].min()
+    twins = {network_of(str(entry)): set() for entry in least.index}  # type: dict[str, set[int]]
+    for entry, count in least.items():
+        twins[network_of(str(entry))].add(int(count))
+    by_count: dict[int, list[str]] = {}
+    for entry, count in least.items():
+        network = network_of(str(entry))
+        name = network if len(twins[network]) == 1 else str(entry).split("/")[1]
+        if name not in by_count.setdefault(int(count), []):
+            by_count[int(count)].append(name)
+    first, *others = sorted(by_count, reverse=True)
+    return "; ".join([f"{first:,} images", *(f"{count:,} for {', '.join(by_count[count])}" for count in others)])
+
+
+def _legend(figure: Figure, entries: Sequence[str]) -> None:
+    """Networks by colour and marker, families by line."""
+    networks = [name for name in (*NETWORKS, "other") if any(network_of(entry) == name for entry in entries)]
+    handles = [
+        Line2D([], [], color=NETWORKS[name][0], marker=NETWORKS[name][1], markersize=3, linewidth=1, label=name)
+        for name in networks
+    ]
+    handles += [
+        Line2D([], [], color="0.3", linestyle=family_line(family), linewidth=1, label=label)
+        for family, label in (("frequentist", "frequentist"), ("bayesian", "Bayesian"))
+    ]
+    figure.legend(
+        handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=6.5, columnspacing=1.2, handlelength=2.2
+    )

@@ -1,0 +1,67 @@
+"""What each gradient hides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from benchmark.figures.style import TARGETS
+from benchmark.masking import Masked, image_counts
+from benchmark.tables import threat_title
+
+
+def masking(matrix: Sequence[Masked]) -> Figure:
+    """Accuracy under the gradient of every target: what stands to the right of the filled dot is invented."""
+    threats = list(dict.fromkeys(masked.threat for masked in matrix))
+    models = list(dict.fromkeys(masked.model for masked in matrix))
+    figure = Figure(figsize=(7.0, 1.0 + 0.46 * len(models) * ((len(threats) + 1) // 2)))
+    axes = figure.subplots((len(threats) + 1) // 2, 2, sharex=True, sharey=True, squeeze=False).flatten()
+    for axis, threat in zip(axes, threats, strict=False):
+        for masked in matrix:
+            if masked.threat == threat:
+                y = models.index(masked.model) + (list(TARGETS).index(masked.target) - 2.5) * 0.14
+                colour, marker = TARGETS[masked.target]
+                low, high = (100 * bound for bound in masked.standing.interval)
+                axis.plot([low, high], [y, y], color=colour, linewidth=0.9, alpha=0.7)
+                axis.plot(
+                    100 * masked.standing.value,
+                    y,
+                    marker,
+                    color=colour,
+                    markersize=4.2,
+                    markerfacecolor=colour if masked.target == "expected" else "white",
+                )
+        axis.set_title(threat_title(threat.norm, threat.eps), fontsize=8, pad=3)
+        axis.grid(axis="y", visible=False)
+        axis.tick_params(labelsize=7.5)
+        for boundary in range(len(models) - 1):
+            axis.axhline(boundary + 0.5, color="0.8", linewidth=0.6)
+    axes[0].set_yticks(range(len(models)), [model.split("/")[1] for model in models])
+    axes[0].set_ylim(len(models) - 0.5, -0.5)
+    axes[0].set_xlim(-4, 104)
+    handles = [
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker=marker,
+            color=colour,
+            markerfacecolor=colour if target == "expected" else "white",
+            label=target,
+        )
+        for target, (colour, marker) in TARGETS.items()
+    ]
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        ncols=6,
+        frameon=False,
+        fontsize=7.5,
+        title="gradient of",
+        title_fontsize=7.5,
+    )
+    figure.supxlabel(f"worst-case accuracy in %, {image_counts(matrix)} images, 95 % interval", fontsize=8, y=0.13)
+    figure.tight_layout(rect=(0, 0.12, 1, 1), pad=0.5)
+    return figure

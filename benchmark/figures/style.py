@@ -1,0 +1,47 @@
+"""One visual language for all figures: colour and marker are the network, line and filling the family.
+
+The colours go from dark to light, so that grey print tells networks apart, too; the markers differ besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import seaborn as sns
+
+Colour = tuple[float, float, float] | str
+
+COLUMN = 3.5  # inches: the width of a column of print
+_PALETTE = sns.color_palette("colorblind")
+
+NETWORKS: dict[str, tuple[Colour, str]] = {
+    "lenet": ((0.0, 0.17, 0.40), "o"),
+    "alexnet": (_PALETTE[3], "s"),
+    "3conv3fc": (_PALETTE[9], "^"),
+    "lenet-adversarial": (_PALETTE[1], "v"),
+}
+_OTHER: tuple[Colour, str] = (_PALETTE[7], "P")
+
+TARGETS: dict[str, tuple[Colour, str]] = {
+    "expected": ("black", "o"),
+    "single-draw": (_PALETTE[0], "P"),
+    "resampled": (_PALETTE[9], "X"),
+    "mean-loss": (_PALETTE[3], "s"),
+    "mean-logit": (_PALETTE[2], "^"),
+    "mean-weights": (_PALETTE[1], "D"),
+}
+
+
+def network_of(entry: str) -> str:
+    """`lenet` of `mnist/bayesian-lenet`."""
+    return entry.split("/")[1].removeprefix("bayesian-")
+
+
+def network_style(entry: str) -> tuple[Colour, str]:
+    """Colour and marker of an entry's network."""
+    return NETWORKS.get(network_of(entry), _OTHER)
+
+
+def family_line(family: str) -> tuple[float, Sequence[float]]:
+    """Solid for a frequentist network, dashed for a Bayesian one."""
+    return (0, ()) if family == "frequentist" else (0, (4, 1.6))

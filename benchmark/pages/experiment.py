@@ -1,0 +1,96 @@
+"""Pages about seed 000's experiment: its curves, and the verdicts on its claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from benchmark import claims
+from benchmark.curves import Curve, points
+from benchmark.pages import render_page
+from benchmark.protocol import LIBRARIES, PAPER_GRIDS
+from benchmark.record import Record
+from benchmark.tables import csv_text, markdown
+from benchmark.timing import duration
+
+
+def paper_page(curves: Sequence[Curve], figures: Iterable[str]) -> str:
+    """The figures there are, what they rest on, and what they took."""
+    datasets = list(dict.fromkeys(curve.dataset for curve in curves))
+    return render_page("paper.md", datasets=datasets, figures=set(figures), cost=markdown(_cost(curves)))
+
+
+def _cost(curves: Sequence[Curve]) -> list[dict[str, object]]:
+    """Images, cells and wall time per entry and gradient."""
+    rows: list[dict[str, object]] = []
+    all_cells = {record.key: record for curve in curves for record in curve.records}
+    for model, target in dict.fromkeys((curve.model, curve.target) for curve in curves):
+        own = [curve for curve in curves if (curve.model, curve.target) == (model, target)]
+        cells = {record.key: record for curve in own for record in curve.records}.values()
+        counts = [len(curve.examples) for curve in own]
+        compared = {e for record in cells if len(record.outcomes) == len(LIBRARIES) for e in record.examples}
+        rows.append(
+            {
+                "entry": model,
+                "gradient of": target,
+                "images": f"{min(counts)}" + (f" to {max(counts)}" if max(counts) > min(counts) else ""),
+                "in three libraries": len(compared),
+                "cells": len(cells),
+                "wall time": _wall_time(cells),
+            }
+        )
+    total = {"entry": "**all**", "cells": len(all_cells), "wall time": _wall_time(all_cells.values())}
+    return [*rows, {**dict.fromkeys(rows[0], ""), **total}]
+
+
+def _wall_time(records: Iterable[Record]) -> str:
+    return duration(sum(record.provenance["seconds"] for record in records))
+
+
+def curves_table(curves: Sequence[Curve]) -> str:
+    """All points of all curves as CSV."""
+    return csv_text(points(curves))
+
+
+def claims_page(curves: Sequence[Curve]) -> str:
+    """Every claim under both protocols, with the tests that decide it."""
+    judged = {words: claims.judge_claims(list(curves), target) for words, target in claims.PROTOCOLS.items()}
+    summary, details = [], []
+    for number, claim in enumerate(claims.CLAIMS, 1):
+        verdicts = {words: found[number - 1][1] for words, found in judged.items()}
+        summary.append({"": f"[{number}](#{number})", "claim": claim.text, "in the paper": claim.where, **verdicts})
+        details.append(
+            {
+                "number": number,
+                "text": claim.text,
+                "where": claim.where,
+                "figures": claim.figures,
+                "needed": claim.needed,
+                "protocols": [
+                    {"words": words, "verdict": verdicts[words], "table": markdown(_findings(found[number - 1][2]))}
+                    for words, found in judged.items()
+                ],
+            }
+        )
+    return render_page(
+        "claims.md",
+        summary=markdown(summary),
+        claims=details,
+        margin=f"{100 * claims.MARGIN:g}",
+        almost_zero=f"{100 * claims.ALMOST_ZERO:g}",
+        fails=f"{100 * claims.FAILS:g}",
+        much=f"{100 * claims.MUCH:g}",
+        small=f"{PAPER_GRIDS['small'][-1]:g}",
+        large=f"{PAPER_GRIDS['large'][-1]:g}",
+    )
+
+
+def _findings(findings: Sequence[claims.Finding]) -> list[dict[str, object]]:
+    return [
+        {
+            "statement": finding.statement,
+            "measured": finding.numbers,
+            "p, were it false": f"{finding.p_true:.2g}",
+            "p, were it true": f"{finding.p_false:.2g}",
+        }
+        for finding in findings
+    ]

@@ -1,0 +1,62 @@
+"""The page about the gradient-target matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from benchmark.attacks.spec import format_eps
+from benchmark.masking import Masked, image_counts
+from benchmark.pages import render_page
+from benchmark.tables import csv_text, markdown, percent, threat_title
+
+EVIDENT = 0.05  # p-values below it are bold
+
+
+def masking_page(matrix: Sequence[Masked]) -> str:
+    """The matrix as a table a data set, and its figure."""
+    datasets = []
+    for dataset in dict.fromkeys(masked.dataset for masked in matrix):
+        rows: dict[tuple[str, str], dict[str, object]] = {}
+        for masked in matrix:
+            if masked.dataset == dataset:
+                line = rows.setdefault(
+                    (masked.model, masked.target), {"entry": masked.model, "gradient of": masked.target}
+                )
+                line[threat_title(masked.threat.norm, masked.threat.eps)] = _cell(masked)
+        datasets.append({"name": dataset, "table": markdown(rows.values())})
+    return render_page("masking.md", datasets=datasets, images=image_counts(matrix))
+
+
+def _cell(masked: Masked) -> str:
+    text = percent(masked.standing)
+    if masked.target == "expected":
+        return text
+    stars = "**" if masked.p < EVIDENT else ""
+    return f"{text} ({stars}{100 * masked.invented:+.1f}{stars}, p {masked.p:.2g})"
+
+
+def masking_table(matrix: Sequence[Masked]) -> str:
+    """The matrix as CSV, shares between 0 and 1."""
+    lines = []
+    for masked in matrix:
+        low, high = masked.standing.interval
+        lines.append(
+            {
+                "dataset": masked.dataset,
+                "entry": masked.model,
+                "norm": masked.threat.norm,
+                "eps": format_eps(masked.threat.eps),
+                "gradient": masked.target,
+                "images": masked.standing.count,
+                "accuracy": masked.standing.value,
+                "low": low,
+                "high": high,
+                "only_this_gradient_stands": masked.only_target,
+                "only_expected_stands": masked.only_expected,
+                "invented": masked.invented,
+                "p": masked.p,
+            }
+        )
+    return csv_text(pd.DataFrame(lines))
