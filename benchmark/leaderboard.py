@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.figure import Figure
 
     from benchmark.boards import Board
     from benchmark.record import Record
+
+    Generated = tuple[dict[Path, str], dict[Path, Callable[[], Figure]]]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 FOLDER = Path("leaderboards")
@@ -124,11 +128,11 @@ def is_ruled(record: Record) -> bool:
     return ruled and cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
 
 
-def render(records: list[Record], folder: Path, readme: Path | None) -> tuple[dict[Path, str], dict[Path, Figure]]:
-    """All that is generated, by path: texts (the records themselves, pages, tables) and figures."""
+def render(records: list[Record], folder: Path, readme: Path | None) -> Generated:
+    """All that is generated, by path: texts (the records themselves, pages, tables) and what draws the figures."""
     from benchmark import tables
     from benchmark.curves import build_curves
-    from benchmark.figures import draw_figures
+    from benchmark.figures import all_figures
     from benchmark.masking import masking_matrix
     from benchmark.outcomes import without_subsumed
     from benchmark.pages import boards as board_pages
@@ -147,7 +151,7 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> tuple[di
     records = sorted(without_subsumed(records), key=_order)
     boards = ranked_boards(records)
     curves, matrix = build_curves(records), masking_matrix(records)
-    drawn = draw_figures(boards, records, curves, matrix)
+    drawn = all_figures(boards, records, curves, matrix)
     texts |= {
         folder / "agreement.md": board_pages.agreement_page(
             records, [record for record in records if is_ruled(record)]
@@ -198,8 +202,8 @@ def write(records: list[Record], folder: Path, readme: Path | None) -> list[Path
         partial = path.with_suffix(".partial")
         partial.write_bytes(lzma.compress(text.encode()) if path.suffix == ".xz" else text.encode())
         os.replace(partial, path)
-    for path, figure in figures.items():
-        figure.savefig(path, dpi=160, bbox_inches="tight", metadata={"Software": None})
+    for path, draw in figures.items():
+        draw().savefig(path, dpi=160, bbox_inches="tight", metadata={"Software": None})
     for path in leftovers(written, folder):
         path.unlink()
     return written

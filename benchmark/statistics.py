@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -55,12 +56,14 @@ def paired_difference(first: ArrayLike, second: ArrayLike) -> tuple[float, float
     moved = difference[difference != 0]
     if not len(moved):
         return 0.0, 1.0, 1.0
-    return float(difference.mean()), _sign_flips(moved, "greater"), _sign_flips(moved, "less")
+    p_greater, p_less = (_sign_flips(moved.tobytes(), alternative) for alternative in ("greater", "less"))
+    return float(difference.mean()), p_greater, p_less
 
 
-def _sign_flips(moved: NDArray[np.float64], alternative: Alternative) -> float:
+@functools.lru_cache(maxsize=1024)  # a second each for thousands of examples, and pages ask again and again
+def _sign_flips(moved: bytes, alternative: str) -> float:
     found = permutation_test(
-        (np.append(moved, 0.0),),  # SciPy asks for two values at least; a zero changes nothing
+        (np.append(np.frombuffer(moved), 0.0),),  # SciPy asks for two values at least; a zero changes nothing
         np.mean,
         permutation_type="samples",
         vectorized=True,

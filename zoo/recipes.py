@@ -67,7 +67,7 @@ RECIPES: dict[str, Recipe] = {
         "lenet", epochs=15, max_lr=4e-3, flips=True, adversarial=Adversarial(eps=8 / 255)
     ),
     "cifar10-jpeg/alexnet": Recipe(
-        "alexnet", epochs=45, max_lr=1.5e-3, batch_size=128, flips=True, shifts=2, precision="bfloat16"
+        "alexnet", epochs=60, max_lr=1.5e-3, batch_size=128, flips=True, precision="bfloat16"
     ),
     "cifar10-jpeg/bayesian-alexnet": Recipe(
         "bayesian-alexnet",

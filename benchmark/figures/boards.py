@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from benchmark.anchors import ANCHORS, TUTORIAL, compare_with_published
-from benchmark.boards import Board
+from benchmark.anchors import ANCHORS, TUTORIAL, Anchor, compare_with_published
+from benchmark.boards import Board, Share
 from benchmark.record import Record
 from benchmark.tables import threat_title
 
@@ -42,11 +44,13 @@ def worst_case(boards: list[Board]) -> Figure:
     return figure
 
 
-def fgsm_anchor(records: list[Record]) -> Figure | None:
-    """FGSM on mnist/lenet beside the curve of PyTorch's tutorial; None if it was not measured."""
-    measured = [(a, share) for a, share in compare_with_published(records) if a.source == TUTORIAL and share]
-    if not measured:
-        return None
+def measured_anchors(records: Sequence[Record]) -> list[tuple[Anchor, Share]]:
+    """The points of the tutorial's curve that were measured here."""
+    return [(anchor, share) for anchor, share in compare_with_published(records) if anchor.source == TUTORIAL and share]
+
+
+def fgsm_anchor(measured: Sequence[tuple[Anchor, Share]]) -> Figure:
+    """FGSM on mnist/lenet beside the curve of PyTorch's tutorial."""
     published = pd.DataFrame([(a.eps, 100 * a.value) for a in ANCHORS if a.source == TUTORIAL], columns=["eps", "%"])
     ours = pd.DataFrame([(a.eps, 100 * share.value) for a, share in measured], columns=["eps", "%"])
     figure = Figure(figsize=(4.2, 2.9))

@@ -15,7 +15,7 @@ from scipy.stats import binom
 from benchmark import claims
 from benchmark.claims import CLAIMS, Claim, Finding, better_on_average, better_on_clean_images, judge_claims, loses
 from benchmark.curves import GRID, Curve, build_curves, points
-from benchmark.figures import draw_figures
+from benchmark.figures import all_figures
 from benchmark.masking import masking_matrix
 from benchmark.pages.experiment import claims_page, paper_page
 from benchmark.pages.masking import masking_page, masking_table
@@ -337,7 +337,7 @@ def test_pages_and_figures_show_what_was_measured() -> None:
     assert page.count("## ") == len(CLAIMS)
     assert "**confirmed**" in page
     assert "**refuted**" in page
-    figures = draw_figures([], [], curves, matrix)
+    figures = all_figures([], [], curves, matrix)
     paper = paper_page(curves, figures)
     assert f"{19 * 4 * (len(PAPER_MODELS) + 6)}" in paper  # cells: 14 entries, 6 of them with a second gradient
     shown = set(re.findall(r"figures/([a-z0-9-]+)\.png", paper))
@@ -346,24 +346,25 @@ def test_pages_and_figures_show_what_was_measured() -> None:
     assert f"mean-loss,{N},{17 / N:.5g}" in masking_table(matrix)
     for dataset in ("mnist", CIFAR):
         for grid in PAPER_GRIDS:
-            figure = figures[f"{dataset}-{grid}-eps"]
+            figure = figures[f"{dataset}-{grid}-eps"]()
             assert [axis.get_title() for axis in figure.axes] == list(ATTACKS)
             for axis in figure.axes:
                 assert len(axis.lines) == len(PAPER_MODELS) / 2
                 assert max(max(line.get_xdata()) for line in axis.lines) == PAPER_GRIDS[grid][-1]
         plain, resampled = (
-            sum(line.get_ydata().sum() for line in figures[f"{dataset}-large-eps{suffix}"].axes[0].lines)
+            sum(line.get_ydata().sum() for line in figures[f"{dataset}-large-eps{suffix}"]().axes[0].lines)
             for suffix in ("", "-resampled")
         )
         assert resampled > plain
-    assert "mnist-masking" in figures
+    for axis in figures["mnist-masking"]().axes:
+        assert len(axis.lines) == 2 * 2  # a point and its interval for each of two gradients
 
 
 def test_a_part_of_the_experiment_gives_a_part_of_the_pages() -> None:
     """A Bayesian entry under one gradient alone, as an interrupted run leaves it."""
     for target, name in (("expected", "mnist-small-eps"), ("resampled", "mnist-small-eps-resampled")):
         curves = build_curves(walk("mnist/bayesian-x", 0.2, target=target, family="bayesian"))
-        figures = draw_figures([], [], curves, [])
+        figures = all_figures([], [], curves, [])
         assert {figure for figure in figures if "small" in figure} == {name}
         assert f"figures/{name}.png" in paper_page(curves, figures)
         assert "not measured" in claims_page(curves)
