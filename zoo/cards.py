@@ -21,6 +21,7 @@ from zoo.entry import ZooEntry
 from zoo.layers import bayesian_layers
 from zoo.predictive import ExpectedPrediction
 from zoo.recipes import NOTES, Adversarial, Recipe
+from zoo.registry import models
 from zoo.seeding import derive_seed, private_generator
 from zoo.training import HELD_OUT, adversarial_batch
 
@@ -66,6 +67,7 @@ def write_entry(
             "history": history,
             "train_fingerprint": train_fingerprint,
             "test_fingerprint": test.fingerprint,
+            "start_sha256": None if recipe.start_from is None else models[recipe.start_from].card.get("sha256"),
             "torch": version("torch"),
             "date": datetime.now(UTC).date().isoformat(),
         },
