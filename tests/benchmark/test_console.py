@@ -31,7 +31,7 @@ def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
 
 @given(st.floats(0, 1e6))
 def test_durations_are_never_off_by_more_than_what_they_leave_out(seconds: float) -> None:
-    parts = dict((unit, int(count)) for count, unit in re.findall(r"(\d+) (h|min|s)", duration(seconds)))
+    parts = {unit: int(count) for count, unit in re.findall(r"(\d+) (h|min|s)", duration(seconds))}
     said = 3600 * parts.get("h", 0) + 60 * parts.get("min", 0) + parts.get("s", 0)
     assert -0.5 <= seconds - said < (60 if "h" in parts else 0.5 + 1e-6)
 
