@@ -10,27 +10,26 @@ from matplotlib.figure import Figure
 
 from benchmark.anchors import ANCHORS, TUTORIAL, Anchor, compare_with_published
 from benchmark.boards import Board, Share
+from benchmark.figures.style import network_style
 from benchmark.record import Record
 from benchmark.tables import threat_title
 
 
 def worst_case(boards: list[Board]) -> Figure:
     """Worst-case robust accuracy of every entry under every threat model, with Wilson intervals."""
-    figure = Figure(figsize=(7.0, 0.9 + 0.64 * max(len(board.rows) for board in boards)))
+    figure = Figure(figsize=(7.0, 0.9 + 0.42 * max(len(board.rows) for board in boards)))
     columns = len(boards)
     axes = figure.subplots(1, columns, sharex=True, sharey=True, squeeze=False)[0]
     entries = list(dict.fromkeys(row.configuration.model for board in boards for row in board.rows))
-    palette = dict(
-        zip(entries, sns.color_palette("colorblind" if len(entries) <= 10 else "husl", len(entries)), strict=True)
-    )
     for axis, board in zip(axes, boards, strict=True):
         for row in board.rows:
             model = row.configuration.model
             low, high = (100 * bound for bound in row.worst.interval)
             y = entries.index(model)
-            axis.plot([low, high], [y, y], color=palette[model], linewidth=2.2, solid_capstyle="butt")
-            marker = "o" if row.family == "frequentist" else "D"
-            axis.plot(100 * row.worst.value, y, marker, color=palette[model], markersize=6)
+            colour, marker = network_style(model)
+            axis.plot([low, high], [y, y], color=colour, linewidth=2.0, solid_capstyle="butt")
+            face = colour if row.family == "frequentist" else "white"
+            axis.plot(100 * row.worst.value, y, marker, color=colour, markersize=5.5, markerfacecolor=face)
         axis.set_title(threat_title(board.norm, board.eps), fontsize=9)
         axis.set_xlim(-7, 107)
     axes[0].set_yticks(range(len(entries)), [entry.split("/")[1] for entry in entries])
@@ -38,7 +37,7 @@ def worst_case(boards: list[Board]) -> Figure:
     counts = sorted({row.worst.count for board in boards for row in board.rows})
     count = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     figure.supxlabel(
-        f"worst-case accuracy in %, {count} images, 95 % interval  (● frequentist, ◆ Bayesian)", fontsize=8
+        f"worst-case accuracy in %, {count} images, 95 % interval (filled: frequentist, open: Bayesian)", fontsize=8
     )
     figure.tight_layout()
     return figure

@@ -32,7 +32,7 @@ def clean_accuracies(dataset: str) -> Figure:
         face = "white" if family == "Bayesian" else colour
         axis.plot(100 * share.value, y, marker, color=colour, markersize=4.5, markerfacecolor=face)
         axis.annotate(
-            f"{100 * share.value:.1f}", (high, y), xytext=(4, 0), textcoords="offset points", fontsize=6.5, va="center"
+            f"{100 * share.value:.2f}", (high, y), xytext=(4, 0), textcoords="offset points", fontsize=6.5, va="center"
         )
     axis.set_yticks(range(len(rows)), [name.split("/")[1] for name, _, _ in rows], fontsize=7)
     axis.set_ylim(len(rows) - 0.5, -0.5)

@@ -77,7 +77,9 @@ def _posterior(name: str, card: dict[str, Any]) -> dict[str, object]:
         "KL weight": weight,
         "means begin at": recipe.get("start_from") or "",
         "mutual information, nats": f"{posterior['mutual_information_nats']:.4f}",
-        "sigma / |mu|": ", ".join(f"{layer} {ratio:.3g}" for layer, ratio in posterior["sigma_over_abs_mu"].items()),
+        "mean sigma over mean abs. mu": ", ".join(
+            f"{layer} {ratio:.3g}" for layer, ratio in posterior["sigma_over_abs_mu"].items()
+        ),
     }
 
 
