@@ -19,7 +19,7 @@ from benchmark.boards import build_boards
 from benchmark.leaderboard import app, is_current, ranked_boards, read_records, render, write
 from benchmark.outcomes import without_subsumed
 from benchmark.pages.boards import agreement_page
-from benchmark.protocol import PROTOCOL_VERSION, standard_attack
+from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, standard_attack
 from tests.benchmark.records import make, outcome, status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,11 +112,20 @@ def test_results_on_other_data_or_another_protocol_never_mix() -> None:
 
 
 def test_a_run_with_other_draws_or_seed_stays_out_of_the_ranking() -> None:
-    protocol = [make("mnist/a", "pgd-l2", 1.0, {"foolbox": [True] * 4})]
+    protocol = [make("mnist/a", "pgd-l2", 1.0, dict.fromkeys(LIBRARIES, [True] * 4))]
     for change in ({"attack_draws": 2}, {"seed": 1}):
         cell = dataclasses.replace(protocol[0].cell, **change)
         (board,) = ranked_boards([*protocol, dataclasses.replace(protocol[0], key=str(change), cell=cell)])
         assert len(board.rows) == 1
+
+
+def test_images_that_one_library_attacked_alone_stay_out_of_the_ranking() -> None:
+    """As seed 000's grids leave them beyond the first hundred: a worst case over one is not that over three."""
+    shared = make("mnist/a", "pgd-l2", 1.0, dict.fromkeys(LIBRARIES, [True] * 4))
+    alone = make("mnist/a", "pgd-l2", 1.0, {"torchattacks": [False] * 4}, start=4)
+    (board,) = ranked_boards([shared, alone])
+    assert board.rows[0].worst.count == 4
+    assert ranked_boards([alone]) == []
 
 
 def test_one_disagreeing_cell_shows_in_the_matrix() -> None:
@@ -208,7 +217,7 @@ def test_what_no_record_gives_is_stale_and_deleted(tmp_path: Path) -> None:
 def test_pages_say_what_the_records_say(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("before\n<!-- leaderboard:begin -->\nold\n<!-- leaderboard:end -->\nafter\n")
     records = [
-        make("mnist/a", attack, 0.1, {"foolbox": [True, True, False, True], "art": [True, True, False, True]})
+        make("mnist/a", attack, 0.1, dict.fromkeys(LIBRARIES, [True, True, False, True]))
         for attack in ("fgsm", "bim", "pgd-linf")
     ]
     write(records, tmp_path, tmp_path / "README.md")
