@@ -217,7 +217,7 @@ def test_what_no_record_gives_is_stale_and_deleted(tmp_path: Path) -> None:
 def test_pages_say_what_the_records_say(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("before\n<!-- leaderboard:begin -->\nold\n<!-- leaderboard:end -->\nafter\n")
     records = [
-        make("mnist/a", attack, 0.1, dict.fromkeys(LIBRARIES, [True, True, False, True]))
+        make("mnist/a", attack, 0.1, {key: [True, True, False, True] for key in LIBRARIES})
         for attack in ("fgsm", "bim", "pgd-linf")
     ]
     write(records, tmp_path, tmp_path / "README.md")
