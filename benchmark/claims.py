@@ -1,47 +1,29 @@
-"""The claims of seed 000, each as statements that curves can decide.
-
-Of "Robustness of Bayesian Approach to Gradient-Based Attacks". The paper's words become numbers here, chosen before its
-grids were run:
-
-robust, vulnerable: at the largest eps of the small grid, the share of all images that an attack breaks is below, or
-    above, `MARGIN`;
-better on average: an image stands at more of a grid's eps, all four attacks together;
-much lower: by `MUCH` points or more;
-almost zero: below `ALMOST_ZERO` at the largest eps of the large grid;
-fails on clean images: below `FAILS`.
-"""
+"""The claims of seed 000, "Robustness of Bayesian Approach to Gradient-Based Attacks", as lists of statements."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-import numpy as np
-
 from benchmark.curves import Curve
 from benchmark.protocol import ATTACKS, PAPER_GRIDS
-from benchmark.statistics import mcnemar, mean_above, paired_difference, share_below
+from benchmark.statements import (
+    Finding,
+    Lookup,
+    Statement,
+    better_on_average,
+    better_on_clean_images,
+    drops_to_zero,
+    fails_on_clean_images,
+    loses,
+    much_worse_on_clean_images,
+)
 
-MARGIN, MUCH, ALMOST_ZERO, FAILS = 0.10, 0.05, 0.05, 0.50
 SIGNIFICANT = 0.05
 
 Verdict = Literal["confirmed", "refuted", "undecided", "not measured"]
-Lookup = Callable[[str, str], Curve | None]  # model, attack -> its curve under the protocol in question
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One statement, our numbers, and the one-sided p-values of the tests against it and for it."""
-
-    statement: str
-    numbers: str
-    p_true: float  # small: the data would be unlikely if the statement were false
-    p_false: float  # small: unlikely if it were true
-
-
-Statement = Callable[[Lookup], Finding | None]  # None: not measured
 
 
 @dataclass(frozen=True)
@@ -73,122 +55,6 @@ class Claim:
         return ("refuted" if len(findings) - fail < needed else "undecided"), findings
 
 
-def loses(model: str, attack: str, *, little: bool) -> Statement:
-    """An attack at the end of the small grid breaks less (with `little` false, more) than `MARGIN` of all images."""
-
-    def decide(lookup: Lookup) -> Finding | None:
-        if (curve := lookup(model, attack)) is None:
-            return None
-        eps = PAPER_GRIDS["small"][-1]
-        broken, count = int((curve.at(0.0) & ~curve.at(eps)).sum()), len(curve.examples)
-        below, above = share_below(broken, count, MARGIN)
-        words = "breaks less" if little else "does not break less"
-        return Finding(
-            f"{attack} at eps {eps:g} {words} than {100 * MARGIN:g} % of the images of {model}",
-            f"{broken} of {count} ({100 * broken / count:.1f} %)",
-            *((below, above) if little else (above, below)),
-        )
-
-    return decide
-
-
-def drops_to_zero(model: str, attack: str) -> Statement:
-    """At the end of the large grid next to nothing stands."""
-
-    def decide(lookup: Lookup) -> Finding | None:
-        if (curve := lookup(model, attack)) is None:
-            return None
-        eps = PAPER_GRIDS["large"][-1]
-        standing, count = int(curve.at(eps).sum()), len(curve.examples)
-        return Finding(
-            f"under {attack} at eps {eps:g} less than {100 * ALMOST_ZERO:g} % of the images of {model} stand",
-            f"{standing} of {count} ({100 * standing / count:.1f} %)",
-            *share_below(standing, count, ALMOST_ZERO),
-        )
-
-    return decide
-
-
-def fails_on_clean_images(model: str) -> Statement:
-    """Clean accuracy below `FAILS`."""
-
-    def decide(lookup: Lookup) -> Finding | None:
-        if (curve := lookup(model, "fgsm")) is None:
-            return None
-        right, count = int(curve.at(0.0).sum()), len(curve.examples)
-        return Finding(
-            f"{model} is right on less than {100 * FAILS:g} % of the clean images",
-            f"{right} of {count} ({100 * right / count:.1f} %)",
-            *share_below(right, count, FAILS),
-        )
-
-    return decide
-
-
-def better_on_clean_images(first: str, second: str) -> Statement:
-    """Exact McNemar test on the images both were shown."""
-
-    def decide(lookup: Lookup) -> Finding | None:
-        a, b = lookup(first, "fgsm"), lookup(second, "fgsm")
-        if a is None or b is None:
-            return None
-        _, at_a, at_b = np.intersect1d(a.examples, b.examples, return_indices=True)
-        one, other = a.at(0.0)[at_a], b.at(0.0)[at_b]
-        only_first, only_second = int((one & ~other).sum()), int((other & ~one).sum())
-        return Finding(
-            f"{first} is right on more clean images than {second}",
-            f"{one.sum()} against {other.sum()} of {len(one)}; only the first {only_first}, "
-            f"only the second {only_second}",
-            mcnemar(only_first, only_second, "greater"),
-            mcnemar(only_first, only_second, "less"),
-        )
-
-    return decide
-
-
-def much_worse_on_clean_images(first: str, second: str) -> Statement:
-    """The first is right on fewer clean images, by `MUCH` of all or more; t-test of the paired difference."""
-
-    def decide(lookup: Lookup) -> Finding | None:
-        a, b = lookup(first, "fgsm"), lookup(second, "fgsm")
-        if a is None or b is None:
-            return None
-        _, at_a, at_b = np.intersect1d(a.examples, b.examples, return_indices=True)
-        one, other = a.at(0.0)[at_a], b.at(0.0)[at_b]
-        return Finding(
-            f"{first} is right on fewer clean images than {second}, by {100 * MUCH:g} points or more",
-            f"{one.sum()} against {other.sum()} of {len(one)}",
-            *mean_above(other.astype(int) - one.astype(int), MUCH),
-        )
-
-    return decide
-
-
-def better_on_average(first: str, second: str, grid: str) -> Statement:
-    """Paired permutation test on the number of (attack, eps) at which each image stands."""
-    most = len(ATTACKS) * sum(eps > 0 for eps in PAPER_GRIDS[grid])
-
-    def decide(lookup: Lookup) -> Finding | None:
-        counts = []
-        for model in (first, second):
-            curves = [lookup(model, attack) for attack in ATTACKS]
-            areas = [curve.count_over(PAPER_GRIDS[grid]) for curve in curves if curve is not None]
-            if len(areas) < len(ATTACKS):
-                return None
-            counts.append(sum(areas[1:], areas[0]).dropna())
-        one, other = counts[0].align(counts[1], join="inner")
-        mean, p_greater, p_less = paired_difference(one.to_numpy(), other.to_numpy())
-        return Finding(
-            f"{first} is better than {second} on average over the {grid} grid",
-            f"{100 * one.mean() / most:.1f} against {100 * other.mean() / most:.1f} % of {len(one)} images, "
-            f"difference {100 * mean / most:+.1f} points",
-            p_greater,
-            p_less,
-        )
-
-    return decide
-
-
 def _twins(dataset: str, *networks: str) -> list[tuple[str, str]]:
     return [(f"{dataset}/{network}", f"{dataset}/bayesian-{network}") for network in networks]
 
@@ -199,7 +65,6 @@ def _every_attack(model: str, *, little: bool) -> tuple[Statement, ...]:
 
 _MNIST, _CIFAR = "mnist", "cifar10-jpeg"
 _MNIST_TWINS, _CIFAR_TWINS = _twins(_MNIST, "lenet", "alexnet"), _twins(_CIFAR, "lenet", "alexnet", "3conv3fc")
-_ON_MNIST = [model for pair in _MNIST_TWINS for model in pair]
 _ON_CIFAR = [model for pair in _CIFAR_TWINS for model in pair]
 _SMALL, _LARGE = partial("{}-small-eps".format), partial("{}-large-eps".format)
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.outcomes import Configuration, configuration, is_standard, without_subsumed
-from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS, has_protocol_draws
+from benchmark.outcomes import (
+    Configuration,
+    configuration,
+    has_protocol_draws,
+    is_standard,
+    last_finished,
+    without_subsumed,
+)
+from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS
 from benchmark.record import Record
 from benchmark.statistics import wilson
 from zoo.targets import GRADIENT_TARGETS
@@ -60,8 +67,8 @@ def build_curves(records: Iterable[Record]) -> list[Curve]:
     met: dict[tuple[Configuration, str, str], dict[float, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in without_subsumed(records):
         cell, spec = record.cell, record.cell.attack
-        on_grid = has_protocol_draws(cell.attack_draws, cell.judge_draws, cell.seed) and spec.threat.eps in GRID
-        if on_grid and is_standard(replace(spec, target="expected")) and _is_attack(record):
+        on_grid = has_protocol_draws(cell) and spec.threat.eps in GRID
+        if on_grid and is_standard(spec, spec.target) and _is_attack(record):
             met[configuration(record), spec.name, spec.target][spec.threat.eps].append(record)
     curves: dict[tuple[str, str, str], Curve] = {}
     for (_, attack, target), by_eps in sorted(met.items(), key=_finished):
@@ -125,7 +132,7 @@ def _standing(records: list[Record], clean: bool = False) -> pd.Series[bool]:
 
 
 def _finished(item: tuple[object, dict[float, list[Record]]]) -> str:
-    return max(str(record.provenance["finished"]) for part in item[1].values() for record in part)
+    return max(map(last_finished, item[1].values()))
 
 
 def _order(curve: Curve) -> tuple[object, ...]:

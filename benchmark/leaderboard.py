@@ -109,23 +109,15 @@ def is_current(record: Record) -> bool:
 def ranked_boards(records: list[Record]) -> list[Board]:
     """The boards of the protocol: its eps, draws and seed, and rows that met all its attacks in that norm."""
     from benchmark.boards import Board, build_boards
+    from benchmark.outcomes import is_ruled
     from benchmark.protocol import attacks_in
 
     boards = []
-    for board in build_boards([record for record in records if is_ruled(record)]):
+    for board in build_boards([record for record in records if is_ruled(record.cell)]):
         rows = [row for row in board.rows if set(row.attacks) == set(attacks_in(board.norm))]
         if rows:
             boards.append(Board(board.dataset, board.norm, board.eps, rows))
     return boards
-
-
-def is_ruled(record: Record) -> bool:
-    """Whether the record is of a board's eps, in every library, with the protocol's draws and seed."""
-    from benchmark.protocol import LIBRARIES, eps_grid, has_protocol_draws
-
-    cell, threat = record.cell, record.cell.attack.threat
-    ruled = has_protocol_draws(cell.attack_draws, cell.judge_draws, cell.seed)
-    return ruled and cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
 
 
 def render(records: list[Record], folder: Path, readme: Path | None) -> Generated:
@@ -134,7 +126,7 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
     from benchmark.curves import build_curves
     from benchmark.figures import all_figures
     from benchmark.masking import masking_matrix
-    from benchmark.outcomes import without_subsumed
+    from benchmark.outcomes import is_ruled, without_subsumed
     from benchmark.pages import boards as board_pages
     from benchmark.pages import experiment, masking, zoo
 
@@ -154,7 +146,7 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
     drawn = all_figures(boards, records, curves, matrix)
     texts |= {
         folder / "agreement.md": board_pages.agreement_page(
-            records, [record for record in records if is_ruled(record)]
+            records, [record for record in records if is_ruled(record.cell)]
         ),
         folder / "anchors.md": board_pages.anchors_page(records),
     }

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.boards import Share
-from benchmark.outcomes import Configuration, configuration, is_standard, outcome_frame, survivors, without_subsumed
-from benchmark.protocol import LIBRARIES, attacks_in, eps_grid, has_protocol_draws
+from benchmark.outcomes import (
+    Configuration,
+    configuration,
+    is_ruled,
+    is_standard,
+    last_finished,
+    outcome_frame,
+    survivors,
+    without_subsumed,
+)
+from benchmark.protocol import attacks_in
 from benchmark.record import Record
 from benchmark.statistics import mcnemar
 from zoo.targets import GRADIENT_TARGETS
@@ -48,9 +57,7 @@ def masking_matrix(records: Iterable[Record]) -> list[Masked]:
     met: dict[tuple[Configuration, str, ThreatModel], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in without_subsumed(records):
         cell, spec = record.cell, record.cell.attack
-        ruled = has_protocol_draws(cell.attack_draws, cell.judge_draws, cell.seed) and cell.libraries == LIBRARIES
-        on_board = spec.threat.eps in eps_grid(cell.dataset)[spec.threat.norm]
-        if ruled and on_board and record.complete and is_standard(replace(spec, target="expected")):
+        if is_ruled(cell) and record.complete and is_standard(spec, spec.target):
             met[configuration(record), cell.dataset, spec.threat][spec.target].append(record)
     rows: dict[tuple[str, ThreatModel], list[Masked]] = {}
     for of, by_target in sorted(met.items(), key=_order):
@@ -99,11 +106,5 @@ def _worst_case(records: list[Record], threat: ThreatModel) -> pd.Series[bool] |
 
 def _order(item: tuple[tuple[Configuration, str, ThreatModel], dict[str, list[Record]]]) -> tuple[object, ...]:
     (config, dataset, threat), by_target = item
-    finished = max(str(record.provenance["finished"]) for part in by_target.values() for record in part)
+    finished = max(map(last_finished, by_target.values()))
     return dataset, config.model, ("linf", "l2").index(threat.norm), threat.eps, finished
-
-
-def image_counts(matrix: Sequence[Masked]) -> str:
-    """`100`, or `100 to 500` where rows have different numbers of images."""
-    counts = {masked.standing.count for masked in matrix} or {0}
-    return f"{min(counts)}" + (f" to {max(counts)}" if len(counts) > 1 else "")

@@ -10,9 +10,10 @@ import pandas as pd
 
 from benchmark.agreement import Comparison
 from benchmark.attacks.spec import AttackSpec
-from benchmark.protocol import standard_attack
+from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
 from benchmark.record import Record
 from benchmark.suites import Cell
+from zoo.targets import GradientTarget
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,26 @@ class Configuration:
     seed: int
 
 
-def is_standard(spec: AttackSpec) -> bool:
-    """Whether an attack is the protocol's own, as leaderboards demand."""
-    return spec == standard_attack(spec.name, spec.threat.eps)
+def is_standard(spec: AttackSpec, target: GradientTarget = "expected") -> bool:
+    """Whether an attack is the protocol's own with the gradient of `target`; leaderboards demand `expected`."""
+    return spec == standard_attack(spec.name, spec.threat.eps, target)
+
+
+def has_protocol_draws(cell: Cell) -> bool:
+    """Whether a cell has the draws and the seed that leaderboards, curves and matrices are made of."""
+    return (cell.attack_draws, cell.judge_draws) in ((1, 1), (ATTACK_DRAWS, JUDGE_DRAWS)) and cell.seed == 0
+
+
+def is_ruled(cell: Cell) -> bool:
+    """Whether a cell is of a board's eps, in every library, with the protocol's draws and seed."""
+    threat = cell.attack.threat
+    on_board = cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
+    return on_board and has_protocol_draws(cell)
+
+
+def last_finished(records: Iterable[Record]) -> str:
+    """When the last of some records was finished."""
+    return max(str(record.provenance["finished"]) for record in records)
 
 
 def without_subsumed(records: Iterable[Record]) -> list[Record]:

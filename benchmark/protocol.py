@@ -76,11 +76,6 @@ def attacks_in(norm: str) -> tuple[AttackName, ...]:
     return tuple(name for name in ATTACKS if NORMS[name] == norm)
 
 
-def has_protocol_draws(attack_draws: int, judge_draws: int, seed: int) -> bool:
-    """Whether a cell has the draws and the seed that leaderboards, curves and matrices are made of."""
-    return (attack_draws, judge_draws) in ((1, 1), (ATTACK_DRAWS, JUDGE_DRAWS)) and seed == 0
-
-
 def required_agreement(spec: AttackSpec) -> str:
     """The level that the libraries must reach: starts are given, so only the l2 projection may differ."""
     return "same-verdict" if spec.threat.norm == "l2" else "identical"

@@ -20,6 +20,12 @@ def percent(share: Share, interval: bool = False, digits: int = 1) -> str:
     return text
 
 
+def span(counts: Iterable[int]) -> str:
+    """`100`, or `100 to 500` where numbers differ."""
+    distinct = sorted(set(counts))
+    return " to ".join(map(str, dict.fromkeys((distinct[0], distinct[-1]))))
+
+
 def threat_title(norm: str, eps: float) -> str:
     """`linf, eps 8/255`."""
     return f"{norm}, eps {format_eps(eps)}"

@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from zoo.datasets import Split
+from zoo.entries import WEIGHTS
 from zoo.entry import ZooEntry
 from zoo.layers import bayesian_layers
 from zoo.predictive import ExpectedPrediction
@@ -72,7 +73,7 @@ def write_entry(
             "date": datetime.now(UTC).date().isoformat(),
         },
     }
-    path = (folder or Path(__file__).parent / "weights") / f"{name}.safetensors"
+    path = (folder or WEIGHTS) / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     _replace(path, content)
     return _write_card(path, card)

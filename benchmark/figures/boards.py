@@ -12,7 +12,7 @@ from benchmark.anchors import ANCHORS, TUTORIAL, Anchor, compare_with_published
 from benchmark.boards import Board, Share
 from benchmark.figures.style import network_style
 from benchmark.record import Record
-from benchmark.tables import threat_title
+from benchmark.tables import span, threat_title
 
 
 def worst_case(boards: list[Board]) -> Figure:
@@ -34,8 +34,7 @@ def worst_case(boards: list[Board]) -> Figure:
         axis.set_xlim(-7, 107)
     axes[0].set_yticks(range(len(entries)), [entry.split("/")[1] for entry in entries])
     axes[0].set_ylim(len(entries) - 0.5, -0.5)
-    counts = sorted({row.worst.count for board in boards for row in board.rows})
-    count = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    count = span(row.worst.count for board in boards for row in board.rows)
     figure.supxlabel(
         f"worst-case accuracy in %, {count} images, 95 % interval (filled: frequentist, open: Bayesian)", fontsize=8
     )

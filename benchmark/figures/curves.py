@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import pandas as pd
@@ -57,25 +58,24 @@ def curves_of(curves: Sequence[Curve], dataset: str, target: str) -> list[Curve]
 def _counted(frame: pd.DataFrame) -> str:
     """`1,000 images; 250 for alexnet, 3conv3fc`: a network stands for its twin where both have as many."""
     least = frame.groupby("entry", sort=False)["images"].min()
-    twins = {network_of(str(entry)): set() for entry in least.index}  # type: dict[str, set[int]]
+    twins: dict[str, set[int]] = defaultdict(set)
     for entry, count in least.items():
         twins[network_of(str(entry))].add(int(count))
-    by_count: dict[int, list[str]] = {}
+    by_count: dict[int, dict[str, None]] = defaultdict(dict)  # names in their order, each once
     for entry, count in least.items():
         network = network_of(str(entry))
-        name = network if len(twins[network]) == 1 else str(entry).split("/")[1]
-        if name not in by_count.setdefault(int(count), []):
-            by_count[int(count)].append(name)
+        by_count[int(count)][network if len(twins[network]) == 1 else str(entry).split("/")[1]] = None
     first, *others = sorted(by_count, reverse=True)
     return "; ".join([f"{first:,} images", *(f"{count:,} for {', '.join(by_count[count])}" for count in others)])
 
 
 def _legend(figure: Figure, entries: Sequence[str]) -> None:
     """Networks by colour and marker, families by line."""
-    networks = [name for name in (*NETWORKS, "other") if any(network_of(entry) == name for entry in entries)]
+    shown = {network_of(entry): network_style(entry) for entry in entries}
     handles = [
-        Line2D([], [], color=NETWORKS[name][0], marker=NETWORKS[name][1], markersize=3, linewidth=1, label=name)
-        for name in networks
+        Line2D([], [], color=shown[name][0], marker=shown[name][1], markersize=3, linewidth=1, label=name)
+        for name in dict.fromkeys((*NETWORKS, *shown))
+        if name in shown
     ]
     handles += [
         Line2D([], [], color="0.3", linestyle=family_line(family), linewidth=1, label=label)

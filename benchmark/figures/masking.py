@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.figures.style import TARGETS
-from benchmark.masking import Masked, image_counts
-from benchmark.tables import threat_title
+from benchmark.masking import Masked
+from benchmark.tables import span, threat_title
 
 
 def masking(matrix: Sequence[Masked]) -> Figure:
@@ -62,6 +62,7 @@ def masking(matrix: Sequence[Masked]) -> Figure:
         title="gradient of",
         title_fontsize=7.5,
     )
-    figure.supxlabel(f"worst-case accuracy in %, {image_counts(matrix)} images, 95 % interval", fontsize=8, y=0.13)
+    count = span(masked.standing.count for masked in matrix)
+    figure.supxlabel(f"worst-case accuracy in %, {count} images, 95 % interval", fontsize=8, y=0.13)
     figure.tight_layout(rect=(0, 0.12, 1, 1), pad=0.5)
     return figure

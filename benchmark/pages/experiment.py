@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmark import claims
+from benchmark import claims, statements
 from benchmark.curves import Curve, points
 from benchmark.pages import render_page
 from benchmark.protocol import LIBRARIES, PAPER_GRIDS
 from benchmark.record import Record
-from benchmark.tables import csv_text, markdown
+from benchmark.tables import csv_text, markdown, span
 from benchmark.timing import duration
 
 
@@ -26,13 +26,12 @@ def _cost(curves: Sequence[Curve]) -> list[dict[str, object]]:
     for model, target in dict.fromkeys((curve.model, curve.target) for curve in curves):
         own = [curve for curve in curves if (curve.model, curve.target) == (model, target)]
         cells = {record.key: record for curve in own for record in curve.records}.values()
-        counts = [len(curve.examples) for curve in own]
         compared = {e for record in cells if len(record.outcomes) == len(LIBRARIES) for e in record.examples}
         rows.append(
             {
                 "entry": model,
                 "gradient of": target,
-                "images": f"{min(counts)}" + (f" to {max(counts)}" if max(counts) > min(counts) else ""),
+                "images": span(len(curve.examples) for curve in own),
                 "in three libraries": len(compared),
                 "cells": len(cells),
                 "wall time": _wall_time(cells),
@@ -75,16 +74,16 @@ def claims_page(curves: Sequence[Curve]) -> str:
         "claims.md",
         summary=markdown(summary),
         claims=details,
-        margin=f"{100 * claims.MARGIN:g}",
-        almost_zero=f"{100 * claims.ALMOST_ZERO:g}",
-        fails=f"{100 * claims.FAILS:g}",
-        much=f"{100 * claims.MUCH:g}",
+        margin=f"{100 * statements.MARGIN:g}",
+        almost_zero=f"{100 * statements.ALMOST_ZERO:g}",
+        fails=f"{100 * statements.FAILS:g}",
+        much=f"{100 * statements.MUCH:g}",
         small=f"{PAPER_GRIDS['small'][-1]:g}",
         large=f"{PAPER_GRIDS['large'][-1]:g}",
     )
 
 
-def _findings(findings: Sequence[claims.Finding]) -> list[dict[str, object]]:
+def _findings(findings: Sequence[statements.Finding]) -> list[dict[str, object]]:
     return [
         {
             "statement": finding.statement,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
-from benchmark.masking import Masked, image_counts
+from benchmark.masking import Masked
 from benchmark.pages import render_page
-from benchmark.tables import csv_text, markdown, percent, threat_title
+from benchmark.tables import csv_text, markdown, percent, span, threat_title
 
 EVIDENT = 0.05  # p-values below it are bold
 
@@ -26,7 +26,7 @@ def masking_page(matrix: Sequence[Masked]) -> str:
                 )
                 line[threat_title(masked.threat.norm, masked.threat.eps)] = _cell(masked)
         datasets.append({"name": dataset, "table": markdown(rows.values())})
-    return render_page("masking.md", datasets=datasets, images=image_counts(matrix))
+    return render_page("masking.md", datasets=datasets, images=span(masked.standing.count for masked in matrix))
 
 
 def _cell(masked: Masked) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 
 from benchmark.agreement import Comparison
+from benchmark.curves import GRID
 from benchmark.outcomes import outcome_frame
-from benchmark.protocol import PROTOCOL_VERSION, standard_attack
+from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, PROTOCOL_VERSION, eps_grid, standard_attack
 from benchmark.record import Outcome, Record
-from benchmark.suites import Cell
+from benchmark.suites import PAPER_MODELS, Cell
 from benchmark.validity import Evidence, verdicts
 
 
@@ -60,3 +62,70 @@ def status(check: str, records: list[Record]) -> str:
     found = {verdict.check: verdict for verdict in verdicts(Evidence(records, outcome_frame(records)))}
     assert found[check].evidence
     return found[check].status
+
+
+N = 60  # images of the records below
+
+
+def attacked(
+    model: str,
+    attack: str,
+    eps: float,
+    libraries: dict[str, list[bool]],
+    *,
+    target: str = "expected",
+    family: str = "frequentist",
+    start: int = 0,
+) -> Record:
+    """A record of `make` with another gradient, and Bayesian draws for a Bayesian family."""
+    record = make(model, attack, eps, libraries, start, key=f"{model}{attack}{eps}{start}{target}{sorted(libraries)}")
+    draws = (8, 64) if family == "bayesian" else (1, 1)
+    cell = dataclasses.replace(
+        record.cell,
+        dataset=model.split("/", maxsplit=1)[0],
+        attack=dataclasses.replace(record.cell.attack, target=target),
+        attack_draws=draws[0],
+        judge_draws=draws[1],
+    )
+    return dataclasses.replace(
+        record, cell=cell, family=family, provenance={**record.provenance, "seconds": 1.5, "device": "x"}
+    )
+
+
+def walk(model: str, broken_from: float, *, target: str = "expected", family: str = "frequentist") -> list[Record]:
+    """All four attacks over the grid; every image stands below `broken_from`, none from there on."""
+    return [
+        attacked(model, attack, eps, {"torchattacks": [eps < broken_from] * N}, target=target, family=family)
+        for attack in ATTACKS
+        for eps in GRID[1:]
+    ]
+
+
+def paper_records(broken_from: dict[str, float] | None = None, clean: dict[str, int] | None = None) -> list[Record]:
+    """Every entry of the paper suite. Bayesian ones look far stronger to resampled gradients than they are.
+
+    broken_from: eps from which on nothing stands, 0.1 by default. clean: right clean images, all by default.
+    """
+    records = []
+    for model in PAPER_MODELS:
+        eps = (broken_from or {}).get(model, 0.1)
+        if "bayesian" in model:
+            own = walk(model, eps, family="bayesian")
+            own += walk(model, max(eps, 0.45), target="resampled", family="bayesian")
+        else:
+            own = walk(model, eps)
+        right = outcome([i < (clean or {}).get(model, N) for i in range(N)])
+        records += [dataclasses.replace(record, clean=right) for record in own]
+    return records
+
+
+def masking_records(only_expected: int, only_target: int) -> list[Record]:
+    """Of all images, some stand only under the expected gradient, some only under the mean loss."""
+    expected = [i < only_expected for i in range(N)]
+    target = [N - 1 - i < only_target for i in range(N)]
+    return [
+        attacked("mnist/b", attack, eps, dict.fromkeys(LIBRARIES, stands), target=name, family="bayesian")
+        for name, stands in (("expected", expected), ("mean-loss", target))
+        for attack in ATTACKS
+        for eps in eps_grid("mnist")[NORMS[attack]]
+    ]

@@ -1,65 +1,26 @@
-"""Curves, claims and the gradient-target matrix from hand-made outcomes whose answers are known."""
+"""Curves and the gradient-target matrix from hand-made outcomes whose answers are known, their pages and figures."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.stats import binom
 
-from benchmark import claims
-from benchmark.claims import CLAIMS, Claim, Finding, better_on_average, better_on_clean_images, judge_claims, loses
-from benchmark.curves import GRID, Curve, build_curves, points
+from benchmark.claims import CLAIMS
+from benchmark.curves import GRID, build_curves, points
 from benchmark.figures import all_figures
 from benchmark.masking import masking_matrix
 from benchmark.pages.experiment import claims_page, paper_page
 from benchmark.pages.masking import masking_page, masking_table
-from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, PAPER_GRIDS, eps_grid
-from benchmark.record import Outcome, Record
-from benchmark.statistics import paired_difference, share_below, wilson
+from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS
+from benchmark.record import Outcome
+from benchmark.statistics import wilson
 from benchmark.suites import PAPER_MODELS
-from tests.benchmark.records import make, outcome
+from tests.benchmark.records import N, attacked, masking_records, outcome, paper_records, walk
 
-N = 60
-
-
-def attacked(
-    model: str,
-    attack: str,
-    eps: float,
-    libraries: dict[str, list[bool]],
-    *,
-    target: str = "expected",
-    family: str = "frequentist",
-    start: int = 0,
-) -> Record:
-    """A record of `make` with another gradient, and Bayesian draws for a Bayesian family."""
-    record = make(model, attack, eps, libraries, start, key=f"{model}{attack}{eps}{start}{target}{sorted(libraries)}")
-    draws = (8, 64) if family == "bayesian" else (1, 1)
-    cell = dataclasses.replace(
-        record.cell,
-        dataset=model.split("/", maxsplit=1)[0],
-        attack=dataclasses.replace(record.cell.attack, target=target),
-        attack_draws=draws[0],
-        judge_draws=draws[1],
-    )
-    return dataclasses.replace(
-        record, cell=cell, family=family, provenance={**record.provenance, "seconds": 1.5, "device": "x"}
-    )
-
-
-def walk(model: str, broken_from: float, *, target: str = "expected", family: str = "frequentist") -> list[Record]:
-    """All four attacks over the grid; every image stands below `broken_from`, none from there on."""
-    return [
-        attacked(model, attack, eps, {"torchattacks": [eps < broken_from] * N}, target=target, family=family)
-        for attack in ATTACKS
-        for eps in GRID[1:]
-    ]
+CIFAR = "cifar10-jpeg"
 
 
 def test_a_curve_begins_at_the_clean_accuracy_and_is_of_one_library() -> None:
@@ -133,188 +94,6 @@ def test_points_are_shares_with_their_intervals() -> None:
     assert (row["accuracy"], row["images"]) == (1.0, N)
     assert (row["low"], row["high"]) == pytest.approx(wilson(N, N))
     assert set(frame[frame["accuracy"] == 0]["eps"]) == {eps for eps in GRID if eps >= 0.3}
-
-
-@given(st.integers(0, 60), st.integers(60, 400), st.floats(0.02, 0.98))
-def test_shares_are_tested_by_the_exact_binomial(hits: int, count: int, margin: float) -> None:
-    below, above = share_below(hits, count, margin)
-    assert below == pytest.approx(binom.cdf(hits, count, margin), rel=1e-6)
-    assert above == pytest.approx(binom.sf(hits - 1, count, margin), rel=1e-6)
-
-
-def test_the_paired_test_is_exhaustive_for_few_images() -> None:
-    """Three differences that are not zero: eight exchanges, one of them as large as what is observed."""
-    mean, greater, less = paired_difference([1.0, 0.5, 0.25, 0.3], [0.0, 0.0, 0.0, 0.3])
-    assert mean == pytest.approx(1.75 / 4)
-    assert greater == pytest.approx(1 / 8)
-    assert less == pytest.approx(1.0)
-    assert paired_difference([0.2, 0.7], [0.2, 0.7]) == (0.0, 1.0, 1.0)
-
-
-def test_the_paired_test_keeps_its_level_and_is_symmetric() -> None:
-    rng = np.random.default_rng(3)
-    rejected = 0
-    for _ in range(200):
-        first, second = rng.random((2, 80))
-        _, greater, less = paired_difference(first, second)
-        _, back_greater, back_less = paired_difference(second, first)
-        assert (greater, less) == pytest.approx((back_less, back_greater), abs=0.05)
-        rejected += greater < 0.05
-    assert rejected <= binom.ppf(0.999, 200, 0.05)
-
-
-def test_a_claim_is_confirmed_refuted_or_undecided() -> None:
-    """Partial conjunctions: with u of n needed, 5 % / (n - u + 1) to confirm and 5 % / u to refute."""
-
-    def fixed(p_true: float, p_false: float) -> claims.Statement:
-        return lambda _: Finding("", "", p_true, p_false)
-
-    holds, fails, unclear = fixed(0.001, 0.99), fixed(0.99, 0.001), fixed(0.4, 0.6)
-    barely, hardly = fixed(0.97, 0.03), fixed(0.03, 0.97)  # significant alone, not among two
-    for statements, needed, verdict in (
-        ((holds, holds), None, "confirmed"),
-        ((holds, hardly), None, "confirmed"),
-        ((holds, fails), None, "refuted"),
-        ((holds, unclear), None, "undecided"),
-        ((holds, barely), None, "undecided"),
-        ((barely,), None, "refuted"),
-        ((holds, holds, holds, fails), 3, "confirmed"),
-        ((holds, holds, hardly, fails), 3, "undecided"),
-        ((holds, holds, fails, fails), 3, "refuted"),
-        ((holds, holds, unclear, fails), 3, "undecided"),
-        ((holds, lambda _: None), None, "not measured"),
-    ):
-        assert Claim("", "", statements, (), needed).judge(lambda _, __: None)[0] == verdict
-
-
-def test_statements_decide_as_their_curves_say() -> None:
-    curves = {(c.model, c.attack): c for c in build_curves(walk("mnist/weak", 0.02) + walk("mnist/strong", 0.4))}
-
-    def lookup(model: str, attack: str) -> Curve | None:
-        return curves.get((model, attack))
-
-    weak, strong = loses("mnist/weak", "fgsm", little=True)(lookup), loses("mnist/strong", "fgsm", little=True)(lookup)
-    assert weak is not None
-    assert strong is not None
-    assert weak.p_false < 1e-6 < 0.5 < weak.p_true
-    assert strong.p_true == pytest.approx(0.9**N)
-    vulnerable = loses("mnist/weak", "fgsm", little=False)(lookup)
-    assert vulnerable is not None
-    assert (vulnerable.p_true, vulnerable.p_false) == (weak.p_false, weak.p_true)
-    better = better_on_average("mnist/strong", "mnist/weak", "large")(lookup)
-    assert better is not None
-    assert better.p_true == pytest.approx(5e-4)
-    assert "+70.0 points" in better.numbers
-    clean = better_on_clean_images("mnist/strong", "mnist/weak")(lookup)
-    assert clean is not None
-    assert (clean.p_true, clean.p_false) == (1.0, 1.0)
-    assert better_on_average("mnist/strong", "mnist/none", "large")(lookup) is None
-
-
-def paper_records(broken_from: dict[str, float] | None = None, clean: dict[str, int] | None = None) -> list[Record]:
-    """Every entry of the paper suite. Bayesian ones look far stronger to resampled gradients than they are.
-
-    broken_from: eps from which on nothing stands, 0.1 by default. clean: right clean images, all by default.
-    """
-    records = []
-    for model in PAPER_MODELS:
-        eps = (broken_from or {}).get(model, 0.1)
-        if "bayesian" in model:
-            own = walk(model, eps, family="bayesian")
-            own += walk(model, max(eps, 0.45), target="resampled", family="bayesian")
-        else:
-            own = walk(model, eps)
-        right = outcome([i < (clean or {}).get(model, N) for i in range(N)])
-        records += [dataclasses.replace(record, clean=right) for record in own]
-    return records
-
-
-def verdicts(records: list[Record], target: str = "expected") -> dict[str, str]:
-    return {claim.text: verdict for claim, verdict, _ in judge_claims(build_curves(records), target)}
-
-
-# For each claim, by its first words: curves under which it must be confirmed, and curves that refute it
-CIFAR, NEVER = "cifar10-jpeg", 0.6
-CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "On clean MNIST images AlexNet": (
-        {"clean": {"mnist/lenet": 20, "mnist/bayesian-alexnet": 20}},
-        {"clean": {"mnist/alexnet": 20, "mnist/bayesian-lenet": 20}},
-    ),
-    "MNIST, small eps: frequentist LeNet is highly": ({"broken_from": {"mnist/lenet": 0.02}}, {}),
-    "MNIST, small eps: Bayesian LeNet is robust": ({}, {"broken_from": {"mnist/bayesian-lenet": 0.05}}),
-    "MNIST, small eps: AlexNet is robust": ({}, {"broken_from": {"mnist/alexnet": 0.05}}),
-    "MNIST, small eps: Bayesian AlexNet is robust": ({}, {"broken_from": {"mnist/bayesian-alexnet": 0.05}}),
-    "MNIST, small eps: Bayesian LeNet is more": (
-        {"broken_from": {"mnist/lenet": 0.02}},
-        {"broken_from": {"mnist/bayesian-lenet": 0.02}},
-    ),
-    "MNIST, large eps: Bayesian networks": (
-        {"broken_from": {"mnist/bayesian-lenet": 0.3, "mnist/bayesian-alexnet": 0.3}},
-        {"broken_from": {"mnist/bayesian-lenet": 0.3, "mnist/alexnet": 0.3}},
-    ),
-    "On clean CIFAR-10 images Bayesian AlexNet": (
-        {"clean": {f"{CIFAR}/bayesian-alexnet": 5, f"{CIFAR}/bayesian-3conv3fc": 5}},
-        {"clean": {f"{CIFAR}/bayesian-alexnet": 5}},
-    ),
-    "On clean CIFAR-10 images Bayesian LeNet": (
-        {"clean": {f"{CIFAR}/bayesian-lenet": 20}},
-        {"clean": {f"{CIFAR}/lenet": 20}},
-    ),
-    "CIFAR-10, small eps: Bayesian LeNet retains": ({}, {"broken_from": {f"{CIFAR}/bayesian-lenet": 0.05}}),
-    "CIFAR-10, small eps: attacks do not lower the accuracy of Bayesian AlexNet": (
-        {"broken_from": {f"{CIFAR}/alexnet": 0.05}},
-        {},
-    ),
-    "CIFAR-10, small eps: attacks do not lower the accuracy of Bayesian 3Conv3FC": (
-        {"broken_from": {f"{CIFAR}/3conv3fc": 0.05}},
-        {"broken_from": {f"{CIFAR}/3conv3fc": 0.05, f"{CIFAR}/bayesian-3conv3fc": 0.05}},
-    ),
-    "CIFAR-10, large eps: Bayesian LeNet is the best": (
-        {"broken_from": {f"{CIFAR}/bayesian-lenet": 0.3}},
-        {"broken_from": {f"{CIFAR}/bayesian-lenet": 0.3, f"{CIFAR}/3conv3fc": 0.4}},
-    ),
-    "CIFAR-10, large eps: FGSM": ({}, {"broken_from": {f"{CIFAR}/alexnet": NEVER}}),
-    "Networks made Bayesian by variational inference are more robust than their twins (small": (
-        {"broken_from": {model: 0.02 for model in PAPER_MODELS if "bayesian" not in model}},
-        {"broken_from": {"mnist/bayesian-alexnet": 0.02}},
-    ),
-    "Networks made Bayesian by variational inference are more robust than their twins (large": (
-        {"broken_from": {model: 0.02 for model in PAPER_MODELS if "bayesian" not in model}},
-        {"broken_from": {f"{CIFAR}/bayesian-alexnet": 0.02}},
-    ),
-    "Bayesian networks can defend": ({}, {"broken_from": {f"{CIFAR}/bayesian-alexnet": 0.05}}),
-}
-
-
-@pytest.mark.parametrize("words", CASES)
-def test_every_claim_can_be_confirmed_and_refuted(words: str) -> None:
-    (text,) = (claim.text for claim in CLAIMS if claim.text.startswith(words))
-    confirming, refuting = CASES[words]
-    assert verdicts(paper_records(**confirming))[text] == "confirmed"
-    assert verdicts(paper_records(**refuting))[text] == "refuted"
-
-
-def test_every_claim_is_judged_under_both_protocols() -> None:
-    assert len(CASES) == len(CLAIMS)
-    records = paper_records(dict.fromkeys(PAPER_MODELS, 0.05))
-    robust = "MNIST, small eps: Bayesian LeNet is robust to all attacks."
-    assert verdicts(records, "expected")[robust] == "refuted"
-    assert verdicts(records, "resampled")[robust] == "confirmed"
-    for target in claims.PROTOCOLS.values():
-        assert "not measured" not in verdicts(records, target).values()
-        assert set(verdicts([], target).values()) == {"not measured"}
-
-
-def masking_records(only_expected: int, only_target: int) -> list[Record]:
-    """Of all images, some stand only under the expected gradient, some only under the mean loss."""
-    expected = [i < only_expected for i in range(N)]
-    target = [N - 1 - i < only_target for i in range(N)]
-    return [
-        attacked("mnist/b", attack, eps, dict.fromkeys(LIBRARIES, stands), target=name, family="bayesian")
-        for name, stands in (("expected", expected), ("mean-loss", target))
-        for attack in ATTACKS
-        for eps in eps_grid("mnist")[NORMS[attack]]
-    ]
 
 
 def test_the_matrix_counts_what_a_gradient_invents() -> None:

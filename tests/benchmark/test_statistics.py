@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
-from benchmark.statistics import expected_calibration_error, mcnemar, shared_ranks, wilson
+from benchmark.statistics import (
+    expected_calibration_error,
+    mcnemar,
+    paired_difference,
+    share_below,
+    shared_ranks,
+    wilson,
+)
 
 
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -48,3 +57,31 @@ def test_calibration_error_by_hand() -> None:
 def test_an_empty_sample_has_no_interval() -> None:
     with pytest.raises(ValueError, match="at least one"):
         wilson(0, 0)
+
+
+@given(st.integers(0, 60), st.integers(60, 400), st.floats(0.02, 0.98))
+def test_shares_are_tested_by_the_exact_binomial(hits: int, count: int, margin: float) -> None:
+    below, above = share_below(hits, count, margin)
+    assert below == pytest.approx(binom.cdf(hits, count, margin), rel=1e-6)
+    assert above == pytest.approx(binom.sf(hits - 1, count, margin), rel=1e-6)
+
+
+def test_the_paired_test_is_exhaustive_for_few_images() -> None:
+    """Three differences that are not zero: eight exchanges, one of them as large as what is observed."""
+    mean, greater, less = paired_difference([1.0, 0.5, 0.25, 0.3], [0.0, 0.0, 0.0, 0.3])
+    assert mean == pytest.approx(1.75 / 4)
+    assert greater == pytest.approx(1 / 8)
+    assert less == pytest.approx(1.0)
+    assert paired_difference([0.2, 0.7], [0.2, 0.7]) == (0.0, 1.0, 1.0)
+
+
+def test_the_paired_test_keeps_its_level_and_is_symmetric() -> None:
+    rng = np.random.default_rng(3)
+    rejected = 0
+    for _ in range(200):
+        first, second = rng.random((2, 80))
+        _, greater, less = paired_difference(first, second)
+        _, back_greater, back_less = paired_difference(second, first)
+        assert (greater, less) == pytest.approx((back_less, back_greater), abs=0.05)
+        rejected += greater < 0.05
+    assert rejected <= binom.ppf(0.999, 200, 0.05)
