@@ -11,13 +11,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.layers import BayesianConv2d, BayesianLinear, Conv2d
+from zoo.layers import BayesianConv2d, BayesianLinear, Conv2d, Options
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,8 @@ FREQUENTIST = LayerKit(Conv2d, nn.Linear, nn.ReLU)
 FREQUENTIST_SOFTPLUS = LayerKit(Conv2d, nn.Linear, nn.Softplus)
 
 
-def bayesian(prior_sigma: float = 0.1, rho: float = -5.0, sampling: str = "weights") -> LayerKit:
-    """Mean-field layers with softplus activations; see `zoo.layers.MeanFieldLayer` for the options."""
-    options: dict[str, Any] = {"prior_sigma": prior_sigma, "rho": rho, "sampling": sampling}
+def bayesian(**options: Unpack[Options]) -> LayerKit:
+    """Mean-field layers with softplus activations; see `zoo.layers.Options`."""
     return LayerKit(partial(BayesianConv2d, **options), partial(BayesianLinear, **options), nn.Softplus)
 
 

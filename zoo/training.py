@@ -177,7 +177,6 @@ def augmented(images: Tensor, generator: torch.Generator, flips: bool, shifts: i
     return images
 
 
-@torch.no_grad()
 def start_at_means(network: nn.Module, trained: nn.Module) -> None:
     """Set the posterior means of every mean-field layer to the weights of the layer of the same name.
 
@@ -186,16 +185,12 @@ def start_at_means(network: nn.Module, trained: nn.Module) -> None:
     plain = dict(trained.named_modules())
     for name, layer in network.named_modules():
         if isinstance(layer, MeanFieldLayer):
-            values = [
-                value
-                for value in (getattr(plain.get(name), key, None) for key in ("weight", "bias"))
-                if value is not None
-            ]
-            means = [mu for mu, _ in layer.posterior()]
-            if [value.shape for value in values] != [mu.shape for mu in means]:
-                raise ValueError(f"start_from: layer {name} of the trained network has other weights than its twin")
-            for mu, value in zip(means, values, strict=True):
-                mu.copy_(value)
+            if name not in plain:
+                raise ValueError(f"start_from: the trained network has no layer {name}")
+            try:
+                layer.start_at(plain[name])
+            except ValueError as error:
+                raise ValueError(f"start_from: layer {name}: {error}") from error
 
 
 def adversarial_batch(

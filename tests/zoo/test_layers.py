@@ -40,7 +40,7 @@ def test_kl_agrees_with_torch_distributions(mu_q: float, sigma_q: float, mu_p: f
 
 
 def test_kl_of_a_network_is_the_sum_over_weights_and_biases() -> None:
-    net = nn.Sequential(BayesianConv2d(2, 3, 3), nn.Flatten(), BayesianLinear(12, 4, prior_sigma=0.3))
+    net = nn.Sequential(BayesianConv2d(2, 3, 3), nn.Flatten(), BayesianLinear(12, 4, prior=0.3))
     terms = []
     for layer, prior in ((net[0], 0.1), (net[2], 0.3)):
         for mu, rho in ((layer.weight_mu, layer.weight_rho), (layer.bias_mu, layer.bias_rho)):
@@ -50,7 +50,7 @@ def test_kl_of_a_network_is_the_sum_over_weights_and_biases() -> None:
 
 
 def test_kl_is_zero_at_the_prior() -> None:
-    layer = BayesianLinear(7, 5, prior_sigma=0.25, rho=math.log(math.expm1(0.25)))
+    layer = BayesianLinear(7, 5, prior=0.25, rho=math.log(math.expm1(0.25)))
     torch.nn.init.zeros_(layer.weight_mu)
     assert layer.kl().item() == pytest.approx(0.0, abs=1e-5)
 
@@ -118,7 +118,9 @@ def test_sampling_without_a_generator_is_an_error_that_says_what_to_do() -> None
         BayesianLinear(3, 2)(torch.ones(1, 3))
 
 
-@pytest.mark.parametrize(("option", "value"), [("sampling", "weight"), ("prior_sigma", 0.0), ("prior_sigma", -1.0)])
+@pytest.mark.parametrize(
+    ("option", "value"), [("sampling", "weight"), ("variance", "sigma"), ("prior", 0.0), ("prior", -1.0)]
+)
 def test_bad_options_are_refused(option: str, value: object) -> None:
     with pytest.raises(ValueError, match=str(value)):
         BayesianLinear(3, 2, **{option: value})

@@ -157,8 +157,10 @@ def test_means_begin_at_the_trained_twins_weights() -> None:
     start_at_means(bayesian, twin)
     x = torch.rand(2, 1, 28, 28, generator=private_generator("twin"))
     assert torch.equal(posterior_mean(bayesian).eval()(x), twin.eval()(x))
-    with pytest.raises(ValueError, match=r"layer fc1 .* other weights"):
+    with pytest.raises(ValueError, match=r"no layer fc1"):
         start_at_means(build_network("bayesian-lenet", "mnist"), _renamed(build_network("lenet", "mnist")))
+    with pytest.raises(ValueError, match=r"layer conv1: other weights"):
+        start_at_means(build_network("bayesian-lenet", "mnist"), build_network("lenet", "cifar10-jpeg"))
 
 
 def _renamed(network: nn.Sequential) -> nn.Sequential:

@@ -1,23 +1,31 @@
 """Layers with a distribution over their weights, and a convolution for small maps."""
 
+from zoo.layers.conversion import make_bayesian
 from zoo.layers.convolution import Conv2d
 from zoo.layers.meanfield import (
     BayesianConv2d,
     BayesianLinear,
     MeanFieldLayer,
+    Options,
     bayesian_layers,
-    gaussian_kl,
     kl_divergence,
     use_generator,
 )
+from zoo.layers.priors import GaussianPrior, LogUniformPrior, Prior, ScaleMixturePrior, gaussian_kl
 
 __all__ = [
     "BayesianConv2d",
     "BayesianLinear",
     "Conv2d",
+    "GaussianPrior",
+    "LogUniformPrior",
     "MeanFieldLayer",
+    "Options",
+    "Prior",
+    "ScaleMixturePrior",
     "bayesian_layers",
     "gaussian_kl",
     "kl_divergence",
+    "make_bayesian",
     "use_generator",
 ]

@@ -1,117 +1,171 @@
 """Linear and convolutional layers with a mean-field Gaussian over every weight and bias.
 
-The posterior is N(mu, softplus(rho)^2) per weight (Blundell et al. 2015, "Weight Uncertainty in Neural
-Networks", section 3.2). A layer can be used in three ways:
+The posterior is N(mu, sigma^2) per weight, with sigma = softplus(rho) (Blundell et al. 2015, "Weight Uncertainty in
+Neural Networks", section 3.2) or sigma^2 = alpha mu^2 (Kingma et al. 2015; Shridhar et al. 2019, "A Comprehensive
+guide to Bayesian Convolutional Neural Network with Variational Inference", section 4). A layer can be used in three
+ways:
 
 * `forward(x)` samples: once for the batch (`sampling="weights"`) or once per example and location
   (`sampling="activations"`, the local reparameterisation of Kingma et al. 2015);
-* `draw(generator)` returns an ordinary `nn.Linear` or `nn.Conv2d` holding one frozen draw;
+* `draw(generator)` returns the ordinary layer holding one frozen draw;
 * `mean()` returns the same with the posterior mean.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import copy
+import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TypedDict, Unpack, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.layers.convolution import Conv2d, convolution
+from zoo.layers.convolution import Conv2d
+from zoo.layers.priors import GaussianPrior, Prior
 
 Sampling = Literal["weights", "activations"]
+Variance = Literal["rho", "alpha"]
+Normal = tuple[float, float]  # mean and standard deviation
 
 
-def gaussian_kl(mu_q: Tensor, sigma_q: Tensor, mu_p: float, sigma_p: float) -> Tensor:
-    """KL(q || p) of independent Gaussians in closed form, summed over all elements: a scalar in nats.
+class Options(TypedDict, total=False):
+    """What a layer's prior, posterior and sampling are; all have defaults.
 
-    1/2 sum[2 log(sigma_p / sigma_q) - 1 + (sigma_q / sigma_p)^2 + ((mu_q - mu_p) / sigma_p)^2]
-    """
-    ratio = sigma_q / sigma_p
-    return 0.5 * (-2 * ratio.log() - 1 + ratio.square() + ((mu_q - mu_p) / sigma_p).square()).sum()
-
-
-class MeanFieldLayer(nn.Module, ABC):
-    """What the linear and the convolutional layer share; `weight_shape` is that of the plain layer.
-
-    prior_sigma: standard deviation of the zero-mean Gaussian prior.
-    rho: initial value of rho, so that the initial sigma is softplus(rho).
-    Raises ValueError for a sampling kind that does not exist or a prior that is not positive.
+    prior: a `Prior`, or the standard deviation of a zero-mean Gaussian one (0.1).
+    mu: mean and standard deviation of the normal distribution that the initial means come from; by default He's
+        initialisation for weights and 0 for biases.
+    rho: initial rho, sigma being softplus(rho), or the mean and standard deviation of its initial values (-5).
+    variance: "rho": sigma is a parameter beside mu; "alpha": sigma^2 = alpha mu^2 for weights and alpha is one, which
+        begins where sigma is, on average, what `rho` says. Biases keep a sigma of their own: they begin at 0.
+    sampling: "weights" or "activations", of a forward pass.
     """
 
-    def __init__(
-        self,
-        weight_shape: tuple[int, ...],
-        *,
-        bias: bool = True,
-        prior_sigma: float = 0.1,
-        rho: float = -5.0,
-        sampling: Sampling = "weights",
-    ) -> None:
+    prior: Prior | float
+    mu: Normal | None
+    rho: float | Normal
+    variance: Variance
+    sampling: Sampling
+
+
+class MeanFieldLayer(nn.Module):
+    """The mean-field twin of `plain`, whose output must be linear in its `weight` and `bias`.
+
+    Only the shape of `plain` counts: the means begin as the options say, or at values given to `start_at`.
+    Raises ValueError for an option that does not exist or has no meaning.
+    """
+
+    generator: torch.Generator | None = None
+
+    def __init__(self, plain: nn.Module, **options: Unpack[Options]) -> None:
         super().__init__()
-        if sampling not in ("weights", "activations"):
-            raise ValueError(f"sampling is 'weights' or 'activations', not {sampling!r}")
-        if not prior_sigma > 0:
-            raise ValueError(f"prior_sigma must be positive, not {prior_sigma}")
-        self.prior_sigma = prior_sigma
-        self.sampling: Sampling = sampling
-        self.generator: torch.Generator | None = None
-        self.weight_mu = nn.Parameter(torch.empty(weight_shape))
-        self.weight_rho = nn.Parameter(torch.full(weight_shape, float(rho)))
-        self.bias_mu = nn.Parameter(torch.zeros(weight_shape[0])) if bias else None
-        self.bias_rho = nn.Parameter(torch.full((weight_shape[0],), float(rho))) if bias else None
-        nn.init.kaiming_normal_(self.weight_mu)
+        prior, rho = options.get("prior", 0.1), options.get("rho", -5.0)
+        self.prior = prior if isinstance(prior, Prior) else GaussianPrior(prior)
+        self.sampling, self.variance = options.get("sampling", "weights"), options.get("variance", "rho")
+        for name, value, kinds in (("sampling", self.sampling, Sampling), ("variance", self.variance, Variance)):
+            if value not in get_args(kinds):
+                raise ValueError(f"{name} is {' or '.join(map(repr, get_args(kinds)))}, not {value!r}")
+        # Held in a tuple, so that it is no submodule: it has a shape and a forward pass, but no weights.
+        self._plain = (copy.deepcopy(plain).to("meta"),)
+        weight, bias = plain.weight, plain.bias
+        assert isinstance(weight, Tensor)
+        self.weight_mu = nn.Parameter(torch.empty(weight.shape, dtype=weight.dtype))
+        spread = nn.Parameter(torch.empty_like(self.weight_mu))
+        self.weight_rho = spread if self.variance == "rho" else None
+        self.weight_log_alpha = spread if self.variance == "alpha" else None
+        self.bias_mu = self.bias_rho = None
+        if isinstance(bias, Tensor):
+            self.bias_mu = nn.Parameter(torch.zeros(bias.shape, dtype=bias.dtype))
+            self.bias_rho = nn.Parameter(torch.empty_like(self.bias_mu))
+        self._initialise(options.get("mu"), rho if isinstance(rho, tuple) else (rho, 0.0))
 
-    @abstractmethod
-    def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The layer's linear map with the given weights."""
+    @torch.no_grad()
+    def _initialise(self, mu: Normal | None, rho: Normal) -> None:
+        if mu is None:
+            nn.init.kaiming_normal_(self.weight_mu)
+        for values, distribution in (((self.weight_mu, self.bias_mu), mu), ((self.weight_rho, self.bias_rho), rho)):
+            for value in values:
+                if value is not None and distribution is not None:
+                    mean, std = distribution
+                    # without a spread no random number is drawn
+                    nn.init.normal_(value, mean, std) if std else nn.init.constant_(value, mean)
+        self._start_alpha(math.log1p(math.exp(rho[0])))
 
-    @abstractmethod
-    def empty_plain(self) -> nn.Linear | nn.Conv2d:
-        """The standard layer of the same shape with uninitialised weights."""
+    def _start_alpha(self, sigma: float) -> None:
+        """Where there is an alpha: the same for all weights, such that the root mean square of theirs is `sigma`."""
+        if self.weight_log_alpha is not None:
+            if not self.weight_mu.all():
+                raise ValueError("variance='alpha' cannot begin at a weight of exactly 0: its sigma would stay 0")
+            self.weight_log_alpha.fill_(2 * math.log(sigma) - float(self.weight_mu.square().mean().log()))
+
+    @torch.no_grad()
+    def start_at(self, plain: nn.Module) -> None:
+        """Set the posterior means to the weights of a layer of the same shape; sigma stays what it was.
+
+        With variance="alpha" the root mean square of sigma stays. Raises ValueError if the shapes differ.
+        """
+        means = [mu for mu, _ in self.posterior()]
+        values = [v for v in (getattr(plain, name, None) for name in ("weight", "bias")) if isinstance(v, Tensor)]
+        if [value.shape for value in values] != [mu.shape for mu in means]:
+            raise ValueError(
+                f"other weights than the layer's twin: {[tuple(value.shape) for value in values]} in place of "
+                f"{[tuple(mu.shape) for mu in means]}"
+            )
+        _, sigma = next(self.posterior())
+        root_mean_square = float(sigma.square().mean().sqrt())
+        for mu, value in zip(means, values, strict=True):
+            mu.copy_(value)
+        self._start_alpha(root_mean_square)
 
     def posterior(self) -> Iterator[tuple[Tensor, Tensor]]:
         """(mu, sigma) of the weight and, where there is one, of the bias."""
-        yield self.weight_mu, F.softplus(self.weight_rho)
+        if self.weight_rho is not None:
+            yield self.weight_mu, F.softplus(self.weight_rho)
+        elif self.weight_log_alpha is not None:
+            yield self.weight_mu, (0.5 * self.weight_log_alpha).exp() * self.weight_mu.abs()
         if self.bias_mu is not None and self.bias_rho is not None:
             yield self.bias_mu, F.softplus(self.bias_rho)
 
     def kl(self) -> Tensor:
-        """KL(posterior || prior) of all weights and biases, exact, in nats (a scalar)."""
-        return torch.stack([gaussian_kl(mu, sigma, 0.0, self.prior_sigma) for mu, sigma in self.posterior()]).sum()
+        """KL(posterior || prior) of all weights and biases, in nats (a scalar): exact or as the prior's class says."""
+        terms = [
+            self.prior.kl(mu, sigma, lambda mu=mu, sigma=sigma: mu + sigma * self._noise(mu))  # type: ignore[misc]
+            for mu, sigma in self.posterior()
+        ]
+        return torch.stack(terms).sum()
+
+    def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The plain layer's output with the given weights."""
+        weights = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+        output: Tensor = torch.func.functional_call(self._plain[0], weights, (x,))
+        return output
 
     def forward(self, x: Tensor) -> Tensor:
         if self.sampling == "weights":
-            return self.affine(x, *self._pair([mu + sigma * self._noise(mu) for mu, sigma in self.posterior()]))
+            return self.affine(x, *_pair([mu + sigma * self._noise(mu) for mu, sigma in self.posterior()]))
         mean = self.affine(x, self.weight_mu, self.bias_mu)
-        variance = self.affine(x.square(), *self._pair([sigma.square() for _, sigma in self.posterior()]))
+        variance = self.affine(x.square(), *_pair([sigma.square() for _, sigma in self.posterior()]))
         # The floor only matters without a bias, where an all-zero patch has variance 0 and sqrt' is infinite.
         return mean + variance.clamp_min(1e-16).sqrt() * self._noise(mean)
 
     @torch.no_grad()
-    def draw(self, generator: torch.Generator) -> nn.Linear | nn.Conv2d:
+    def draw(self, generator: torch.Generator) -> nn.Module:
         """One posterior draw as a plain layer; `generator` is a CPU generator and advances."""
         noise = [torch.randn(mu.shape, generator=generator, dtype=mu.dtype) for mu, _ in self.posterior()]
         drawn = [mu + sigma * e.to(mu.device) for (mu, sigma), e in zip(self.posterior(), noise, strict=True)]
-        return self._plain(drawn)
+        return self._filled(drawn)
 
     @torch.no_grad()
-    def mean(self) -> nn.Linear | nn.Conv2d:
+    def mean(self) -> nn.Module:
         """The plain layer with the posterior mean as its weights."""
-        return self._plain([mu.clone() for mu, _ in self.posterior()])
+        return self._filled([mu.clone() for mu, _ in self.posterior()])
 
-    def _plain(self, values: list[Tensor]) -> nn.Linear | nn.Conv2d:
-        layer = self.empty_plain().to(dtype=self.weight_mu.dtype)
-        weight, bias = self._pair(values)
-        layer.weight = nn.Parameter(weight, requires_grad=False)
-        layer.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+    def _filled(self, values: list[Tensor]) -> nn.Module:
+        layer = copy.deepcopy(self._plain[0])
+        for name, value in zip(("weight", "bias"), values, strict=False):
+            setattr(layer, name, nn.Parameter(value, requires_grad=False))
         return layer
-
-    @staticmethod
-    def _pair(values: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-        return values[0], values[1] if len(values) > 1 else None
 
     def _noise(self, like: Tensor) -> Tensor:
         if self.generator is None:
@@ -122,37 +176,23 @@ class MeanFieldLayer(nn.Module, ABC):
         noise = torch.randn(like.shape, generator=self.generator, dtype=like.dtype, device=self.generator.device)
         return noise.to(like.device)
 
+    def extra_repr(self) -> str:
+        own = f"prior={self.prior}, variance={self.variance}, sampling={self.sampling}"
+        return f"{self._plain[0].extra_repr()}, {own}"
+
 
 class BayesianLinear(MeanFieldLayer):
-    """Mean-field `nn.Linear`: (..., in_features) -> (..., out_features). Options of `MeanFieldLayer`."""
+    """Mean-field `nn.Linear`: (..., in_features) -> (..., out_features). See `Options` for the options."""
 
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        *,
-        prior_sigma: float = 0.1,
-        rho: float = -5.0,
-        sampling: Sampling = "weights",
-    ) -> None:
-        super().__init__((out_features, in_features), bias=bias, prior_sigma=prior_sigma, rho=rho, sampling=sampling)
-        self.in_features, self.out_features = in_features, out_features
-
-    def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.linear(x, weight, bias)
-
-    def empty_plain(self) -> nn.Linear:
-        # skip_init: the standard constructor would draw from the global random state
-        layer: nn.Linear = nn.utils.skip_init(nn.Linear, self.in_features, self.out_features)
-        return layer
-
-    def extra_repr(self) -> str:
-        return f"{self.in_features}, {self.out_features}, prior_sigma={self.prior_sigma}, sampling={self.sampling}"
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, **options: Unpack[Options]) -> None:
+        super().__init__(nn.Linear(in_features, out_features, bias, device="meta"), **options)
 
 
 class BayesianConv2d(MeanFieldLayer):
-    """Mean-field `nn.Conv2d`: (B, C, H, W) -> (B, C', H', W'). Options of `MeanFieldLayer`."""
+    """Mean-field `nn.Conv2d`: (B, C, H, W) -> (B, C', H', W'). See `Options` for the options.
+
+    `make_bayesian` makes the twin of any other convolution.
+    """
 
     def __init__(
         self,
@@ -162,28 +202,10 @@ class BayesianConv2d(MeanFieldLayer):
         stride: int = 1,
         padding: int = 0,
         bias: bool = True,
-        *,
-        prior_sigma: float = 0.1,
-        rho: float = -5.0,
-        sampling: Sampling = "weights",
+        **options: Unpack[Options],
     ) -> None:
-        shape = (out_channels, in_channels, kernel_size, kernel_size)
-        super().__init__(shape, bias=bias, prior_sigma=prior_sigma, rho=rho, sampling=sampling)
-        self.stride, self.padding = stride, padding
-
-    def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return convolution(x, weight, bias, (self.stride, self.stride), (self.padding, self.padding))
-
-    def empty_plain(self) -> Conv2d:
-        out_channels, in_channels, kernel_size, _ = self.weight_mu.shape
-        layer: Conv2d = nn.utils.skip_init(
-            Conv2d, in_channels, out_channels, kernel_size, stride=self.stride, padding=self.padding
-        )
-        return layer
-
-    def extra_repr(self) -> str:
-        shape = tuple(self.weight_mu.shape)
-        return f"{shape}, stride={self.stride}, padding={self.padding}, sampling={self.sampling}"
+        plain = Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=bias, device="meta")
+        super().__init__(plain, **options)
 
 
 def bayesian_layers(module: nn.Module) -> list[MeanFieldLayer]:
@@ -203,3 +225,7 @@ def use_generator(module: nn.Module, generator: torch.Generator | None) -> None:
     """Let every mean-field layer of `module` sample its forward passes from `generator`."""
     for layer in bayesian_layers(module):
         layer.generator = generator
+
+
+def _pair(values: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+    return values[0], values[1] if len(values) > 1 else None
