@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.seeding import derive_seed, forked_random_state
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from zoo.predictive import ExpectedPrediction
     from zoo.targets import GradientTarget, Precision
@@ -95,7 +95,8 @@ class ZooEntry:
         if self.weights is not None:
             content = self._verified_weights(self.weights)
             try:
-                network.load_state_dict({name: value.float() for name, value in load(content).items()})
+                state = {name: value.float() for name, value in load(content).items()}
+                network.load_state_dict(_with_shared(state, network))
             except Exception as error:
                 raise ValueError(f"{self.name}: {self.weights} does not fit the network: {error}") from error
         return network
@@ -143,6 +144,14 @@ class ZooEntry:
                 "damaged or was replaced: restore it, or train it again"
             )
         return content
+
+
+def _with_shared(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """With every name of a tensor that a network has under several, of which safetensors keep one."""
+    own = network.state_dict()
+    names = {(value.data_ptr(), value.shape): name for name, value in own.items() if name in state}
+    shared = {name: names.get((value.data_ptr(), value.shape)) for name, value in own.items() if name not in state}
+    return state | {name: state[kept] for name, kept in shared.items() if kept is not None}
 
 
 def _state_digest(network: nn.Module) -> str:

@@ -4,13 +4,14 @@ A network takes part in one of three ways:
 
 1. it contains the project's mean-field layers: a draw is a copy with plain layers in their place;
 2. it has a method `draw(generator) -> nn.Module` of its own (and `mean() -> nn.Module` if it has a mean);
-3. it is merely stochastic in `forward` (MC dropout, layers of other Bayesian libraries): a draw is the same
-   module evaluated under a fixed seed.
+3. it is merely stochastic in `forward` (MC dropout, layers of Bayesian-Torch, BLiTZ and other libraries): a draw is
+   the same module evaluated under a fixed seed.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +20,16 @@ from torch.nn.modules.dropout import _DropoutNd
 from zoo.layers import bayesian_layers
 from zoo.seeding import derive_seed, forked_random_state
 
+# Libraries whose mean-field layers keep sigma = softplus(rho) in parameters called rho, weight_rho, rho_kernel, ...
+_RHO_LIBRARIES = ("bayesian_torch", "blitz")
+
 
 class SeededPass(nn.Module):
     """A stochastic forward pass made deterministic: the same seed before every call, on a forked random state.
 
     Dropout stays on, everything else is in evaluation mode. Layers that sample per example (dropout, local
-    reparameterisation) then see the same noise at the same position of a batch of the same shape.
+    reparameterisation) then see the same noise at the same position of a batch of the same shape. Of what networks
+    for Bayesian-Torch return, (logits, KL), it keeps the logits.
     """
 
     def __init__(self, module: nn.Module, seed: int) -> None:
@@ -37,7 +42,8 @@ class SeededPass(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with forked_random_state(self.seed, x.device):
-            logits: Tensor = self.module(x)
+            output = self.module(x)
+        logits: Tensor = output[0] if _is_logits_and_kl(output) else output
         return logits
 
 
@@ -53,8 +59,7 @@ def posterior_draws(module: nn.Module, count: int, seed: int) -> list[nn.Module]
     if callable(own_draw := getattr(module, "draw", None)):
         return [own_draw(generator) for _ in range(count)]
     if layers := bayesian_layers(module):
-        # deepcopy takes what it finds in its memo, so every mean-field layer is replaced by its draw
-        return [copy.deepcopy(module, {id(layer): layer.draw(generator) for layer in layers}) for _ in range(count)]
+        return [_copy(module, {layer: layer.draw(generator) for layer in layers}) for _ in range(count)]
     module.eval()
     for part in module.modules():
         if isinstance(part, _DropoutNd):
@@ -68,8 +73,41 @@ def posterior_mean(module: nn.Module) -> nn.Module:
         mean: nn.Module = own_mean()
         return mean
     if layers := bayesian_layers(module):
-        return copy.deepcopy(module, {id(layer): layer.mean() for layer in layers})
+        return _copy(module, {layer: layer.mean() for layer in layers})
+    without_spread = _copy(module, {}).eval()
+    if rhos := _foreign_rhos(without_spread):
+        for rho in rhos:
+            rho.data.fill_(-torch.inf)  # softplus of which is 0
+        return SeededPass(without_spread, 0)  # it still draws the noise that it multiplies by 0
     raise ValueError(
         f"{type(module).__name__} has no posterior mean: give it a method mean() -> nn.Module, or do not use the "
         "gradient target 'mean-weights' with it"
+    )
+
+
+def _copy(module: nn.Module, replaced: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """A deep copy with some layers replaced. BLiTZ keeps intermediate results in its layers: copied as constants."""
+    results = [value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)]
+    # deepcopy takes what it finds in its memo
+    memo: dict[int, object] = {id(value): value.detach().clone() for value in results if not value.is_leaf}
+    made: nn.Module = copy.deepcopy(module, memo | {id(layer): layer_made for layer, layer_made in replaced.items()})
+    return made
+
+
+def _foreign_rhos(module: nn.Module) -> list[nn.Parameter]:
+    return [
+        parameter
+        for layer in module.modules()
+        if type(layer).__module__.split(".")[0] in _RHO_LIBRARIES
+        for name, parameter in layer.named_parameters(recurse=False)
+        if "rho" in name
+    ]
+
+
+def _is_logits_and_kl(output: object) -> bool:
+    return (
+        isinstance(output, tuple)
+        and len(output) == 2
+        and isinstance(output[0], Tensor)
+        and (isinstance(output[1], float | int) or (isinstance(output[1], Tensor) and output[1].numel() == 1))
     )
