@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.recipes import RECIPES
+from zoo.recipes import RECIPES, Recipe
 from zoo.registry import register_model
 
 if TYPE_CHECKING:
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights"
 
 
-def _register(name: str, dataset: str, architecture: str) -> None:
-    family = "bayesian" if architecture.startswith("bayesian-") else "frequentist"
+def _register(name: str, recipe: Recipe) -> None:
+    dataset, family = name.split("/", maxsplit=1)[0], "bayesian" if recipe.is_bayesian else "frequentist"
 
     @register_model(name, dataset=dataset, family=family, weights=WEIGHTS / f"{name}.safetensors")
     def factory() -> nn.Module:
         from zoo.networks import build_network
 
-        return build_network(architecture, dataset)
+        return build_network(recipe.architecture, dataset)
 
 
 for _name, _recipe in RECIPES.items():
     # a card without its weights is a damaged installation, which is said when the entry is used
     if (WEIGHTS / f"{_name}.json").is_file():
-        _register(_name, _name.split("/")[0], _recipe.architecture)
+        _register(_name, _recipe)

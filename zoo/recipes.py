@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Literal, get_args
 
 from zoo.targets import Precision
 
@@ -26,6 +27,7 @@ class Recipe:
 
     The KL weight divides the log-posterior's temperature: 1 (standard, blundell) is Bayes, less is a colder
     posterior.
+    draws: posterior draws that each step's likelihood is averaged over.
     flips: train on images of which half are flipped left to right.
     shifts: and each moved by up to so many pixels in both directions, zeros moving in.
     precision: of the layers in training; weights and their updates are float32 in any case.
@@ -40,11 +42,29 @@ class Recipe:
     seed: int = 0
     kl_weighting: KLWeighting = "constant"
     kl_constant: float = 0.1
+    draws: int = 1
     adversarial: Adversarial | None = None
     flips: bool = False
     shifts: int = 0
     precision: Precision = "float32"
     start_from: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kl_weighting not in get_args(KLWeighting):
+            raise ValueError(f"no KL weighting {self.kl_weighting!r}; there are: {', '.join(get_args(KLWeighting))}")
+        for name in ("epochs", "batch_size", "draws", "max_lr"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} of a recipe must be positive, not {getattr(self, name)}")
+        for name in ("kl_constant", "shifts"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} of a recipe must not be negative, as {getattr(self, name)} is")
+        if self.draws > 1 and not self.is_bayesian:
+            raise ValueError(f"draws={self.draws} is for Bayesian networks; {self.architecture} has a single one")
+
+    @property
+    def is_bayesian(self) -> bool:
+        """Whether what is trained is a posterior."""
+        return self.architecture.startswith("bayesian-")
 
 
 RECIPES: dict[str, Recipe] = {
@@ -59,17 +79,17 @@ RECIPES: dict[str, Recipe] = {
     "mnist/bayesian-3conv3fc": Recipe(
         "bayesian-3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16", start_from="mnist/3conv3fc"
     ),
-    "cifar10-jpeg/lenet": Recipe("lenet", epochs=60, max_lr=4e-3, batch_size=128, flips=True, shifts=2),
-    "cifar10-jpeg/bayesian-lenet": Recipe(
+}
+
+# Chosen on CIFAR-10 as JPEG, and as good a beginning for its original and for CIFAR-100.
+_CIFAR: dict[str, Recipe] = {
+    "lenet": Recipe("lenet", epochs=60, max_lr=4e-3, batch_size=128, flips=True, shifts=2),
+    "bayesian-lenet": Recipe(
         "bayesian-lenet", epochs=80, max_lr=4e-3, batch_size=128, kl_constant=0.05, flips=True, shifts=2
     ),
-    "cifar10-jpeg/lenet-adversarial": Recipe(
-        "lenet", epochs=15, max_lr=4e-3, flips=True, adversarial=Adversarial(eps=8 / 255)
-    ),
-    "cifar10-jpeg/alexnet": Recipe(
-        "alexnet", epochs=60, max_lr=1.5e-3, batch_size=128, flips=True, precision="bfloat16"
-    ),
-    "cifar10-jpeg/bayesian-alexnet": Recipe(
+    "lenet-adversarial": Recipe("lenet", epochs=15, max_lr=4e-3, flips=True, adversarial=Adversarial(eps=8 / 255)),
+    "alexnet": Recipe("alexnet", epochs=60, max_lr=1.5e-3, batch_size=128, flips=True, precision="bfloat16"),
+    "bayesian-alexnet": Recipe(
         "bayesian-alexnet",
         epochs=35,
         max_lr=1.5e-3,
@@ -79,10 +99,8 @@ RECIPES: dict[str, Recipe] = {
         shifts=2,
         precision="bfloat16",
     ),
-    "cifar10-jpeg/3conv3fc": Recipe(
-        "3conv3fc", epochs=30, max_lr=1e-3, batch_size=128, flips=True, shifts=2, precision="bfloat16"
-    ),
-    "cifar10-jpeg/bayesian-3conv3fc": Recipe(
+    "3conv3fc": Recipe("3conv3fc", epochs=30, max_lr=1e-3, batch_size=128, flips=True, shifts=2, precision="bfloat16"),
+    "bayesian-3conv3fc": Recipe(
         "bayesian-3conv3fc",
         epochs=20,
         max_lr=1e-3,
@@ -91,8 +109,14 @@ RECIPES: dict[str, Recipe] = {
         flips=True,
         shifts=2,
         precision="bfloat16",
-        start_from="cifar10-jpeg/3conv3fc",
+        start_from="3conv3fc",
     ),
+}
+
+RECIPES |= {
+    f"{dataset}/{network}": replace(recipe, start_from=recipe.start_from and f"{dataset}/{recipe.start_from}")
+    for dataset in ("cifar10-jpeg", "cifar10", "cifar100")
+    for network, recipe in _CIFAR.items()
 }
 
 # Test accuracy that an entry was to reach; for an adversarially trained one also under PGD-40.
@@ -113,6 +137,29 @@ GOALS_UNDER_PGD40 = {"mnist/lenet-adversarial": 0.88}
 NOTES: dict[str, str] = {}
 
 
+def changed(recipe: Recipe, settings: Iterable[str]) -> Recipe:
+    """The recipe with settings such as `draws=2`, `flips=true` or `start_from=none` in place of its own.
+
+    Raises ValueError for a setting that is not one of a recipe's numbers, words and switches.
+    """
+    values: dict[str, object] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if setting == "start_from=none":
+            values[name] = None
+            continue
+        kind = type(getattr(recipe, name, None))
+        if kind not in (bool, int, float, str):
+            names = (f.name for f in fields(Recipe) if type(getattr(recipe, f.name)) in (bool, int, float, str))
+            raise ValueError(f"no setting {name!r}; there are: {', '.join(names)}")
+        try:
+            values[name] = {"true": True, "false": False}[text] if kind is bool else kind(text)
+        except (KeyError, ValueError):
+            what = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+            raise ValueError(f"{name} is {what}, not {text!r}") from None
+    return replace(recipe, **values)  # type: ignore[arg-type]
+
+
 def kl_share(weighting: KLWeighting, constant: float, batch: int, batches: int, epoch: int, epochs: int) -> float:
     """The weight of the KL in minibatch `batch` (from 0) of `batches`, in epoch `epoch` (from 0) of `epochs`.
 
@@ -129,4 +176,4 @@ def kl_share(weighting: KLWeighting, constant: float, batch: int, batches: int, 
         return min(1.0, (epoch + 1) / max(1.0, epochs / 4)) / batches
     if weighting == "constant":
         return constant / batches
-    raise ValueError(f"no KL weighting {weighting!r}; there are: standard, blundell, soenderby, constant")
+    raise ValueError(f"no KL weighting {weighting!r}; there are: {', '.join(get_args(KLWeighting))}")

@@ -7,7 +7,6 @@ same weights, because every random number is derived from (recipe seed, epoch).
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -25,8 +24,10 @@ def train(
     download: Annotated[bool, typer.Option("--download", help="Fetch the data through torchvision.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for weights and card; by default the zoo's own.")] = None,
     checkpoints: Annotated[Path, typer.Option(help="Folder for checkpoints.")] = Path("checkpoints"),
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another value in the recipe, such as epochs=5, draws=2 or kl_weighting=blundell."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     measure: Annotated[
         bool, typer.Option("--measure", help="Train nothing: measure the weights there are and rewrite their card.")
@@ -40,18 +41,17 @@ def train(
     from zoo.cards import measure_again, write_entry
     from zoo.conformance import require_device
     from zoo.datasets import load_split
-    from zoo.recipes import RECIPES
+    from zoo.recipes import RECIPES, changed
     from zoo.registry import lookup, one_line
     from zoo.training import Training
 
     try:
         recipe = lookup(RECIPES, name, "recipe")
-        recipe = dataclasses.replace(recipe, epochs=epochs or recipe.epochs, seed=recipe.seed if seed is None else seed)
-        changed = epochs is not None or seed is not None
-        if measure and (changed or out is not None):
-            raise ValueError("--measure is about the zoo's own weights: leave --epochs, --seed and --out away")
-        if changed and out is None:
-            raise ValueError("--epochs and --seed make another network than the recipe: say where it goes with --out")
+        recipe = changed(recipe, set_ or ())
+        if measure and (set_ or out is not None):
+            raise ValueError("--measure is about the zoo's own weights: leave --set and --out away")
+        if set_ and out is None:
+            raise ValueError("--set makes another network than the recipe: say where it goes with --out")
         require_device(device)
         dataset = name.split("/")[0]
         test = load_split(dataset, "test", data_root, download)
@@ -59,6 +59,11 @@ def train(
             typer.echo(f"wrote {measure_again(models[name], recipe, test)}")
             return
         split = load_split(dataset, "train", data_root, download)
+        if recipe.start_from is not None and recipe.start_from not in models:
+            raise ValueError(
+                f"{name} begins at the weights of {recipe.start_from}, which are not there: python -m zoo.train "
+                f"{recipe.start_from}, or begin at random with --set start_from=none"
+            )
         # weights to start from are part of what a checkpoint continues
         start = "" if recipe.start_from is None else models[recipe.start_from].fingerprint
         tag = hashlib.sha256(repr((recipe, split.fingerprint, start)).encode()).hexdigest()[:12]

@@ -93,9 +93,9 @@ class Training:
                 progress = (epoch + (batch + 1) / self.batches) / recipe.adversarial.ramp_epochs
                 seed = derive_seed(recipe.seed, epoch, batch)
                 x = adversarial_batch(self.network, clean, y, recipe.adversarial, min(1.0, progress), seed)
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                logits = self.network(x).float()
-            loss = nll = F.cross_entropy(logits, y)
+            logits = self._logits(x)
+            # averaged over draws of the weights: each has its own likelihood (Blundell et al. 2015, equation 8)
+            loss = nll = F.cross_entropy(logits.flatten(0, 1), y.repeat(recipe.draws))
             if bayesian:
                 kl = kl_divergence(self.network)
                 share = kl_share(recipe.kl_weighting, recipe.kl_constant, batch, self.batches, epoch, recipe.epochs)
@@ -107,12 +107,18 @@ class Training:
             self.optimizer.step()
             self.scheduler.step()
             totals["loss"] += loss.item() * len(y)
-            totals["accuracy"] += (logits.argmax(1) == y).sum().item()
-            bar.set_postfix(loss=f"{loss.item():.3f}", acc=f"{(logits.argmax(1) == y).float().mean().item():.3f}")
+            right = (logits.log_softmax(-1).logsumexp(0).argmax(1) == y).float()
+            totals["accuracy"] += right.sum().item()
+            bar.set_postfix(loss=f"{loss.item():.3f}", acc=f"{right.mean().item():.3f}")
         if not math.isfinite(totals["loss"]):
             raise ValueError(f"epoch {epoch + 1}: the loss is {totals['loss']}; lower max_lr in the recipe")
         row = {"epoch": epoch + 1.0, "loss": totals["loss"] / examples, "accuracy": totals["accuracy"] / examples}
         return row | ({"kl": totals["kl"]} if bayesian else {})
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """(S, B, K) of as many draws as the recipe says, one of which an ordinary network is."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            return torch.stack([self.network(x).float() for _ in range(self.recipe.draws)])
 
     def _minibatches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         images, labels = self.train

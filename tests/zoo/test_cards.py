@@ -159,7 +159,7 @@ def test_measuring_refuses_a_card_about_something_else(copied: Path, field: str,
     assert json.loads(copied.read_text()) == card
 
 
-@pytest.mark.parametrize("option", [["--seed", "1"], ["--epochs", "2"], ["--out", "x"]])
+@pytest.mark.parametrize("option", [["--set", "seed=1"], ["--set", "epochs=2"], ["--out", "x"]])
 def test_measuring_is_about_the_zoos_own_weights(option: list[str]) -> None:
     result = CliRunner().invoke(app, ["mnist/lenet", "--measure", *option])
     assert result.exit_code == 2

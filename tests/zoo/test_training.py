@@ -7,49 +7,23 @@ import json
 from collections import OrderedDict
 from pathlib import Path
 
+import foolbox
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
 from zoo.cards import posterior_spread, write_entry
 from zoo.datasets import Split, load_split
+from zoo.layers import use_generator
 from zoo.networks import build_network
 from zoo.posterior import posterior_mean
 from zoo.predictive import ExpectedPrediction
-from zoo.recipes import Adversarial, Recipe, kl_share
+from zoo.recipes import RECIPES, Adversarial, Recipe, changed
 from zoo.seeding import private_generator
 from zoo.training import Training, augmented, start_at_means
-
-batches_and_epochs = st.tuples(st.integers(1, 3000), st.integers(1, 50))
-
-
-@given(batches_and_epochs)
-def test_the_kl_is_counted_once_an_epoch(size: tuple[int, int]) -> None:
-    batches, epochs = size
-    for weighting in ("standard", "blundell"):
-        total = sum(kl_share(weighting, 0.1, batch, batches, 0, epochs) for batch in range(batches))
-        assert total == pytest.approx(1.0)
-    total = sum(kl_share("constant", 0.1, batch, batches, 0, epochs) for batch in range(batches))
-    assert total == pytest.approx(0.1)
-    last = sum(kl_share("soenderby", 0.1, batch, batches, epochs - 1, epochs) for batch in range(batches))
-    assert last == pytest.approx(1.0)
-
-
-def test_blundell_weights_are_those_of_the_paper() -> None:
-    """2^(M - i) / (2^M - 1) with i from 1."""
-    ours = [kl_share("blundell", 0, batch, 5, 0, 1) for batch in range(5)]
-    assert ours == pytest.approx([16 / 31, 8 / 31, 4 / 31, 2 / 31, 1 / 31])
-    with pytest.raises(ValueError, match="no KL weighting 'x'"):
-        kl_share("x", 0, 0, 1, 0, 1)
-
-
-def test_soenderby_warms_up_over_the_first_quarter() -> None:
-    shares = [kl_share("soenderby", 0, 0, 1, epoch, 8) for epoch in range(8)]
-    assert shares == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 1])
 
 
 @pytest.fixture
@@ -63,10 +37,11 @@ def few() -> Split:
     "recipe",
     [
         Recipe("bayesian-lenet", epochs=3, max_lr=3e-3, batch_size=128),
+        Recipe("bayesian-lenet", epochs=3, max_lr=3e-3, batch_size=128, draws=2, kl_weighting="soenderby"),
         Recipe("lenet", epochs=3, max_lr=3e-3, batch_size=128, adversarial=Adversarial(0.1, steps=2, ramp_epochs=1)),
         Recipe("alexnet", epochs=3, max_lr=1e-3, batch_size=128, flips=True, shifts=2, precision="bfloat16"),
     ],
-    ids=["bayesian", "adversarial", "dropout-augmented-bfloat16"],
+    ids=["bayesian", "two-draws", "adversarial", "dropout-augmented-bfloat16"],
 )
 def test_a_killed_training_ends_with_the_same_weights(
     recipe: Recipe, few: Split, tmp_path: Path, untouched_global_state: None
@@ -96,6 +71,39 @@ def test_a_damaged_checkpoint_is_named(few: Split, tmp_path: Path) -> None:
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match=r"c\.safetensors is damaged"):
         Training("mnist/test", Recipe("lenet", 1, 1e-3), few, path)
+
+
+def test_the_likelihood_is_averaged_over_draws(few: Split, tmp_path: Path) -> None:
+    training = Training("mnist/test", Recipe("bayesian-lenet", 1, 1e-3, draws=3), few, tmp_path / "c.safetensors")
+    x = training.train[0][:4].float() / 255
+    use_generator(training.network, private_generator("draws"))
+    together = training._logits(x)
+    use_generator(training.network, private_generator("draws"))
+    apart = torch.stack([training.network(x) for _ in range(3)])
+    assert torch.equal(together, apart)
+    assert not torch.equal(together[0], together[1])
+
+
+@pytest.mark.parametrize("family", ["", "bayesian-"])
+@pytest.mark.parametrize("architecture", ["lenet", "alexnet", "3conv3fc"])
+def test_cifar100_is_trained_by_its_recipes(architecture: str, family: str, tmp_path: Path) -> None:
+    """On the samples that foolbox ships: enough to learn which classes they are of."""
+    paths = sorted((Path(foolbox.__file__).parent / "data").glob("cifar100_*.png"))
+    images = np.stack([np.asarray(Image.open(path)).transpose(2, 0, 1) for path in paths])
+    labels = np.array([int(path.stem.split("_")[2]) for path in paths])
+    assert images.shape == (20, 3, 32, 32)
+    few = Split("cifar100", "train", images, labels, "foolbox's samples")
+    network = f"{family}{architecture}"
+    recipe = changed(RECIPES[f"cifar100/{network}"], ["epochs=30", "batch_size=18", "flips=false", "shifts=0"])
+    recipe = dataclasses.replace(recipe, start_from=None)  # a trained twin comes with none of the zoo's weights
+    training = Training(f"cifar100/{network}", recipe, few, tmp_path / "c.safetensors")
+    trained, _ = training.run()
+    prediction = ExpectedPrediction.of(trained, 8, 0, deterministic=not recipe.is_bayesian)
+    images, labels = training.train
+    logits = prediction(images.float() / 255)
+    assert logits.shape == (18, 100)
+    loss = nn.functional.cross_entropy(logits, labels)
+    assert loss.item() < np.log(100) - 1, "that these images have few of the classes was not learned"
 
 
 def test_held_out_images_are_not_trained_on(few: Split, tmp_path: Path) -> None:
@@ -133,7 +141,7 @@ def test_augmented_images_are_flips_and_shifts_of_their_own(few: Split) -> None:
     assert found.shape == images.shape
     assert found.dtype == images.dtype
     kinds = set()
-    for image, changed in zip(images, found, strict=True):
+    for image, moved in zip(images, found, strict=True):
         candidates = {
             (flip, down, right): nn.functional.pad(image.flip(2) if flip else image, [4] * 4)[
                 :, down : down + 28, right : right + 28
@@ -142,7 +150,7 @@ def test_augmented_images_are_flips_and_shifts_of_their_own(few: Split) -> None:
             for down in range(9)
             for right in range(9)
         }
-        matches = [kind for kind, candidate in candidates.items() if torch.equal(candidate, changed)]
+        matches = [kind for kind, candidate in candidates.items() if torch.equal(candidate, moved)]
         assert matches
         kinds.add(matches[0])
     assert {flip for flip, _, _ in kinds} == {False, True}

@@ -1,0 +1,78 @@
+"""Recipes: the KL's share, other settings than a recipe's own, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zoo.recipes import RECIPES, Recipe, changed, kl_share
+
+batches_and_epochs = st.tuples(st.integers(1, 3000), st.integers(1, 50))
+
+
+@given(batches_and_epochs)
+def test_the_kl_is_counted_once_an_epoch(size: tuple[int, int]) -> None:
+    batches, epochs = size
+    for weighting in ("standard", "blundell"):
+        total = sum(kl_share(weighting, 0.1, batch, batches, 0, epochs) for batch in range(batches))
+        assert total == pytest.approx(1.0)
+    total = sum(kl_share("constant", 0.1, batch, batches, 0, epochs) for batch in range(batches))
+    assert total == pytest.approx(0.1)
+    last = sum(kl_share("soenderby", 0.1, batch, batches, epochs - 1, epochs) for batch in range(batches))
+    assert last == pytest.approx(1.0)
+
+
+def test_blundell_weights_are_those_of_the_paper() -> None:
+    """2^(M - i) / (2^M - 1) with i from 1."""
+    ours = [kl_share("blundell", 0, batch, 5, 0, 1) for batch in range(5)]
+    assert ours == pytest.approx([16 / 31, 8 / 31, 4 / 31, 2 / 31, 1 / 31])
+    with pytest.raises(ValueError, match="no KL weighting 'x'"):
+        kl_share("x", 0, 0, 1, 0, 1)
+
+
+def test_soenderby_warms_up_over_the_first_quarter() -> None:
+    shares = [kl_share("soenderby", 0, 0, 1, epoch, 8) for epoch in range(8)]
+    assert shares == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 1])
+
+
+def test_every_cifar_has_the_same_recipes_and_twins_of_its_own() -> None:
+    for dataset in ("cifar10", "cifar100"):
+        names = {name for name in RECIPES if name.startswith(f"{dataset}/")}
+        assert {name.replace(dataset, "cifar10-jpeg") for name in names} == {
+            name for name in RECIPES if name.startswith("cifar10-jpeg/")
+        }
+        assert RECIPES[f"{dataset}/bayesian-3conv3fc"].start_from == f"{dataset}/3conv3fc"
+
+
+def test_settings_replace_a_recipes_own() -> None:
+    recipe = changed(
+        RECIPES["mnist/bayesian-lenet"], ["draws=2", "kl_weighting=soenderby", "flips=true", "max_lr=1e-4"]
+    )
+    assert (recipe.draws, recipe.kl_weighting, recipe.flips, recipe.max_lr) == (2, "soenderby", True, 1e-4)
+    assert recipe.epochs == RECIPES["mnist/bayesian-lenet"].epochs
+    assert changed(recipe, []) == recipe
+    assert changed(RECIPES["mnist/bayesian-3conv3fc"], ["start_from=none"]).start_from is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epoch=2", "no setting 'epoch'; there are: architecture, epochs"),
+        ("epochs", "epochs is a whole number, not ''"),
+        ("epochs=two", "epochs is a whole number, not 'two'"),
+        ("epochs=0", "epochs of a recipe must be positive, not 0"),
+        ("flips=yes", "flips is true or false, not 'yes'"),
+        ("kl_weighting=graves", "no KL weighting 'graves'; there are: standard, blundell, soenderby, constant"),
+        ("kl_constant=-1", "kl_constant of a recipe must not be negative"),
+        ("adversarial=none", "no setting 'adversarial'"),
+    ],
+)
+def test_settings_without_meaning_are_refused(setting: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        changed(RECIPES["mnist/bayesian-lenet"], [setting])
+
+
+def test_a_frequentist_network_has_one_draw() -> None:
+    with pytest.raises(ValueError, match="draws=2 is for Bayesian networks"):
+        Recipe("lenet", epochs=1, max_lr=1e-3, draws=2)
