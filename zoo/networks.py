@@ -2,14 +2,15 @@
 
 Shapes and parameter counts are those of the appendix of "Robustness of Bayesian Approach to Gradient-Based
 Attacks" (seed 000); `tests/zoo/test_networks.py` holds them to it. Every network takes native pixels in [0, 1]
-and brings them to 32x32 itself, so that an attack works on the images people know.
+and brings them to what it needs itself, so that an attack works on the images people know.
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Unpack
 
@@ -126,7 +127,20 @@ def conv3fc3(channels: int, classes: int, kit: LayerKit) -> nn.Sequential:
     )
 
 
-ARCHITECTURES: dict[str, Callable[[int, int], nn.Sequential]] = {
+def perceptron(pixels: int, hidden: int, classes: int, kit: LayerKit) -> nn.Sequential:
+    """Two hidden layers on the pixels as they are: the tutorial "Weight Uncertainty in Neural Networks", seed 004."""
+    return _named(
+        flatten=nn.Flatten(),
+        fc1=kit.linear(pixels, hidden),
+        act1=kit.activation(),
+        fc2=kit.linear(hidden, hidden),
+        act2=kit.activation(),
+        fc3=kit.linear(hidden, classes),
+    )
+
+
+# For (channels, classes): what sees 32x32 normalised pixels.
+_CONVOLUTIONAL: dict[str, Callable[[int, int], nn.Sequential]] = {
     "lenet": lambda channels, classes: lenet(channels, classes, FREQUENTIST),
     "alexnet": lambda channels, classes: alexnet(channels, classes, FREQUENTIST),
     "3conv3fc": lambda channels, classes: conv3fc3(channels, classes, FREQUENTIST_SOFTPLUS),
@@ -134,10 +148,18 @@ ARCHITECTURES: dict[str, Callable[[int, int], nn.Sequential]] = {
     "bayesian-alexnet": lambda channels, classes: alexnet(channels, classes, bayesian(), last=128, dropout=None),
     "bayesian-3conv3fc": lambda channels, classes: conv3fc3(channels, classes, bayesian()),
 }
+# For (pixels, classes): what sees the image as it is.
+_PERCEPTRONS: dict[str, Callable[[int, int], nn.Sequential]] = {
+    "mlp": lambda pixels, classes: perceptron(pixels, 400, classes, FREQUENTIST),
+    "bayesian-mlp": lambda pixels, classes: perceptron(
+        pixels, 512, classes, replace(bayesian(prior=6.0, rho=-6.0), activation=nn.Sigmoid)
+    ),
+}
+ARCHITECTURES = (*_CONVOLUTIONAL, *_PERCEPTRONS)
 
 
 def build_network(architecture: str, dataset: str) -> nn.Sequential:
-    """An untrained network of ZOO.md for a data set: pixels (B, C, H, W) in [0, 1] -> logits (B, K).
+    """An untrained network of `ARCHITECTURES` for a data set: pixels (B, C, H, W) in [0, 1] -> logits (B, K).
 
     Raises KeyError for an architecture or a data set that does not exist.
     """
@@ -145,7 +167,10 @@ def build_network(architecture: str, dataset: str) -> nn.Sequential:
     from zoo.registry import lookup
 
     spec = dataset_spec(dataset)
-    body = lookup(ARCHITECTURES, architecture, "architecture")(spec.shape[0], spec.classes)
+    build = lookup({**_CONVOLUTIONAL, **_PERCEPTRONS}, architecture, "architecture")
+    if architecture in _PERCEPTRONS:
+        return build(math.prod(spec.shape), spec.classes)
+    body = build(spec.shape[0], spec.classes)
     preprocess = Preprocess(spec.mean, spec.std, pad=(32 - spec.shape[-1]) // 2)
     return nn.Sequential(OrderedDict([("preprocess", preprocess), *body.named_children()]))
 

@@ -75,6 +75,8 @@ RECIPES: dict[str, Recipe] = {
     "mnist/bayesian-alexnet": Recipe(
         "bayesian-alexnet", epochs=10, max_lr=1e-3, batch_size=128, kl_constant=0.05, precision="bfloat16"
     ),
+    "mnist/mlp": Recipe("mlp", epochs=10, max_lr=1e-3, batch_size=128),
+    "mnist/bayesian-mlp": Recipe("bayesian-mlp", epochs=20, max_lr=1e-3, batch_size=128, kl_weighting="standard"),
     "mnist/3conv3fc": Recipe("3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16"),
     "mnist/bayesian-3conv3fc": Recipe(
         "bayesian-3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16", start_from="mnist/3conv3fc"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.layers import bayesian_layers
+from zoo.layers import GaussianPrior, bayesian_layers
 from zoo.networks import build_network
 from zoo.posterior import posterior_mean
 
@@ -151,6 +153,25 @@ def test_mnist_is_padded_with_black_and_normalised_inside_the_network() -> None:
     assert out.shape == (1, 1, 32, 32)
     assert out[0, 0, 0, 0].item() == pytest.approx((0 - 0.1307) / 0.3081)
     assert out[0, 0, 2, 2].item() == pytest.approx((1 - 0.1307) / 0.3081)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "sizes", "activation"),
+    [("mlp", (784, 400, 400, 10), nn.ReLU), ("bayesian-mlp", (784, 512, 512, 10), nn.Sigmoid)],
+)
+def test_perceptrons_are_those_of_the_tutorial(
+    architecture: str, sizes: tuple[int, ...], activation: type[nn.Module]
+) -> None:
+    """Sizes and activations of seed 004; its Bayesian layers have the prior N(0, 6^2) and begin at rho = -6."""
+    network = build_network(architecture, "mnist")
+    plain = posterior_mean_or_itself(network)
+    shapes = [layer.weight.shape for layer in plain.modules() if isinstance(layer, nn.Linear)]
+    assert shapes == [(after, before) for before, after in pairwise(sizes)]
+    assert sum(type(layer) is activation for layer in network.modules()) == 2
+    for layer in bayesian_layers(network):
+        assert layer.prior == GaussianPrior(6.0)
+        assert (layer.weight_rho == -6).all()
+    assert plain(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 
 def test_unknown_names_are_answered_with_near_ones() -> None:
