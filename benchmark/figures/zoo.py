@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmark.boards import Share
-from benchmark.figures.style import COLUMN, NETWORKS, network_of, network_style
 from benchmark.pages.zoo import cards
+from zoo.figures.style import COLUMN, NETWORKS, network_of, network_style
 
 
 def clean_accuracies(dataset: str) -> Figure:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import matplotlib
 import seaborn as sns
+
+matplotlib.use("Agg")
+sns.set_theme(style="whitegrid", context="paper", palette="colorblind")
 
 Colour = tuple[float, float, float] | str
 

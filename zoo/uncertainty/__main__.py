@@ -1,0 +1,66 @@
+"""`python -m zoo.uncertainty mnist/bayesian-lenet --against notmnist`: what it knows, and what it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from zoo import ZooEntry
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+NOISE_AND_ROTATION = ["gaussian-noise", "uniform-noise", "rotated-90"]
+
+
+@app.command()
+def uncertainty(
+    name: Annotated[str, typer.Argument(help="Zoo entry, or your own as package.module:factory.")],
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Images to hold its test images against: a data set such as notmnist, gaussian-noise, "
+            "uniform-noise, rotated-DEGREES. By default noise and a quarter turn."
+        ),
+    ] = None,
+    examples: Annotated[int, typer.Option(min=1, help="Images of each kind.")] = 2000,
+    draws: Annotated[int, typer.Option(min=1, help="Posterior draws.")] = 64,
+    seed: Annotated[int, typer.Option(help="What draws are derived from.")] = 0,
+    data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch missing data through torchvision.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the table (CSV) and the figure.")] = Path("uncertainty"),
+) -> None:
+    """Entropies, variances, and how well each tells the entry's test images from images of other kinds (AUROC)."""
+    from zoo.figures.uncertainty import images_with_predictions
+    from zoo.registry import external_model, models, one_line
+    from zoo.uncertainty.study import study
+
+    try:
+        entry = external_model(name, None) if ":" in name else models[name]
+        found = study(entry, _kinds(entry.dataset, against), examples, draws, seed, data_root, download)
+        target = out / entry.name.replace("/", "-")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        found.table.to_csv(target.with_suffix(".csv"), index=False)
+        images_with_predictions(found.images, found.log_p).savefig(target.with_suffix(".png"), dpi=200)
+    except (ValueError, KeyError, OSError) as error:
+        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
+        raise typer.Exit(2) from None
+    # turned, so that it fits a terminal: a column per kind of images
+    typer.echo(found.table.set_index("images").T.to_string(float_format="{:.4f}".format, na_rep=""))
+    typer.echo(f"{entry.name}, {_draws(entry, draws)}; wrote {target.with_suffix('.csv')} and .png")
+
+
+def _kinds(dataset: str, against: list[str] | None) -> list[str]:
+    if against:
+        return [kind.strip() for text in against for kind in text.split(",")]
+    return NOISE_AND_ROTATION
+
+
+def _draws(entry: ZooEntry, draws: int) -> str:
+    return "one network" if entry.is_deterministic else f"{draws} posterior draws"
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,101 @@
+"""One network's uncertainties on its own test images and on images of other kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from zoo.datasets import dataset_spec, load_split
+from zoo.entry import ZooEntry
+from zoo.predictive import ExpectedPrediction
+from zoo.seeding import derive_seed, private_generator
+from zoo.uncertainty import entropies, variances
+from zoo.uncertainty.inputs import strange_images
+
+BATCH = 500
+NOT_BY_AUROC = ("entropy of a draw",)  # falls and rises with the image, not with what is unknown
+
+
+@dataclass(frozen=True)
+class Study:
+    """table: a row per kind of images. images, log_p: by kind, (N, C, H, W) and the draws' (S, N, K)."""
+
+    table: pd.DataFrame
+    images: dict[str, Tensor]
+    log_p: dict[str, Tensor]
+
+
+def study(
+    entry: ZooEntry,
+    against: Sequence[str],
+    examples: int = 2000,
+    draws: int = 64,
+    seed: int = 0,
+    root: Path | None = None,
+    download: bool = False,
+) -> Study:
+    """The test images are a random sample of the split; AUROC: that a strange image has the larger uncertainty.
+
+    Raises ValueError for kinds of images that there are not or that do not fit, DataNotFoundError without their data.
+    """
+    spec, test = dataset_spec(entry.dataset), load_split(entry.dataset, "test", root, download)
+    if examples > len(test):
+        raise ValueError(f"{entry.dataset} has {len(test)} test images; {examples} are too many")
+    order = torch.randperm(len(test), generator=private_generator("uncertainty images"))[:examples].numpy()
+    own, labels = torch.from_numpy(test.images[order]).float() / 255, torch.from_numpy(test.labels[order])
+    images = {entry.dataset: own}
+    images |= {kind: strange_images(kind, spec, own, root, download) for kind in against}
+
+    prediction = entry.predictor(draws, derive_seed("uncertainty", entry.name, seed))
+    logits = {kind: all_logits(prediction, batch) for kind, batch in images.items()}
+    scores = {kind: uncertainties(values) for kind, values in logits.items()}
+    rows = []
+    for kind, values in logits.items():
+        mean = values.log_softmax(-1).logsumexp(0)
+        known = kind == entry.dataset or kind.startswith("rotated-")
+        row: dict[str, object] = {"images": kind, "count": values.shape[1]}
+        row["accuracy"] = float((mean.argmax(-1) == labels).float().mean()) if known else None
+        row |= {measure: float(value.mean()) for measure, value in scores[kind].items()}
+        if kind != entry.dataset:
+            row |= {
+                f"AUROC {measure}": auroc(scores[entry.dataset][measure], scores[kind][measure])
+                for measure in scores[kind]
+                if measure not in NOT_BY_AUROC
+            }
+        rows.append(row)
+    return Study(pd.DataFrame(rows), images, {kind: values.log_softmax(-1) for kind, values in logits.items()})
+
+
+def all_logits(prediction: ExpectedPrediction, images: Tensor) -> Tensor:
+    """The draws' logits on any number of images: (S, N, K)."""
+    with torch.no_grad():
+        return torch.cat([prediction.logits(batch) for batch in images.split(BATCH)], 1)
+
+
+def uncertainties(logits: Tensor) -> dict[str, Tensor]:
+    """Every measure for each of N images, (N,), from the draws' logits (S, N, K); variances are summed over classes.
+
+    With a single draw there is nothing of what comes from the weights.
+    """
+    parts = entropies(logits.log_softmax(-1))
+    mean = logits.softmax(-1).mean(0)
+    found = {"1 - confidence": 1 - mean.amax(-1), "entropy": parts.predictive}
+    softmax, normalized = variances(logits), variances(logits, "normalized")
+    aleatoric = {"aleatoric, softmax": softmax.aleatoric, "aleatoric, normalized": normalized.aleatoric}
+    epistemic = {"epistemic, softmax": softmax.epistemic, "epistemic, normalized": normalized.epistemic}
+    if len(logits) > 1:
+        found |= {"entropy of a draw": parts.expected, "mutual information": parts.mutual_information}
+    found |= {name: value.sum(-1) for name, value in aleatoric.items()}
+    return found | ({name: value.sum(-1) for name, value in epistemic.items()} if len(logits) > 1 else {})
+
+
+def auroc(known: Tensor, strange: Tensor) -> float:
+    """Probability that a strange image has the larger uncertainty than a known one; ties count half."""
+    is_strange = torch.cat([torch.zeros(len(known)), torch.ones(len(strange))])
+    return float(roc_auc_score(is_strange.numpy(), torch.cat([known, strange]).double().numpy()))
