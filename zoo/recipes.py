@@ -27,6 +27,7 @@ class Recipe:
 
     The KL weight divides the log-posterior's temperature: 1 (standard, blundell) is Bayes, less is a colder
     posterior.
+    rho: initial rho of all posteriors in place of the architecture's own; sigma is softplus(rho).
     draws: posterior draws that each step's likelihood is averaged over.
     flips: train on images of which half are flipped left to right.
     shifts: and each moved by up to so many pixels in both directions, zeros moving in.
@@ -42,6 +43,7 @@ class Recipe:
     seed: int = 0
     kl_weighting: KLWeighting = "constant"
     kl_constant: float = 0.1
+    rho: float | None = None
     draws: int = 1
     adversarial: Adversarial | None = None
     flips: bool = False

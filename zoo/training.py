@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,21 @@ HELD_OUT = 0.1
 
 
 class Training:
-    """One training run, resumable at epoch boundaries from `checkpoint` (safetensors)."""
+    """One training run, resumable at epoch boundaries from `checkpoint` (safetensors).
 
-    def __init__(self, name: str, recipe: Recipe, split: Split, checkpoint: Path, device: str = "cpu") -> None:
-        self.recipe, self.checkpoint, self.device = recipe, checkpoint, device
+    keep: epochs after which the network is kept as well, at `kept(epoch)`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        recipe: Recipe,
+        split: Split,
+        checkpoint: Path,
+        device: str = "cpu",
+        keep: Collection[int] = (),
+    ) -> None:
+        self.recipe, self.checkpoint, self.device, self.keep = recipe, checkpoint, device, keep
         images = torch.from_numpy(split.images.copy())
         labels = torch.from_numpy(split.labels.copy())
         order = torch.randperm(len(labels), generator=private_generator("held out", split.dataset))
@@ -45,6 +56,9 @@ class Training:
 
         with forked_random_state(derive_seed("initialise", name, recipe.seed)):
             network = build_network(recipe.architecture, split.dataset)
+        if recipe.rho is not None:
+            for parameter in (value for key, value in network.named_parameters() if key.endswith("_rho")):
+                nn.init.constant_(parameter, recipe.rho)
         if recipe.start_from is not None:
             start_at_means(network, models[recipe.start_from].build())
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -66,8 +80,14 @@ class Training:
             row = {key: float(f"{value:.6g}") for key, value in row.items()}
             self.history.append(row)
             tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+            if epoch + 1 in self.keep:
+                _replace(self.kept(epoch + 1), self._weights())
             self._save()
         return self.network.cpu(), self.history
+
+    def kept(self, epoch: int) -> Path:
+        """Where the network is kept as it was after an epoch: its weights by their names, safetensors."""
+        return self.checkpoint.with_name(f"{self.checkpoint.stem}-epoch-{epoch}.safetensors")
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
         """Accuracy of the network, of the posterior mean for a Bayesian one: a cheap figure for choices."""
@@ -113,7 +133,7 @@ class Training:
         if not math.isfinite(totals["loss"]):
             raise ValueError(f"epoch {epoch + 1}: the loss is {totals['loss']}; lower max_lr in the recipe")
         row = {"epoch": epoch + 1.0, "loss": totals["loss"] / examples, "accuracy": totals["accuracy"] / examples}
-        return row | ({"kl": totals["kl"]} if bayesian else {})
+        return row | ({"kl": totals["kl"], "sigma": mean_sigma(self.network)} if bayesian else {})
 
     def _logits(self, x: Tensor) -> Tensor:
         """(S, B, K) of as many draws as the recipe says, one of which an ordinary network is."""
@@ -129,15 +149,15 @@ class Training:
             yield batch.float() / 255, labels[index]
 
     def _save(self) -> None:
-        state = {f"network.{name}": value.contiguous() for name, value in self.network.state_dict().items()}
+        state = {f"network.{name}": value for name, value in self._weights().items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{index}.{slot}": value.contiguous() for slot, value in slots.items()}
         schedule = {key: value for key, value in self.scheduler.state_dict().items() if not callable(value)}
         metadata = {"history": json.dumps(self.history), "schedule": json.dumps(schedule)}
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.checkpoint.with_suffix(".partial")
-        save_file(state, partial, metadata)
-        os.replace(partial, self.checkpoint)  # atomic: a kill leaves the old checkpoint or the new one
+        _replace(self.checkpoint, state, metadata)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.contiguous() for name, value in self.network.state_dict().items()}
 
     def _load(self) -> None:
         try:
@@ -165,6 +185,14 @@ class Training:
         self.history = json.loads(metadata["history"])
 
 
+def _replace(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Atomic: a kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata)
+    os.replace(partial, path)
+
+
 def augmented(images: Tensor, generator: torch.Generator, flips: bool, shifts: int) -> Tensor:
     """(B, C, H, W) images, half of them flipped, each shifted by up to `shifts` pixels, zeros moving in.
 
@@ -181,6 +209,13 @@ def augmented(images: Tensor, generator: torch.Generator, flips: bool, shifts: i
         example = torch.arange(count, device=images.device)[:, None, None]
         images = padded[example, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
     return images
+
+
+@torch.no_grad()
+def mean_sigma(network: nn.Module) -> float:
+    """Mean standard deviation of the posterior of all weights and biases."""
+    sigmas = [sigma.flatten() for layer in bayesian_layers(network) for _, sigma in layer.posterior()]
+    return float(torch.cat(sigmas).mean())
 
 
 def start_at_means(network: nn.Module, trained: nn.Module) -> None:
