@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 FOLDER = Path("leaderboards")
 MEASURED = "performance.md"  # written by `python -m benchmark.bench`, not from records
+STUDIES = "studies"  # folder of what `examples` and `zoo.uncertainty` wrote, a page's source
 BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of the README
 
 
@@ -128,7 +129,7 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
     from benchmark.masking import masking_matrix
     from benchmark.outcomes import is_ruled, without_subsumed
     from benchmark.pages import boards as board_pages
-    from benchmark.pages import experiment, masking, zoo
+    from benchmark.pages import experiment, masking, toolkit, zoo
 
     texts: dict[Path, str] = {}
     by_model: dict[str, list[Record]] = {}
@@ -159,6 +160,8 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
         texts[folder / "masking.csv"] = masking.masking_table(matrix)
     if zoo.cards():
         texts[folder / "zoo.md"] = zoo.zoo_page()
+    if (folder / STUDIES).is_dir():
+        texts[folder / "toolkit.md"] = toolkit.toolkit_page(folder / STUDIES)
     for dataset in dict.fromkeys(board.dataset for board in boards):
         shown = [board for board in boards if board.dataset == dataset]
         texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)

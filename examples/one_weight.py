@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 from torch import Tensor
 from torch.distributions import Normal
 from torch.nn import functional as F
@@ -88,12 +91,14 @@ def nll(predicted: Tensor, y: Tensor, noise: float) -> Tensor:
     return F.gaussian_nll_loss(predicted, y, torch.full_like(predicted, noise**2), full=True, reduction="none")
 
 
-def main() -> None:
-    """Print the step and both posteriors."""
-    print(json.dumps(asdict(step()), indent=2))
-    for name, (mean, std) in {"exact": exact_posterior(), "learned": learned_posterior()}.items():
-        print(f"{name} posterior: mean {mean:.4f}, standard deviation {std:.4f}")
+def run(out: Annotated[Path, typer.Option(help="Folder for the numbers.")] = Path("examples-out")) -> None:
+    """Print and write the step and both posteriors."""
+    posteriors = {"exact_posterior": exact_posterior(), "learned_posterior": learned_posterior()}
+    text = json.dumps(asdict(step()) | posteriors, indent=2)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "one-weight.json").write_text(text + "\n")
+    typer.echo(text)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(run)

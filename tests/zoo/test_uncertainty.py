@@ -144,12 +144,12 @@ def test_the_command_prints_and_writes_a_table_and_a_figure(tmp_path: Path) -> N
     command = ["mnist/bayesian-lenet", "--against", "gaussian-noise,rotated-90", "--examples", "60", "--draws", "4"]
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    table = pd.read_csv(tmp_path / "mnist-bayesian-lenet.csv")
+    table = pd.read_csv(tmp_path / "mnist" / "bayesian-lenet.csv")
     assert table["images"].tolist() == ["mnist", "gaussian-noise", "rotated-90"]
     assert f"{table['entropy'][1]:.4f}" in result.output
     assert table["accuracy"].isna().tolist() == [False, True, False]
     assert table["AUROC entropy"].isna().tolist() == [True, False, False]
-    assert (tmp_path / "mnist-bayesian-lenet.png").stat().st_size > 10_000
+    assert (tmp_path / "mnist" / "bayesian-lenet.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(

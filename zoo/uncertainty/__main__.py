@@ -40,16 +40,16 @@ def uncertainty(
     try:
         entry = external_model(name, None) if ":" in name else models[name]
         found = study(entry, _kinds(entry.dataset, against), examples, draws, seed, data_root, download)
-        target = out / entry.name.replace("/", "-")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        found.table.to_csv(target.with_suffix(".csv"), index=False)
-        images_with_predictions(found.images, found.log_p).savefig(target.with_suffix(".png"), dpi=200)
+        table, figure = (out / f"{entry.name.replace(':', '-')}.{kind}" for kind in ("csv", "png"))
+        table.parent.mkdir(parents=True, exist_ok=True)
+        found.table.to_csv(table, index=False)
+        images_with_predictions(found.images, found.log_p).savefig(figure, dpi=200)
     except (ValueError, KeyError, OSError) as error:
         typer.secho(f"error: {one_line(error)}", fg="red", err=True)
         raise typer.Exit(2) from None
     # turned, so that it fits a terminal: a column per kind of images
     typer.echo(found.table.set_index("images").T.to_string(float_format="{:.4f}".format, na_rep=""))
-    typer.echo(f"{entry.name}, {_draws(entry, draws)}; wrote {target.with_suffix('.csv')} and .png")
+    typer.echo(f"{entry.name}, {_draws(entry, draws)}; wrote {table} and {figure}")
 
 
 def _kinds(dataset: str, against: list[str] | None) -> list[str]:
