@@ -155,8 +155,15 @@ def _with_shared(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tens
 
 
 def _state_digest(network: nn.Module) -> str:
-    """sha256 over a network's structure, parameters and buffers, also those that are not saved with its weights."""
-    digest = hashlib.sha256(repr(network).encode())
+    """sha256 over a network's structure, parameters and buffers, also those that are not saved with its weights.
+
+    The structure is that of a posterior draw: priors and how training samples determine no prediction.
+    """
+    from zoo.layers import bayesian_layers
+    from zoo.posterior import posterior_mean
+
+    drawn = posterior_mean(network) if bayesian_layers(network) else network
+    digest = hashlib.sha256(repr(drawn).encode())
     for name, value in (*network.named_parameters(), *network.named_buffers()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())

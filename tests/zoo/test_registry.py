@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from zoo import registry as registry_module
 from zoo.entry import ZooEntry
-from zoo.layers import BayesianLinear
+from zoo.layers import BayesianConv2d, BayesianLinear
 from zoo.registry import ModelRegistry, external_model, models, register_model
 
 Factory = Callable[[], nn.Module]
@@ -157,6 +157,15 @@ def test_weights_of_another_network_and_a_broken_card_are_named(copied: ZooEntry
     wrong = ZooEntry(copied.name, "mnist", "frequentist", plain, copied.weights, copied.source)
     with pytest.raises(ValueError, match="does not fit the network"):
         wrong.build()
+
+
+def test_the_fingerprint_of_a_posterior_is_of_what_determines_its_draws() -> None:
+    def fingerprint(stride: int = 1, **options: object) -> str:
+        layer = BayesianConv2d(1, 2, 5, stride, mu=(0.1, 0.0), **options)
+        return entry_of(lambda: layer, "bayesian").fingerprint
+
+    assert fingerprint() == fingerprint(prior=3.0, sampling="activations")
+    assert len({fingerprint(), fingerprint(stride=2), fingerprint(rho=-4.0)}) == 3
 
 
 def test_the_fingerprint_follows_weights_and_for_external_networks_the_source(tmp_path: Path) -> None:
