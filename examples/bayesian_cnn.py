@@ -17,11 +17,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from examples import command
 from zoo.datasets import load_split
 from zoo.figures.weights import filters, learning_curves, posterior_over_epochs
 from zoo.layers import MeanFieldLayer
 from zoo.recipes import Recipe
-from zoo.training import Training
+from zoo.training import Training, checkpoint_path
 
 SHOWN = (1, 5, 20, 50, 100)  # seed 002's epochs
 RHO = -3.0  # where seed 003's posteriors begin: sigma 0.049
@@ -50,7 +51,7 @@ def run(
     trained = {}
     for name in ("lenet", "bayesian-lenet"):
         recipe = Recipe(name, epochs=epochs, max_lr=2e-3, rho=RHO if name.startswith("bayesian-") else None)
-        path = checkpoints / f"bayesian-cnn-{dataset}-{name}-{epochs}.safetensors"
+        path = checkpoint_path(checkpoints, f"{dataset}/{name}", recipe, split)
         trained[name] = Training(f"{dataset}/{name}", recipe, split, path, keep=shown)
         trained[name].run()
     histories = {name: training.history for name, training in trained.items()}
@@ -72,4 +73,4 @@ def run(
 
 
 if __name__ == "__main__":
-    typer.run(run)
+    command(run)

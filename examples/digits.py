@@ -17,6 +17,7 @@ import typer
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from examples import command
 from zoo import models
 from zoo.datasets import DATASETS
 from zoo.figures.style import COLUMN
@@ -96,4 +97,4 @@ def run(
 
 
 if __name__ == "__main__":
-    typer.run(run)
+    command(run)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.distributions import Normal
 from torch.nn import functional as F
 
+from examples import command
 from zoo.layers import BayesianLinear, use_generator
 from zoo.seeding import private_generator
 
@@ -101,4 +102,4 @@ def run(out: Annotated[Path, typer.Option(help="Folder for the numbers.")] = Pat
 
 
 if __name__ == "__main__":
-    typer.run(run)
+    command(run)

@@ -1,7 +1,8 @@
 """Regression on six points of y = -x^4 + 3x^2 + 1: `python -m examples.regression`.
 
-A standard network fits them and gives one number everywhere; a Bayesian one of the same kind gives a band that is
-narrow at the points and wide where there are none. Sizes, priors, losses and optimisers are the tutorial's.
+A standard network fits them and gives one number everywhere; a Bayesian one of the same kind gives a band that is wide
+far outside the points. Between them, where there are none either, it is narrow and misses the function. Sizes, priors,
+losses and optimisers are the tutorial's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from examples import command
 from examples.one_weight import nll
 from zoo.figures.style import COLUMN
 from zoo.layers import BayesianLinear, Options, kl_divergence, use_generator
@@ -55,10 +57,10 @@ def fit_standard(network: nn.Module, steps: int = 30_000) -> list[float]:
 
 
 def fit_bayesian(network: nn.Module, steps: int = 2000) -> list[float]:
-    """Adam on KL + negative log-likelihood of the six points, one draw a step; the loss at every 100th step."""
+    """Adam on KL + negative log-likelihood of the six points, one draw a step; the loss at every 10th step."""
     use_generator(network, private_generator("examples.regression", "draws"))
     optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
-    return _fit(optimizer, lambda: kl_divergence(network) + nll(network(X), Y, NOISE).sum(), steps, every=100)
+    return _fit(optimizer, lambda: kl_divergence(network) + nll(network(X), Y, NOISE).sum(), steps, every=10)
 
 
 def _fit(optimizer: torch.optim.Optimizer, loss_of: Callable[[], Tensor], steps: int, every: int) -> list[float]:
@@ -117,15 +119,15 @@ def run(
     """Fit both networks, print and write what they say."""
     standard, bayesian = standard_network(), bayesian_network()
     losses = fit_standard(standard)
-    elbo = fit_bayesian(bayesian)
+    bayesian_losses = fit_bayesian(bayesian)
     places = {"0": 0.0, "5": 5.0, "100": 100.0}
     bands = {name: predictive_band(bayesian, torch.tensor([[-x], [x]])) for name, x in places.items()}
     at_points = predictive_band(bayesian, X)
     numbers = {
         "standard_losses_every_5000": losses,
         "standard_at_100": standard(torch.tensor([[100.0]])).item(),
-        "bayesian_loss_first": elbo[0],
-        "bayesian_loss_last": elbo[-1],
+        "bayesian_loss_first": bayesian_losses[0],
+        "bayesian_loss_last": bayesian_losses[-1],
         "band_width_at_the_points": (at_points.high - at_points.low).mean().item(),
         "band_at_0": [bands["0"].low.mean().item(), bands["0"].high.mean().item()],
         "function_at_0": curve(torch.tensor(0.0)).item(),
@@ -138,4 +140,4 @@ def run(
 
 
 if __name__ == "__main__":
-    typer.run(run)
+    command(run)

@@ -95,8 +95,7 @@ class ZooEntry:
         if self.weights is not None:
             content = self._verified_weights(self.weights)
             try:
-                state = {name: value.float() for name, value in load(content).items()}
-                network.load_state_dict(_with_shared(state, network))
+                network.load_state_dict(_with_shared(load(content), network))
             except Exception as error:
                 raise ValueError(f"{self.name}: {self.weights} does not fit the network: {error}") from error
         return network
@@ -157,14 +156,26 @@ def _with_shared(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tens
 def _state_digest(network: nn.Module) -> str:
     """sha256 over a network's structure, parameters and buffers, also those that are not saved with its weights.
 
-    The structure is that of a posterior draw: priors and how training samples determine no prediction.
+    The structure is that of a posterior draw: priors and how training samples determine no prediction. Neither do the
+    buffers into which other Bayesian libraries draw their noise, eps_weight and the like.
     """
+    import torch
+
     from zoo.layers import bayesian_layers
-    from zoo.posterior import posterior_mean
+    from zoo.posterior import is_foreign, posterior_mean
 
     drawn = posterior_mean(network) if bayesian_layers(network) else network
     digest = hashlib.sha256(repr(drawn).encode())
+    noise = {
+        f"{path}.{name}".removeprefix(".")
+        for path, layer in network.named_modules()
+        if is_foreign(layer)
+        for name, _ in layer.named_buffers(recurse=False)
+        if name.startswith("eps")
+    }
     for name, value in (*network.named_parameters(), *network.named_buffers()):
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        if name not in noise:
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)  # NumPy has no bfloat16
+            digest.update(content.numpy().tobytes())
     return digest.hexdigest()

@@ -11,7 +11,7 @@ A network takes part in one of three ways:
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -56,20 +56,20 @@ def posterior_draws(module: nn.Module, count: int, seed: int) -> list[nn.Module]
     if count < 1:
         raise ValueError(f"at least one posterior draw is needed, not {count}")
     generator = torch.Generator().manual_seed(seed)
-    if callable(own_draw := getattr(module, "draw", None)):
+    if (own_draw := _own_method(module, "draw")) is not None:
         return [own_draw(generator) for _ in range(count)]
     if layers := bayesian_layers(module):
-        return [_copy(module, {layer: layer.draw(generator) for layer in layers}) for _ in range(count)]
-    module.eval()
-    for part in module.modules():
+        return [_copy(module, {layer: layer.draw(generator) for layer in layers}).eval() for _ in range(count)]
+    stochastic = _copy(module, {}).eval()
+    for part in stochastic.modules():
         if isinstance(part, _DropoutNd):
             part.train()
-    return [SeededPass(module, derive_seed(seed, index)) for index in range(count)]
+    return [SeededPass(stochastic, derive_seed(seed, index)) for index in range(count)]
 
 
 def posterior_mean(module: nn.Module) -> nn.Module:
     """The network with the posterior mean as its weights. Raises ValueError where no mean is defined."""
-    if callable(own_mean := getattr(module, "mean", None)):
+    if (own_mean := _own_method(module, "mean")) is not None:
         mean: nn.Module = own_mean()
         return mean
     if layers := bayesian_layers(module):
@@ -94,11 +94,22 @@ def _copy(module: nn.Module, replaced: Mapping[nn.Module, nn.Module]) -> nn.Modu
     return made
 
 
+def is_foreign(layer: nn.Module) -> bool:
+    """Whether a layer is of a Bayesian library that is known here, or of a subclass."""
+    return any(kind.__module__.split(".")[0] in _RHO_LIBRARIES for kind in type(layer).__mro__)
+
+
+def _own_method(module: nn.Module, name: str) -> Callable[..., nn.Module] | None:
+    """A network's own `draw` or `mean`; a layer of that name is none."""
+    found = getattr(module, name, None)
+    return found if callable(found) and not isinstance(found, nn.Module) else None
+
+
 def _foreign_rhos(module: nn.Module) -> list[nn.Parameter]:
     return [
         parameter
         for layer in module.modules()
-        if type(layer).__module__.split(".")[0] in _RHO_LIBRARIES
+        if is_foreign(layer)
         for name, parameter in layer.named_parameters(recurse=False)
         if "rho" in name
     ]

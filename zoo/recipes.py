@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
-from typing import Literal, get_args
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from types import NoneType
+from typing import Literal, get_args, get_origin, get_type_hints
 
-from zoo.targets import Precision
+from zoo.targets import PRECISIONS, Precision
 
 KLWeighting = Literal["standard", "blundell", "soenderby", "constant"]
 
@@ -25,15 +27,16 @@ class Adversarial:
 class Recipe:
     """max_lr: peak of the one-cycle schedule of Adam. kl_constant: the KL's share of the ELBO if `constant`.
 
-    The KL weight divides the log-posterior's temperature: 1 (standard, blundell) is Bayes, less is a colder
-    posterior.
+    The KL's share t of the ELBO is the posterior's temperature: what is approximated is p(D | w)^(1/t) p(w). 1
+    (standard, blundell, soenderby after its warm-up) is Bayes, less is a colder posterior.
     rho: initial rho of all posteriors in place of the architecture's own; sigma is softplus(rho).
     draws: posterior draws that each step's likelihood is averaged over.
     flips: train on images of which half are flipped left to right.
     shifts: and each moved by up to so many pixels in both directions, zeros moving in.
     precision: of the layers in training; weights and their updates are float32 in any case.
-    start_from: a trained frequentist entry of the same shape whose weights the posterior means begin at (MOPED,
-        Krishnan et al. 2020, "Specifying weight priors in Bayesian deep neural networks with empirical Bayes").
+    start_from: a trained frequentist entry of the same shape whose weights the posterior means begin at, as in MOPED
+        (Krishnan et al. 2020, "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"); the
+        prior stays centred at 0, where MOPED moves it to these weights, too.
     """
 
     architecture: str
@@ -54,14 +57,19 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.kl_weighting not in get_args(KLWeighting):
             raise ValueError(f"no KL weighting {self.kl_weighting!r}; there are: {', '.join(get_args(KLWeighting))}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
         for name in ("epochs", "batch_size", "draws", "max_lr"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} of a recipe must be positive, not {getattr(self, name)}")
         for name in ("kl_constant", "shifts"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} of a recipe must not be negative, as {getattr(self, name)} is")
-        if self.draws > 1 and not self.is_bayesian:
-            raise ValueError(f"draws={self.draws} is for Bayesian networks; {self.architecture} has a single one")
+        if self.rho is not None and not math.isfinite(self.rho):
+            raise ValueError(f"rho of a recipe must be finite, not {self.rho}")
+        for name, unused in (("draws", 1), ("rho", None), ("start_from", None)):
+            if getattr(self, name) != unused and not self.is_bayesian:
+                raise ValueError(f"{name}={getattr(self, name)} is for Bayesian networks, not for {self.architecture}")
 
     @property
     def is_bayesian(self) -> bool:
@@ -149,19 +157,34 @@ def changed(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     values: dict[str, object] = {}
     for setting in settings:
         name, _, text = setting.partition("=")
-        if setting == "start_from=none":
-            values[name] = None
-            continue
-        kind = type(getattr(recipe, name, None))
-        if kind not in (bool, int, float, str):
-            names = (f.name for f in fields(Recipe) if type(getattr(recipe, f.name)) in (bool, int, float, str))
-            raise ValueError(f"no setting {name!r}; there are: {', '.join(names)}")
-        try:
-            values[name] = {"true": True, "false": False}[text] if kind is bool else kind(text)
-        except (KeyError, ValueError):
-            what = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-            raise ValueError(f"{name} is {what}, not {text!r}") from None
+        kinds = _SETTABLE.get(name)
+        if kinds is None:
+            raise ValueError(f"no setting {name!r}; there are: {', '.join(_SETTABLE)}")
+        for kind in kinds:
+            try:
+                values[name] = _READ[kind](text)
+                break
+            except (KeyError, ValueError):
+                continue
+        else:
+            raise ValueError(f"{name} is {' or '.join(_WORDS[kind] for kind in kinds)}, not {text!r}")
     return replace(recipe, **values)  # type: ignore[arg-type]
+
+
+_READ: dict[type, Callable[[str], object]] = {
+    bool: lambda text: {"true": True, "false": False}[text],
+    NoneType: lambda text: {"none": None}[text],
+    int: int,
+    float: float,
+    str: str,
+}
+_WORDS = {bool: "true or false", NoneType: "none", int: "a whole number", float: "a number", str: "a word"}
+# None is tried first: a word would take its name for one of its own
+_SETTABLE = {
+    name: tuple(sorted(kinds, key=lambda kind: kind is not NoneType))
+    for name, hint in get_type_hints(Recipe).items()
+    if (kinds := {str} if get_origin(hint) is Literal else set(get_args(hint) or (hint,))) <= set(_READ)
+}
 
 
 def kl_share(weighting: KLWeighting, constant: float, batch: int, batches: int, epoch: int, epochs: int) -> float:

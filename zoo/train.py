@@ -7,7 +7,6 @@ same weights, because every random number is derived from (recipe seed, epoch).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +42,7 @@ def train(
     from zoo.datasets import load_split
     from zoo.recipes import RECIPES, changed
     from zoo.registry import lookup, one_line
-    from zoo.training import Training
+    from zoo.training import Training, checkpoint_path
 
     try:
         recipe = lookup(RECIPES, name, "recipe")
@@ -64,10 +63,8 @@ def train(
                 f"{name} begins at the weights of {recipe.start_from}, which are not there: python -m zoo.train "
                 f"{recipe.start_from}, or begin at random with --set start_from=none"
             )
-        # weights to start from are part of what a checkpoint continues
-        start = "" if recipe.start_from is None else models[recipe.start_from].fingerprint
-        tag = hashlib.sha256(repr((recipe, split.fingerprint, start)).encode()).hexdigest()[:12]
-        training = Training(name, recipe, split, checkpoints / f"{name.replace('/', '-')}-{tag}.safetensors", device)
+        path = checkpoint_path(checkpoints, name, recipe, split)
+        training = Training(name, recipe, split, path, device)
         network, history = training.run()
         path = write_entry(name, recipe, network, history, training.held_out, test, split.fingerprint, out)
     except (ValueError, KeyError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -26,6 +27,14 @@ from zoo.registry import models
 from zoo.seeding import derive_seed, forked_random_state, private_generator
 
 HELD_OUT = 0.1
+
+
+def checkpoint_path(folder: Path, name: str, recipe: Recipe, split: Split) -> Path:
+    """Where a training's checkpoint lies: a file for everything that determines the training."""
+    # weights to start from are part of it
+    start = "" if recipe.start_from is None else models[recipe.start_from].fingerprint
+    tag = hashlib.sha256(repr((recipe, split.fingerprint, start)).encode()).hexdigest()[:12]
+    return folder / f"{name.replace('/', '-')}-{tag}.safetensors"
 
 
 class Training:

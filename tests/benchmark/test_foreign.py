@@ -79,7 +79,8 @@ def means_of(network: nn.Module) -> list[Tensor]:
 
 def registered(network: Network, monkeypatch: pytest.MonkeyPatch, weights: Path | None = None) -> ZooEntry:
     assert len(models)
-    monkeypatch.setattr(models, "_entries", dict(models._entries))
+    entries = {name: entry for name, entry in models._entries.items() if name != "mnist/foreign"}
+    monkeypatch.setattr(models, "_entries", entries)
     entry = ZooEntry("mnist/foreign", "mnist", "bayesian", network, weights, Path(__file__))
     models.add(entry)
     return entry
@@ -116,6 +117,24 @@ class TestForeign:
         assert torch.allclose(mean(x), F.linear(hidden, weight, weight_bias), atol=1e-6)
         assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
+    def test_its_fingerprint_does_not_follow_the_noise_in_its_buffers(
+        self, network: Network, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def disturbed() -> nn.Module:
+            net = network()
+            for name, buffer in net.named_buffers():
+                if name.rsplit(".", 1)[-1].startswith("eps"):
+                    buffer.data.uniform_()
+            return net
+
+        def warmer() -> nn.Module:
+            net = disturbed()
+            next(net.parameters()).data.add_(1)
+            return net
+
+        first, again, other = (registered(kind, monkeypatch).fingerprint for kind in (network, disturbed, warmer))
+        assert first == again != other
+
     def test_its_saved_weights_are_loaded(
         self, network: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
@@ -141,3 +160,15 @@ class TestForeign:
             assert {pair.level for pair in record.agreement} == {"identical"}
             for outcome in record.outcomes.values():
                 assert sum(outcome.log_p) < sum(record.clean.log_p)
+
+
+def test_subclasses_of_foreign_layers_have_a_mean() -> None:
+    layers = pytest.importorskip("bayesian_torch.layers", reason="needs bayesian-torch")
+
+    class Own(layers.LinearReparameterization):
+        pass
+
+    layer = Own(4, 3, posterior_rho_init=0.0)
+    x = torch.ones(1, 4)
+    mean = posterior_mean(layer)
+    assert torch.allclose(mean(x), F.linear(x, layer.mu_weight, layer.mu_bias), atol=1e-6)

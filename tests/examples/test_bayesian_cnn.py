@@ -47,8 +47,8 @@ def test_it_trains_keeps_draws_and_goes_on(few: Split, tmp_path: Path, monkeypat
 
 def test_kept_posteriors_are_those_of_their_epochs(few: Split, tmp_path: Path) -> None:
     bayesian_cnn.run(dataset="mnist", epochs=5, checkpoints=tmp_path, out=tmp_path)
-    path = next(tmp_path.glob("*bayesian-lenet-5.safetensors"))
     recipe = bayesian_cnn.Recipe("bayesian-lenet", epochs=5, max_lr=2e-3, rho=bayesian_cnn.RHO)
+    path = bayesian_cnn.checkpoint_path(tmp_path, "mnist/bayesian-lenet", recipe, few)
     training = bayesian_cnn.Training("mnist/bayesian-lenet", recipe, few, path)
     found = bayesian_cnn.posteriors(training, [1, 5])
     mu, sigma = next(training.network.conv1.posterior())

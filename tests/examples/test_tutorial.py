@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,10 +61,13 @@ def test_the_standard_network_fits_and_extrapolates_as_the_tutorials(fitted: Pat
     assert numbers["standard_at_100"] == pytest.approx(-13, abs=3)
 
 
-def test_the_bayesian_band_is_wide_where_there_are_no_points(fitted: Path) -> None:
+def test_the_bayesian_band_is_wide_outside_the_points_and_too_narrow_between_them(fitted: Path) -> None:
     numbers = json.loads((fitted / "regression.json").read_text())
     assert numbers["bayesian_loss_last"] == pytest.approx(278, rel=0.25)
     assert numbers["band_width_at_5"] > 2 * numbers["band_width_at_the_points"]
+    low, high = numbers["band_at_0"]
+    assert high - low < numbers["band_width_at_the_points"]
+    assert not low < numbers["function_at_0"] < high
     assert (fitted / "regression.png").stat().st_size > 10_000
 
 
@@ -90,3 +95,12 @@ def test_the_tutorials_average_is_no_distribution(untouched_global_state: None) 
     log_p = digits.log_probabilities("mnist/bayesian-mlp", digits.noise(100), draws=20)
     assert log_p.exp().mean(0).sum(-1).sub(1).abs().max() < 1e-5
     assert (log_p.mean(0).exp().sum(-1) < 1).all()
+
+
+def test_a_mistake_is_one_line() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "examples.bayesian_cnn", "--data-root", "nowhere"], capture_output=True, text=True
+    )
+    assert run.returncode == 2
+    assert "error: cifar10-jpeg not found; looked for nowhere" in run.stderr
+    assert "Traceback" not in run.stderr

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import prune
 
 from zoo.layers import BayesianLinear, LogUniformPrior, bayesian_layers, kl_divergence, make_bayesian, use_generator
 from zoo.networks import build_network
@@ -110,10 +111,25 @@ def test_random_means_have_the_distribution_asked_for() -> None:
     assert twin.bias_mu.mean().item() == pytest.approx(0.5, abs=0.05)
 
 
-def test_a_layer_used_twice_stays_one_layer() -> None:
-    shared = seeded(nn.Linear, 4, 4)
-    twin = make_bayesian(nn.Sequential(shared, nn.ReLU(), shared))
-    assert twin[0] is twin[2]
+def test_the_mean_goes_on_training_and_what_was_frozen_stays_so() -> None:
+    plain = seeded(build_network, "lenet", "mnist")
+    plain.conv1.requires_grad_(False)
+    twin = make_bayesian(plain)
+    assert not any(parameter.requires_grad for parameter in twin.conv1.parameters())
+    assert all(parameter.requires_grad for parameter in twin.fc3.parameters())
+    back = posterior_mean(twin)
+    assert not back.conv1.weight.requires_grad
+    assert back.fc3.weight.requires_grad
+    assert not posterior_draws(twin, 1, 0)[0].fc3.weight.requires_grad
+
+
+def test_draws_of_a_network_in_training_are_in_evaluation_mode(untouched_global_state: None) -> None:
+    network = nn.Sequential(seeded(nn.Linear, 6, 6), nn.BatchNorm1d(6).double(), nn.Dropout(0.5)).train()
+    twin = make_bayesian(network)
+    (draw,) = posterior_draws(twin, 1, 0)
+    x = torch.ones(3, 6, dtype=torch.float64)
+    assert torch.equal(draw(x), draw(x))
+    assert twin.training
 
 
 # --- variance alpha mu^2 --------------------------------------------------------------------------------------
@@ -154,6 +170,17 @@ def test_kl_to_the_log_uniform_prior_depends_on_alpha_alone() -> None:
     assert layer.kl().item() == pytest.approx(before.item(), rel=1e-9)
 
 
+def test_kl_to_the_log_uniform_prior_does_not_pull_the_mean_in_float32() -> None:
+    layer = seeded(BayesianLinear, 50, 40, bias=False, variance="alpha", prior=LogUniformPrior()).float()
+    with torch.no_grad():
+        layer.weight_mu.mul_(1e-4)
+        layer.weight_mu[0] = 0
+    layer.kl().backward()
+    assert layer.kl().isfinite()
+    assert layer.weight_mu.grad is None or layer.weight_mu.grad.abs().max() == 0
+    assert layer.weight_log_alpha.grad.isfinite().all()
+
+
 def test_alpha_cannot_begin_at_zero() -> None:
     plain = seeded(nn.Linear, 4, 3)
     nn.init.zeros_(plain.weight[0])
@@ -175,25 +202,51 @@ def tied() -> nn.Module:
     return nn.Sequential(first, second)
 
 
+def used_twice() -> nn.Module:
+    layer = nn.Linear(4, 4)
+    return nn.Sequential(layer, nn.ReLU(), layer)
+
+
+def hooked() -> nn.Module:
+    layer = nn.Linear(2, 2)
+    layer.register_forward_hook(lambda *_: None)
+    return nn.Sequential(layer)
+
+
 @pytest.mark.parametrize(
     ("network", "layers", "message"),
     [
         (lambda: nn.Sequential(nn.ReLU()), None, "no linear or convolutional layer"),
         (lambda: nn.Sequential(nn.Linear(2, 2)), ["fc"], r"no layer 'fc' .* 0"),
-        (lambda: nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), ["1"], "layer 1 is a BatchNorm1d"),
-        (lambda: nn.Sequential(Scaled(2, 2)), None, "layer 0 is a Scaled"),
-        (lambda: nn.MultiheadAttention(4, 2), None, "out_proj is a NonDynamicallyQuantizableLinear"),
+        (lambda: nn.Sequential(nn.Linear(2, 2)), "0", "layers takes names"),
+        (lambda: nn.Sequential(nn.Linear(2, 2)), [], "layers takes names"),
+        (lambda: nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), ["1"], "layer 1 .* a BatchNorm1d: take it out"),
+        (lambda: nn.Sequential(Scaled(2, 2)), None, "layer 0 .* a Scaled: leave it out"),
+        (lambda: nn.MultiheadAttention(4, 2), None, "out_proj .* a NonDynamicallyQuantizableLinear"),
+        (lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))), None, "0 .* parametrized"),
+        (lambda: nn.Sequential(nn.utils.weight_norm(nn.Linear(2, 2))), None, "layer 0 .*normalised or pruned"),
+        (lambda: nn.Sequential(nn.utils.spectral_norm(nn.Linear(2, 2))), None, "layer 0 .*normalised or pruned"),
         (
-            lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))),
+            lambda: nn.Sequential(prune.l1_unstructured(nn.Linear(2, 2), "weight", 1)),
             None,
-            "layer 0 are parametrized",
+            "layer 0 .*normalised or pruned",
         ),
+        (hooked, None, "layer 0 .* forward hooks"),
         (tied, None, "layers 0 and 1 share a weight"),
+        (used_twice, None, "layers 0 and 2 share a weight"),
     ],
 )
-def test_what_cannot_be_converted_is_refused_by_name(network: object, layers: list[str] | None, message: str) -> None:
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning", "ignore:.*spectral_norm.*:FutureWarning")
+def test_what_cannot_be_converted_is_refused_by_name(
+    network: object, layers: list[str] | str | None, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         make_bayesian(seeded(network), layers)
+
+
+def test_a_bad_option_names_the_layer() -> None:
+    with pytest.raises(ValueError, match=r"layer 0: rho .* nan"):
+        make_bayesian(nn.Sequential(seeded(nn.Linear, 2, 2)), rho=math.nan)
 
 
 def test_conversion_leaves_the_global_state_alone(untouched_global_state: None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -119,11 +120,27 @@ def test_sampling_without_a_generator_is_an_error_that_says_what_to_do() -> None
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("sampling", "weight"), ("variance", "sigma"), ("prior", 0.0), ("prior", -1.0)]
+    ("option", "value"),
+    [
+        ("sampling", "weight"),
+        ("variance", "sigma"),
+        ("prior", 0.0),
+        ("prior", -1.0),
+        ("prior", "0.1"),
+        ("rho", math.nan),
+        ("rho", (-3.0, -0.1)),
+        ("mu", 0.5),
+        ("mu", (0.5, math.inf)),
+    ],
 )
 def test_bad_options_are_refused(option: str, value: object) -> None:
-    with pytest.raises(ValueError, match=str(value)):
+    with pytest.raises(ValueError, match=re.escape(str(value))):
         BayesianLinear(3, 2, **{option: value})
+
+
+def test_an_option_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(TypeError, match="prior_sigma"):
+        BayesianLinear(3, 2, prior_sigma=0.1)
 
 
 def test_a_layer_without_bias_has_finite_gradients_on_a_zero_patch() -> None:

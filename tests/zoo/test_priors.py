@@ -18,7 +18,7 @@ from zoo.seeding import private_generator
 
 def test_gaussian_prior_has_a_mean() -> None:
     q, p = torch.distributions.Normal(0.3, 0.2), torch.distributions.Normal(-0.4, 0.5)
-    kl = GaussianPrior(0.5, mu=-0.4).kl(q.loc, q.scale, lambda: pytest.fail("an exact KL needs no draw"))
+    kl = GaussianPrior(0.5, mu=-0.4).kl(q.loc, q.scale, None, lambda: pytest.fail("an exact KL needs no draw"))
     assert kl.item() == pytest.approx(torch.distributions.kl_divergence(q, p).item(), rel=1e-6)
 
 
@@ -36,7 +36,7 @@ def test_mixture_is_estimated_without_bias(mu: float, sigma: float) -> None:
     estimates = (
         torch.stack(
             [
-                prior.kl(a, b, lambda a=a, b=b, e=e: a + b * e)
+                prior.kl(a, b, None, lambda a=a, b=b, e=e: a + b * e)
                 for a, b, e in zip(m.split(100), s.split(100), noise.split(100), strict=True)
             ]
         )
@@ -58,7 +58,7 @@ def exact_log_uniform_kl(alpha: float) -> float:
 @pytest.mark.parametrize("alpha", [1e-4, 1e-3, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1e4])
 def test_log_uniform_is_approximated_within_a_hundredth(alpha: float) -> None:
     mu = torch.tensor([-0.7, 0.02], dtype=torch.float64)
-    kl = LogUniformPrior().kl(mu, math.sqrt(alpha) * mu.abs(), lambda: pytest.fail("no draw is needed"))
+    kl = LogUniformPrior().kl(mu, math.sqrt(alpha) * mu.abs(), None, lambda: pytest.fail("no draw is needed"))
     assert kl.item() / 2 == pytest.approx(exact_log_uniform_kl(alpha), abs=0.01)
 
 
@@ -66,7 +66,7 @@ def test_log_uniform_is_approximated_within_a_hundredth(alpha: float) -> None:
 def test_log_uniform_stays_finite_with_its_gradients(log_mu: float, log_sigma: float, sign: int) -> None:
     mu = torch.tensor([sign * 10**log_mu], requires_grad=True)
     sigma = torch.tensor([10**log_sigma], requires_grad=True)
-    kl = LogUniformPrior().kl(mu, sigma, lambda: mu)
+    kl = LogUniformPrior().kl(mu, sigma, None, lambda: mu)
     kl.backward()
     assert kl.isfinite()
     assert kl.item() > -0.01
@@ -98,6 +98,7 @@ def test_a_layer_gives_its_prior_draws_of_its_posterior() -> None:
         (GaussianPrior, {"sigma": 0.0}, "sigma"),
         (ScaleMixturePrior, {"sigma1": -1.0}, "sigma1"),
         (ScaleMixturePrior, {"sigma2": 0.0}, "sigma2"),
+        (GaussianPrior, {"sigma": math.inf}, "sigma"),
         (ScaleMixturePrior, {"pi": 1.0}, "pi"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from collections import OrderedDict
@@ -17,7 +18,7 @@ from torch import nn
 
 from zoo.cards import posterior_spread, write_entry
 from zoo.datasets import Split, load_split
-from zoo.layers import use_generator
+from zoo.layers import kl_divergence, use_generator
 from zoo.networks import build_network
 from zoo.posterior import posterior_mean
 from zoo.predictive import ExpectedPrediction
@@ -73,15 +74,19 @@ def test_a_damaged_checkpoint_is_named(few: Split, tmp_path: Path) -> None:
         Training("mnist/test", Recipe("lenet", 1, 1e-3), few, path)
 
 
-def test_the_likelihood_is_averaged_over_draws(few: Split, tmp_path: Path) -> None:
-    training = Training("mnist/test", Recipe("bayesian-lenet", 1, 1e-3, draws=3), few, tmp_path / "c.safetensors")
-    x = training.train[0][:4].float() / 255
-    use_generator(training.network, private_generator("draws"))
-    together = training._logits(x)
-    use_generator(training.network, private_generator("draws"))
-    apart = torch.stack([training.network(x) for _ in range(3)])
-    assert torch.equal(together, apart)
-    assert not torch.equal(together[0], together[1])
+def test_the_loss_is_the_mean_of_the_draws_likelihoods_and_the_kl(few: Split, tmp_path: Path) -> None:
+    recipe = Recipe("bayesian-lenet", 1, 1e-3, batch_size=540, draws=3, kl_weighting="standard")
+    training = Training("mnist/test", recipe, few, tmp_path / "c.safetensors")
+    network = copy.deepcopy(training.network)
+    _, (row,) = training.run()
+    # the same draws and the same images in the same order, from the untrained network
+    use_generator(network, private_generator("weights", recipe.seed, 0))
+    x, y = next(training._minibatches(0))
+    with torch.no_grad():
+        likelihoods = [nn.functional.cross_entropy(network(x), y).item() for _ in range(3)]
+        kl = kl_divergence(network).item()
+    assert len(set(likelihoods)) == 3
+    assert row["loss"] == pytest.approx(np.mean(likelihoods) + kl / 540, rel=1e-5)
 
 
 @pytest.mark.parametrize("family", ["", "bayesian-"])

@@ -19,11 +19,12 @@ def images_with_predictions(images: Mapping[str, Tensor], log_p: Mapping[str, Te
 
     log_p: (S, N, K) log-probabilities of the draws.
     """
-    figure = Figure(figsize=(2 * COLUMN, 0.3 + 0.92 * len(images)))
-    axes = figure.subplots(len(images), 2 * SHOWN, width_ratios=[1, 2.4] * SHOWN, squeeze=False)
+    shown = min(SHOWN, *(len(batch) for batch in images.values()))
+    figure = Figure(figsize=(2 * COLUMN * shown / SHOWN, 0.3 + 0.92 * len(images)))
+    axes = figure.subplots(len(images), 2 * shown, width_ratios=[1, 2.4] * shown, squeeze=False)
     for row, (kind, batch) in zip(axes, images.items(), strict=True):
-        predictive = entropies(log_p[kind][:, :SHOWN]).predictive
-        for i in range(SHOWN):
+        predictive = entropies(log_p[kind][:, :shown]).predictive
+        for i in range(shown):
             _show_image(row[2 * i], batch[i])
             _show_distribution(row[2 * i + 1], log_p[kind][:, i].exp(), float(predictive[i]))
         row[0].set_ylabel(kind, fontsize=6.5)

@@ -49,22 +49,29 @@ def make_bayesian(
     _require_separate_weights(network, chosen)
     twins: dict[int, object] = {}
     for name, layer in chosen.items():
-        with forked_random_state(derive_seed("make_bayesian", name, seed)):
-            twin = MeanFieldLayer(layer, **options)
-        if from_weights:
-            try:
-                twin.start_at(layer)
-            except ValueError as error:
-                raise ValueError(f"layer {name}: {error}") from error
-        twins[id(layer)] = twin.to(next(layer.parameters()).device).train(layer.training)
+        twins[id(layer)] = _twin(name, layer, from_weights, seed, options)
     # deepcopy takes what it finds in its memo, so every chosen layer is replaced by its twin
     made: nn.Module = copy.deepcopy(network, twins)
     return made
 
 
+def _twin(name: str, layer: nn.Module, from_weights: bool, seed: int, options: Options) -> MeanFieldLayer:
+    try:
+        with forked_random_state(derive_seed("make_bayesian", name, seed)):
+            twin = MeanFieldLayer(layer, **options)
+        if from_weights:
+            twin.start_at(layer)
+    except ValueError as error:
+        raise ValueError(f"layer {name}: {error}") from error
+    weight = next(layer.parameters())
+    return twin.to(weight.device).train(layer.training).requires_grad_(weight.requires_grad)
+
+
 def _chosen(network: nn.Module, layers: Collection[str] | None) -> dict[str, nn.Module]:
     """The layers to convert, by name."""
-    named = dict(network.named_modules())
+    if isinstance(layers, str) or (layers is not None and not layers):
+        raise ValueError(f"layers takes names, such as ['fc'], not {layers!r}")
+    named = dict(network.named_modules(remove_duplicate=False))
     if layers is not None:
         if missing := sorted(set(layers) - set(named)):
             raise ValueError(f"no layer {missing[0]!r} in the network; there are: {', '.join(filter(None, named))}")
@@ -74,19 +81,30 @@ def _chosen(network: nn.Module, layers: Collection[str] | None) -> dict[str, nn.
     if not chosen:
         raise ValueError(f"{type(network).__name__} has no linear or convolutional layer to make Bayesian")
     for name, layer in chosen.items():
-        if parametrize.is_parametrized(layer):
-            raise ValueError(f"the weights of layer {name} are parametrized: remove that first, or leave the layer out")
-        # a subclass may use its weights in ways of its own, or be used by another module through them
-        if type(layer) not in CONVERTIBLE:
+        if reason := _why_not(layer):
             remedy = "leave it out with layers=..." if layers is None else "take it out of layers"
-            raise ValueError(f"layer {name} is a {type(layer).__name__}, which cannot be converted: {remedy}")
+            raise ValueError(f"layer {name} cannot be converted, {reason}: {remedy}")
     return chosen
 
 
+def _why_not(layer: nn.Module) -> str | None:
+    """What makes a layer more than a map that is linear in its weight and bias."""
+    if parametrize.is_parametrized(layer):
+        return "its weights are parametrized"
+    if type(layer) not in CONVERTIBLE:
+        # a subclass may use its weights in ways of its own, or be used by another module through them
+        return f"it is a {type(layer).__name__}"
+    if not set(dict(layer.named_parameters())) <= {"weight", "bias"} or not isinstance(layer.weight, nn.Parameter):
+        return "its weights are made of others (normalised or pruned)"
+    if layer._forward_hooks or layer._forward_pre_hooks:
+        return "it has forward hooks"
+    return None
+
+
 def _require_separate_weights(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
-    """Two posteriors would be where there is one weight."""
+    """Two posteriors, or two draws of one in a forward pass, would be where there is one weight."""
     owners: dict[int, str] = {}
-    for name, layer in network.named_modules():
+    for name, layer in network.named_modules(remove_duplicate=False):
         for parameter in layer.parameters(recurse=False):
             other = owners.setdefault(id(parameter), name)
             if other != name and (name in chosen or other in chosen):

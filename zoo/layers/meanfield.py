@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack, get_args
 
 import torch
@@ -49,23 +50,58 @@ class Options(TypedDict, total=False):
     sampling: Sampling
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """The options with their defaults, checked."""
+
+    prior: Prior | float = 0.1
+    mu: Normal | None = None
+    rho: float | Normal = -5.0
+    variance: Variance = "rho"
+    sampling: Sampling = "weights"
+
+    def __post_init__(self) -> None:
+        for name, kinds in (("sampling", Sampling), ("variance", Variance)):
+            if (value := getattr(self, name)) not in get_args(kinds):
+                raise ValueError(f"{name} is {' or '.join(map(repr, get_args(kinds)))}, not {value!r}")
+        if not isinstance(self.prior, Prior | float | int):
+            raise ValueError(f"prior is a Prior or the standard deviation of a Gaussian one, not {self.prior!r}")
+        for name in ("mu", "rho"):
+            value = getattr(self, name)
+            numbers = value if isinstance(value, tuple | list) else (value, 0.0)
+            allowed = "None or a pair" if name == "mu" else "a number or a pair"
+            if (name, value) != ("mu", None) and not (
+                (isinstance(value, tuple | list) or name == "rho")
+                and len(numbers) == 2
+                and all(isinstance(number, float | int) and math.isfinite(number) for number in numbers)
+                and numbers[1] >= 0
+            ):
+                raise ValueError(f"{name} is {allowed} of mean and standard deviation, not {value!r}")
+
+    @property
+    def prior_distribution(self) -> Prior:
+        return self.prior if isinstance(self.prior, Prior) else GaussianPrior(float(self.prior))
+
+    @property
+    def rho_distribution(self) -> Normal:
+        return (self.rho, 0.0) if isinstance(self.rho, float | int) else self.rho
+
+
 class MeanFieldLayer(nn.Module):
     """The mean-field twin of `plain`, whose output must be linear in its `weight` and `bias`.
 
     Only the shape of `plain` counts: the means begin as the options say, or at values given to `start_at`.
-    Raises ValueError for an option that does not exist or has no meaning.
+    In every forward pass a layer samples anew: one that a network uses twice is trained with two draws where a
+    posterior draw has one.
+    Raises TypeError for an option that does not exist, ValueError for a value without meaning.
     """
 
     generator: torch.Generator | None = None
 
     def __init__(self, plain: nn.Module, **options: Unpack[Options]) -> None:
         super().__init__()
-        prior, rho = options.get("prior", 0.1), options.get("rho", -5.0)
-        self.prior = prior if isinstance(prior, Prior) else GaussianPrior(prior)
-        self.sampling, self.variance = options.get("sampling", "weights"), options.get("variance", "rho")
-        for name, value, kinds in (("sampling", self.sampling, Sampling), ("variance", self.variance, Variance)):
-            if value not in get_args(kinds):
-                raise ValueError(f"{name} is {' or '.join(map(repr, get_args(kinds)))}, not {value!r}")
+        settings = _Settings(**options)
+        self.prior, self.sampling, self.variance = settings.prior_distribution, settings.sampling, settings.variance
         # Held in a tuple, so that it is no submodule: it has a shape and a forward pass, but no weights.
         self._plain = (copy.deepcopy(plain).to("meta"),)
         weight, bias = plain.weight, plain.bias
@@ -78,7 +114,7 @@ class MeanFieldLayer(nn.Module):
         if isinstance(bias, Tensor):
             self.bias_mu = nn.Parameter(torch.zeros(bias.shape, dtype=bias.dtype))
             self.bias_rho = nn.Parameter(torch.empty_like(self.bias_mu))
-        self._initialise(options.get("mu"), rho if isinstance(rho, tuple) else (rho, 0.0))
+        self._initialise(settings.mu, settings.rho_distribution)
 
     @torch.no_grad()
     def _initialise(self, mu: Normal | None, rho: Normal) -> None:
@@ -90,7 +126,7 @@ class MeanFieldLayer(nn.Module):
                     mean, std = distribution
                     # without a spread no random number is drawn
                     nn.init.normal_(value, mean, std) if std else nn.init.constant_(value, mean)
-        self._start_alpha(math.log1p(math.exp(rho[0])))
+        self._start_alpha(F.softplus(torch.tensor(float(rho[0]))).item())
 
     def _start_alpha(self, sigma: float) -> None:
         """Where there is an alpha: the same for all weights, such that the root mean square of theirs is `sigma`."""
@@ -130,8 +166,8 @@ class MeanFieldLayer(nn.Module):
     def kl(self) -> Tensor:
         """KL(posterior || prior) of all weights and biases, in nats (a scalar): exact or as the prior's class says."""
         terms = [
-            self.prior.kl(mu, sigma, lambda mu=mu, sigma=sigma: mu + sigma * self._noise(mu))  # type: ignore[misc]
-            for mu, sigma in self.posterior()
+            self.prior.kl(mu, sigma, log_alpha, lambda mu=mu, sigma=sigma: mu + sigma * self._noise(mu))  # type: ignore[misc]
+            for (mu, sigma), log_alpha in zip(self.posterior(), (self.weight_log_alpha, None), strict=False)
         ]
         return torch.stack(terms).sum()
 
@@ -158,13 +194,13 @@ class MeanFieldLayer(nn.Module):
 
     @torch.no_grad()
     def mean(self) -> nn.Module:
-        """The plain layer with the posterior mean as its weights."""
-        return self._filled([mu.clone() for mu, _ in self.posterior()])
+        """The plain layer with the posterior mean as its weights, to be trained further if it was."""
+        return self._filled([mu.clone() for mu, _ in self.posterior()], self.weight_mu.requires_grad)
 
-    def _filled(self, values: list[Tensor]) -> nn.Module:
+    def _filled(self, values: list[Tensor], requires_grad: bool = False) -> nn.Module:
         layer = copy.deepcopy(self._plain[0])
         for name, value in zip(("weight", "bias"), values, strict=False):
-            setattr(layer, name, nn.Parameter(value, requires_grad=False))
+            setattr(layer, name, nn.Parameter(value, requires_grad=requires_grad))
         return layer
 
     def _noise(self, like: Tensor) -> Tensor:

@@ -16,9 +16,10 @@ class Prior(ABC):
     """The same distribution for every weight of a layer, independently."""
 
     @abstractmethod
-    def kl(self, mu: Tensor, sigma: Tensor, sample: Callable[[], Tensor]) -> Tensor:
+    def kl(self, mu: Tensor, sigma: Tensor, log_alpha: Tensor | None, sample: Callable[[], Tensor]) -> Tensor:
         """KL(N(mu, sigma^2) || prior) summed over all elements: a scalar in nats.
 
+        log_alpha: log(sigma^2 / mu^2) where that is the parameter, of which sigma is made.
         sample: gives one reparameterised draw from the posterior, for priors whose KL is estimated from draws.
         """
 
@@ -33,7 +34,7 @@ class GaussianPrior(Prior):
     def __post_init__(self) -> None:
         _require_positive(self, "sigma")
 
-    def kl(self, mu: Tensor, sigma: Tensor, sample: Callable[[], Tensor]) -> Tensor:
+    def kl(self, mu: Tensor, sigma: Tensor, log_alpha: Tensor | None, sample: Callable[[], Tensor]) -> Tensor:
         return gaussian_kl(mu, sigma, self.mu, self.sigma)
 
 
@@ -42,7 +43,7 @@ class ScaleMixturePrior(Prior):
     """pi N(0, sigma1^2) + (1 - pi) N(0, sigma2^2) (Blundell et al. 2015, equation 7).
 
     The KL has no closed form: it is estimated without bias from one draw of every weight, log q(w) - log p(w)
-    (their equation 8). The draw is the KL's own, not that of the forward pass.
+    (their equation 2). The draw is the KL's own, not that of the forward pass.
     Raises ValueError if a sigma is not positive or pi not between 0 and 1.
     """
 
@@ -56,7 +57,7 @@ class ScaleMixturePrior(Prior):
         if not 0 < self.pi < 1:
             raise ValueError(f"pi must lie between 0 and 1, not {self.pi}")
 
-    def kl(self, mu: Tensor, sigma: Tensor, sample: Callable[[], Tensor]) -> Tensor:
+    def kl(self, mu: Tensor, sigma: Tensor, log_alpha: Tensor | None, sample: Callable[[], Tensor]) -> Tensor:
         w = sample()
         wide = _log_normal(w, 0.0, self.sigma1) + math.log(self.pi)
         narrow = _log_normal(w, 0.0, self.sigma2) + math.log1p(-self.pi)
@@ -73,10 +74,11 @@ class LogUniformPrior(Prior):
     variance is alpha mu^2, which a Gaussian prior drives away from mu = 0 instead.
     """
 
-    def kl(self, mu: Tensor, sigma: Tensor, sample: Callable[[], Tensor]) -> Tensor:
-        log_alpha = 2 * (sigma.log() - mu.abs().clamp_min(torch.finfo(mu.dtype).tiny).log())
+    def kl(self, mu: Tensor, sigma: Tensor, log_alpha: Tensor | None, sample: Callable[[], Tensor]) -> Tensor:
+        if log_alpha is None:
+            log_alpha = 2 * (sigma.log() - mu.abs().clamp_min(torch.finfo(mu.dtype).tiny).log())
         k1, k2, k3 = 0.63576, 1.87320, 1.48695
-        return (k1 * torch.sigmoid(-(k2 + k3 * log_alpha)) + 0.5 * F.softplus(-log_alpha)).sum()
+        return (k1 * torch.sigmoid(-(k2 + k3 * log_alpha)) + 0.5 * F.softplus(-log_alpha)).expand(mu.shape).sum()
 
 
 def gaussian_kl(mu_q: Tensor, sigma_q: Tensor, mu_p: float, sigma_p: float) -> Tensor:
@@ -94,5 +96,5 @@ def _log_normal(w: Tensor, mu: Tensor | float, sigma: Tensor | float) -> Tensor:
 
 
 def _require_positive(prior: Prior, name: str) -> None:
-    if not (value := getattr(prior, name)) > 0:
-        raise ValueError(f"{name} of a {type(prior).__name__} must be positive, not {value}")
+    if not (value := getattr(prior, name)) > 0 or math.isinf(value):
+        raise ValueError(f"{name} of a {type(prior).__name__} must be positive and finite, not {value}")

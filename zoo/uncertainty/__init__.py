@@ -33,7 +33,11 @@ class Entropies:
 
 
 def entropies(log_p: Tensor) -> Entropies:
-    """From the draws' log-probabilities (S, N, K)."""
+    """From the draws' log-probabilities (S, N, K), in float64.
+
+    The mutual information of an image that every draw is sure of is smaller than float32 rounds its two parts.
+    """
+    log_p = log_p.double().log_softmax(-1)  # which they are, up to the rounding that is undone here
     mean = log_p.logsumexp(0) - math.log(len(log_p))
     predictive, expected = _entropy(mean), _entropy(log_p).mean(0)
     # of two nearly equal numbers, neither of them exact
@@ -49,11 +53,11 @@ class Variances:
 
 
 def variances(logits: Tensor, method: Method = "softmax") -> Variances:
-    """The diagonals of the predictive covariance's two parts, from the draws' logits (S, N, K).
+    """The diagonals of the predictive covariance's two parts, from the draws' logits (S, N, K), in float64.
 
     Raises ValueError for a method that does not exist.
     """
-    p = probabilities(logits, method)
+    p = probabilities(logits.double(), method)
     # p (1 - p) is what p - p^2 is, without its cancellation near p = 1
     return Variances((p * (1 - p)).mean(0), p.var(0, correction=0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -41,6 +42,8 @@ def _rotated(images: Tensor, degrees: str) -> Tensor:
     try:
         angle = float(degrees)
     except ValueError:
-        raise ValueError(f"rotated-{degrees}: {degrees!r} is not a number of degrees") from None
+        angle = math.nan
+    if not math.isfinite(angle):
+        raise ValueError(f"rotated-{degrees}: {degrees!r} is not a number of degrees")
     turned: Tensor = rotate(images, angle, InterpolationMode.BILINEAR)
     return turned
