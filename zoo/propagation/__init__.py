@@ -1,1 +1,6 @@
 """Means and variances propagated through a network in one pass, in place of samples (seed 001)."""
+
+from zoo.propagation.layers import propagate, quadrature
+from zoo.propagation.moments import Moments, certain
+
+__all__ = ["Moments", "certain", "propagate", "quadrature"]
