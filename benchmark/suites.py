@@ -250,7 +250,7 @@ SUITES: dict[str, Suite] = {
         SmokeSuite("smoke", "every attack at one eps per norm, 20 examples: does it work at all?", 20),
         Suite("whitebox", "the main job: FGSM, BIM, PGD-linf, PGD-l2 at two eps each, 100 examples", 100),
         PaperSuite("paper", "seed 000's experiment: both eps grids, 10,000 examples", 10_000, PAPER_MODELS),
-        MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, five gradients", 100),
+        MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, every gradient", 100),
         AnchorSuite(
             "anchors",
             "numbers to hold against published ones: FGSM tutorial curve, PGD-40; 1,000 examples",

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.posterior import posterior_draws, posterior_mean
+from zoo.propagation.network import PropagatedNetwork
 from zoo.stacked import DrawsInTurn, GroupedDraws, LoopedDraws, is_plain_chain
 from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
 
@@ -62,6 +63,7 @@ _COMBINE: dict[GradientTarget, Callable[[Tensor], Tensor]] = {
     "mean-loss": mean_loss,
     "mean-logit": mean_logit,
     "mean-weights": expected,  # of the posterior-mean network alone
+    "propagation": expected,  # of one network whose outputs are log-probabilities
 }
 
 
@@ -135,6 +137,8 @@ class ExpectedPrediction(nn.Module):
             networks = [network.eval()]
         elif target == "mean-weights":
             networks = [posterior_mean(network).eval()]
+        elif target == "propagation":
+            networks = [PropagatedNetwork(network)]
         else:
             count = 1 if target == "single-draw" else draws
             networks = [draw.eval() for draw in posterior_draws(network, count, seed)]

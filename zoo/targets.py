@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-GradientTarget = Literal["expected", "single-draw", "resampled", "mean-loss", "mean-logit", "mean-weights"]
+GradientTarget = Literal[
+    "expected", "single-draw", "resampled", "mean-loss", "mean-logit", "mean-weights", "propagation"
+]
 GRADIENT_TARGETS: tuple[GradientTarget, ...] = get_args(GradientTarget)
 
 # Gradients that take one pass of one network, however many draws there are.
-OF_ONE_NETWORK: tuple[GradientTarget, ...] = ("single-draw", "resampled", "mean-weights")
+OF_ONE_NETWORK: tuple[GradientTarget, ...] = ("single-draw", "resampled", "mean-weights", "propagation")
 
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -33,6 +33,7 @@ TARGETS: dict[str, tuple[Colour, str]] = {
     "mean-loss": (_PALETTE[3], "s"),
     "mean-logit": (_PALETTE[2], "^"),
     "mean-weights": (_PALETTE[1], "D"),
+    "propagation": (_PALETTE[4], "v"),
 }
 
 

@@ -20,9 +20,9 @@ from zoo.propagation.units import Abs, Heaviside, NormalCdf, Unit
 
 @functools.singledispatch
 def propagate(layer: nn.Module, x: Moments) -> Moments:
-    """Moments of a layer's output, its units taken for independent. Raises TypeError for a layer without a rule."""
+    """Moments of a layer's output, its units taken for independent. Raises ValueError for a layer without a rule."""
     kind = type(layer).__name__
-    raise TypeError(f"no rule propagates moments through {kind}: give it one with zoo.propagation.propagate.register")
+    raise ValueError(f"no rule propagates moments through {kind}: give it one with zoo.propagation.propagate.register")
 
 
 @propagate.register
@@ -51,20 +51,42 @@ def _(layer: nn.Linear | nn.Conv2d, x: Moments) -> Moments:
 
 @propagate.register
 def _(layer: MeanFieldLayer, x: Moments) -> Moments:
-    """Of independent Gaussian weights and inputs: sum of sigma_w^2 (mu^2 + sigma^2) + mu_w^2 sigma^2."""
-    (mu, sigma), *bias = layer.posterior()
-    mu_b, var_b = (bias[0][0], bias[0][1].square()) if bias else (None, None)
-    variance = layer.affine(x.mean.square() + x.variance, sigma.square(), var_b)
-    if x.variance.any():  # the first layer's input is certain
-        variance = variance + layer.affine(x.variance, mu.square(), None if var_b is None else torch.zeros_like(var_b))
-    return Moments(layer.affine(x.mean, mu, mu_b), variance)
+    return RandomWeights(layer).propagate(x)
+
+
+class RandomWeights(nn.Module):
+    """A mean-field layer's map of moments, its squares taken once.
+
+    Of independent Gaussian weights and inputs: sum of sigma_w^2 (mu^2 + sigma^2) + mu_w^2 sigma^2.
+    """
+
+    def __init__(self, layer: MeanFieldLayer) -> None:
+        super().__init__()
+        self.affine = layer.affine
+        (self.mean, sigma), *bias = layer.posterior()
+        self.variance, self.square = sigma.square(), self.mean.square()
+        self.bias_mean: Tensor | None = bias[0][0] if bias else None
+        self.bias_variance: Tensor | None = bias[0][1].square() if bias else None
+
+    def propagate(self, x: Moments) -> Moments:
+        """Two maps of a certain input, three of an uncertain one."""
+        variance = self.affine(x.mean.square() + x.variance, self.variance, self.bias_variance)
+        if x.variance.any():
+            no_bias = None if self.bias_mean is None else torch.zeros_like(self.bias_mean)
+            variance = variance + self.affine(x.variance, self.square, no_bias)
+        return Moments(self.affine(x.mean, self.mean, self.bias_mean), variance)
+
+
+@propagate.register
+def _(layer: RandomWeights, x: Moments) -> Moments:
+    return layer.propagate(x)
 
 
 @propagate.register
 def _(layer: nn.BatchNorm2d, x: Moments) -> Moments:
     """As in evaluation: a fixed scale and shift per channel."""
     if layer.running_var is None or layer.running_mean is None:
-        raise TypeError("batch normalisation without running statistics has no moments of its own")
+        raise ValueError("batch normalisation without running statistics has no moments of its own")
     scale = (layer.running_var + layer.eps).rsqrt() * (1.0 if layer.weight is None else layer.weight)
     shift = (0.0 if layer.bias is None else layer.bias) - scale * layer.running_mean
     scale, shift = (value.view(-1, 1, 1) for value in (scale, shift))
@@ -164,7 +186,7 @@ def _gauss_hermite(count: int) -> tuple[list[float], list[float]]:
 def _(layer: nn.MaxPool2d, x: Moments) -> Moments:
     """Maxima of two, hierarchically, every one taken for Gaussian and all for independent."""
     if layer.padding not in (0, (0, 0)) or layer.dilation not in (1, (1, 1)) or layer.ceil_mode:
-        raise TypeError("moments go through max-pooling without padding, dilation and ceil_mode only")
+        raise ValueError("moments go through max-pooling without padding, dilation and ceil_mode only")
     (k_h, k_w), (s_h, s_w) = (
         value if isinstance(value, tuple) else (value, value) for value in (layer.kernel_size, layer.stride)
     )

@@ -179,9 +179,9 @@ def test_a_step_has_a_gradient_once_its_input_is_uncertain() -> None:
 
 
 def test_a_layer_without_a_rule_is_named() -> None:
-    with pytest.raises(TypeError, match=r"no rule .* LSTM: give it one"):
+    with pytest.raises(ValueError, match=r"no rule .* LSTM: give it one"):
         propagate(nn.LSTM(2, 2), uncertain(2, 2))
-    with pytest.raises(TypeError, match="without padding"):
+    with pytest.raises(ValueError, match="without padding"):
         propagate(nn.MaxPool2d(2, padding=1), uncertain(1, 1, 4, 4))
 
 
