@@ -198,11 +198,11 @@ def _standardised(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _tail(a: Tensor) -> tuple[Tensor, Tensor]:
-    """Q = Phi(-|a|) and h = phi(a) - |a| q, which erfcx gives without underflow."""
+    """The quantities q = Phi(-|a|) and h = phi(a) - |a| q, to a relative error of a^2 roundings."""
     size = a.abs()
+    q = 0.5 * torch.erfc(size / math.sqrt(2))
     phi = (-0.5 * a.square()).exp() / math.sqrt(2 * math.pi)
-    mills = math.sqrt(math.pi / 2) * torch.special.erfcx(size / math.sqrt(2))  # q / phi
-    return phi * mills, (phi * (1 - size * mills)).clamp_min(0)
+    return q, (phi - size * q).clamp_min(0)
 
 
 def _relu_variance(a: Tensor, q: Tensor, h: Tensor) -> Tensor:

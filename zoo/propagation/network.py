@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from zoo.layers import bayesian_layers
 from zoo.propagation.layers import RandomWeights, propagate
-from zoo.propagation.moments import certain, log_softmax_logistic
+from zoo.propagation.moments import Moments, certain, log_softmax_logistic
+from zoo.stacked import pooling_first
 
 
 class PropagatedNetwork(nn.Module):
@@ -24,7 +25,14 @@ class PropagatedNetwork(nn.Module):
         with torch.no_grad():
             fixed = {id(layer): RandomWeights(layer) for layer in bayesian_layers(network)}
         # deepcopy takes what it finds in its memo
-        self.network: nn.Module = copy.deepcopy(network, dict(fixed)).eval()
+        made = copy.deepcopy(network, dict(fixed)).eval()
+        if type(made) is nn.Sequential:  # a maximum commutes with a monotone activation, which then has less to do
+            made = nn.Sequential(*(column[0] for column in pooling_first([(layer,) for layer in made])))
+        self.network: nn.Module = made
+
+    def logits(self, x: Tensor) -> Moments:
+        """Mean and variance of the logits, (B, K) each."""
+        return propagate(self.network, certain(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        return log_softmax_logistic(propagate(self.network, certain(x)))
+        return log_softmax_logistic(self.logits(x))

@@ -1,0 +1,43 @@
+"""`python -m zoo.propagation mnist/bayesian-lenet`: one pass beside the average over many posterior draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+@app.command()
+def propagation(
+    name: Annotated[str, typer.Argument(help="Bayesian zoo entry, or your own as package.module:factory.")],
+    examples: Annotated[int, typer.Option(min=1, help="Test images.")] = 200,
+    draws: Annotated[int, typer.Option(min=2, help="Posterior draws to hold it against.")] = 4096,
+    data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch missing data through torchvision.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the table (CSV).")] = Path("propagation"),
+) -> None:
+    """KL, accuracy and cost of predictions by propagated moments, by the mean weights and by a few draws."""
+    from zoo.propagation.study import study
+    from zoo.registry import external_model, models, one_line
+
+    try:
+        entry = external_model(name) if ":" in name else models[name]
+        found = study(entry, examples, draws, data_root, download)
+        table = out / f"{entry.name.replace(':', '-')}.csv"
+        table.parent.mkdir(parents=True, exist_ok=True)
+        found.predictions.to_csv(table, index=False)
+    except (ValueError, KeyError, OSError) as error:
+        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(found.predictions.to_string(index=False, float_format="{:.3g}".format, na_rep=""))
+    typer.echo(
+        f"logits: means off by {found.error_of_mean:.3f} standard deviations on average, standard deviations by a "
+        f"factor of {found.factor_of_sigma:.3f} (geometric mean); wrote {table}"
+    )
+
+
+if __name__ == "__main__":
+    app()

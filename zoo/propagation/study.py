@@ -1,0 +1,115 @@
+"""How near a propagated prediction is to the average over many posterior draws, and what it costs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from zoo.datasets import load_split
+from zoo.entry import ZooEntry
+from zoo.posterior import posterior_draws
+from zoo.predictive import ExpectedPrediction
+from zoo.propagation.moments import Moments, log_softmax_logistic, log_softmax_normal, log_softmax_simplified
+from zoo.propagation.network import PropagatedNetwork
+from zoo.seeding import derive_seed, private_generator
+
+AT_ONCE = 64  # draws
+ROUNDS = 5
+SOFTMAXES: dict[str, Callable[[Moments], Tensor]] = {
+    "propagation, logistic softmax": log_softmax_logistic,
+    "propagation, normal softmax": log_softmax_normal,
+    "propagation, simplified softmax": log_softmax_simplified,
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """predictions: KL from the many draws' average in nats, accuracy, time of a gradient beside that of one network.
+
+    logits: mean error of the outputs' means in their standard deviations; geometric mean of the ratio of standard
+    deviations (the measures of seed 001's tables 2 and 3).
+    """
+
+    predictions: pd.DataFrame
+    error_of_mean: float
+    factor_of_sigma: float
+
+
+def study(
+    entry: ZooEntry, examples: int = 200, draws: int = 4096, root: Path | None = None, download: bool = False
+) -> Study:
+    """Raises ValueError for a deterministic entry and for layers that no rule propagates moments through."""
+    if entry.is_deterministic:
+        raise ValueError(f"{entry.name} is one network: there is nothing to propagate")
+    split = load_split(entry.dataset, "test", root, download)
+    if examples > len(split):
+        raise ValueError(f"{entry.dataset} has {len(split)} test images; {examples} are too many")
+    order = torch.randperm(len(split), generator=private_generator("propagation images"))[:examples].numpy()
+    x, y = torch.from_numpy(split.images[order]).float() / 255, torch.from_numpy(split.labels[order])
+
+    with torch.no_grad():
+        of_moments = Moments(*(part.double() for part in PropagatedNetwork(entry.build()).logits(x)))
+    sampled, log_p = _of_many_draws(entry, x, draws)
+    predictions = {name: softmax(of_moments) for name, softmax in SOFTMAXES.items()}
+    few = {"mean-weights": entry.predictor(1, 0, "mean-weights")}
+    few |= {f"{n} draws": entry.predictor(n, derive_seed("propagation few", entry.name)) for n in (1, 8, 16)}
+    with torch.no_grad():
+        predictions |= {name: prediction(x).double() for name, prediction in few.items()}
+    predictions[f"{draws} draws"] = log_p
+    costs = _times({**few, "propagation, logistic softmax": entry.predictor(1, 0, "propagation")}, x[:100], y[:100])
+    rows = [
+        {
+            "prediction": name,
+            "KL, nats": float((log_p.exp() * (log_p - log_q)).sum(-1).mean()),
+            "accuracy": float((log_q.argmax(-1) == y).float().mean()),
+            "time of a gradient, one network = 1": costs[name] / costs["mean-weights"] if name in costs else None,
+        }
+        for name, log_q in predictions.items()
+    ]
+    sigma = sampled.variance.sqrt()
+    return Study(
+        pd.DataFrame(rows),
+        float((of_moments.mean - sampled.mean).abs().mean() / sigma.mean()),
+        float((of_moments.variance.sqrt() / sigma).log().mean().exp()),
+    )
+
+
+def _of_many_draws(entry: ZooEntry, x: Tensor, draws: int) -> tuple[Moments, Tensor]:
+    """Moments of the logits, and the log of the averaged softmax, (N, K) in float64, over a stream of draws."""
+    total = square = torch.zeros(())
+    parts = []
+    for prediction in _in_parts(entry, draws):
+        with torch.no_grad():
+            logits = prediction.logits(x).double()
+        total, square = total + logits.sum(0), square + logits.square().sum(0)
+        parts.append(logits.log_softmax(-1).logsumexp(0))
+    mean = total / draws
+    return Moments(mean, (square / draws - mean.square()).clamp_min(0)), torch.stack(parts).logsumexp(0) - math.log(
+        draws
+    )
+
+
+def _in_parts(entry: ZooEntry, draws: int) -> Iterator[ExpectedPrediction]:
+    network = entry.build()
+    for start in range(0, draws, AT_ONCE):
+        count = min(AT_ONCE, draws - start)
+        networks = posterior_draws(network, count, derive_seed("propagation many", entry.name, start))
+        yield ExpectedPrediction(networks)
+
+
+def _times(predictions: dict[str, ExpectedPrediction], x: Tensor, y: Tensor) -> dict[str, float]:
+    """Median seconds of a gradient at a batch, in turns."""
+    spent: dict[str, list[float]] = {name: [] for name in predictions}
+    for _ in range(ROUNDS + 1):
+        for name, prediction in predictions.items():
+            began = time.perf_counter()
+            prediction.value_and_gradient(x, y)
+            spent[name].append(time.perf_counter() - began)
+    return {name: sorted(times[1:])[ROUNDS // 2] for name, times in spent.items()}  # the first is warming up
