@@ -51,7 +51,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """Truth values as a word of ones and zeros: there are millions of them."""
-        fields = asdict(self)
+        fields = dict(vars(self))  # asdict would copy every number
         for name in _FLAGS:
             fields[name] = "".join("01"[flag] for flag in fields[name])
         return fields
