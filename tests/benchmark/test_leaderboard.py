@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 from benchmark.agreement import Comparison
 from benchmark.boards import build_boards
 from benchmark.leaderboard import app, is_current, ranked_boards, read_records, render, write
-from benchmark.outcomes import without_subsumed
+from benchmark.outcomes import is_ruled, without_subsumed
 from benchmark.pages.boards import agreement_page
 from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, standard_attack
+from benchmark.record import Record
 from tests.benchmark.records import make, outcome, status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,6 +143,28 @@ def test_one_disagreeing_cell_shows_in_the_matrix() -> None:
     assert status("V16", [small, rest]) == "PASS"
 
 
+@pytest.fixture(scope="module")
+def committed() -> list[Record]:
+    return list(read_records(ROOT / "leaderboards" / "records").values())
+
+
+@pytest.fixture(scope="module")
+def small_boards(committed: list[Record], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Folder and README of the white-box boards of two networks: the committed ones take half a minute to render."""
+    place = tmp_path_factory.mktemp("boards")
+    folder, readme = place / "leaderboards", place / "README.md"
+    shutil.copy(ROOT / "README.md", readme)
+    models = ("mnist/lenet", "mnist/alexnet")
+    write([record for record in committed if record.cell.model in models and is_ruled(record.cell)], folder, readme)
+    return folder, readme
+
+
+@pytest.fixture
+def boards(small_boards: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    folder, readme = small_boards
+    return Path(shutil.copytree(folder, tmp_path / "leaderboards")), Path(shutil.copy(readme, tmp_path / "README.md"))
+
+
 def test_committed_leaderboards_are_fresh() -> None:
     result = CliRunner().invoke(
         app, ["--check", "--folder", str(ROOT / "leaderboards"), "--readme", str(ROOT / "README.md")]
@@ -149,9 +172,9 @@ def test_committed_leaderboards_are_fresh() -> None:
     assert result.exit_code == 0, result.output
 
 
-def test_committed_records_meet_the_protocol() -> None:
+def test_committed_records_meet_the_protocol(committed: list[Record]) -> None:
     """The committed whitebox results: every agreement level reached, every library evaluated, no image outside."""
-    boards = ranked_boards(list(read_records(ROOT / "leaderboards" / "records").values()))
+    boards = ranked_boards(committed)
     assert {(board.dataset, board.norm, board.eps) for board in boards} >= {
         ("mnist", "linf", 0.1), ("mnist", "linf", 0.3), ("mnist", "l2", 1.0), ("mnist", "l2", 2.0),
     }  # fmt: skip
@@ -162,10 +185,8 @@ def test_committed_records_meet_the_protocol() -> None:
             assert row.status in ("PASS", "FLAG")
 
 
-def test_a_change_of_a_generated_file_or_record_is_noticed(tmp_path: Path) -> None:
-    folder, readme = tmp_path / "leaderboards", tmp_path / "README.md"
-    shutil.copytree(ROOT / "leaderboards", folder)
-    shutil.copy(ROOT / "README.md", readme)
+def test_a_change_of_a_generated_file_or_record_is_noticed(boards: tuple[Path, Path]) -> None:
+    folder, readme = boards
     arguments = ["--check", "--folder", str(folder), "--readme", str(readme)]
 
     def check() -> int:
@@ -174,7 +195,7 @@ def test_a_change_of_a_generated_file_or_record_is_noticed(tmp_path: Path) -> No
     assert check() == 0
     for path in (folder / "mnist.md", folder / "mnist.csv", folder / "README.md", folder / "agreement.md", readme):
         text = path.read_text()
-        path.write_text(text.replace("96.", "97.", 1) if "96." in text else text.replace("identical", "same", 1))
+        path.write_text(text.replace("identical", "same", 1))
         assert path.read_text() != text
         assert check() == 1, path
         path.unlink()
@@ -192,10 +213,9 @@ def test_a_change_of_a_generated_file_or_record_is_noticed(tmp_path: Path) -> No
         assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
-def test_what_no_record_gives_is_stale_and_deleted(tmp_path: Path) -> None:
-    folder = tmp_path / "leaderboards"
-    shutil.copytree(ROOT / "leaderboards", folder)
-    arguments = ["--folder", str(folder), "--store", str(tmp_path / "none.sqlite")]
+def test_what_no_record_gives_is_stale_and_deleted(boards: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, readme = boards
+    arguments = ["--folder", str(folder), "--readme", str(readme), "--store", str(tmp_path / "none.sqlite")]
     assert CliRunner().invoke(app, ["--check", *arguments]).exit_code == 0
     figure, orphan = folder / "figures" / "mnist-worst-case.png", folder / "cifar10.md"
     figure.unlink()
