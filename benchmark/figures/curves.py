@@ -41,7 +41,7 @@ def accuracy_curves(curves: Sequence[Curve], grid: str) -> Figure:
         axis.set(ylim=(bottom - 3, 103))
         axis.tick_params(labelsize=6.5, pad=1)
         axis.grid(linewidth=0.4)
-    figure.supxlabel(f"eps of the attack ({_counted(frame)})", fontsize=7, y=0.105)
+    figure.supxlabel(f"eps of the attack ({_counted(frame)}; band: 95 %)", fontsize=7, y=0.105)
     figure.supylabel("accuracy in %", fontsize=7.5, x=0.0, y=0.57)
     _legend(figure, [str(entry) for entry in frame["entry"].unique()])
     figure.subplots_adjust(left=0.115, right=0.985, top=0.955, bottom=0.175, wspace=0.06, hspace=0.14)

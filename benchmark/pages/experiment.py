@@ -88,8 +88,13 @@ def _findings(findings: Sequence[statements.Finding]) -> list[dict[str, object]]
         {
             "statement": finding.statement,
             "measured": finding.numbers,
-            "p, were it false": f"{finding.p_true:.2g}",
-            "p, were it true": f"{finding.p_false:.2g}",
+            "p, were it false": _p(finding.p_true),
+            "p, were it true": _p(finding.p_false),
         }
         for finding in findings
     ]
+
+
+def _p(value: float) -> str:
+    """Two digits; 0 is only what float64 rounds it to."""
+    return f"{value:.2g}" if value else "< 1e-300"
