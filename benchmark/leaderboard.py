@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import lzma
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from zoo.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,13 +192,10 @@ def write(records: list[Record], folder: Path, readme: Path | None) -> list[Path
     """Write all that is generated and delete what no record gives any more; the paths written."""
     texts, figures = render(records, folder, readme)
     written = [*texts, *figures]
-    for path in written:
-        path.parent.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(lzma.compress(text.encode()) if path.suffix == ".xz" else text.encode())
-        os.replace(partial, path)
+        write_whole(path, lzma.compress(text.encode()) if path.suffix == ".xz" else text.encode())
     for path, draw in figures.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         draw().savefig(path, dpi=160, bbox_inches="tight", metadata={"Software": None})
     for path in leftovers(written, folder):
         path.unlink()

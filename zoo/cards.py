@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from zoo.datasets import Split
 from zoo.entries import WEIGHTS
 from zoo.entry import ZooEntry
+from zoo.files import write_whole
 from zoo.layers import bayesian_layers
 from zoo.predictive import ExpectedPrediction
 from zoo.recipes import NOTES, Adversarial, Recipe
@@ -75,8 +75,7 @@ def write_entry(
         },
     }
     path = (folder or WEIGHTS) / f"{name}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, content)
+    write_whole(path, content)
     return _write_card(path, card)
 
 
@@ -112,14 +111,8 @@ def _note(name: str) -> dict[str, str]:
 
 def _write_card(weights: Path, card: dict[str, Any]) -> Path:
     path = weights.with_suffix(".json")
-    _replace(path, (json.dumps(card, indent=2) + "\n").encode())
+    write_whole(path, (json.dumps(card, indent=2) + "\n").encode())
     return path
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
 
 
 def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:

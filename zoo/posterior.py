@@ -10,14 +10,14 @@ A network takes part in one of three ways:
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from zoo.layers import bayesian_layers
+from zoo.layers.replacement import copy_with
 from zoo.seeding import derive_seed, forked_random_state
 
 # Libraries whose mean-field layers keep sigma = softplus(rho) in parameters called rho, weight_rho, rho_kernel, ...
@@ -59,8 +59,8 @@ def posterior_draws(module: nn.Module, count: int, seed: int) -> list[nn.Module]
     if (own_draw := _own_method(module, "draw")) is not None:
         return [own_draw(generator) for _ in range(count)]
     if layers := bayesian_layers(module):
-        return [_copy(module, {layer: layer.draw(generator) for layer in layers}).eval() for _ in range(count)]
-    stochastic = _copy(module, {}).eval()
+        return [copy_with(module, {layer: layer.draw(generator) for layer in layers}).eval() for _ in range(count)]
+    stochastic = copy_with(module, {}).eval()
     for part in stochastic.modules():
         if isinstance(part, _DropoutNd):
             part.train()
@@ -73,8 +73,8 @@ def posterior_mean(module: nn.Module) -> nn.Module:
         mean: nn.Module = own_mean()
         return mean
     if layers := bayesian_layers(module):
-        return _copy(module, {layer: layer.mean() for layer in layers})
-    without_spread = _copy(module, {}).eval()
+        return copy_with(module, {layer: layer.mean() for layer in layers})
+    without_spread = copy_with(module, {}).eval()
     if rhos := _foreign_rhos(without_spread):
         for rho in rhos:
             rho.data.fill_(-torch.inf)  # softplus of which is 0
@@ -83,15 +83,6 @@ def posterior_mean(module: nn.Module) -> nn.Module:
         f"{type(module).__name__} has no posterior mean: give it a method mean() -> nn.Module, or do not use the "
         "gradient target 'mean-weights' with it"
     )
-
-
-def _copy(module: nn.Module, replaced: Mapping[nn.Module, nn.Module]) -> nn.Module:
-    """A deep copy with some layers replaced. BLiTZ keeps intermediate results in its layers: copied as constants."""
-    results = [value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)]
-    # deepcopy takes what it finds in its memo
-    memo: dict[int, object] = {id(value): value.detach().clone() for value in results if not value.is_leaf}
-    made: nn.Module = copy.deepcopy(module, memo | {id(layer): layer_made for layer, layer_made in replaced.items()})
-    return made
 
 
 def is_foreign(layer: nn.Module) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +12,13 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from zoo.datasets import Split
+from zoo.files import write_whole
 from zoo.layers import MeanFieldLayer, bayesian_layers, kl_divergence, use_generator
 from zoo.networks import build_network
 from zoo.posterior import posterior_mean
@@ -90,7 +90,7 @@ class Training:
             self.history.append(row)
             tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
             if epoch + 1 in self.keep:
-                _replace(self.kept(epoch + 1), self._weights())
+                write_whole(self.kept(epoch + 1), save(self._weights()))
             self._save()
         return self.network.cpu(), self.history
 
@@ -123,7 +123,7 @@ class Training:
                 seed = derive_seed(recipe.seed, epoch, batch)
                 x = adversarial_batch(self.network, clean, y, recipe.adversarial, min(1.0, progress), seed)
             logits = self._logits(x)
-            # averaged over draws of the weights: each has its own likelihood (Blundell et al. 2015, equation 8)
+            # averaged over draws of the weights: each has its own likelihood (Blundell et al. 2015, equation 2)
             loss = nll = F.cross_entropy(logits.flatten(0, 1), y.repeat(recipe.draws))
             if bayesian:
                 kl = kl_divergence(self.network)
@@ -163,7 +163,7 @@ class Training:
             state |= {f"optimizer.{index}.{slot}": value.contiguous() for slot, value in slots.items()}
         schedule = {key: value for key, value in self.scheduler.state_dict().items() if not callable(value)}
         metadata = {"history": json.dumps(self.history), "schedule": json.dumps(schedule)}
-        _replace(self.checkpoint, state, metadata)
+        write_whole(self.checkpoint, save(state, metadata))
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.contiguous() for name, value in self.network.state_dict().items()}
@@ -192,14 +192,6 @@ class Training:
         for group, lr in zip(self.optimizer.param_groups, self.scheduler.get_last_lr(), strict=True):
             group["lr"] = lr
         self.history = json.loads(metadata["history"])
-
-
-def _replace(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Atomic: a kill leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata)
-    os.replace(partial, path)
 
 
 def augmented(images: Tensor, generator: torch.Generator, flips: bool, shifts: int) -> Tensor:

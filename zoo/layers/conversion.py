@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection
 from typing import Unpack
 
@@ -11,6 +10,7 @@ from torch.nn.utils import parametrize
 
 from zoo.layers.convolution import Conv2d
 from zoo.layers.meanfield import MeanFieldLayer, Options
+from zoo.layers.replacement import copy_with
 from zoo.seeding import derive_seed, forked_random_state
 
 # Their output is linear in weight and bias, each of whose elements an output meets at most once.
@@ -47,12 +47,9 @@ def make_bayesian(
     """
     chosen = _chosen(network, layers)
     _require_separate_weights(network, chosen)
-    twins: dict[int, object] = {}
-    for name, layer in chosen.items():
-        twins[id(layer)] = _twin(name, layer, from_weights, seed, options)
-    # deepcopy takes what it finds in its memo, so every chosen layer is replaced by its twin
-    made: nn.Module = copy.deepcopy(network, twins)
-    return made
+    return copy_with(
+        network, {layer: _twin(name, layer, from_weights, seed, options) for name, layer in chosen.items()}
+    )
 
 
 def _twin(name: str, layer: nn.Module, from_weights: bool, seed: int, options: Options) -> MeanFieldLayer:

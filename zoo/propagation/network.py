@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
 from zoo.layers import bayesian_layers
+from zoo.layers.replacement import copy_with
 from zoo.propagation.layers import RandomWeights, propagate
 from zoo.propagation.moments import Moments, certain, log_softmax_logistic
 from zoo.stacked import pooling_first
@@ -23,9 +22,8 @@ class PropagatedNetwork(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         with torch.no_grad():
-            fixed = {id(layer): RandomWeights(layer) for layer in bayesian_layers(network)}
-        # deepcopy takes what it finds in its memo
-        made = copy.deepcopy(network, dict(fixed)).eval()
+            fixed: dict[nn.Module, nn.Module] = {layer: RandomWeights(layer) for layer in bayesian_layers(network)}
+        made = copy_with(network, fixed).eval()
         if type(made) is nn.Sequential:  # a maximum commutes with a monotone activation, which then has less to do
             made = nn.Sequential(*(column[0] for column in pooling_first([(layer,) for layer in made])))
         self.network: nn.Module = made
