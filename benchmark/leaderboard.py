@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zoo.commands import mistakes_in_one_line
 from zoo.files import write_whole
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated sectio
 
 
 @app.command()
+@mistakes_in_one_line()
 def leaderboard(
     store: Annotated[Path, typer.Option(help="Store whose records are added to those in the folder.")] = Path(
         "results.sqlite"
@@ -48,37 +50,32 @@ def leaderboard(
     included); every page, table and figure is then generated from the JSON alone. Records of a network whose
     weights have changed since are dropped.
     """
-    from benchmark.store import Store, StoreError
-    from zoo.registry import one_line
+    from benchmark.store import Store
 
     if readme is None and folder == FOLDER:
         readme = Path("README.md")
-    try:
-        records = read_records(folder / "records")
-        if check:
-            stale = stale_files(records, folder, readme)
-            for path in stale:
-                typer.secho(f"stale: {path}", fg="red", err=True)
-            if stale:
-                typer.secho("run: python -m benchmark.leaderboard", err=True)
-                raise typer.Exit(1)
-            typer.echo(f"{folder} is what its {len(records)} records give")
-            return
-        if store.is_file():
-            with Store(store) as opened:
-                for record in opened.records():
-                    known = records.get(record.key)
-                    # The same work done again elsewhere must not rewrite the files, nor a failure replace a result.
-                    if known is None or (known.outcome != record.outcome and record.complete >= known.complete):
-                        records[record.key] = record
-        current = [record for record in records.values() if is_current(record)]
-        if not current:
-            raise ValueError(f"no records in {store} or {folder / 'records'}: run python -m benchmark.run first")
-        for path in write(current, folder, readme):
-            typer.echo(f"wrote {path}")
-    except (ValueError, KeyError, OSError, StoreError) as error:
-        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
-        raise typer.Exit(2) from None
+    records = read_records(folder / "records")
+    if check:
+        stale = stale_files(records, folder, readme)
+        for path in stale:
+            typer.secho(f"stale: {path}", fg="red", err=True)
+        if stale:
+            typer.secho("run: python -m benchmark.leaderboard", err=True)
+            raise typer.Exit(1)
+        typer.echo(f"{folder} is what its {len(records)} records give")
+        return
+    if store.is_file():
+        with Store(store) as opened:
+            for record in opened.records():
+                known = records.get(record.key)
+                # The same work done again elsewhere must not rewrite the files, nor a failure replace a result.
+                if known is None or (known.outcome != record.outcome and record.complete >= known.complete):
+                    records[record.key] = record
+    current = [record for record in records.values() if is_current(record)]
+    if not current:
+        raise ValueError(f"no records in {store} or {folder / 'records'}: run python -m benchmark.run first")
+    for path in write(current, folder, readme):
+        typer.echo(f"wrote {path}")
 
 
 def read_records(folder: Path) -> dict[str, Record]:

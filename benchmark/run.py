@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from zoo.commands import mistakes_in_one_line
+
 if TYPE_CHECKING:
     from benchmark.evaluate import Evaluator
     from benchmark.machine import Machine
@@ -26,6 +28,7 @@ Many = list[str] | None  # options that may be repeated, or hold several values 
 
 
 @app.command()
+@mistakes_in_one_line()
 def run(
     suite: Annotated[
         str, typer.Option(help="What to run: smoke, whitebox, paper, masking, anchors. See --list.")
@@ -94,9 +97,8 @@ def run(
     command, 130 if interrupted.
     """
     from benchmark.machine import Machine
-    from benchmark.store import StoreError
     from benchmark.suites import SUITES, Selection
-    from zoo.registry import lookup, one_line
+    from zoo.registry import lookup
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send: end as on Ctrl-C
     try:
@@ -133,9 +135,6 @@ def run(
     except KeyboardInterrupt:
         typer.secho("\ninterrupted; what was finished is stored, the same command goes on from there", err=True)
         raise typer.Exit(130) from None
-    except (ValueError, KeyError, OSError, StoreError) as error:
-        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
-        raise typer.Exit(2) from None
     raise typer.Exit(1 if failed else 0)
 
 
@@ -208,14 +207,14 @@ def _evaluate(plan: _Plan, keys: dict[str, Cell], costs: dict[str, int], store: 
 
 def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None) -> list[ZooEntry]:
     """The zoo entries that a command is about. Raises ValueError or KeyError with the remedy if there is none."""
-    from zoo import external_model, models
+    from zoo import models
     from zoo.datasets import dataset_spec
+    from zoo.registry import find_entry
 
     for dataset in datasets or ():
         dataset_spec(dataset)
     if names is not None:
-        outside = {reference: external_model(reference, only) for reference, only in external(names, datasets)}
-        entries = [outside.get(name) or models[name] for name in names]
+        entries = [find_entry(name, _only(datasets)) for name in names]
     else:
         entries = [entry for entry in models.values() if suite.models is None or entry.name in suite.models]
         for name in suite.models or ():
@@ -231,8 +230,12 @@ def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[
 
 def external(names: tuple[str, ...] | None, datasets: tuple[str, ...] | None) -> tuple[tuple[str, str | None], ...]:
     """`package.module:factory` and data set of the entries that are not in the zoo."""
-    only = datasets[0] if datasets and len(datasets) == 1 else None
-    return tuple((name, only) for name in names or () if ":" in name)
+    return tuple((name, _only(datasets)) for name in names or () if ":" in name)
+
+
+def _only(datasets: tuple[str, ...] | None) -> str | None:
+    """The data set of a network that does not say its own."""
+    return datasets[0] if datasets and len(datasets) == 1 else None
 
 
 def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) -> list[Subject]:

@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS cells (
 """
 
 
-class StoreError(Exception):
+class StoreError(ValueError):
     """The store cannot be opened, read or written; the message says which file and what to do."""
 
 

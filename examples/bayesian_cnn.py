@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from examples import command
+from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
 from zoo.figures.weights import filters, learning_curves, posterior_over_epochs
 from zoo.layers import MeanFieldLayer
@@ -37,6 +37,7 @@ def posteriors(training: Training, epochs: list[int], layer: str = "conv1") -> d
     }
 
 
+@mistakes_in_one_line()
 def run(
     data_root: Annotated[Path, typer.Option(help="Folder with the data.")] = Path("data"),
     dataset: Annotated[str, typer.Option(help="What to train on.")] = "cifar10-jpeg",
@@ -73,4 +74,4 @@ def run(
 
 
 if __name__ == "__main__":
-    command(run)
+    typer.run(run)

@@ -17,14 +17,13 @@ import typer
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from examples import command
 from zoo import models
+from zoo.commands import mistakes_in_one_line
 from zoo.datasets import DATASETS
 from zoo.figures.style import COLUMN
 from zoo.seeding import derive_seed
 from zoo.uncertainty import entropies
 from zoo.uncertainty.inputs import strange_images
-from zoo.uncertainty.study import all_logits
 
 IMAGES, DRAWS, SHOWN = 1000, 100, 4
 
@@ -37,7 +36,7 @@ def noise(count: int = IMAGES) -> Tensor:
 def log_probabilities(name: str, images: Tensor, draws: int = DRAWS) -> Tensor:
     """(S, N, K) of an entry's draws."""
     prediction = models[name].predictor(draws, derive_seed("examples.digits"))
-    return all_logits(prediction, images).log_softmax(-1)
+    return prediction.logits_in_batches(images).log_softmax(-1)
 
 
 def tutorial_entropy(log_p: Tensor) -> float:
@@ -78,6 +77,7 @@ def figure_of(images: Tensor, standard: Tensor, bayesian: Tensor) -> Figure:
     return figure
 
 
+@mistakes_in_one_line()
 def run(
     out: Annotated[Path, typer.Option(help="Folder for the figure and the numbers.")] = Path("examples-out"),
 ) -> None:
@@ -97,4 +97,4 @@ def run(
 
 
 if __name__ == "__main__":
-    command(run)
+    typer.run(run)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributions import Normal
 from torch.nn import functional as F
 
-from examples import command
+from zoo.commands import mistakes_in_one_line
 from zoo.layers import BayesianLinear, use_generator
 from zoo.seeding import private_generator
 
@@ -92,6 +92,7 @@ def nll(predicted: Tensor, y: Tensor, noise: float) -> Tensor:
     return F.gaussian_nll_loss(predicted, y, torch.full_like(predicted, noise**2), full=True, reduction="none")
 
 
+@mistakes_in_one_line()
 def run(out: Annotated[Path, typer.Option(help="Folder for the numbers.")] = Path("examples-out")) -> None:
     """Print and write the step and both posteriors."""
     posteriors = {"exact_posterior": exact_posterior(), "learned_posterior": learned_posterior()}
@@ -102,4 +103,4 @@ def run(out: Annotated[Path, typer.Option(help="Folder for the numbers.")] = Pat
 
 
 if __name__ == "__main__":
-    command(run)
+    typer.run(run)

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from examples import command
 from examples.one_weight import nll
+from zoo.commands import mistakes_in_one_line
 from zoo.figures.style import COLUMN
 from zoo.layers import BayesianLinear, Options, kl_divergence, use_generator
 from zoo.posterior import posterior_draws
@@ -113,6 +113,7 @@ def figure_of(standard: nn.Module, bayesian: nn.Module) -> Figure:
     return figure
 
 
+@mistakes_in_one_line()
 def run(
     out: Annotated[Path, typer.Option(help="Folder for the figure and the numbers.")] = Path("examples-out"),
 ) -> None:
@@ -140,4 +141,4 @@ def run(
 
 
 if __name__ == "__main__":
-    command(run)
+    typer.run(run)

@@ -23,7 +23,7 @@ from zoo.layers import bayesian_layers
 from zoo.predictive import ExpectedPrediction
 from zoo.recipes import NOTES, Adversarial, Recipe
 from zoo.registry import models
-from zoo.seeding import derive_seed, private_generator
+from zoo.seeding import derive_seed
 from zoo.training import HELD_OUT, adversarial_batch
 from zoo.uncertainty import entropies
 
@@ -122,7 +122,7 @@ def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
     prediction = ExpectedPrediction.of(network, CARD_DRAWS, seed, deterministic=not bayesian)
     labels = torch.from_numpy(test.labels.copy())
     many = ExpectedPrediction.of(network, MOST_DRAWS, seed, deterministic=not bayesian)
-    log_p = per_draw_log_probabilities(many, test)  # (S, N, K)
+    log_p = many.logits_in_batches(_pixels(test)).log_softmax(-1)  # (S, N, K)
     results: dict[str, Any] = accuracy(log_p[:CARD_DRAWS].logsumexp(0).argmax(-1), labels)
     if bayesian:
         results["draws"] = CARD_DRAWS
@@ -136,10 +136,9 @@ def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
         eps = recipe.adversarial.eps
         step_size = min(0.01, eps / 4)
         attack = dataclasses.replace(recipe.adversarial, steps=40, step_ratio=40 * step_size / eps)
-        images = torch.from_numpy(test.images.copy())
         broken = [
-            adversarial_batch(prediction, x.float() / 255, y, attack, 1.0, derive_seed("card attack", part))
-            for part, (x, y) in enumerate(zip(images.split(500), labels.split(500), strict=True))
+            adversarial_batch(prediction, x, y, attack, 1.0, derive_seed("card attack", part))
+            for part, (x, y) in enumerate(zip(_pixels(test).split(500), labels.split(500), strict=True))
         ]
         with torch.no_grad():
             predicted = torch.cat([prediction(part).argmax(-1) for part in broken])
@@ -155,8 +154,7 @@ def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str,
     network with its true posterior (Carbone et al. 2020, "Robustness of Bayesian Neural Networks to Gradient-Based
     Attacks", theorem 1).
     """
-    sample = torch.randperm(len(test), generator=private_generator("card images"))[:GRADIENT_IMAGES].numpy()
-    x, y = torch.from_numpy(test.images[sample]).float() / 255, torch.from_numpy(test.labels[sample])
+    x, y = test.sample(GRADIENT_IMAGES, "card images")
     norms = {}
     for draws in (1, 2, 4, 8, 16, 32, 64):
         prediction = ExpectedPrediction.of(network, draws, derive_seed("card", recipe.seed), "mean-loss")
@@ -171,8 +169,12 @@ def clean_accuracy(network: nn.Module, recipe: Recipe, split: Split) -> float:
     prediction = ExpectedPrediction.of(
         network, HALF_DRAWS, derive_seed("card", recipe.seed), deterministic=deterministic
     )
-    predicted = per_draw_log_probabilities(prediction, split).logsumexp(0).argmax(-1)
+    predicted = prediction.logits_in_batches(_pixels(split)).log_softmax(-1).logsumexp(0).argmax(-1)
     return float((predicted == torch.from_numpy(split.labels.copy())).float().mean())
+
+
+def _pixels(split: Split) -> Tensor:
+    return torch.from_numpy(split.images.copy()).float() / 255
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> dict[str, Any]:
@@ -184,13 +186,6 @@ def accuracy(predicted: Tensor, labels: Tensor) -> dict[str, Any]:
         "interval": [round(interval.low, 5), round(interval.high, 5)],
         "examples": count,
     }
-
-
-def per_draw_log_probabilities(prediction: ExpectedPrediction, test: Split) -> Tensor:
-    """(S, N, K) log-softmax of every draw on every test image."""
-    images = torch.from_numpy(test.images.copy())
-    with torch.no_grad():
-        return torch.cat([prediction.logits(x.float() / 255).log_softmax(-1) for x in images.split(500)], 1)
 
 
 def posterior_spread(network: nn.Module, log_p: Tensor) -> dict[str, Any]:

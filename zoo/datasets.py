@@ -18,10 +18,15 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from zoo.seeding import private_generator
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SplitName = Literal["train", "test"]
 BUNDLED = Path(__file__).resolve().parent / "data"
@@ -50,6 +55,18 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def sample(self, count: int, purpose: str) -> tuple[Tensor, Tensor]:
+        """(count, C, H, W) random images in [0, 1], the same for the same purpose, and their labels.
+
+        Raises ValueError for more images than there are.
+        """
+        import torch
+
+        if count > len(self):
+            raise ValueError(f"{self.dataset} has {len(self)} {self.name} images; {count} are too many")
+        chosen = torch.randperm(len(self), generator=private_generator(purpose))[:count].numpy()
+        return torch.from_numpy(self.images[chosen]).float() / 255, torch.from_numpy(self.labels[chosen])
 
 
 # Where to get what torchvision does not fetch.

@@ -192,6 +192,11 @@ class ExpectedPrediction(nn.Module):
             logits: Tensor = self.forward_draws(x)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
+    def logits_in_batches(self, images: Tensor, batch: int = 500) -> Tensor:
+        """(S, N, K) outputs of every draw on any number of images, without gradients."""
+        with torch.no_grad():
+            return torch.cat([self.logits(x) for x in images.split(batch)], 1)
+
     def chunk_size(self, x: Tensor) -> int:
         """Examples at once, for a batch like x (B, C, H, W): chunks of the same size but for the last.
 

@@ -41,11 +41,6 @@ def lookup(table: Mapping[str, Value], name: str, kind: str) -> Value:
     raise KeyError(f"no {kind} named {name!r}; {hint}")
 
 
-def one_line(error: Exception) -> str:
-    """An error as a command prints it; `str` of a KeyError would put its message in quotes."""
-    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-
-
 class ModelRegistry(Mapping[str, ZooEntry]):
     """Name -> `ZooEntry`. The built-in entries and installed entry points are loaded at the first look-up."""
 
@@ -113,6 +108,11 @@ def register_model(
         return factory
 
     return register
+
+
+def find_entry(name: str, dataset: str | None = None) -> ZooEntry:
+    """The zoo entry of that name; one named `package.module:factory` is the user's own, on that data set."""
+    return external_model(name, dataset) if ":" in name else models[name]
 
 
 def external_model(reference: str, dataset: str | None = None) -> ZooEntry:

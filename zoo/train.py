@@ -13,10 +13,13 @@ from typing import Annotated
 
 import typer
 
+from zoo.commands import mistakes_in_one_line
+
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
 @app.command()
+@mistakes_in_one_line()
 def train(
     name: Annotated[str, typer.Argument(help="Zoo entry, such as mnist/bayesian-lenet.")],
     data_root: Annotated[Path, typer.Option(help="Folder with the training data.")] = Path("data"),
@@ -41,7 +44,7 @@ def train(
     from zoo.conformance import require_device
     from zoo.datasets import load_split
     from zoo.recipes import RECIPES, changed
-    from zoo.registry import lookup, one_line
+    from zoo.registry import lookup
     from zoo.training import Training, checkpoint_path
 
     try:
@@ -67,9 +70,6 @@ def train(
         training = Training(name, recipe, split, path, device)
         network, history = training.run()
         path = write_entry(name, recipe, network, history, training.held_out, test, split.fingerprint, out)
-    except (ValueError, KeyError, OSError) as error:
-        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
-        raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.secho("stopped; the same command goes on from the last finished epoch", err=True)
         raise typer.Exit(130) from None

@@ -11,12 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
+from zoo.commands import mistakes_in_one_line
+
 app = typer.Typer(add_completion=False)
 
 TABLES = ("gradients", "chunks", "libraries", "overhead", "growth", "options")
 
 
 @app.command()
+@mistakes_in_one_line()
 def bench(
     table: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(TABLES)}. All by default.")] = None,
     repeats: Annotated[int, typer.Option(min=2, help="Rounds in which every side takes its turn.")] = 7,
@@ -30,15 +33,11 @@ def bench(
     measured where they are installed: `pip install 'robustness-zoo[peers]'`.
     """
     from benchmark.pages.boards import performance_page
-    from zoo.registry import lookup, one_line
+    from zoo.registry import lookup
 
     chosen = [name.strip() for value in table or TABLES for name in value.split(",")]
     known = _measures(repeats)
-    try:
-        measures = [lookup(known, name, "table") for name in chosen]
-    except KeyError as error:
-        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
-        raise typer.Exit(2) from None
+    measures = [lookup(known, name, "table") for name in chosen]
     sections: dict[str, Any] = {}
     for name, measure in zip(chosen, measures, strict=True):
         typer.echo(f"measuring {name} ...", err=True)

@@ -9,7 +9,7 @@ from benchmark.boards import Board
 from benchmark.outcomes import merged_agreement
 from benchmark.pages import render_page
 from benchmark.protocol import ATTACKS, ECE_BINS, LIBRARIES, PIXEL_TOLERANCE
-from benchmark.record import Record
+from benchmark.record import Outcome, Record
 from benchmark.tables import details, headline, labelled, markdown, paired, percent, ranking, threat_title
 
 
@@ -107,18 +107,22 @@ def _differing_examples(records: list[Record]) -> list[dict[str, object]]:
                 {
                     "entry": record.cell.model,
                     "attack": record.cell.attack.name,
+                    "gradient of": record.cell.attack.target,
                     "eps": format_eps(record.cell.attack.threat.eps),
                     "image": example,
                     "label": record.labels[at],
                     **{
-                        library: f"{outcome.predicted[at]} ({outcome.log_p[at]:.3f})"
-                        if outcome.error is None
-                        else "error"
-                        for library, outcome in record.outcomes.items()
+                        library: _outcome(record.outcomes[library], at)
+                        for library in LIBRARIES
+                        if library in record.outcomes
                     },
                 }
             )
     return rows
+
+
+def _outcome(outcome: Outcome, at: int) -> str:
+    return f"{outcome.predicted[at]} ({outcome.log_p[at]:.3f})" if outcome.error is None else "error"
 
 
 def anchors_page(records: list[Record]) -> str:

@@ -66,17 +66,10 @@ class _Settings:
                 raise ValueError(f"{name} is {' or '.join(map(repr, get_args(kinds)))}, not {value!r}")
         if not isinstance(self.prior, Prior | float | int):
             raise ValueError(f"prior is a Prior or the standard deviation of a Gaussian one, not {self.prior!r}")
-        for name in ("mu", "rho"):
-            value = getattr(self, name)
-            numbers = value if isinstance(value, tuple | list) else (value, 0.0)
-            allowed = "None or a pair" if name == "mu" else "a number or a pair"
-            if (name, value) != ("mu", None) and not (
-                (isinstance(value, tuple | list) or name == "rho")
-                and len(numbers) == 2
-                and all(isinstance(number, float | int) and math.isfinite(number) for number in numbers)
-                and numbers[1] >= 0
-            ):
-                raise ValueError(f"{name} is {allowed} of mean and standard deviation, not {value!r}")
+        if not (self.mu is None or _is_normal(self.mu)):
+            raise ValueError(f"mu is None or a pair of mean and standard deviation, not {self.mu!r}")
+        if not (_is_finite(self.rho) or _is_normal(self.rho)):
+            raise ValueError(f"rho is a number or a pair of mean and standard deviation, not {self.rho!r}")
 
     @property
     def prior_distribution(self) -> Prior:
@@ -85,6 +78,14 @@ class _Settings:
     @property
     def rho_distribution(self) -> Normal:
         return (self.rho, 0.0) if isinstance(self.rho, float | int) else self.rho
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, float | int) and math.isfinite(value)
+
+
+def _is_normal(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_finite, value)) and value[1] >= 0
 
 
 class MeanFieldLayer(nn.Module):

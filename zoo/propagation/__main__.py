@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from zoo.commands import mistakes_in_one_line
+
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()
+@mistakes_in_one_line()
 def propagation(
     name: Annotated[str, typer.Argument(help="Bayesian zoo entry, or your own as package.module:factory.")],
     examples: Annotated[int, typer.Option(min=1, help="Test images.")] = 200,
@@ -21,17 +24,13 @@ def propagation(
 ) -> None:
     """KL, accuracy and cost of predictions by propagated moments, by the mean weights and by a few draws."""
     from zoo.propagation.study import study
-    from zoo.registry import external_model, models, one_line
+    from zoo.registry import find_entry
 
-    try:
-        entry = external_model(name) if ":" in name else models[name]
-        found = study(entry, examples, draws, data_root, download)
-        table = out / f"{entry.name.replace(':', '-')}.csv"
-        table.parent.mkdir(parents=True, exist_ok=True)
-        found.predictions.to_csv(table, index=False)
-    except (ValueError, KeyError, OSError) as error:
-        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
-        raise typer.Exit(2) from None
+    entry = find_entry(name)
+    found = study(entry, examples, draws, data_root, download)
+    table = out / f"{entry.name.replace(':', '-')}.csv"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    found.predictions.to_csv(table, index=False)
     typer.echo(found.predictions.to_string(index=False, float_format="{:.3g}".format, na_rep=""))
     typer.echo(
         f"logits: means off by {found.error_of_mean:.3f} standard deviations on average, standard deviations by a "

@@ -18,7 +18,7 @@ from zoo.posterior import posterior_draws
 from zoo.predictive import ExpectedPrediction
 from zoo.propagation.moments import Moments, log_softmax_logistic, log_softmax_normal, log_softmax_simplified
 from zoo.propagation.network import PropagatedNetwork
-from zoo.seeding import derive_seed, private_generator
+from zoo.seeding import derive_seed
 
 AT_ONCE = 64  # draws
 ROUNDS = 5
@@ -49,10 +49,7 @@ def study(
     if entry.is_deterministic:
         raise ValueError(f"{entry.name} is one network: there is nothing to propagate")
     split = load_split(entry.dataset, "test", root, download)
-    if examples > len(split):
-        raise ValueError(f"{entry.dataset} has {len(split)} test images; {examples} are too many")
-    order = torch.randperm(len(split), generator=private_generator("propagation images"))[:examples].numpy()
-    x, y = torch.from_numpy(split.images[order]).float() / 255, torch.from_numpy(split.labels[order])
+    x, y = split.sample(examples, "propagation images")
 
     with torch.no_grad():
         of_moments = Moments(*(part.double() for part in PropagatedNetwork(entry.build()).logits(x)))
@@ -91,9 +88,8 @@ def _of_many_draws(entry: ZooEntry, x: Tensor, draws: int) -> tuple[Moments, Ten
         total, square = total + logits.sum(0), square + logits.square().sum(0)
         parts.append(logits.log_softmax(-1).logsumexp(0))
     mean = total / draws
-    return Moments(mean, (square / draws - mean.square()).clamp_min(0)), torch.stack(parts).logsumexp(0) - math.log(
-        draws
-    )
+    of_logits = Moments(mean, (square / draws - mean.square()).clamp_min(0))
+    return of_logits, torch.stack(parts).logsumexp(0) - math.log(draws)
 
 
 def _in_parts(entry: ZooEntry, draws: int) -> Iterator[ExpectedPrediction]:

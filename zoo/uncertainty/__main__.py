@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zoo.commands import mistakes_in_one_line
+
 if TYPE_CHECKING:
     from zoo import ZooEntry
 
@@ -16,6 +18,7 @@ NOISE_AND_ROTATION = ["gaussian-noise", "uniform-noise", "rotated-90"]
 
 
 @app.command()
+@mistakes_in_one_line()
 def uncertainty(
     name: Annotated[str, typer.Argument(help="Zoo entry, or your own as package.module:factory.")],
     against: Annotated[
@@ -34,19 +37,15 @@ def uncertainty(
 ) -> None:
     """Entropies, variances, and how well each tells the entry's test images from images of other kinds (AUROC)."""
     from zoo.figures.uncertainty import images_with_predictions
-    from zoo.registry import external_model, models, one_line
+    from zoo.registry import find_entry
     from zoo.uncertainty.study import study
 
-    try:
-        entry = external_model(name, None) if ":" in name else models[name]
-        found = study(entry, _kinds(entry.dataset, against), examples, draws, seed, data_root, download)
-        table, figure = (out / f"{entry.name.replace(':', '-')}.{kind}" for kind in ("csv", "png"))
-        table.parent.mkdir(parents=True, exist_ok=True)
-        found.table.to_csv(table, index=False)
-        images_with_predictions(found.images, found.log_p).savefig(figure, dpi=200)
-    except (ValueError, KeyError, OSError) as error:
-        typer.secho(f"error: {one_line(error)}", fg="red", err=True)
-        raise typer.Exit(2) from None
+    entry = find_entry(name)
+    found = study(entry, _kinds(entry.dataset, against), examples, draws, seed, data_root, download)
+    table, figure = (out / f"{entry.name.replace(':', '-')}.{kind}" for kind in ("csv", "png"))
+    table.parent.mkdir(parents=True, exist_ok=True)
+    found.table.to_csv(table, index=False)
+    images_with_predictions(found.images, found.log_p).savefig(figure, dpi=200)
     # turned, so that it fits a terminal: a column per kind of images
     typer.echo(found.table.set_index("images").T.to_string(float_format="{:.4f}".format, na_rep=""))
     typer.echo(f"{entry.name}, {_draws(entry, draws)}; wrote {table} and {figure}")

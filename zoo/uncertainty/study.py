@@ -13,12 +13,9 @@ from torch import Tensor
 
 from zoo.datasets import dataset_spec, load_split
 from zoo.entry import ZooEntry
-from zoo.predictive import ExpectedPrediction
-from zoo.seeding import derive_seed, private_generator
+from zoo.seeding import derive_seed
 from zoo.uncertainty import entropies, variances
 from zoo.uncertainty.inputs import strange_images
-
-BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -44,17 +41,14 @@ def study(
     Raises ValueError for kinds of images that there are not or that do not fit, DataNotFoundError without their data.
     """
     spec, test = dataset_spec(entry.dataset), load_split(entry.dataset, "test", root, download)
-    if examples > len(test):
-        raise ValueError(f"{entry.dataset} has {len(test)} test images; {examples} are too many")
-    order = torch.randperm(len(test), generator=private_generator("uncertainty images"))[:examples].numpy()
-    own, labels = torch.from_numpy(test.images[order]).float() / 255, torch.from_numpy(test.labels[order])
+    own, labels = test.sample(examples, "uncertainty images")
     if entry.dataset in against:
         raise ValueError(f"{entry.dataset} is what {entry.name} was trained on: hold it against other images")
     images = {entry.dataset: own}
     images |= {kind: strange_images(kind, spec, own, root, download) for kind in against}
 
     prediction = entry.predictor(draws, derive_seed("uncertainty", entry.name, seed))
-    logits = {kind: all_logits(prediction, batch) for kind, batch in images.items()}
+    logits = {kind: prediction.logits_in_batches(batch) for kind, batch in images.items()}
     scores = {kind: uncertainties(values) for kind, values in logits.items()}
     rows = []
     for kind, values in logits.items():
@@ -70,12 +64,6 @@ def study(
             }
         rows.append(row)
     return Study(pd.DataFrame(rows), images, {kind: values.log_softmax(-1) for kind, values in logits.items()})
-
-
-def all_logits(prediction: ExpectedPrediction, images: Tensor) -> Tensor:
-    """The draws' logits on any number of images: (S, N, K)."""
-    with torch.no_grad():
-        return torch.cat([prediction.logits(batch) for batch in images.split(BATCH)], 1)
 
 
 def uncertainties(logits: Tensor) -> dict[str, Tensor]:
