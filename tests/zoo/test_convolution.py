@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from zoo.layers import BayesianConv2d, Conv2d
 from zoo.layers.convolution import convolution, is_small
-from zoo.seeding import private_generator
+from zoo.seeding import forked_random_state, private_generator
 
 
 @st.composite
@@ -59,8 +59,12 @@ def test_a_gradient_that_nobody_asks_for_is_not_computed(part: str) -> None:
 
 
 def test_autocast_computes_in_its_precision() -> None:
-    """In bfloat16, as close to the exact values and gradients as torch's own."""
-    layer = Conv2d(64, 64, 3, padding=1)
+    """In bfloat16, as close to the exact values and gradients as torch's own, but for rounding when the bias is added.
+
+    Two independent roundings have sqrt(2) times the error of one.
+    """
+    with forked_random_state(0):
+        layer = Conv2d(64, 64, 3, padding=1)
     x = torch.rand(16, 64, 2, 2, generator=private_generator("autocast"), requires_grad=True)
 
     def errors(module: nn.Module) -> list[float]:
@@ -79,7 +83,7 @@ def test_autocast_computes_in_its_precision() -> None:
     theirs = nn.Conv2d(64, 64, 3, padding=1)
     theirs.weight, theirs.bias = layer.weight, layer.bias
     for ours, reference in zip(errors(layer), errors(theirs), strict=True):
-        assert ours < 1.2 * reference < 0.02
+        assert ours < 1.45 * reference < 0.02
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.image_layer import MOST_CHANNELS, image_convolution
+
 Pair = tuple[int, int]
 Window = tuple[int, int, slice, slice, slice, slice]  # output row and column; map's rows, columns; kernel's
 
@@ -50,8 +52,13 @@ def _within(position: int, size: int) -> int:
 
 
 def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair) -> Tensor:
-    """`F.conv2d` up to rounding, faster on a CPU where the map is small: (B, C, H, W) -> (B, C', H', W')."""
+    """`F.conv2d` up to rounding, faster on a CPU for small maps and for gradients at an image.
+
+    (B, C, H, W) -> (B, C', H', W')
+    """
     kernel, map_size = (weight.shape[2], weight.shape[3]), (x.shape[2], x.shape[3])
+    if x.requires_grad and not weight.requires_grad and x.shape[1] <= MOST_CHANNELS:
+        return image_convolution(x, weight, bias, stride, padding)
     if x.is_cuda or not is_small(map_size, kernel, padding):
         return F.conv2d(x, weight, bias, stride, padding)
     if torch.is_autocast_enabled(x.device.type):

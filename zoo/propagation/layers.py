@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from zoo.layers import MeanFieldLayer
 from zoo.networks import Preprocess
 from zoo.propagation import moments
+from zoo.propagation.fused import Quadrature
 from zoo.propagation.moments import Moments
 from zoo.propagation.units import Abs, Heaviside, NormalCdf, Unit
 
@@ -55,26 +56,34 @@ def _(layer: MeanFieldLayer, x: Moments) -> Moments:
 
 
 class RandomWeights(nn.Module):
-    """A mean-field layer's map of moments, its squares taken once.
+    """A mean-field layer's map of moments, its weights frozen and their squares taken once.
 
-    Of independent Gaussian weights and inputs: sum of sigma_w^2 (mu^2 + sigma^2) + mu_w^2 sigma^2.
+    The variance is the sum over inputs of sigma_w^2 mu^2 + (sigma_w^2 + mu_w^2) sigma^2, for independent Gaussian
+    weights and inputs: one map of mu^2 and sigma^2 side by side.
     """
 
     def __init__(self, layer: MeanFieldLayer) -> None:
         super().__init__()
         self.affine = layer.affine
-        (self.mean, sigma), *bias = layer.posterior()
-        self.variance, self.square = sigma.square(), self.mean.square()
+        (mean, sigma), *bias = [(mu.detach(), sigma.detach()) for mu, sigma in layer.posterior()]
+        variance = sigma.square()
+        self.mean, self.variance = _as_layer(mean), _as_layer(variance)
+        self.variances = _as_layer(torch.cat([variance, variance + mean.square()], 1))
         self.bias_mean: Tensor | None = bias[0][0] if bias else None
         self.bias_variance: Tensor | None = bias[0][1].square() if bias else None
 
     def propagate(self, x: Moments) -> Moments:
-        """Two maps of a certain input, three of an uncertain one."""
-        variance = self.affine(x.mean.square() + x.variance, self.variance, self.bias_variance)
-        if x.variance.any():
-            no_bias = None if self.bias_mean is None else torch.zeros_like(self.bias_mean)
-            variance = variance + self.affine(x.variance, self.square, no_bias)
-        return Moments(self.affine(x.mean, self.mean, self.bias_mean), variance)
+        """Two maps, of as many inputs where they are certain."""
+        mean = self.affine(x.mean, self.mean, self.bias_mean)
+        if not x.variance.any():
+            return Moments(mean, self.affine(x.mean.square(), self.variance, self.bias_variance))
+        both = _as_layer(torch.cat([x.mean.square(), x.variance], 1 - self.mean.ndim))  # (..., C, H, W) or (..., F)
+        return Moments(mean, self.affine(both, self.variances, self.bias_variance))
+
+
+def _as_layer(x: Tensor) -> Tensor:
+    """In the memory format that convolutions are fastest in."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 @propagate.register
@@ -163,14 +172,9 @@ def _(layer: nn.Module, x: Moments) -> Moments:
     return quadrature(layer, x)
 
 
-def quadrature(f: Callable[[Tensor], Tensor], x: Moments, count: int = 8) -> Moments:
+def quadrature(f: Callable[[Tensor], Tensor], x: Moments, count: int = 6) -> Moments:
     """Moments of f(x) for a Gaussian x by `count` nodes of Gauss and Hermite; the variance cannot be negative."""
-    nodes, weights = _gauss_hermite(count)
-    sigma = x.variance.clamp_min(torch.finfo(x.variance.dtype).tiny ** (2 / 3)).sqrt()
-    values = [f(x.mean + sigma * node) for node in nodes]
-    mean = functools.reduce(torch.add, (weight * value for weight, value in zip(weights, values, strict=True)))
-    spread = (weight * (value - mean).square() for weight, value in zip(weights, values, strict=True))
-    return Moments(mean, functools.reduce(torch.add, spread))
+    return Moments(*Quadrature.apply(*x, f, *_gauss_hermite(count)))
 
 
 @functools.cache
@@ -190,12 +194,13 @@ def _(layer: nn.MaxPool2d, x: Moments) -> Moments:
     (k_h, k_w), (s_h, s_w) = (
         value if isinstance(value, tuple) else (value, value) for value in (layer.kernel_size, layer.stride)
     )
-    height, width = ((size - k) // s + 1 for size, k, s in zip(x.mean.shape[-2:], (k_h, k_w), (s_h, s_w), strict=True))
-    windows = [
-        Moments(*(part[..., i : i + s_h * height : s_h, j : j + s_w * width : s_w] for part in x))
-        for i in range(k_h)
-        for j in range(k_w)
-    ]
+    return _max_along(_max_along(x, k_w, s_w, -1), k_h, s_h, -2)
+
+
+def _max_along(x: Moments, size: int, stride: int, axis: int) -> Moments:
+    count = (x.mean.shape[axis] - size) // stride + 1
+    starts = [slice(first, first + stride * (count - 1) + 1, stride) for first in range(size)]
+    windows = [Moments(*(part[..., at] if axis == -1 else part[..., at, :] for part in x)) for at in starts]
     while len(windows) > 1:
         pairs = itertools.zip_longest(windows[::2], windows[1::2])
         windows = [first if second is None else moments.maximum(first, second) for first, second in pairs]

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.propagation.fused import FAR, Maximum, least_variance
+
 LOGISTIC_VARIANCE = math.pi**2 / 3  # of the standard logistic distribution
-FAR = 40.0  # phi(40) is 0 in float32 and 1e-348 in float64: beyond it nothing changes
 
 
 class Moments(NamedTuple):
@@ -56,7 +57,7 @@ def leaky_relu(x: Moments, slope: float = 0.01) -> Moments:
     q, h = _tail(a)
     upper, relu_share = torch.where(a > 0, 1 - q, q), _relu_variance(a, q, h)
     rest = 1 - slope
-    mean = torch.where(x.mean > 0, x.mean, slope * x.mean) + rest * sigma * h
+    mean = torch.where(a > 0, x.mean, slope * x.mean) + rest * sigma * h
     share = slope**2 + 2 * slope * rest * upper + rest**2 * relu_share
     return Moments(mean, x.variance * share.clamp_min(0))
 
@@ -76,7 +77,12 @@ def absolute(x: Moments) -> Moments:
     return leaky_relu(x, -1.0)
 
 
-def maximum(x: Moments, y: Moments, covariance: Tensor | float = 0.0) -> Moments:
+def maximum(x: Moments, y: Moments) -> Moments:
+    """max(x, y) of independent Gaussians; exact. No second derivatives: those are in `maximum_of_correlated`."""
+    return Moments(*Maximum.apply(*x, *y))
+
+
+def maximum_of_correlated(x: Moments, y: Moments, covariance: Tensor | float) -> Moments:
     """max(x, y) of two Gaussians; exact (Clark 1961, Nadarajah and Kotz 2008).
 
     The maximum is that with the larger mean plus what the other exceeds it by.
@@ -86,7 +92,7 @@ def maximum(x: Moments, y: Moments, covariance: Tensor | float = 0.0) -> Moments
     q, h = _tail(a)
     larger = torch.where(a > 0, x.variance, y.variance)
     variance = larger * (1 - 2 * q) + 2 * covariance * q + spread * _relu_variance(-a.abs(), q, h)
-    return Moments(torch.maximum(x.mean, y.mean) + s * h, variance.clamp_min(0))
+    return Moments(torch.where(a > 0, x.mean, y.mean) + s * h, variance.clamp_min(0))
 
 
 # --- Steps, stochastic units and sigmoids -----------------------------------------------------------------------------
@@ -190,11 +196,13 @@ def _pairs(x: Moments) -> tuple[Tensor, Tensor]:
 def _standardised(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     """sigma, and a = mu / sigma, which is +-FAR beyond it, with gradients that are numbers everywhere.
 
-    sigma is at least 2e-13 in float32 and 1e-102 in float64: smaller would make infinite gradients.
+    sigma is at least 2e-13 in float32 and 1e-102 in float64: smaller would make infinite gradients. a is never 0, where
+    autograd would take the derivative of |a| for 0 and that of the rules with it: it counts as positive.
     """
-    sigma = variance.clamp_min(torch.finfo(variance.dtype).tiny ** (2 / 3)).sqrt()
+    sigma = variance.clamp_min(least_variance(variance.dtype)).sqrt()
     near = mean.abs() < FAR * sigma
-    return sigma, torch.where(near, torch.where(near, mean, 0.0) / sigma, FAR * mean.sign())
+    a = torch.where(near, torch.where(near, mean, 0.0) / sigma, FAR * mean.sign())
+    return sigma, torch.where(a == 0, a + torch.finfo(a.dtype).tiny, a)
 
 
 def _tail(a: Tensor) -> tuple[Tensor, Tensor]:

@@ -137,7 +137,7 @@ def test_maximum_of_correlated_gaussians(correlation: float) -> None:
     x = 0.3 + 1.5 * z[0]
     y = -0.2 + 0.8 * (correlation * z[0] + math.sqrt(1 - correlation**2) * z[1])
     covariance = 1.5 * 0.8 * correlation
-    found = moments.maximum(gaussian(0.3, 1.5), gaussian(-0.2, 0.8), covariance)
+    found = moments.maximum_of_correlated(gaussian(0.3, 1.5), gaussian(-0.2, 0.8), covariance)
     sampled = torch.maximum(x, y)
     assert found.mean.item() == pytest.approx(sampled.mean().item(), abs=0.006)
     assert found.variance.item() == pytest.approx(sampled.var().item(), rel=0.01)
@@ -148,7 +148,7 @@ def test_leaky_relu_and_abs_are_maxima_of_dependent_variables() -> None:
     for mu, sigma, slope in ((0.2, 1.3, 0.01), (-2.0, 0.7, 0.3), (1.0, 3.0, -1.0)):
         x = gaussian(mu, sigma)
         scaled = Moments(slope * x.mean, slope**2 * x.variance)
-        expected, found = moments.maximum(x, scaled, slope * x.variance), moments.leaky_relu(x, slope)
+        expected, found = moments.maximum_of_correlated(x, scaled, slope * x.variance), moments.leaky_relu(x, slope)
         assert torch.allclose(torch.stack(found), torch.stack(expected), rtol=1e-10)
 
 
@@ -275,3 +275,13 @@ def test_of_two_classes_the_approximations_are_those_of_one_logistic_unit() -> N
     normal = moments.logistic_bernoulli_normal(difference).mean
     assert moments.log_softmax_logistic(x).exp()[0].item() == pytest.approx(logistic.item())
     assert moments.log_softmax_normal(x).exp()[0].item() == pytest.approx(normal.item())
+
+
+def test_relu_has_half_a_slope_at_mean_zero() -> None:
+    """Where autograd takes the derivative of |a| for 0."""
+    mean = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    found = moments.relu(Moments(mean, torch.ones(1, dtype=torch.float64)))
+    (of_mean,) = torch.autograd.grad(found.mean, mean, retain_graph=True)
+    assert of_mean.item() == pytest.approx(0.5)
+    (of_variance,) = torch.autograd.grad(found.variance, mean)
+    assert of_variance.item() == pytest.approx(2 * 0.5 / math.sqrt(2 * math.pi))  # 2 (1 - Phi) E max(x, 0)
