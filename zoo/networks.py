@@ -139,6 +139,23 @@ def perceptron(pixels: int, hidden: int, classes: int, kit: LayerKit) -> nn.Sequ
     )
 
 
+def logistic(pixels: int, classes: int) -> nn.Sequential:
+    """100 logistic units: the standard network of seed 001's section 4, "Stability"."""
+    return _named(flatten=nn.Flatten(), fc1=nn.Linear(pixels, 100), act1=nn.Sigmoid(), fc2=nn.Linear(100, classes))
+
+
+def logistic_ap2(pixels: int, classes: int) -> nn.Sequential:
+    """The same with binary units that are 1 with the logistic's probability, mean and variance propagated.
+
+    The paper's text has lost the variance of its input noise; 0.1 is ours.
+    """
+    from zoo.propagation.network import BeliefNetwork
+    from zoo.propagation.units import LogisticBernoulli
+
+    layers = dict(logistic(pixels, classes).named_children()) | {"act1": LogisticBernoulli()}
+    return BeliefNetwork(OrderedDict(layers), noise=0.1)
+
+
 # For (channels, classes): what sees 32x32 normalised pixels.
 _CONVOLUTIONAL: dict[str, Callable[[int, int], nn.Sequential]] = {
     "lenet": lambda channels, classes: lenet(channels, classes, FREQUENTIST),
@@ -154,6 +171,8 @@ _PERCEPTRONS: dict[str, Callable[[int, int], nn.Sequential]] = {
     "bayesian-mlp": lambda pixels, classes: perceptron(
         pixels, 512, classes, replace(bayesian(prior=6.0, rho=-6.0), activation=nn.Sigmoid)
     ),
+    "logistic": logistic,
+    "logistic-ap2": logistic_ap2,
 }
 ARCHITECTURES = (*_CONVOLUTIONAL, *_PERCEPTRONS)
 

@@ -87,6 +87,8 @@ RECIPES: dict[str, Recipe] = {
     ),
     "mnist/mlp": Recipe("mlp", epochs=10, max_lr=1e-3, batch_size=128),
     "mnist/bayesian-mlp": Recipe("bayesian-mlp", epochs=20, max_lr=1e-3, batch_size=128, kl_weighting="standard"),
+    "mnist/logistic": Recipe("logistic", epochs=30, max_lr=3e-3, batch_size=128),
+    "mnist/logistic-ap2": Recipe("logistic-ap2", epochs=30, max_lr=3e-3, batch_size=128),
     "mnist/3conv3fc": Recipe("3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16"),
     "mnist/bayesian-3conv3fc": Recipe(
         "bayesian-3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16", start_from="mnist/3conv3fc"

@@ -1,6 +1,8 @@
-"""A Bayesian network as one deterministic network: its expected prediction in one pass."""
+"""Networks of random weights or random units as one deterministic network: their expected prediction in one pass."""
 
 from __future__ import annotations
+
+from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 from zoo.layers import bayesian_layers
 from zoo.layers.replacement import copy_with
 from zoo.propagation.layers import RandomWeights, propagate
-from zoo.propagation.moments import Moments, certain, log_softmax_logistic
+from zoo.propagation.moments import Moments, certain, log_softmax_logistic, log_softmax_simplified
 from zoo.stacked import pooling_first
 
 
@@ -34,3 +36,21 @@ class PropagatedNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return log_softmax_logistic(self.logits(x))
+
+
+class BeliefNetwork(nn.Sequential):
+    """Images (B, C, H, W) -> (B, K) log-probabilities of a chain of layers and stochastic units, propagated (AP2).
+
+    noise: variance of the Gaussian noise that pixels from 0 to 1 are taken to have. It is trained as it predicts:
+    through the simplified softmax, as in seed 001.
+    """
+
+    def __init__(self, layers: OrderedDict[str, nn.Module], noise: float) -> None:
+        super().__init__(layers)
+        self.noise = noise
+
+    def extra_repr(self) -> str:
+        return f"noise={self.noise:g}"
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in nn.Sequential
+        return log_softmax_simplified(propagate(self, Moments(input, torch.full_like(input, self.noise))))
