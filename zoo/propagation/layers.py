@@ -172,7 +172,7 @@ def _(layer: nn.Module, x: Moments) -> Moments:
     return quadrature(layer, x)
 
 
-def quadrature(f: Callable[[Tensor], Tensor], x: Moments, count: int = 6) -> Moments:
+def quadrature(f: Callable[[Tensor], Tensor], x: Moments, count: int = 8) -> Moments:
     """Moments of f(x) for a Gaussian x by `count` nodes of Gauss and Hermite; the variance cannot be negative."""
     return Moments(*Quadrature.apply(*x, f, *_gauss_hermite(count)))
 

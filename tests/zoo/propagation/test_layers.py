@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -129,13 +127,13 @@ def test_max_pooling_is_near_that_of_samples(size: int, stride: int) -> None:
     assert ratio.min() > -0.3
 
 
-@given(st.floats(-5, 5), st.floats(0.001, 2))
-@settings(max_examples=100)
-def test_quadrature_of_a_smooth_activation(mu: float, sigma: float) -> None:
-    x = Moments(torch.tensor(mu, dtype=torch.float64), torch.tensor(sigma**2, dtype=torch.float64))
+def test_quadrature_of_a_smooth_activation() -> None:
+    """On a grid: the mean to 2e-3 of its own size, the standard deviation to 0.6 %, both worst far out and wide."""
+    mu, sigma = torch.linspace(-5, 5, 201, dtype=torch.float64), torch.linspace(0.001, 2, 60, dtype=torch.float64)
+    x = Moments(*(part.flatten() for part in torch.meshgrid(mu, sigma.square(), indexing="ij")))
     found, exact = quadrature(F.softplus, x), quadrature(F.softplus, x, count=100)
-    assert found.mean.item() == pytest.approx(exact.mean.item(), abs=1e-3)
-    assert found.variance.item() == pytest.approx(exact.variance.item(), rel=0.01)
+    assert (found.mean / exact.mean - 1).abs().max() < 2e-3
+    assert ((found.variance / exact.variance).sqrt() - 1).abs().max() < 6e-3
 
 
 EVERY_ACTIVATION = nn.Sequential(
