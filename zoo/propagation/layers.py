@@ -65,12 +65,11 @@ class RandomWeights(nn.Module):
     def __init__(self, layer: MeanFieldLayer) -> None:
         super().__init__()
         self.affine = layer.affine
-        (mean, sigma), *bias = [(mu.detach(), sigma.detach()) for mu, sigma in layer.posterior()]
-        variance = sigma.square()
-        self.mean, self.variance = _as_layer(mean), _as_layer(variance)
-        self.variances = _as_layer(torch.cat([variance, variance + mean.square()], 1))
-        self.bias_mean: Tensor | None = bias[0][0] if bias else None
-        self.bias_variance: Tensor | None = bias[0][1].square() if bias else None
+        (mean, sigma), *bias = layer.posterior()
+        self.mean, self.variance = _frozen(mean), _frozen(sigma.square())
+        self.variances = _frozen(torch.cat([self.variance, self.variance + self.mean.square()], 1))
+        self.bias_mean = _frozen(bias[0][0]) if bias else None
+        self.bias_variance = _frozen(bias[0][1].square()) if bias else None
 
     def propagate(self, x: Moments) -> Moments:
         """Two maps, of as many inputs where they are certain."""
@@ -79,6 +78,10 @@ class RandomWeights(nn.Module):
             return Moments(mean, self.affine(x.mean.square(), self.variance, self.bias_variance))
         both = _as_layer(torch.cat([x.mean.square(), x.variance], 1 - self.mean.ndim))  # (..., C, H, W) or (..., F)
         return Moments(mean, self.affine(both, self.variances, self.bias_variance))
+
+
+def _frozen(value: Tensor) -> nn.Parameter:
+    return nn.Parameter(_as_layer(value.detach().clone()), requires_grad=False)
 
 
 def _as_layer(x: Tensor) -> Tensor:
