@@ -99,7 +99,8 @@ PUBLISHED: tuple[Published, ...] = (
         "sigma over epochs 1, 5, 20, 50, 100",
         "falls smoothly",
         _from("bayesian-cnn", _sigmas),
-        "mean over all weights of Bayesian LeNet on CIFAR-10, from rho = -3, KL weight 0.1",
+        "mean over all weights of Bayesian LeNet on CIFAR-10, from rho = -3, KL weight 0.1: most are in wide layers "
+        "and hardly learn; the first layer's fall (figure below)",
     ),
     Published(
         SHRIDHAR,
@@ -113,7 +114,7 @@ PUBLISHED: tuple[Published, ...] = (
         "the same, Bayesian",
         "no sign of overfitting",
         _from("bayesian-cnn", lambda numbers: _gap(numbers, "bayesian-lenet")),
-        "as above",
+        "as above: ours overfits less, and late",
     ),
     Published(
         "reference code of seed 002",

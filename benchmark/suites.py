@@ -213,10 +213,13 @@ class PaperSuite(Suite):
 
 
 class MaskingSuite(Suite):
-    """The white-box attacks on Bayesian entries with the gradient of every target."""
+    """The white-box attacks on Bayesian entries with the gradient of every target; others have but one gradient."""
+
+    def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
+        return [] if subject.deterministic else super().attacks(subject, selection)
 
     def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
-        return () if subject.deterministic else GRADIENT_TARGETS
+        return GRADIENT_TARGETS
 
 
 class AnchorSuite(Suite):

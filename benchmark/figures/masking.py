@@ -11,17 +11,20 @@ from benchmark.masking import Masked
 from benchmark.tables import span, threat_title
 from zoo.figures.style import TARGETS
 
+LEGEND = 0.5  # inches
+
 
 def masking(matrix: Sequence[Masked]) -> Figure:
     """Accuracy under the gradient of every target: what stands to the right of the filled dot is invented."""
     threats = list(dict.fromkeys(masked.threat for masked in matrix))
     models = list(dict.fromkeys(masked.model for masked in matrix))
-    figure = Figure(figsize=(7.0, 1.0 + 0.46 * len(models) * ((len(threats) + 1) // 2)))
+    height = LEGEND + 0.45 + 0.52 * len(models) * ((len(threats) + 1) // 2)
+    figure = Figure(figsize=(7.0, height))
     axes = figure.subplots((len(threats) + 1) // 2, 2, sharex=True, sharey=True, squeeze=False).flatten()
     for axis, threat in zip(axes, threats, strict=False):
         for masked in matrix:
             if masked.threat == threat:
-                y = models.index(masked.model) + (list(TARGETS).index(masked.target) - 2.5) * 0.14
+                y = models.index(masked.model) + (list(TARGETS).index(masked.target) - (len(TARGETS) - 1) / 2) * 0.12
                 colour, marker = TARGETS[masked.target]
                 low, high = (100 * bound for bound in masked.standing.interval)
                 axis.plot([low, high], [y, y], color=colour, linewidth=0.9, alpha=0.7)
@@ -56,13 +59,15 @@ def masking(matrix: Sequence[Masked]) -> Figure:
     figure.legend(
         handles=handles,
         loc="lower center",
-        ncols=6,
+        ncols=len(handles),
+        handletextpad=0.1,
+        columnspacing=1.2,
         frameon=False,
         fontsize=7.5,
         title="gradient of",
         title_fontsize=7.5,
     )
     count = span(masked.standing.count for masked in matrix)
-    figure.supxlabel(f"worst-case accuracy in %, {count} images, 95 % interval", fontsize=8, y=0.13)
-    figure.tight_layout(rect=(0, 0.12, 1, 1), pad=0.5)
+    figure.supxlabel(f"worst-case accuracy in %, {count} images, 95 % interval", fontsize=8, y=LEGEND / height)
+    figure.tight_layout(rect=(0, LEGEND / height, 1, 1), pad=0.5)
     return figure

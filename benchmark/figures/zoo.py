@@ -22,7 +22,12 @@ def clean_accuracies(dataset: str) -> Figure:
             family = "Bayesian" if "posterior" in results else "frequentist"
             rows.append((name, family, share))
     places = {network: place for place, network in enumerate(NETWORKS)}
-    rows.sort(key=lambda row: (places.get(network_of(row[0]), len(places)), row[1] == "Bayesian"))
+
+    def place(row: tuple[str, str, Share]) -> tuple[int, str, bool]:
+        network = network_of(row[0])
+        return places.get(network, len(places)), network, row[1] == "Bayesian"
+
+    rows.sort(key=place)
     figure = Figure(figsize=(COLUMN, 0.55 + 0.23 * len(rows)))
     axis = figure.subplots()
     for y, (name, family, share) in enumerate(rows):

@@ -23,6 +23,7 @@ NETWORKS: dict[str, tuple[Colour, str]] = {
     "alexnet": (_PALETTE[3], "s"),
     "3conv3fc": (_PALETTE[9], "^"),
     "lenet-adversarial": (_PALETTE[1], "v"),
+    "mlp": (_PALETTE[2], "D"),
 }
 _OTHER: tuple[Colour, str] = (_PALETTE[7], "P")
 
