@@ -207,16 +207,16 @@ def print_entries(data_root: Path | None) -> None:
     from zoo import models
     from zoo.datasets import load_split
 
-    table = Table(title="Zoo", title_justify="left")
-    for column in ("entry", "family", "weights", "test accuracy", "data"):
-        table.add_column(column)
+    table = Table(title="Zoo", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in ("entry", "family", "weights", "accuracy", "data"):
+        table.add_column(column, no_wrap=True)
     for entry in models.values():
         accuracy = entry.card.get("results", {}).get("accuracy")
         try:
             load_split(entry.dataset, "test", data_root)
             data = "at hand"
         except ValueError:
-            data = "missing: --data-root or --download"
+            data = "missing"
         table.add_row(
             entry.name,
             entry.family,
@@ -225,3 +225,5 @@ def print_entries(data_root: Path | None) -> None:
             data,
         )
     console.print(table)
+    if "missing" in table.columns[-1].cells:
+        console.print("Where data are missing: --data-root names their folder, --download fetches them.")

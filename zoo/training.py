@@ -41,6 +41,8 @@ class Training:
     """One training run, resumable at epoch boundaries from `checkpoint` (safetensors).
 
     keep: epochs after which the network is kept as well, at `kept(epoch)`.
+    network: trained in place of one of the recipe's architecture, from the weights it has; pixels (B, C, H, W) in
+        [0, 1] -> logits (B, K).
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Training:
         checkpoint: Path,
         device: str = "cpu",
         keep: Collection[int] = (),
+        network: nn.Module | None = None,
     ) -> None:
         self.recipe, self.checkpoint, self.device, self.keep = recipe, checkpoint, device, keep
         images = torch.from_numpy(split.images.copy())
@@ -63,8 +66,9 @@ class Training:
         self.train = images[order[count:]].to(device), labels[order[count:]].to(device)
         self.batches = math.ceil(len(self.train[1]) / recipe.batch_size)
 
-        with forked_random_state(derive_seed("initialise", name, recipe.seed)):
-            network = build_network(recipe.architecture, split.dataset)
+        if network is None:
+            with forked_random_state(derive_seed("initialise", name, recipe.seed)):
+                network = build_network(recipe.architecture, split.dataset)
         if recipe.rho is not None:
             for parameter in (value for key, value in network.named_parameters() if key.endswith("_rho")):
                 nn.init.constant_(parameter, recipe.rho)

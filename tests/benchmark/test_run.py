@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from benchmark import evaluate
+from benchmark import console, evaluate
 from benchmark.run import app
 from benchmark.store import Store
 
@@ -161,10 +162,11 @@ def test_entries_without_data_are_skipped_by_name(tmp_path: Path, monkeypatch: p
     assert "--data-root" in explicit.stderr
 
 
-def test_list_shows_what_there_is() -> None:
+def test_list_shows_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "console", Console(width=80))  # names are whole even there
     result = invoke("--list")
     assert result.exit_code == 0
-    for word in ("whitebox", "mnist/bayesian-lenet", "99.04 %", "at hand", "pgd-l2", "foolbox"):
+    for word in ("whitebox", "cifar10-jpeg/bayesian-3conv3fc", "99.04 %", "missing", "at hand", "pgd-l2", "foolbox"):
         assert word in result.output
 
 

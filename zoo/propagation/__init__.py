@@ -2,5 +2,6 @@
 
 from zoo.propagation.layers import propagate, quadrature
 from zoo.propagation.moments import Moments, certain
+from zoo.propagation.units import sample
 
-__all__ = ["Moments", "certain", "propagate", "quadrature"]
+__all__ = ["Moments", "certain", "propagate", "quadrature", "sample"]

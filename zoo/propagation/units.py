@@ -32,6 +32,19 @@ class Unit(nn.Module, ABC):
         return self.mean(x) if self.generator is None else self.sample(x, self.generator)
 
 
+def sample(network: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor:
+    """A network's output for a certain input, every unit drawn: the third kind of propagation beside AP1 and AP2."""
+    units = [part for part in network.modules() if isinstance(part, Unit)]
+    for unit in units:
+        unit.generator = generator
+    try:
+        output: Tensor = network(x)
+        return output
+    finally:
+        for unit in units:
+            unit.generator = None
+
+
 class LogisticBernoulli(Unit):
     """1 with probability S(x), else 0. normal: by approximation AP2a in place of AP2b."""
 
