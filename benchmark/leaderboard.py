@@ -127,7 +127,7 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
     from benchmark.masking import masking_matrix
     from benchmark.outcomes import is_ruled, without_subsumed
     from benchmark.pages import boards as board_pages
-    from benchmark.pages import experiment, masking, toolkit, zoo
+    from benchmark.pages import experiment, masking, propagation, toolkit, zoo
 
     texts: dict[Path, str] = {}
     by_model: dict[str, list[Record]] = {}
@@ -160,6 +160,7 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
         texts[folder / "zoo.md"] = zoo.zoo_page()
     if (folder / STUDIES).is_dir():
         texts[folder / "toolkit.md"] = toolkit.toolkit_page(folder / STUDIES)
+        texts[folder / "propagation.md"] = propagation.propagation_page(folder / STUDIES)
     for dataset in dict.fromkeys(board.dataset for board in boards):
         shown = [board for board in boards if board.dataset == dataset]
         texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.pages.propagation import propagation_page
 from benchmark.pages.toolkit import NOT_MEASURED, toolkit_page
 from benchmark.published import PUBLISHED, Sources, read_studies
 
@@ -62,3 +63,25 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "digits.json").write_text("{")
     with pytest.raises(ValueError, match=r"digits\.json is not JSON"):
         read_studies(tmp_path)
+
+
+def test_the_page_about_propagation_has_what_was_measured_and_no_more(tmp_path: Path) -> None:
+    folder = tmp_path / "propagation"
+    (folder / "entries" / "mnist").mkdir(parents=True)
+    (folder / "entries" / "mnist" / "net.csv").write_text('prediction,"KL, nats",accuracy\n8 draws,0.000123456,0.5\n')
+    (folder / "accuracy-lenet.csv").write_text(
+        'case,stage,"AP1, mean","AP2, mean","AP2, sigma","AP1, KL","AP2, KL","AP2 simplified, KL"\n'
+        "noise,C1,0.5,0.25,1.125,,,\nnoise,softmax,,,,0.75,0.0625,0.125\n"
+    )
+    page = propagation_page(tmp_path)
+    assert "| 8 draws      | 0.000123   | 0.5        |" in page
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| noise")
+    ]
+    assert rows == [
+        ["noise", "AP1, mean", "0.5", "0.75"],
+        ["noise", "AP2, mean", "0.25", "0.0625"],
+        ["noise", "AP2, sigma", "1.12", "0.125"],
+    ]
+    assert "table 4" not in page
+    assert "figure 4" not in page

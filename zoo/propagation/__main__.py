@@ -30,12 +30,9 @@ def propagation(
     found = study(entry, examples, draws, data_root, download)
     table = out / f"{entry.name.replace(':', '-')}.csv"
     table.parent.mkdir(parents=True, exist_ok=True)
-    found.predictions.to_csv(table, index=False)
-    typer.echo(found.predictions.to_string(index=False, float_format="{:.3g}".format, na_rep=""))
-    typer.echo(
-        f"logits: means off by {found.error_of_mean:.3f} standard deviations on average, standard deviations by a "
-        f"factor of {found.factor_of_sigma:.3f} (geometric mean); wrote {table}"
-    )
+    found.to_csv(table, index=False)
+    typer.echo(found.to_string(index=False, float_format="{:.3g}".format, na_rep=""))
+    typer.echo(f"wrote {table}")
 
 
 if __name__ == "__main__":
