@@ -34,8 +34,8 @@ def study(
     """A row for each way to the expected prediction, held against that of many draws on random test images.
 
     KL from the many draws' average in nats, accuracy, time of a gradient beside that of one network; for propagation
-    also the logits' error, by the measures of seed 001's tables 2 and 3: that of the mean in standard deviations, and of
-    the standard deviation as a factor (geometric mean).
+    also the logits' error, by the measures of seed 001's tables 2 and 3: that of the mean in standard deviations, and
+    of the standard deviation as a factor (geometric mean).
 
     Raises ValueError for a deterministic entry and for layers that no rule propagates moments through.
     """
