@@ -62,7 +62,7 @@ class Kind:
 
 KINDS = {
     "lenet": Kind("mnist", lenet, Recipe("lenet", epochs=5, max_lr=2e-3, batch_size=128)),
-    "nine-layers": Kind("cifar10-jpeg", nine_layers, Recipe("nine-layers", epochs=15, max_lr=2e-3, batch_size=128)),
+    "nine-layers": Kind("cifar10-jpeg", nine_layers, Recipe("nine-layers", epochs=10, max_lr=2e-3, batch_size=128)),
 }
 
 

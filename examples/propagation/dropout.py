@@ -1,8 +1,8 @@
 """Dropout by propagation, seed 001's figure 4: `python -m examples.propagation.dropout --data-root DATA`.
 
 The nine-layer network with dropout after every activation, from one start, by one schedule: trained as if there were no
-dropout, with sampled dropout, with its mean and variance propagated, and so with analytic normalisation, too. Hours on
-two cores; a killed run goes on from its last epoch.
+dropout, with sampled dropout, with its mean and variance propagated, and so with analytic normalisation, too. An hour and
+more on two cores; a killed run goes on from its last epoch.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def figure_of(found: pd.DataFrame) -> Figure:
 @mistakes_in_one_line()
 def run(
     data_root: Annotated[Path, typer.Option(help="Folder with the data.")] = Path("data"),
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    epochs: Annotated[int, typer.Option(min=1)] = 15,
     checkpoints: Annotated[Path, typer.Option(help="Folder for checkpoints.")] = Path("checkpoints"),
     out: Annotated[Path, typer.Option(help="Folder for table and figure.")] = Path("examples-out"),
 ) -> None:

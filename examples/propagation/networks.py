@@ -45,10 +45,10 @@ def lenet(activation: Activation) -> nn.Sequential:
     )
 
 
-def nine_layers(activation: Activation, width: int = 32) -> nn.Sequential:
+def nine_layers(activation: Activation, width: int = 16) -> nn.Sequential:
     """Nine convolutions and average pooling: (B, 3, 32, 32) -> (B, 10).
 
-    Their kinds are those of All-CNN-C (Springenberg et al. 2015), the widths a third of its: the paper's are lost.
+    Their kinds are those of All-CNN-C (Springenberg et al. 2015), the widths a sixth of its: the paper's are lost.
     """
     wide = 2 * width
     kinds = (
