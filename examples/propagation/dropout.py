@@ -1,8 +1,8 @@
 """Dropout by propagation, seed 001's figure 4: `python -m examples.propagation.dropout --data-root DATA`.
 
 The nine-layer network with dropout after every activation, from one start, by one schedule: trained as if there were no
-dropout, with sampled dropout, with its mean and variance propagated, and so with analytic normalisation, too. An hour and
-more on two cores; a killed run goes on from its last epoch.
+dropout, with sampled dropout, with its mean and variance propagated, and so with analytic normalisation, too. Over an
+hour on two cores; a killed run goes on from its last epoch.
 """
 
 from __future__ import annotations
