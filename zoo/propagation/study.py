@@ -33,7 +33,7 @@ def study(
 ) -> pd.DataFrame:
     """A row for each way to the expected prediction, held against that of many draws on random test images.
 
-    KL from the many draws' average in nats, accuracy, time of a gradient beside that of one network; for propagation
+    KL from the many draws' average in nats, accuracy, times beside those of one network (AP1); for propagation (AP2)
     also the logits' error, by the measures of seed 001's tables 2 and 3: that of the mean in standard deviations, and
     of the standard deviation as a factor (geometric mean).
 
@@ -59,7 +59,7 @@ def study(
             "prediction": name,
             "KL, nats": float((log_p.exp() * (log_p - log_q)).sum(-1).mean()),
             "accuracy": float((log_q.argmax(-1) == y).float().mean()),
-            "time of a gradient, one network = 1": costs[name] / costs["mean-weights"] if name in costs else None,
+            **{kind: spent.get(name, math.nan) / spent["mean-weights"] for kind, spent in costs.items()},
         }
         for name, log_q in predictions.items()
     ]
@@ -93,12 +93,24 @@ def _in_parts(entry: ZooEntry, draws: int) -> Iterator[ExpectedPrediction]:
         yield ExpectedPrediction(networks)
 
 
-def _times(predictions: dict[str, ExpectedPrediction], x: Tensor, y: Tensor) -> dict[str, float]:
-    """Median seconds of a gradient at a batch, in turns."""
-    spent: dict[str, list[float]] = {name: [] for name in predictions}
-    for _ in range(ROUNDS + 1):
-        for name, prediction in predictions.items():
-            began = time.perf_counter()
-            prediction.value_and_gradient(x, y)
-            spent[name].append(time.perf_counter() - began)
-    return {name: sorted(times[1:])[ROUNDS // 2] for name, times in spent.items()}  # the first is warming up
+def _times(predictions: dict[str, ExpectedPrediction], x: Tensor, y: Tensor) -> dict[str, dict[str, float]]:
+    """Median seconds of a prediction and of a gradient at a batch, by what is timed and by prediction, in turns."""
+
+    def predict(prediction: ExpectedPrediction) -> None:
+        with torch.no_grad():
+            prediction(x)
+
+    def differentiate(prediction: ExpectedPrediction) -> None:
+        prediction.value_and_gradient(x, y)
+
+    medians = {}
+    for kind, work in (("time of a prediction", predict), ("time of a gradient", differentiate)):
+        spent: dict[str, list[float]] = {name: [] for name in predictions}
+        for _ in range(ROUNDS + 1):
+            for name, prediction in predictions.items():
+                began = time.perf_counter()
+                work(prediction)
+                spent[name].append(time.perf_counter() - began)
+        # the first is warming up
+        medians[f"{kind}, one network = 1"] = {name: sorted(times[1:])[ROUNDS // 2] for name, times in spent.items()}
+    return medians
