@@ -30,7 +30,7 @@ def propagation(
     found = study(entry, examples, draws, data_root, download)
     table = out / f"{entry.name.replace(':', '-')}.csv"
     table.parent.mkdir(parents=True, exist_ok=True)
-    found.to_csv(table, index=False)
+    found.to_csv(table, index=False, float_format="%.6g")
     typer.echo(found.to_string(index=False, float_format="{:.3g}".format, na_rep=""))
     typer.echo(f"wrote {table}")
 
