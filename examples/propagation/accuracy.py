@@ -19,12 +19,13 @@ import pandas as pd
 import torch
 import typer
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from examples.propagation.networks import ACTIVATIONS, Method, lenet, nine_layers, noisy, trained
+from examples.propagation.networks import ACTIVATIONS, Method, lenet, nine_layers, trained
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
 from zoo.propagation import Moments, propagate, sample
-from zoo.propagation.moments import log_softmax_logistic, log_softmax_simplified
+from zoo.propagation.moments import Sampled, log_softmax_logistic, log_softmax_simplified, noisy
 from zoo.recipes import Recipe
 from zoo.registry import lookup
 from zoo.seeding import private_generator
@@ -73,24 +74,16 @@ def sampled_moments(network: nn.Sequential, x: Tensor, noise: float, samples: in
     x: (B, C, H, W), normalised: what the stages after `input` take.
     """
     generator = private_generator("examples.propagation.accuracy", noise)
-    sums: list[tuple[Tensor, Tensor]] = []
-    log_p = []
+    sampled, log_p = [Sampled() for _ in network], []
     rounds = math.ceil(samples / AT_ONCE)
     for _ in range(rounds):
         values = x.repeat(AT_ONCE, *[1] * (x.ndim - 1))
         values = values + math.sqrt(noise) * torch.randn(values.shape, generator=generator)
-        for place, stage in enumerate(network):
+        for stage, so_far in zip(network, sampled, strict=True):
             values = sample(stage, values, generator)
-            by_image = values.unflatten(0, (AT_ONCE, -1)).double()
-            found = by_image.sum(0), by_image.square().sum(0)
-            if place == len(sums):
-                sums.append(found)
-            else:
-                sums[place] = sums[place][0] + found[0], sums[place][1] + found[1]
+            so_far.add(values.unflatten(0, (AT_ONCE, -1)))
         log_p.append(values.double().log_softmax(-1).unflatten(0, (AT_ONCE, -1)).logsumexp(0))
-    count = rounds * AT_ONCE
-    moments = [Moments(s / count, (q / count - (s / count).square()).clamp_min(0)) for s, q in sums]
-    return moments, torch.stack(log_p).logsumexp(0) - math.log(count)
+    return [so_far.moments() for so_far in sampled], torch.stack(log_p).logsumexp(0) - math.log(rounds * AT_ONCE)
 
 
 @torch.no_grad()
@@ -124,7 +117,7 @@ def errors(network: nn.Sequential, images: Tensor, noise: float, samples: int) -
     }
     rows.append(
         {"stage": "softmax"}
-        | {name: float((log_p.exp() * (log_p - log_q)).sum(-1).mean()) for name, log_q in kl.items()}
+        | {name: float(F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)) for name, log_q in kl.items()}
     )
     return rows
 

@@ -24,14 +24,13 @@ from zoo.propagation.statistics import AnalyticNormalisation
 from zoo.recipes import Recipe
 
 DATASET = "cifar10-jpeg"
-# title -> (how it is trained, whether it is normalised); grey level and line of the figure
-RUNS: dict[str, tuple[Method, bool]] = {
-    "no dropout": ("AP1", False),
-    "sampled dropout": ("sample", False),
-    "analytic dropout": ("AP2", False),
-    "analytic dropout, normalised": ("AP2", True),
+# title -> (how it is trained, whether it is normalised, line of the figure)
+RUNS: dict[str, tuple[Method, bool, str]] = {
+    "no dropout": ("AP1", False, ":"),
+    "sampled dropout": ("sample", False, "--"),
+    "analytic dropout": ("AP2", False, "-"),
+    "analytic dropout, normalised": ("AP2", True, "-."),
 }
-LINES = {"no dropout": ":", "sampled dropout": "--", "analytic dropout": "-", "analytic dropout, normalised": "-."}
 
 
 def chain() -> nn.Sequential:
@@ -50,7 +49,7 @@ def figure_of(found: pd.DataFrame) -> Figure:
     panels = (("loss", "training loss", 1), ("validation accuracy", "validation accuracy in %", 100))
     for axis, (column, title, factor) in zip(figure.subplots(1, 2), panels, strict=True):
         for place, (name, part) in enumerate(found.groupby("run", sort=False)):
-            colour, line = str(0.55 - 0.18 * place), LINES[str(name)]
+            colour, (*_, line) = str(0.55 - 0.18 * place), RUNS[str(name)]
             axis.plot(part["epoch"], factor * part[column], line, color=colour, linewidth=1.2, label=name)
         axis.set_xlabel("epoch", fontsize=7.5)
         axis.set_ylabel(title, fontsize=7.5)
@@ -72,7 +71,7 @@ def run(
     recipe = Recipe("nine-layers", epochs=epochs, max_lr=2e-3, batch_size=128)
     split = load_split(DATASET, "train", data_root)
     rows = []
-    for title, (method, with_normalisation) in RUNS.items():
+    for title, (method, with_normalisation, _) in RUNS.items():
         name = f"{DATASET}/dropout-{title.replace(', ', '-').replace(' ', '-')}"
         wrap = normalised if with_normalisation else None
         _, history = trained(name, chain, method, recipe, split, checkpoints, wrap)

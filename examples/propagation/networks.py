@@ -14,6 +14,7 @@ from zoo.datasets import Split, dataset_spec
 from zoo.networks import Preprocess
 from zoo.propagation import Moments, certain, propagate, sample
 from zoo.propagation.moments import log_softmax_simplified
+from zoo.propagation.statistics import rescale
 from zoo.propagation.units import BernoulliDropout, LogisticBernoulli
 from zoo.recipes import Recipe
 from zoo.seeding import derive_seed, forked_random_state
@@ -80,14 +81,10 @@ def normalise(network: nn.Sequential, images: Tensor) -> None:
     """Give every linear layer outputs of mean 0 and variance 1 per channel on the images: where all trainings start."""
     x = images
     for stage in network:
-        outputs = stage(x)
-        if isinstance(stage, nn.Linear | nn.Conv2d) and stage.bias is not None:
-            channels = outputs.transpose(0, 1).flatten(1)
-            mean, std = channels.mean(1), channels.std(1)
-            stage.weight /= std.view(-1, *[1] * (stage.weight.ndim - 1))
-            stage.bias.copy_((stage.bias - mean) / std)
-            outputs = stage(x)
-        x = outputs
+        if isinstance(stage, nn.Linear | nn.Conv2d):
+            channels = stage(x).transpose(0, 1).flatten(1)
+            rescale(stage, Moments(channels.mean(1), channels.var(1)))
+        x = stage(x)
 
 
 class Learner(nn.Module):
@@ -127,8 +124,3 @@ def trained(
     learner = Learner(network if wrap is None else wrap(network), method)
     _, history = Training(name, recipe, split, path, network=learner).run()
     return network.eval(), history
-
-
-def noisy(x: Tensor, variance: float) -> Moments:
-    """Moments of inputs with Gaussian noise."""
-    return Moments(x, torch.full_like(x, variance))

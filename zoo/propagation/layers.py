@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -47,41 +48,61 @@ def _(layer: Unit, x: Moments) -> Moments:
 @propagate.register(nn.Conv3d)
 def _(layer: nn.Linear | nn.Conv2d, x: Moments) -> Moments:
     """Exact where the inputs are independent."""
-    return Moments(layer(x.mean), _linear(layer, x.variance, layer.weight.square(), None))
+    own = {"weight": layer.weight.square()} | ({} if layer.bias is None else {"bias": torch.zeros_like(layer.bias)})
+    return Moments(layer(x.mean), torch.func.functional_call(layer, own, (x.variance,)))
 
 
 @propagate.register
 def _(layer: MeanFieldLayer, x: Moments) -> Moments:
-    return RandomWeights(layer).propagate(x)
+    return _through_random_weights(layer.affine, *_weight_moments(layer), x)
 
 
 class RandomWeights(nn.Module):
-    """A mean-field layer's map of moments, its weights frozen and their squares taken once.
+    """A mean-field layer's map of moments, its weights frozen and their squares taken once."""
 
-    The variance is the sum over inputs of sigma_w^2 mu^2 + (sigma_w^2 + mu_w^2) sigma^2, for independent Gaussian
-    weights and inputs: one map of mu^2 and sigma^2 side by side.
-    """
+    mean: Tensor
+    variances: Tensor
+    bias_mean: Tensor | None
+    bias_variance: Tensor | None
 
     def __init__(self, layer: MeanFieldLayer) -> None:
         super().__init__()
         self.affine = layer.affine
-        (mean, sigma), *bias = layer.posterior()
-        self.mean, self.variance = _frozen(mean), _frozen(sigma.square())
-        self.variances = _frozen(torch.cat([self.variance, self.variance + self.mean.square()], 1))
-        self.bias_mean = _frozen(bias[0][0]) if bias else None
-        self.bias_variance = _frozen(bias[0][1].square()) if bias else None
+        names = ("mean", "variances", "bias_mean", "bias_variance")
+        for name, value in zip(names, _weight_moments(layer), strict=True):
+            frozen = None if value is None else nn.Parameter(_as_layer(value.detach().clone()), requires_grad=False)
+            self.register_parameter(name, frozen)
 
     def propagate(self, x: Moments) -> Moments:
-        """Two maps, of as many inputs where they are certain."""
-        mean = self.affine(x.mean, self.mean, self.bias_mean)
-        if not x.variance.any():
-            return Moments(mean, self.affine(x.mean.square(), self.variance, self.bias_variance))
-        both = _as_layer(torch.cat([x.mean.square(), x.variance], 1 - self.mean.ndim))  # (..., C, H, W) or (..., F)
-        return Moments(mean, self.affine(both, self.variances, self.bias_variance))
+        """Moments of the layer's output."""
+        return _through_random_weights(self.affine, self.mean, self.variances, self.bias_mean, self.bias_variance, x)
 
 
-def _frozen(value: Tensor) -> nn.Parameter:
-    return nn.Parameter(_as_layer(value.detach().clone()), requires_grad=False)
+def _weight_moments(layer: MeanFieldLayer) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Mean of the weights; sigma_w^2 and sigma_w^2 + mu_w^2 side by side; mean and variance of the bias."""
+    (mean, sigma), *bias = layer.posterior()
+    variances = torch.cat([sigma.square(), sigma.square() + mean.square()], 1)
+    return mean, variances, bias[0][0] if bias else None, bias[0][1].square() if bias else None
+
+
+def _through_random_weights(
+    affine: Callable[[Tensor, Tensor, Tensor | None], Tensor],
+    mean: Tensor,
+    variances: Tensor,
+    bias_mean: Tensor | None,
+    bias_variance: Tensor | None,
+    x: Moments,
+) -> Moments:
+    """Two maps of independent Gaussian weights and inputs.
+
+    The variance is the sum over inputs of sigma_w^2 mu^2 + (sigma_w^2 + mu_w^2) sigma^2: one map of mu^2 and sigma^2
+    side by side, or of mu^2 alone where the inputs are certain.
+    """
+    inputs, weights = x.mean.square(), variances.chunk(2, 1)[0]
+    if x.variance.any():
+        # (..., C, H, W) or (..., F)
+        inputs, weights = _as_layer(torch.cat([inputs, x.variance], 1 - mean.ndim)), variances
+    return Moments(affine(x.mean, mean, bias_mean), affine(inputs, _as_layer(weights), bias_variance))
 
 
 def _as_layer(x: Tensor) -> Tensor:
@@ -112,8 +133,7 @@ def _(layer: Preprocess, x: Moments) -> Moments:
 
 @propagate.register
 def _(layer: nn.AvgPool2d, x: Moments) -> Moments:
-    kernel = layer.kernel_size if isinstance(layer.kernel_size, tuple) else (layer.kernel_size,) * 2
-    return Moments(layer(x.mean), layer(x.variance) / (kernel[0] * kernel[1]))
+    return Moments(layer(x.mean), layer(x.variance) / math.prod(rows_and_columns(layer.kernel_size)))
 
 
 @propagate.register(nn.Flatten)
@@ -122,14 +142,6 @@ def _(layer: nn.AvgPool2d, x: Moments) -> Moments:
 def _(layer: nn.Module, x: Moments) -> Moments:
     same = layer if isinstance(layer, nn.Flatten) else nn.Identity()
     return Moments(same(x.mean), same(x.variance))
-
-
-def _linear(layer: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A layer's map with other weights."""
-    zero = torch.zeros(len(weight), dtype=x.dtype, device=x.device) if bias is None else bias
-    own = {"weight": weight} | ({} if getattr(layer, "bias", None) is None else {"bias": zero})
-    output: Tensor = torch.func.functional_call(layer, own, (x,))
-    return output
 
 
 # --- Activations ------------------------------------------------------------------------------------------------------
@@ -189,21 +201,28 @@ def _gauss_hermite(count: int) -> tuple[list[float], list[float]]:
 # --- Pooling ----------------------------------------------------------------------------------------------------------
 
 
+def rows_and_columns(size: int | tuple[int, int]) -> tuple[int, int]:
+    """A layer's size, which torch takes as one number for both."""
+    return size if isinstance(size, tuple) else (size, size)
+
+
 @propagate.register
 def _(layer: nn.MaxPool2d, x: Moments) -> Moments:
     """Maxima of two, hierarchically, every one taken for Gaussian and all for independent."""
     if layer.padding not in (0, (0, 0)) or layer.dilation not in (1, (1, 1)) or layer.ceil_mode:
         raise ValueError("moments go through max-pooling without padding, dilation and ceil_mode only")
-    (k_h, k_w), (s_h, s_w) = (
-        value if isinstance(value, tuple) else (value, value) for value in (layer.kernel_size, layer.stride)
-    )
+    (k_h, k_w), (s_h, s_w) = rows_and_columns(layer.kernel_size), rows_and_columns(layer.stride)
     return _max_along(_max_along(x, k_w, s_w, -1), k_h, s_h, -2)
 
 
 def _max_along(x: Moments, size: int, stride: int, axis: int) -> Moments:
     count = (x.mean.shape[axis] - size) // stride + 1
     starts = [slice(first, first + stride * (count - 1) + 1, stride) for first in range(size)]
-    windows = [Moments(*(part[..., at] if axis == -1 else part[..., at, :] for part in x)) for at in starts]
+    return largest([Moments(*(part[..., at] if axis == -1 else part[..., at, :] for part in x)) for at in starts])
+
+
+def largest(windows: list[Moments]) -> Moments:
+    """Of independent variables, by maxima of two."""
     while len(windows) > 1:
         pairs = itertools.zip_longest(windows[::2], windows[1::2])
         windows = [first if second is None else moments.maximum(first, second) for first, second in pairs]

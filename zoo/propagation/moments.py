@@ -37,6 +37,29 @@ def certain(x: Tensor) -> Moments:
     return Moments(x, torch.zeros_like(x))
 
 
+def noisy(x: Tensor, variance: float) -> Moments:
+    """Values with noise of the same variance everywhere."""
+    return Moments(x, torch.full_like(x, variance))
+
+
+class Sampled:
+    """Mean and variance of samples that come in parts, summed in float64."""
+
+    def __init__(self) -> None:
+        self.count, self.total, self.square = 0, torch.zeros(()), torch.zeros(())
+
+    def add(self, samples: Tensor) -> None:
+        """samples: (S, ...)."""
+        samples = samples.double()
+        self.count += len(samples)
+        self.total, self.square = self.total + samples.sum(0), self.square + samples.square().sum(0)
+
+    def moments(self) -> Moments:
+        """Of all samples so far."""
+        mean = self.total / self.count
+        return Moments(mean, (self.square / self.count - mean.square()).clamp_min(0))
+
+
 def product(x: Moments, y: Moments) -> Moments:
     """Of independent factors; exact."""
     variance = x.variance * y.variance + x.variance * y.mean.square() + x.mean.square() * y.variance

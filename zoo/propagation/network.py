@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from zoo.layers import bayesian_layers
 from zoo.layers.replacement import copy_with
 from zoo.propagation.layers import RandomWeights, propagate
-from zoo.propagation.moments import Moments, certain, log_softmax_logistic, log_softmax_simplified
+from zoo.propagation.moments import Moments, certain, log_softmax_logistic, log_softmax_simplified, noisy
 from zoo.stacked import pooling_first
 
 
@@ -53,4 +53,4 @@ class BeliefNetwork(nn.Sequential):
         return f"noise={self.noise:g}"
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in nn.Sequential
-        return log_softmax_simplified(propagate(self, Moments(input, torch.full_like(input, self.noise))))
+        return log_softmax_simplified(propagate(self, noisy(input, self.noise)))

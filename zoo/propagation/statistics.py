@@ -8,13 +8,14 @@ single pixel costs, is differentiable in the weights, and so can stand where bat
 from __future__ import annotations
 
 import functools
+import math
 
 import torch
 from torch import Tensor, nn
 
 from zoo.networks import Preprocess
-from zoo.propagation.layers import propagate
-from zoo.propagation.moments import Moments, certain, maximum
+from zoo.propagation.layers import largest, propagate, rows_and_columns
+from zoo.propagation.moments import Moments, certain
 
 
 @functools.singledispatch
@@ -57,17 +58,12 @@ def _(layer: Preprocess, x: Moments) -> Moments:
 
 @statistics.register
 def _(layer: nn.AvgPool2d, x: Moments) -> Moments:
-    size = layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
-    return Moments(x.mean, x.variance / size**2)
+    return Moments(x.mean, x.variance / math.prod(rows_and_columns(layer.kernel_size)))
 
 
 @statistics.register
 def _(layer: nn.MaxPool2d, x: Moments) -> Moments:
-    size = layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
-    found = x
-    for _ in range(size**2 - 1):
-        found = maximum(found, x)
-    return found
+    return largest([x] * math.prod(rows_and_columns(layer.kernel_size)))
 
 
 class AnalyticNormalisation(nn.Module):
@@ -86,8 +82,7 @@ class AnalyticNormalisation(nn.Module):
         self.chain = chain
         self.register_buffer("pixel_mean", pixels.mean, persistent=False)
         self.register_buffer("pixel_variance", pixels.variance, persistent=False)
-        self._places = [place for place, layer in enumerate(chain) if isinstance(layer, nn.Linear | nn.Conv2d)]
-        sizes = [len(chain[place].weight) for place in self._places]  # type: ignore[arg-type]
+        sizes = [len(layer.weight) for layer in chain if isinstance(layer, nn.Linear | nn.Conv2d)]
         self.scales = nn.ParameterList(nn.Parameter(torch.ones(size)) for size in sizes)
         self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in sizes)
 
@@ -97,16 +92,17 @@ class AnalyticNormalisation(nn.Module):
     def moments(self, x: Moments, stochastic: bool = True) -> Moments:
         """The output's moments for uncertain inputs (AP2); not stochastic: the mean as the chain itself computes it."""
         channels = Moments(self.pixel_mean, self.pixel_variance)
-        for place, layer in enumerate(self.chain):
+        learned = iter(zip(self.scales, self.shifts, strict=True))
+        for layer in self.chain:
             x = propagate(layer, x) if stochastic else certain(layer(x.mean))
             channels = statistics(layer, channels)
-            if place in self._places:
-                index = self._places.index(place)
-                scale = self.scales[index] / channels.variance.sqrt()
-                shift = self.shifts[index] - scale * channels.mean
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                gain, offset = next(learned)
+                scale = gain / channels.variance.sqrt()
+                shift = offset - scale * channels.mean
                 wide = (-1,) + (1,) * (x.mean.ndim - 2)
                 x = Moments(x.mean * scale.view(wide) + shift.view(wide), x.variance * scale.square().view(wide))
-                channels = Moments(self.shifts[index], self.scales[index].square())
+                channels = Moments(offset, gain.square())
         return x
 
 
@@ -120,10 +116,15 @@ def normalise(chain: nn.Sequential, pixels: Moments) -> None:
     """Scale and shift every linear layer so that its propagated statistics are mean 0 and variance 1 per channel."""
     channels = pixels
     for layer in chain:
-        found = statistics(layer, channels)
-        if isinstance(layer, nn.Linear | nn.Conv2d) and layer.bias is not None:
-            sigma = found.variance.sqrt()
-            layer.weight /= sigma.view(-1, *[1] * (layer.weight.ndim - 1))
-            layer.bias.copy_((layer.bias - found.mean) / sigma)
-            found = statistics(layer, channels)
-        channels = found
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            rescale(layer, statistics(layer, channels))
+        channels = statistics(layer, channels)
+
+
+@torch.no_grad()
+def rescale(layer: nn.Linear | nn.Conv2d, outputs: Moments) -> None:
+    """Give a layer outputs of mean 0 and variance 1 whose moments (C,) are these. Nothing, if it has no bias."""
+    if layer.bias is not None:
+        sigma = outputs.variance.sqrt()
+        layer.weight /= sigma.view(-1, *[1] * (layer.weight.ndim - 1))
+        layer.bias.copy_((layer.bias - outputs.mean) / sigma)

@@ -10,12 +10,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from zoo.datasets import load_split
 from zoo.entry import ZooEntry
 from zoo.posterior import posterior_draws
 from zoo.predictive import ExpectedPrediction
-from zoo.propagation.moments import Moments, log_softmax_logistic, log_softmax_normal, log_softmax_simplified
+from zoo.propagation.moments import Moments, Sampled, log_softmax_logistic, log_softmax_normal, log_softmax_simplified
 from zoo.propagation.network import PropagatedNetwork
 from zoo.seeding import derive_seed
 
@@ -57,7 +58,7 @@ def study(
     rows = [
         {
             "prediction": name,
-            "KL, nats": float((log_p.exp() * (log_p - log_q)).sum(-1).mean()),
+            "KL, nats": float(F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)),
             "accuracy": float((log_q.argmax(-1) == y).float().mean()),
             **{kind: spent.get(name, math.nan) / spent["mean-weights"] for kind, spent in costs.items()},
         }
@@ -73,16 +74,13 @@ def study(
 
 def _of_many_draws(entry: ZooEntry, x: Tensor, draws: int) -> tuple[Moments, Tensor]:
     """Moments of the logits, and the log of the averaged softmax, (N, K) in float64, over a stream of draws."""
-    total = square = torch.zeros(())
-    parts = []
+    sampled, parts = Sampled(), []
     for prediction in _in_parts(entry, draws):
         with torch.no_grad():
             logits = prediction.logits(x).double()
-        total, square = total + logits.sum(0), square + logits.square().sum(0)
+        sampled.add(logits)
         parts.append(logits.log_softmax(-1).logsumexp(0))
-    mean = total / draws
-    of_logits = Moments(mean, (square / draws - mean.square()).clamp_min(0))
-    return of_logits, torch.stack(parts).logsumexp(0) - math.log(draws)
+    return sampled.moments(), torch.stack(parts).logsumexp(0) - math.log(draws)
 
 
 def _in_parts(entry: ZooEntry, draws: int) -> Iterator[ExpectedPrediction]:

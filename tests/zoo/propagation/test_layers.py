@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from zoo import models
 from zoo.datasets import load_split
-from zoo.layers import make_bayesian
+from zoo.layers import BayesianLinear, make_bayesian
 from zoo.networks import Preprocess, build_network
 from zoo.predictive import ExpectedPrediction
 from zoo.propagation import Moments, certain, propagate, quadrature
@@ -27,7 +27,7 @@ from zoo.propagation.units import (
     Probit,
     Unit,
 )
-from zoo.seeding import private_generator
+from zoo.seeding import forked_random_state, private_generator
 
 
 def seeded(build: Callable[..., nn.Module], *arguments: object, **options: object) -> nn.Module:
@@ -174,6 +174,16 @@ def test_a_step_has_a_gradient_once_its_input_is_uncertain() -> None:
     x = torch.zeros(1, requires_grad=True)
     propagate(Heaviside(), Moments(x, torch.ones(1))).mean.backward()
     assert x.grad.item() == pytest.approx(1 / math.sqrt(2 * math.pi))
+
+
+def test_a_mean_field_layer_is_trained_through_its_moments() -> None:
+    with forked_random_state(0):
+        layer = BayesianLinear(4, 3)
+    found = propagate(layer, Moments(torch.ones(2, 4), torch.ones(2, 4)))
+    (found.mean.sum() + found.variance.sum()).backward()
+    for name, parameter in layer.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().min() > 0, name
 
 
 def test_a_layer_without_a_rule_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import pytest
@@ -63,6 +64,12 @@ def test_a_linear_layer_after_flatten_meets_every_channel_at_all_its_places() ->
 def test_max_pooling_takes_the_maximum_of_as_many_independent_units() -> None:
     found = statistics(nn.MaxPool2d(2), Moments(torch.zeros(1), torch.ones(1)))
     assert found.mean.item() == pytest.approx(1.0294, abs=0.03)  # the expected maximum of four standard normals
+
+
+def test_windows_of_pooling_need_not_be_square() -> None:
+    x = Moments(torch.zeros(1), torch.ones(1))
+    assert statistics(nn.AvgPool2d((2, 3)), x).variance.item() == pytest.approx(1 / 6)
+    assert statistics(nn.MaxPool2d((1, 2)), x).mean.item() == pytest.approx(math.pi**-0.5)  # of two standard normals
 
 
 def test_normalised_weights_have_the_statistics_that_were_asked_for() -> None:
