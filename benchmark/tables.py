@@ -32,8 +32,8 @@ def threat_title(norm: str, eps: float) -> str:
 
 
 def markdown(rows: Iterable[Mapping[str, object]]) -> str:
-    """A Markdown table of dictionaries with the same keys; empty for no rows."""
-    frame = pd.DataFrame([{key: str(value) for key, value in row.items()} for row in rows])
+    """A Markdown table of dictionaries, empty where a row lacks a key; nothing for no rows."""
+    frame = pd.DataFrame([{key: str(value) for key, value in row.items()} for row in rows]).fillna("")
     return str(frame.to_markdown(index=False, disable_numparse=True)) if len(frame) else ""
 
 

@@ -25,9 +25,7 @@ def masking_page(matrix: Sequence[Masked]) -> str:
                     (masked.model, masked.target), {"entry": masked.model, "gradient of": masked.target}
                 )
                 line[threat_title(masked.threat.norm, masked.threat.eps)] = _cell(masked)
-        columns = list(dict.fromkeys(name for line in rows.values() for name in line))
-        table = markdown({name: line.get(name, "") for name in columns} for line in rows.values())
-        datasets.append({"name": dataset, "table": table})
+        datasets.append({"name": dataset, "table": markdown(rows.values())})
     return render_page("masking.md", datasets=datasets, images=span(masked.standing.count for masked in matrix))
 
 

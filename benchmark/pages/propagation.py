@@ -67,8 +67,7 @@ def _by_stage(frame: pd.DataFrame) -> str:
             row = {"case": str(case), "measure": measure}
             row |= {str(stage): _text(value) for stage, value in by_stage[measure].items() if stage != "softmax"}
             rows.append(row | {"KL": _text(by_stage[kl]["softmax"])})
-    columns = [*dict.fromkeys(name for row in rows for name in row if name != "KL"), "KL"]
-    return markdown({name: row.get(name, "") for name in columns} for row in rows)
+    return markdown(rows)
 
 
 def _normalisation(frame: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ import pytest
 from benchmark.pages.propagation import propagation_page
 from benchmark.pages.toolkit import NOT_MEASURED, toolkit_page
 from benchmark.published import PUBLISHED, Sources, read_studies
+from benchmark.tables import markdown
 
 
 def ours(sources: Sources) -> dict[str, str | None]:
@@ -85,3 +86,8 @@ def test_the_page_about_propagation_has_what_was_measured_and_no_more(tmp_path: 
     ]
     assert "table 4" not in page
     assert "figure 4" not in page
+
+
+def test_a_row_that_lacks_a_column_is_empty_there() -> None:
+    lines = markdown([{"a": 1, "b": 2}, {"a": 3}]).splitlines()
+    assert [cell.strip() for cell in lines[-1].split("|")[1:-1]] == ["3", ""]
