@@ -14,8 +14,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.cells import Cell
 from benchmark.record import Record
-from benchmark.suites import Cell
 from benchmark.timing import Timing, duration
 
 console = Console()
@@ -157,7 +157,8 @@ def print_boards(records: list[Record]) -> None:
             show_edge=False,
             pad_edge=False,
         )
-        shown = [name for name in dict.fromkeys(column for row in rows for column in row) if name != "family"]
+        hidden = ("family", "white-box", "attacks", "passes x draws")
+        shown = [name for name in dict.fromkeys(column for row in rows for column in row) if name not in hidden]
         for column in shown:
             table.add_column(
                 column.replace("rank", "#"), justify="left" if column in ("entry", "verdict") else "right", no_wrap=True

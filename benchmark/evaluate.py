@@ -12,10 +12,11 @@ from benchmark.agreement import compare
 from benchmark.attacks.craft import Crafted, craft
 from benchmark.attacks.memo import ImageMemo
 from benchmark.attacks.metered import GradientStore
+from benchmark.cells import Cell, Subject
+from benchmark.health import examine
 from benchmark.machine import Machine
 from benchmark.protocol import example_order
-from benchmark.record import Outcome, Record, cell_key, provenance
-from benchmark.suites import Cell, Subject
+from benchmark.record import Health, Outcome, Record, cell_key, provenance
 from benchmark.timing import Timing
 from benchmark.verify import Judged, distance, judge, violations
 from zoo import ZooEntry, models
@@ -23,7 +24,7 @@ from zoo.conformance import require_device
 from zoo.datasets import Split, dataset_spec, load_split
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed
-from zoo.targets import GradientTarget, Precision
+from zoo.targets import GradientTarget
 
 
 class Evaluator:
@@ -36,7 +37,7 @@ class Evaluator:
             torch.set_num_threads(machine.threads)
         self.machine = machine
         self.timing = Timing()
-        self._shard: tuple[str, int, int] = ("", 0, 0)
+        self._shard: tuple[object, ...] = ("",)
         self._gradients: dict[tuple[object, ...], GradientStore] = {}
         self._predictors: dict[tuple[object, ...], ExpectedPrediction] = {}
         self._known: dict[tuple[object, ...], JudgedImages] = {}
@@ -52,11 +53,18 @@ class Evaluator:
         one_draw = entry.predictor(1, derive_seed("cost"))
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             one_draw.logits(image)
-        return Subject(entry.name, entry.dataset, size, entry.is_deterministic, counter.get_total_flops() // 2)
+        others = tuple(
+            (other.name, other.is_deterministic)
+            for other in models.values()
+            if other.dataset == entry.dataset and other.name != entry.name and not other.is_external
+        )
+        return Subject(entry.name, entry.dataset, size, entry.is_deterministic, counter.get_total_flops() // 2, others)
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
-        """What identifies the network and the images of a cell."""
-        return {"model": models[cell.model].fingerprint, "data": self.split(cell.dataset).fingerprint}
+        """What identifies the network and the images of a cell, and the network that a transfer comes from."""
+        found = {"model": models[cell.model].fingerprint, "data": self.split(cell.dataset).fingerprint}
+        source = cell.attack.source
+        return found if source is None else {**found, "source": models[source].fingerprint}
 
     def key(self, cell: Cell) -> str:
         """The key under which the cell's record is stored."""
@@ -68,11 +76,13 @@ class Evaluator:
         self._forget_what_others_shared(cell)
         with self.timing.measuring("loading"):
             examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
+            examples = examples if cell.only is None else [example for example in examples if example in cell.only]
             x, y = self._images(cell.dataset, examples)
-            attacked = self._predictor(entry, "attack", cell, cell.attack.target, cell.attack.precision)
+            attacked = self._attacked(cell)
             own = self._predictor(entry, "attack", cell)
             fresh = self._predictor(entry, "judge", cell)
         judged = self._judged(cell, own, fresh, y)
+        labels = likeliest_wrong(own, x, y) if cell.attack.goal == "confident" else y
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
         try:
@@ -82,7 +92,7 @@ class Evaluator:
             outcomes = dict.fromkeys(cell.libraries, clean)
         for library in cell.libraries if clean.error is None else ():
             try:
-                crafted = craft(library, attacked, x, y, cell.attack, examples, cell.seed, self._shared(cell))
+                crafted = craft(library, attacked, x, labels, cell.attack, examples, cell.seed, self._shared(cell))
                 self.timing.add(crafted.timing)
                 images[library], outcomes[library] = _judge_crafted(cell, crafted, judged, x, examples)
             except Exception as error:  # whatever a library raises, the other libraries' results still count
@@ -104,40 +114,48 @@ class Evaluator:
                 seeds={role: _seed(entry, role, cell.seed) for role in ("attack", "judge")},
                 seconds=round(time.monotonic() - began, 3),
             ),
+            health=self._health(cell, own, x, y) if clean.error is None else None,
         )
+
+    def _health(self, cell: Cell, own: ExpectedPrediction, x: Tensor, y: Tensor) -> Health | None:
+        """Taken once, with the attack at eps = 0 that takes one gradient."""
+        if (cell.attack.name, cell.attack.threat.eps) != ("fgsm", 0):
+            return None
+        entry = models[cell.model]
+        return examine(own, None if entry.is_deterministic else self._predictor(entry, "independent", cell), x, y)
 
     def _images(self, dataset: str, examples: list[int]) -> tuple[Tensor, Tensor]:
         split = self.split(dataset)
         x = torch.from_numpy(split.images[examples]).to(self.machine.device).float() / 255
         return x, torch.from_numpy(split.labels[examples]).to(self.machine.device)
 
+    def _attacked(self, cell: Cell) -> ExpectedPrediction:
+        """What gradients are taken of."""
+        spec = cell.attack
+        entry = models[cell.model if spec.source is None else spec.source]
+        options = {"precision": spec.precision, "logit_scale": spec.logit_scale, "logit_shift": spec.logit_shift}
+        return self._predictor(entry, "attack", cell, spec.target, **options)
+
     def _predictor(
-        self,
-        entry: ZooEntry,
-        role: str,
-        cell: Cell,
-        target: GradientTarget = "expected",
-        precision: Precision = "float32",
+        self, entry: ZooEntry, role: str, cell: Cell, target: GradientTarget = "expected", **options: object
     ) -> ExpectedPrediction:
         """Draws depend on entry, seed and role alone, so that every shard and attack meets the same ones."""
         draws = cell.judge_draws if role == "judge" else cell.attack_draws
-        key = (role, draws, cell.seed, target, precision)
+        key = (entry.name, role, draws, cell.seed, target, *({**_AS_IT_IS, **options}).items())
         if key not in self._predictors:
             self._predictors[key] = entry.predictor(
-                draws,
-                _seed(entry, role, cell.seed),
-                target,
-                self.machine.device,
-                stack=self.machine.stack,
-                precision=precision,
+                draws, _seed(entry, role, cell.seed), target, self.machine.device, stack=self.machine.stack, **options
             )
         return self._predictors[key]
 
     def _shared(self, cell: Cell) -> GradientStore | None:
         """Where the libraries share gradients: one for all cells with the same draws, target and images."""
-        if not self.machine.share or cell.attack.target == "resampled":  # whose gradient depends on more than the image
+        spec = cell.attack
+        # nothing to share, or a gradient that depends on more than the image
+        if not self.machine.share or len(cell.libraries) == 1 or spec.target == "resampled":
             return None
-        key = (cell.attack_draws, cell.seed, cell.attack.target, cell.attack.precision)
+        of = (spec.target, spec.precision, spec.goal, spec.source, spec.logit_scale, spec.logit_shift)
+        key = (cell.attack_draws, cell.seed, *of)
         return self._gradients.setdefault(key, GradientStore())
 
     def _judged(self, cell: Cell, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor) -> JudgedImages:
@@ -147,13 +165,23 @@ class Evaluator:
 
     def _forget_what_others_shared(self, cell: Cell) -> None:
         """Draws are kept for one network, gradients and verdicts for one shard of examples: memory stays flat."""
-        shard = (cell.model, cell.start, cell.stop)
+        shard = (cell.model, cell.start, cell.stop, cell.only)
         if cell.model != self._shard[0]:
             self._predictors.clear()
         if shard != self._shard:
             self._gradients.clear()
             self._known.clear()
         self._shard = shard
+
+
+_AS_IT_IS = {"precision": "float32", "logit_scale": 1.0, "logit_shift": 0.0}
+
+
+@torch.no_grad()
+def likeliest_wrong(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Tensor:
+    """(B,) the label to which the prediction gives most probability, but for the right one."""
+    others: Tensor = prediction(x).scatter(1, y[:, None], -torch.inf)
+    return others.argmax(1)
 
 
 def _seed(entry: ZooEntry, role: str, seed: int) -> int:
@@ -201,5 +229,6 @@ def _outcome(judged: Judged, own: Judged, **measured: object) -> Outcome:
         log_p=judged.log_p,
         entropy=judged.entropy,
         confidence=judged.confidence,
+        mutual_information=judged.mutual_information,
         **measured,  # type: ignore[arg-type]
     )

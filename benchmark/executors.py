@@ -23,8 +23,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmark.cells import Cell
 from benchmark.machine import Machine
-from benchmark.suites import Cell
 from benchmark.timing import Timing
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmark.boards import Board
+    from benchmark.cells import Cell
     from benchmark.record import Record
 
     Generated = tuple[dict[Path, str], dict[Path, Callable[[], Figure]]]
@@ -106,17 +107,33 @@ def is_current(record: Record) -> bool:
 
 
 def ranked_boards(records: list[Record]) -> list[Board]:
-    """The boards of the protocol: its eps, draws and seed, and rows that met all its attacks in that norm."""
+    """The boards of the protocol: its eps, draws and seed, and rows that met all its attacks in that norm.
+
+    Whatever else was tried within those threat models, or at eps = 0, counts too.
+    """
     from benchmark.boards import Board, build_boards
-    from benchmark.outcomes import is_ruled
+    from benchmark.outcomes import is_ruled, is_standard
     from benchmark.protocol import attacks_in
 
     boards = []
-    for board in build_boards([record for record in records if is_ruled(record.cell)]):
+    of_rows, others = [], []
+    for record in records:
+        if is_ruled(record.cell) and is_standard(record.cell.attack):
+            of_rows.append(record)
+        elif is_evidence(record.cell) or not is_standard(record.cell.attack):
+            others.append(record)
+    for board in build_boards(of_rows, others):
         rows = [row for row in board.rows if set(row.attacks) == set(attacks_in(board.norm))]
         if rows:
             boards.append(Board(board.dataset, board.norm, board.eps, rows))
     return boards
+
+
+def is_evidence(cell: Cell) -> bool:
+    """Whether a cell is no attack of a table's column, but one that says what the columns are worth."""
+    from benchmark.trials import trial_of
+
+    return cell.attack.threat.eps == 0 or (len(cell.libraries) == 1 and trial_of(cell) is not None)
 
 
 def render(records: list[Record], folder: Path, readme: Path | None) -> Generated:
@@ -126,15 +143,18 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
     from benchmark.figures import all_figures
     from benchmark.masking import masking_matrix
     from benchmark.outcomes import is_ruled, without_subsumed
+    from benchmark.pages import audit, experiment, masking, propagation, toolkit, zoo
     from benchmark.pages import boards as board_pages
-    from benchmark.pages import experiment, masking, propagation, toolkit, zoo
 
     texts: dict[Path, str] = {}
-    by_model: dict[str, list[Record]] = {}
+    by_model: dict[tuple[str, str], list[Record]] = {}
     for record in sorted(records, key=_order):
-        by_model.setdefault(record.cell.model, []).append(record)
-    for model, own in by_model.items():
+        # apart, so that what is run anew changes no file that holds something else
+        kind = "-trials" if is_evidence(record.cell) else ""
+        by_model.setdefault((record.cell.model, kind), []).append(record)
+    for (model, kind), own in by_model.items():
         dataset, _, name = model.partition("/")
+        name += kind
         lines = ",\n".join(json.dumps(record.to_json(), sort_keys=True, allow_nan=False) for record in own)
         text = f'{{"entry": {json.dumps(model)}, "records": [\n{lines}\n]}}\n'
         texts[folder / "records" / dataset / f"{name.replace('/', '-').replace(':', '-')}.json.xz"] = text
@@ -165,9 +185,14 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
         shown = [board for board in boards if board.dataset == dataset]
         texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)
         texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
+    texts |= audit.audit_pages(boards, folder)
+    if detected := audit.detection_table(boards):
+        texts[folder / "detection.csv"] = detected
     texts[folder / "README.md"] = board_pages.index_page(boards, {path.name for path in texts})
     if readme is not None and readme.is_file():
-        texts[readme] = with_sections(readme, {"leaderboard": tables.headline(boards), "zoo": zoo.accuracy_table()})
+        texts[readme] = with_sections(
+            readme, {"leaderboard": tables.headline(boards, f"{folder.name}/"), "zoo": zoo.accuracy_table()}
+        )
     figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
     return texts, figures
 
@@ -202,7 +227,11 @@ def write(records: list[Record], folder: Path, readme: Path | None) -> list[Path
 
 def leftovers(generated: list[Path], folder: Path) -> list[Path]:
     """Files of generated kinds in the folder that the records do not give."""
-    found = [path for kind in ("*.md", "*.csv", "records/**/*.json*", "figures/*.png") for path in folder.glob(kind)]
+    found = [
+        path
+        for kind in ("*.md", "audits/*.md", "*.csv", "records/**/*.json*", "figures/*.png")
+        for path in folder.glob(kind)
+    ]
     return [path for path in found if path not in generated and path.name != MEASURED]
 
 

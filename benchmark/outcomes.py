@@ -10,9 +10,9 @@ import pandas as pd
 
 from benchmark.agreement import Comparison
 from benchmark.attacks.spec import AttackSpec
-from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
+from benchmark.cells import Cell
+from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
 from benchmark.record import Record
-from benchmark.suites import Cell
 from zoo.targets import GradientTarget
 
 
@@ -33,9 +33,15 @@ class Configuration:
     seed: int
 
 
+def same_judge(record: Record) -> tuple[object, ...]:
+    """What two records share that speak of the same network on the same images under the same judge."""
+    config = configuration(record)
+    return config.model, config.fingerprint, config.data, config.protocol, config.judge_draws, config.seed
+
+
 def is_standard(spec: AttackSpec, target: GradientTarget = "expected") -> bool:
     """Whether an attack is the protocol's own with the gradient of `target`; leaderboards demand `expected`."""
-    return spec == standard_attack(spec.name, spec.threat.eps, target)
+    return spec.name in ATTACKS and spec == standard_attack(spec.name, spec.threat.eps, target)
 
 
 def has_protocol_draws(cell: Cell) -> bool:
@@ -46,7 +52,7 @@ def has_protocol_draws(cell: Cell) -> bool:
 def is_ruled(cell: Cell) -> bool:
     """Whether a cell is of a board's eps, in every library, with the protocol's draws and seed."""
     threat = cell.attack.threat
-    on_board = cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
+    on_board = cell.libraries == LIBRARIES and cell.only is None and threat.eps in eps_grid(cell.dataset)[threat.norm]
     return on_board and has_protocol_draws(cell)
 
 
@@ -71,7 +77,9 @@ def without_subsumed(records: Iterable[Record]) -> list[Record]:
 
 
 def _covers(cell: Cell, other: Cell) -> bool:
-    return cell.start <= other.start and other.stop <= cell.stop and set(other.libraries) <= set(cell.libraries)
+    within = cell.start <= other.start and other.stop <= cell.stop
+    images = cell.only is None or (other.only is not None and set(other.only) <= set(cell.only))
+    return within and images and set(other.libraries) <= set(cell.libraries)
 
 
 def configuration(record: Record) -> Configuration:

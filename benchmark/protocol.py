@@ -9,12 +9,12 @@ import functools
 import hashlib
 from typing import get_args
 
-from benchmark.attacks.spec import NORMS, AttackName, AttackSpec, ThreatModel
+from benchmark.attacks.spec import NORMS, AttackSpec, StandardAttack, ThreatModel
 from zoo.targets import GradientTarget, Precision
 
 PROTOCOL_VERSION = "1"
 
-ATTACKS: tuple[AttackName, ...] = get_args(AttackName)
+ATTACKS: tuple[StandardAttack, ...] = get_args(StandardAttack)
 LIBRARIES = ("torchattacks", "foolbox", "art")
 
 STEPS = {"fgsm": 1, "bim": 10, "pgd-linf": 20, "pgd-l2": 20}
@@ -51,7 +51,7 @@ def eps_grid(dataset: str) -> dict[str, tuple[float, ...]]:
 
 
 def standard_attack(
-    name: AttackName, eps: float, target: GradientTarget = "expected", precision: Precision = "float32"
+    name: StandardAttack, eps: float, target: GradientTarget = "expected", precision: Precision = "float32"
 ) -> AttackSpec:
     """The protocol's attack of that name. Raises ValueError for an unknown name or a bad eps."""
     if name not in STEPS:
@@ -71,7 +71,7 @@ def standard_attack(
     )
 
 
-def attacks_in(norm: str) -> tuple[AttackName, ...]:
+def attacks_in(norm: str) -> tuple[StandardAttack, ...]:
     """The protocol's attacks in a norm: what a leaderboard row must have."""
     return tuple(name for name in ATTACKS if NORMS[name] == norm)
 

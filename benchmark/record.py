@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.agreement import Comparison
+from benchmark.cells import Cell
 from benchmark.protocol import PROTOCOL_VERSION
-from benchmark.suites import Cell
 
 SCHEMA_VERSION = 3
 
@@ -30,6 +30,7 @@ class Outcome:
 
     correct, predicted, log_p, entropy, confidence: per example, under the judge's draws.
     correct_attacker: per example, under the attacker's own draws.
+    mutual_information: per example, of label and weights under the judge's draws; empty for a network without draws.
     distance: per example, in the attack's norm. violations: indices outside budget or box; such an image is
         no attack, so its example keeps its clean outcome.
     forwards, backwards: passes per example times draws. seconds: wall time.
@@ -48,10 +49,13 @@ class Outcome:
     backwards: int = 0
     seconds: float = 0.0
     error: str | None = None
+    mutual_information: list[float] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Truth values as a word of ones and zeros: there are millions of them."""
         fields = dict(vars(self))  # asdict would copy every number
+        if not self.mutual_information:
+            del fields["mutual_information"]
         for name in _FLAGS:
             fields[name] = "".join("01"[flag] for flag in fields[name])
         return fields
@@ -62,8 +66,36 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Health:
+    """Of the attacker's prediction on some images.
+
+    images: how many.
+    repeat: largest difference of a log-probability between evaluations, in either mode, with and without a gradient.
+    normalisation: largest |logsumexp| of the outputs.
+    probabilities: images on which what every network returns is itself a distribution, where logits belong.
+    dead, undefined: images whose gradient is zero in every pixel, and those where it is NaN or infinite in one.
+    cosine: between the gradients of two independent sets of draws, the median over images; None without draws.
+    shortfall: by library and attack, of the known optimum of a linear model; see `benchmark.closed_form`.
+    missed: those of them that are further from it than they may be.
+    """
+
+    images: int
+    repeat: float
+    normalisation: float
+    probabilities: int
+    dead: int
+    undefined: int
+    cosine: float | None
+    shortfall: dict[str, float]
+    missed: list[str]
+
+
+@dataclass(frozen=True)
 class Record:
-    """The outcome of a cell. examples, labels: indices into the test split and their labels."""
+    """The outcome of a cell. examples, labels: indices into the test split and their labels.
+
+    health: of the network, in the record of one attack at eps = 0; see `benchmark.health`.
+    """
 
     key: str
     cell: Cell
@@ -75,6 +107,7 @@ class Record:
     outcomes: dict[str, Outcome]
     agreement: list[Comparison]
     provenance: dict[str, Any]
+    health: Health | None = None
 
     @property
     def complete(self) -> bool:
@@ -96,6 +129,10 @@ class Record:
         fields["clean"] = self.clean.to_json()
         fields["outcomes"] = {library: outcome.to_json() for library, outcome in self.outcomes.items()}
         fields["agreement"] = [asdict(comparison) for comparison in self.agreement]
+        if self.health is None:
+            del fields["health"]
+        else:
+            fields["health"] = asdict(self.health)
         return {"schema": SCHEMA_VERSION, **fields}
 
     @classmethod
@@ -115,6 +152,7 @@ class Record:
                 "clean": Outcome.from_json(fields["clean"]),
                 "outcomes": {library: Outcome.from_json(outcome) for library, outcome in fields["outcomes"].items()},
                 "agreement": [Comparison(**pair) for pair in pairs],
+                "health": Health(**fields["health"]) if "health" in fields else None,
             }
         )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest, permutation_test, ttest_1samp
+from scipy.stats import binomtest, bootstrap, false_discovery_control, norm, permutation_test, ttest_1samp
 
 from benchmark.protocol import CONFIDENCE, ECE_BINS
 
@@ -75,13 +76,37 @@ def _sign_flips(moved: bytes, alternative: str) -> float:
     return float(found.pvalue)
 
 
-def shared_ranks(intervals: Sequence[tuple[float, float]]) -> list[int]:
-    """Rank of each entry: one more than the number of entries whose interval lies wholly above its own.
+def corrected(p_values: Sequence[float]) -> list[float]:
+    """p-values of many tests, adjusted so that calling those below 5 % differences is wrong in 5 % of the calls.
 
-    >>> shared_ranks([(0.8, 0.9), (0.7, 0.85), (0.1, 0.2)])
-    [1, 1, 3]
+    Benjamini and Yekutieli 2001: it holds however the tests depend on each other, as those of one set of images do.
     """
-    return [1 + sum(low > high for low, _ in intervals) for _, high in intervals]
+    return [float(p) for p in false_discovery_control(p_values, method="by")] if len(p_values) else []
+
+
+def images_to_separate(only_first: int, only_second: int, count: int, power: float = 0.8) -> int | None:
+    """How many images a paired test at 5 % needs to tell two entries apart with that power, if they differ as seen.
+
+    Connor 1987, "Sample Size for Testing Differences in Proportions for the Paired-Sample Design"; None where no
+    difference was seen.
+    """
+    discordant, difference = (only_first + only_second) / count, abs(only_first - only_second) / count
+    if difference == 0:
+        return None
+    level, reach = norm.ppf(1 - 0.05 / 2), norm.ppf(power)
+    root = level * math.sqrt(discordant) + reach * math.sqrt(discordant - difference**2)
+    return math.ceil(float(root / difference) ** 2)
+
+
+def bootstrap_mean(values: ArrayLike) -> tuple[float, float]:
+    """BCa bootstrap 95 % interval of a mean; the value itself where all are equal. 1,999 resamples, a fixed seed."""
+    found = np.asarray(values, float)
+    if len(np.unique(found)) < 2:
+        return float(found.mean()), float(found.mean())
+    interval = bootstrap(
+        (found,), np.mean, n_resamples=1999, confidence_level=CONFIDENCE, rng=np.random.default_rng(0)
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = ECE_BINS) -> float:

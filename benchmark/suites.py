@@ -2,124 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from benchmark.attacks.spec import NORMS, AttackSpec
-from benchmark.protocol import (
-    ATTACK_DRAWS,
-    ATTACKS,
-    JUDGE_DRAWS,
-    LIBRARIES,
-    PAPER_GRIDS,
-    PAPER_NETWORKS,
-    SHARD,
-    eps_grid,
-    standard_attack,
-)
-from zoo.targets import GRADIENT_TARGETS, OF_ONE_NETWORK, PRECISIONS, GradientTarget, Precision
+from benchmark.attacks.spec import NORMS, AttackSpec, ThreatModel
+from benchmark.cells import Cell, Selection, Subject, draw_counts
+from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS, PAPER_NETWORKS, SHARD, eps_grid, standard_attack
+from benchmark.trials import Trial, planned, still_standing
+from zoo.targets import GRADIENT_TARGETS, GradientTarget
 
-
-@dataclass(frozen=True)
-class Cell:
-    """The unit of work and of resuming: one entry, one attack, one shard of examples, every library.
-
-    start, stop: positions in `protocol.example_order`, not indices of the test split.
-    """
-
-    model: str
-    dataset: str
-    attack: AttackSpec
-    start: int
-    stop: int
-    libraries: tuple[str, ...] = LIBRARIES
-    attack_draws: int = ATTACK_DRAWS
-    judge_draws: int = JUDGE_DRAWS
-    seed: int = 0
-
-    @property
-    def passes(self) -> int:
-        """Roughly how many passes of one network it takes: what the time left is reckoned by."""
-        draws = 1 if self.attack.target in OF_ONE_NETWORK else self.attack_draws
-        walks = len(self.libraries) if self.attack.threat.norm == "l2" else 1  # in linf they share most gradients
-        gradients = 3 * walks * self.attack.steps * self.attack.restarts * draws  # a backward pass counts twice
-        judging = (1 + len(self.libraries)) * (self.judge_draws + self.attack_draws)
-        return (self.stop - self.start) * (gradients + judging)
-
-    @property
-    def label(self) -> str:
-        from benchmark.attacks.spec import format_eps
-
-        threat = self.attack.threat
-        return f"{self.model} {self.attack.name} eps {format_eps(threat.eps)} [{self.start}, {self.stop})"
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Cell:
-        return cls(
-            **{
-                **fields,
-                "attack": AttackSpec.from_json(fields["attack"]),
-                "libraries": tuple(fields["libraries"]),
-            }
-        )
-
-
-def draw_counts(deterministic: bool, attack_draws: int | None = None) -> tuple[int, int]:
-    """The attacker's and the judge's draws; a deterministic network has one, whatever is asked for."""
-    return (1, 1) if deterministic else (attack_draws or ATTACK_DRAWS, JUDGE_DRAWS)
-
-
-class Subject(NamedTuple):
-    """An entry to attack: its name, data set, size of the test split, and whether it is its own single draw.
-
-    cost: multiplications of one pass for one image, which tells the time left over networks of different size.
-    """
-
-    model: str
-    dataset: str
-    size: int
-    deterministic: bool
-    cost: int = 1
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What a user may change about a suite; None leaves the suite's own choice.
-
-    Raises ValueError for counts below one, unknown attacks or libraries, or an eps that is no number >= 0.
-    """
-
-    attacks: tuple[str, ...] | None = None
-    eps: tuple[float, ...] | None = None
-    libraries: tuple[str, ...] | None = None
-    examples: int | None = None
-    draws: int | None = None
-    seed: int = 0
-    targets: tuple[GradientTarget, ...] | None = None
-    precision: Precision = "float32"
-
-    def __post_init__(self) -> None:
-        for chosen, known, kind in (
-            (self.attacks, ATTACKS, "attack"),
-            (self.libraries, LIBRARIES, "library"),
-            (self.targets, GRADIENT_TARGETS, "gradient target"),
-        ):
-            for name in chosen or ():
-                if name not in known:
-                    raise ValueError(f"no {kind} {name!r}; there are: {', '.join(known)}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
-        for eps in self.eps or ():
-            if not (math.isfinite(eps) and eps >= 0):
-                raise ValueError(f"eps must be a number >= 0, not {eps}")
-        for count, kind in ((self.examples, "examples"), (self.draws, "draws")):
-            if count is not None and count < 1:
-                raise ValueError(f"{kind} must be at least 1, not {count}")
+if TYPE_CHECKING:
+    from benchmark.record import Record
 
 
 @dataclass(frozen=True)
@@ -154,6 +48,10 @@ class Suite:
     def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
         """The libraries for the shard that starts at `start`."""
         return tuple(library for library in LIBRARIES if library in (selection.libraries or LIBRARIES))
+
+    def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """What is to be run once the outcomes of `cells` are known."""
+        return []
 
     def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
         """All cells, entry by entry and shard by shard, so that what a shard's cells share is kept no longer.
@@ -190,6 +88,74 @@ class SmokeSuite(Suite):
 
     def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
         return {norm: grid[:1] for norm, grid in eps_grid(dataset).items()}
+
+
+class WhiteboxSuite(Suite):
+    """Also at eps = 0, where an attack must return the image that it was given, and `benchmark.health` is taken."""
+
+    def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
+        return {norm: (0.0, *grid) for norm, grid in eps_grid(dataset).items()}
+
+
+class AdaptiveSuite(WhiteboxSuite):
+    """The white-box attacks, and then all that may break what they left standing; see `benchmark.trials`."""
+
+    def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """Raises ValueError for a gradient target: the trials have theirs."""
+        if selection.targets is not None:
+            raise ValueError("the adaptive suite takes every gradient that it needs: leave out --target")
+        cells = []
+        for subject in subjects:
+            whitebox = super().cells([subject], replace(selection, attacks=None))  # on which all else stands
+            shards = dict.fromkeys((cell.start, cell.stop) for cell in whitebox)
+            cells += whitebox
+            for trial, attack in planned(subject, self._threats(subject, selection), "all"):
+                cells += self._cells(trial, attack, subject, selection, dict.fromkeys(shards))
+        order = {model: place for place, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
+        return sorted(cells, key=lambda cell: (order[cell.model], cell.start))
+
+    def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        left = still_standing(records)
+        return [
+            cell
+            for subject in subjects
+            for threat in self._threats(subject, selection)
+            for trial, attack in planned(subject, [threat], "standing")
+            for cell in self._cells(trial, attack, subject, selection, left.get((subject.model, threat), {}))
+        ]
+
+    def _threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:
+        grid = super().grid(subject.dataset)
+        return [ThreatModel(norm, eps) for norm in ("linf", "l2") for eps in selection.eps or grid[norm] if eps > 0]
+
+    def _cells(
+        self,
+        trial: Trial,
+        attack: AttackSpec,
+        subject: Subject,
+        selection: Selection,
+        images: Mapping[tuple[int, int], tuple[int, ...] | None],
+    ) -> list[Cell]:
+        """A trial's cells, by shard, on all its images or some; none where a selection leaves it out."""
+        wanted = selection.attacks is None or attack.name in selection.attacks
+        if not wanted or trial.library not in (selection.libraries or LIBRARIES):
+            return []
+        attack_draws, judge_draws = draw_counts(subject.deterministic, selection.draws)
+        return [
+            Cell(
+                subject.model,
+                subject.dataset,
+                replace(attack, precision=selection.precision),
+                start,
+                stop,
+                (trial.library,),
+                trial.draws(attack_draws),
+                judge_draws,
+                selection.seed,
+                only,
+            )
+            for (start, stop), only in images.items()
+        ]
 
 
 class PaperSuite(Suite):
@@ -251,7 +217,8 @@ SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
         SmokeSuite("smoke", "every attack at one eps per norm, 20 examples: does it work at all?", 20),
-        Suite("whitebox", "the main job: FGSM, BIM, PGD-linf, PGD-l2 at two eps each, 100 examples", 100),
+        WhiteboxSuite("whitebox", "the main job: FGSM, BIM, PGD-linf, PGD-l2 at two eps each, 100 examples", 100),
+        AdaptiveSuite("adaptive", "whitebox, then all that may break what it left: the audit of a row", 100),
         PaperSuite("paper", "seed 000's experiment: both eps grids, 10,000 examples", 10_000, PAPER_MODELS),
         MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, every gradient", 100),
         AnchorSuite(

@@ -37,8 +37,8 @@ def markdown(rows: Iterable[Mapping[str, object]]) -> str:
     return str(frame.to_markdown(index=False, disable_numparse=True)) if len(frame) else ""
 
 
-def ranking(board: Board) -> list[dict[str, object]]:
-    """The main table of a board, one dictionary a row."""
+def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
+    """The main table of a board, one dictionary a row. link: path to the leaderboards, for links to the audits."""
     return [
         {
             "rank": rank(row),
@@ -46,13 +46,26 @@ def ranking(board: Board) -> list[dict[str, object]]:
             "family": row.family,
             "clean": percent(row.clean),
             **{attack: percent(share) for attack, share in row.attacks.items()},
+            "white-box": percent(row.whitebox),
             "worst case [95 %]": percent(row.worst, interval=True),
             "images": row.worst.count,
             "libraries": ", ".join(dict.fromkeys(row.agreement.values())),
-            "verdict": row.status,
+            "attacks": row.tried,
+            "passes x draws": f"{row.passes[0]:,} + {row.passes[1]:,}",
+            "verdict": verdict(row, link),
         }
         for row in board.rows
     ]
+
+
+def audit_file(model: str) -> str:
+    """Where an entry's audit lies, below the leaderboards."""
+    return f"audits/{model.replace('/', '-').replace(':', '-')}.md"
+
+
+def verdict(row: Row, link: str | None = None) -> str:
+    """The verdict, with a link to the evidence. link: the path to the leaderboards."""
+    return row.status if link is None else f"[{row.status}]({link}{audit_file(row.configuration.model)})"
 
 
 def details(board: Board) -> list[dict[str, object]]:
@@ -64,8 +77,7 @@ def details(board: Board) -> list[dict[str, object]]:
             "entropy": _arrow(row.clean_uncertainty.entropy, row.uncertainty.entropy),
             "ECE": _arrow(row.clean_uncertainty.ece, row.uncertainty.ece),
             "draws attack / judge": _draws(row),
-            "worst case on the attacker's draws": percent(row.own),
-            "passes × draws": f"{row.passes[0]} + {row.passes[1]}",
+            "white-box on the attacker's draws": percent(row.own),
         }
         for row in board.rows
     ]
@@ -75,40 +87,45 @@ def paired(board: Board) -> list[dict[str, object]]:
     """Every two rows of a board on the images both have."""
     return [
         {
-            "first": first.configuration.model,
-            "second": second.configuration.model,
-            "only first stands": a,
-            "only second stands": b,
-            "p": f"{p:.2g}",
-            "at 5 %": "no difference shown" if p >= 0.05 else (first if a > b else second).configuration.model,
+            "first": pair.first.configuration.model,
+            "second": pair.second.configuration.model,
+            "only first stands": pair.only_first,
+            "only second stands": pair.only_second,
+            "p": f"{pair.p:.2g}",
+            "corrected": f"{pair.corrected:.2g}",
+            "more robust": "not separated" if pair.better is None else pair.better.configuration.model,
+            "images that would separate them": "–" if pair.needed is None else f"{pair.needed:,}",
         }
-        for first, second, a, b, p in board.paired_tests()
+        for pair in board.paired_tests()
     ]
 
 
-def headline(boards: Iterable[Board]) -> str:
-    """Per data set one table: entries down, threat models across, worst case with interval and rank."""
+def headline(boards: Iterable[Board], link: str = "") -> str:
+    """Per data set one table: entries down, threat models across, worst case with interval and rank.
+
+    link: the path to the leaderboards from where the table stands.
+    """
     by_dataset: dict[str, list[Board]] = {}
     for board in boards:
         by_dataset.setdefault(board.dataset, []).append(board)
     return "\n\n".join(
         f"**{dataset}**: accuracy in % under the worst case of all attacks and libraries, Wilson 95 % interval, "
-        f"(rank)\n\n{markdown(_headline_rows(group))}"
+        f"(rank)\n\n{markdown(_headline_rows(group, link))}"
         for dataset, group in by_dataset.items()
     )
 
 
-def _headline_rows(boards: list[Board]) -> list[dict[str, object]]:
+def _headline_rows(boards: list[Board], link: str) -> list[dict[str, object]]:
     """The most robust first, by the mean over the boards it is on."""
     found: dict[Configuration, list[tuple[Board, Row]]] = {}
     for board in boards:
         for row in board.rows:
             found.setdefault(row.configuration, []).append((board, row))
     ordered = sorted(found.values(), key=lambda rows: -sum(row.worst.value for _, row in rows) / len(rows))
-    return [_headline_row(rows, boards) for rows in ordered]
+    return [_headline_row(rows, boards, link) for rows in ordered]
 
 
-def _headline_row(rows: list[tuple[Board, Row]], boards: list[Board]) -> dict[str, object]:
+def _headline_row(rows: list[tuple[Board, Row]], boards: list[Board], link: str) -> dict[str, object]:
     by_board = {threat_title(board.norm, board.eps): row for board, row in rows}
     first = rows[0][1]
     line: dict[str, object] = {"entry": labelled(first), "family": first.family, "clean": percent(first.clean)}
@@ -117,7 +134,8 @@ def _headline_row(rows: list[tuple[Board, Row]], boards: list[Board]) -> dict[st
         line[title] = f"{percent(shown.worst, interval=True)} ({rank(shown)})" if shown else "–"
     line["images"] = min(row.worst.count for _, row in rows)
     line["libraries"] = ", ".join(dict.fromkeys(level for _, row in rows for level in row.agreement.values()))
-    line["verdict"] = first.status
+    line["attacks"] = span(row.tried for _, row in rows)
+    line["verdict"] = verdict(first, link)
     return line
 
 
@@ -138,10 +156,11 @@ def csv_table(boards: list[Board]) -> str:
                     "examples": row.worst.count,
                     "clean": row.clean.value,
                     **{attack: share.value for attack, share in row.attacks.items()},
+                    "whitebox": row.whitebox.value,
                     "worst_case": row.worst.value,
                     "worst_case_low": low,
                     "worst_case_high": high,
-                    "worst_case_attacker_draws": row.own.value,
+                    "whitebox_attacker_draws": row.own.value,
                     "nll_clean": row.clean_uncertainty.nll,
                     "nll": row.uncertainty.nll,
                     "entropy_clean": row.clean_uncertainty.entropy,
@@ -152,6 +171,7 @@ def csv_table(boards: list[Board]) -> str:
                     "attack_draws": row.configuration.attack_draws,
                     "judge_draws": row.configuration.judge_draws,
                     "seed": row.configuration.seed,
+                    "attacks": row.tried,
                     "forward_passes": row.passes[0],
                     "backward_passes": row.passes[1],
                     "verdict": row.status,

@@ -9,24 +9,30 @@ from torch import Tensor
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.protocol import BUDGET_TOLERANCE
-from zoo.predictive import ExpectedPrediction
+from zoo.predictive import ExpectedPrediction, expected
+from zoo.uncertainty import entropies
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Per example, under the judge: label found (B,), log p of the true label, entropy in nats, confidence."""
+    """Per example, under the judge: label found (B,), log p of the true label, entropy in nats, confidence.
+
+    mutual_information: of label and weights, in nats; empty for a network without draws.
+    """
 
     predicted: list[int]
     correct: list[bool]
     log_p: list[float]
     entropy: list[float]
     confidence: list[float]
+    mutual_information: list[float]
 
 
 @torch.no_grad()
 def judge(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Judged:
     """Evaluate images (B, C, H, W) with labels (B,). Raises ValueError for a prediction that is no number."""
-    log_p = prediction(x).double()  # (B, K)
+    parts = [prediction.logits(part) for part in x.split(prediction.chunk_size(x))]  # (S, b, K)
+    log_p = torch.cat([expected(logits) for logits in parts]).double()  # (B, K)
     if not (finite := log_p.isfinite().all(1)).all():
         raise ValueError(f"the network's output is NaN or infinite on {int((~finite).sum())} of {len(x)} images")
     p = log_p.exp()
@@ -37,7 +43,12 @@ def judge(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Judged:
         log_p=_rounded(log_p.gather(1, y[:, None])[:, 0]),
         entropy=_rounded(-torch.special.xlogy(p, p).sum(1)),
         confidence=_rounded(p.amax(1)),
+        mutual_information=_rounded(_mutual_information(parts)) if prediction.draws > 1 else [],
     )
+
+
+def _mutual_information(parts: list[Tensor]) -> Tensor:
+    return torch.cat([entropies(logits.log_softmax(-1)).mutual_information for logits in parts])
 
 
 def distance(x: Tensor, x_adv: Tensor, threat: ThreatModel) -> Tensor:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from zoo.predictive import ExpectedPrediction
-    from zoo.targets import GradientTarget, Precision
+    from zoo.targets import GradientTarget
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,11 @@ class ZooEntry:
         seed: int,
         target: GradientTarget = "expected",
         device: str = "cpu",
-        *,
-        stack: bool | None = None,
-        precision: Precision = "float32",
+        **options: Any,
     ) -> ExpectedPrediction:
         """The expected prediction over `draws` frozen draws; a frequentist network is the case of one draw.
 
-        stack, precision: as `ExpectedPrediction` takes them.
+        options: those of `ExpectedPrediction`.
         Raises ValueError if the network is not what it was registered as; see `zoo.conformance`.
         """
         from zoo.conformance import check_network
@@ -127,8 +125,7 @@ class ZooEntry:
             seed,
             target,
             deterministic=self.is_deterministic,
-            stack=stack,
-            precision=precision,
+            **options,
         )
 
     def _verified_weights(self, path: Path) -> bytes:

@@ -81,6 +81,7 @@ class ExpectedPrediction(nn.Module):
     stack: evaluate many draws in one pass (`zoo.stacked`); False evaluates any network, one draw after the other,
         None stacks where the networks allow it. The two differ by rounding.
     precision: of the networks' layers; outputs are combined in float32 or better in any case.
+    logit_scale, logit_shift: every draw's logits times the one plus the other: to see whether gradients vanish.
     Raises ValueError for an unknown target or precision, no network, or networks that cannot be stacked.
     """
 
@@ -93,6 +94,8 @@ class ExpectedPrediction(nn.Module):
         largest_tensor: int | None = None,
         stack: bool | None = None,
         precision: Precision = "float32",
+        logit_scale: float = 1.0,
+        logit_shift: float = 0.0,
     ) -> None:
         super().__init__()
         if target not in GRADIENT_TARGETS:
@@ -111,6 +114,8 @@ class ExpectedPrediction(nn.Module):
         self.target: GradientTarget = target
         self.max_bytes, self.largest_tensor = max_bytes, largest_tensor
         self.precision: Precision = precision
+        self.logit_scale, self.logit_shift = logit_scale, logit_shift
+        self._as_they_are = (logit_scale, logit_shift) == (1.0, 0.0)
         self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], tuple[int, int]] = {}
         self.training = False
         for parameter in self.parameters():
@@ -190,7 +195,8 @@ class ExpectedPrediction(nn.Module):
         """(S, B, K) outputs of every draw, in at least float32."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             logits: Tensor = self.forward_draws(x)
-        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return logits if self._as_they_are else logits * self.logit_scale + self.logit_shift
 
     def logits_in_batches(self, images: Tensor, batch: int = 500) -> Tensor:
         """(S, N, K) outputs of every draw on any number of images, without gradients."""

@@ -10,6 +10,7 @@ This module imports no torch, so that listing and `--help` stay fast.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import inspect
@@ -53,6 +54,18 @@ class ModelRegistry(Mapping[str, ZooEntry]):
         if entry.name in self._entries:
             raise ValueError(f"{entry.name!r} is registered already; choose another name")
         self._entries[entry.name] = entry
+
+    @contextlib.contextmanager
+    def with_entries(self, *entries: ZooEntry) -> Iterator[None]:
+        """With further entries for a while, and then as it was. Raises ValueError if a name is taken."""
+        self._load()
+        before = dict(self._entries)
+        try:
+            for entry in entries:
+                self.add(entry)
+            yield
+        finally:
+            self._entries = before
 
     def __getitem__(self, name: str) -> ZooEntry:
         self._load()

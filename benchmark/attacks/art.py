@@ -40,9 +40,12 @@ def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: T
             )
         elif spec.name == "bim":
             runner = BasicIterativeMethod(classifier, eps=eps, batch_size=batch_size, **options)
-        else:
+        elif spec.name in ("pgd-linf", "pgd-l2"):
             norm = math.inf if spec.threat.norm == "linf" else 2
-            runner = _PGD(classifier, start, norm=norm, eps=eps, batch_size=batch_size, **options)
+            targeted = spec.goal == "confident"
+            runner = _PGD(classifier, start, norm=norm, eps=eps, batch_size=batch_size, targeted=targeted, **options)
+        else:
+            raise ValueError(f"the adapter of art has no {spec.name}")
         # Without y ART would attack the model's own predictions.
         images = runner.generate(x.cpu().numpy(), y=y.cpu().numpy())
     return torch.from_numpy(images)

@@ -51,6 +51,7 @@ def craft(
 ) -> Crafted:
     """Adversarial images for x (B, C, H, W) in [0, 1] with labels y (B,), by `spec` in `library`.
 
+    y: of an attack with the goal `confident` the labels that it drives the images towards.
     examples, seed: what the random starts are derived from, so that an example's start does not depend on the
     batch it is in. store: where libraries share gradients at the same images; it belongs to this prediction and
     these labels, and changes no result. Raises whatever the library raises, and ValueError if it returns another shape.
@@ -60,7 +61,7 @@ def craft(
     if store is not None:  # a walk that is longer than what is kept would share nothing
         store.size = max(store.size, 2 * spec.steps * spec.restarts)
     prediction.restart()
-    model = MeteredModel(prediction, y, store).eval()
+    model = MeteredModel(prediction, y, store, entropic="dlr" not in spec.name).eval()
     began = time.perf_counter()
     images: Tensor | None = None
     for restart in range(spec.restarts):
@@ -69,7 +70,7 @@ def craft(
             found = adapter(model, x.clone(), y.clone(), spec, start).detach().to(x)
         if found.shape != x.shape:
             raise ValueError(f"{library} returned images of shape {tuple(found.shape)} for {tuple(x.shape)}")
-        images = found if images is None else _worse(prediction, images, found, y)
+        images = found if images is None else _worse(prediction, images, found, y, spec.goal == "confident")
     seconds = time.perf_counter() - began
     draws, count = prediction.draws, len(x)
     assert images is not None  # restarts >= 1
@@ -116,8 +117,9 @@ def _unit_ball(norm: Norm, shape: torch.Size, examples: tuple[int, ...], seed: i
 
 
 @torch.no_grad()
-def _worse(prediction: ExpectedPrediction, first: Tensor, second: Tensor, y: Tensor) -> Tensor:
-    """Per example the images under which the attacker's model gives the label less probability."""
+def _worse(prediction: ExpectedPrediction, first: Tensor, second: Tensor, y: Tensor, towards: bool) -> Tensor:
+    """Per example the images under which the attacker's model gives the label less probability; `towards` it, more."""
     column = y[:, None]
-    take = prediction(second).gather(1, column) < prediction(first).gather(1, column)
+    gain = prediction(first).gather(1, column) - prediction(second).gather(1, column)
+    take = gain < 0 if towards else gain > 0
     return torch.where(take.view(-1, *[1] * (first.ndim - 1)), second, first)

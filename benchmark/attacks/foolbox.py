@@ -6,6 +6,7 @@ from typing import Any
 
 import eagerpy as ep
 import foolbox
+from foolbox.attacks.additive_noise import BaseRepeatedAdditiveNoiseAttack
 from foolbox.attacks.gradient_descent_base import BaseGradientDescent
 from torch import Tensor
 
@@ -17,17 +18,25 @@ def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: T
     """Adversarial images by `spec`; see `benchmark.attacks.craft.Adapter`."""
     target = foolbox.PyTorchModel(model, bounds=(0, 1), device=x.device)
     options: dict[str, Any] = {"abs_stepsize": spec.step_size, "steps": spec.steps}
-    runner: BaseGradientDescent
+    runner: BaseGradientDescent | BaseRepeatedAdditiveNoiseAttack
     if spec.name == "fgsm":
         runner = foolbox.attacks.LinfFastGradientAttack(random_start=False)
     elif spec.name == "bim":
         runner = foolbox.attacks.LinfBasicIterativeAttack(**options, random_start=False)
     elif spec.name == "pgd-linf":
         runner = _LinfPGD(start, **options)
-    else:
+    elif spec.name == "pgd-l2":
         runner = _L2PGD(start, **options)
+    elif spec.name == "noise-linf":
+        runner = foolbox.attacks.LinfRepeatedAdditiveUniformNoiseAttack(repeats=spec.steps)
+    elif spec.name == "noise-l2":
+        runner = foolbox.attacks.L2ClippingAwareRepeatedAdditiveUniformNoiseAttack(repeats=spec.steps)
+    else:
+        raise ValueError(f"foolbox has no {spec.name}")
+    wrong = foolbox.criteria.Misclassification(y)
+    criterion = foolbox.criteria.TargetedMisclassification(y) if spec.goal == "confident" else wrong
     # `run` and not `__call__`, which would add a forward pass to judge success: the harness judges itself.
-    images: Tensor = runner.run(target, x, foolbox.criteria.Misclassification(y), epsilon=spec.threat.eps)
+    images: Tensor = runner.run(target, x, criterion, epsilon=spec.threat.eps)
     return images
 
 

@@ -26,21 +26,30 @@ GradientStore = ImageMemo[tuple[Tensor, Tensor]]
 class MeteredModel(nn.Module):
     """An `ExpectedPrediction` that counts its passes and keeps its gradients in the range of float32.
 
-    labels: (B,) of the batch that is attacked. store: shared by the libraries; None computes everything anew.
+    labels: (B,) of the batch that is attacked; for an attack towards other labels, those.
+    store: shared by the libraries; None computes everything anew. entropic: whether the attack's loss is the
+        cross-entropy; if not, its gradients are taken as they are asked for.
     forwards, backwards: examples passed, not counting draws. asked, computed: batches whose gradient was asked for, and
     those among them that no one had asked for before. seconds: time spent here and not in the library.
     """
 
-    def __init__(self, prediction: ExpectedPrediction, labels: Tensor, store: GradientStore | None = None) -> None:
+    def __init__(
+        self,
+        prediction: ExpectedPrediction,
+        labels: Tensor,
+        store: GradientStore | None = None,
+        *,
+        entropic: bool = True,
+    ) -> None:
         super().__init__()
-        self.prediction, self.labels, self.store = prediction, labels, store
+        self.prediction, self.labels, self.store, self.entropic = prediction, labels, store, entropic
         self.forwards = self.backwards = self.asked = self.computed = 0
         self.seconds = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         self.forwards += len(x)
         with self.timed():
-            if torch.is_grad_enabled() and x.requires_grad and len(x) == len(self.labels):
+            if torch.is_grad_enabled() and x.requires_grad and self.entropic and len(x) == len(self.labels):
                 output: Tensor = _CrossEntropyGradient.apply(x, self)
             elif torch.is_grad_enabled() and x.requires_grad:
                 output = self.prediction(_Meter.apply(x, self))
@@ -84,8 +93,8 @@ class _CrossEntropyGradient(torch.autograd.Function):
         x, output, gradient = ctx.saved_tensors
         model.backwards += len(x)
         with model.timed():
-            if is_cross_entropy(asked[0], output, model.labels):
-                return gradient.clone(), None  # what a library does to it in place is its own affair
+            if sign := cross_entropy_sign(asked[0], output, model.labels):
+                return sign * gradient, None  # a copy: what a library does to it in place is its own affair
             with torch.enable_grad():
                 leaf = x.detach().clone().requires_grad_()
                 (other,) = torch.autograd.grad(model.prediction(leaf), leaf, asked[0])
@@ -106,10 +115,11 @@ class _Meter(torch.autograd.Function):
         return rescale(gradients[0]), None
 
 
-def is_cross_entropy(asked: Tensor, output: Tensor, labels: Tensor) -> bool:
-    """Whether `asked` (B, K), a gradient at the outputs, is that of the labels' summed or averaged cross-entropy.
+def cross_entropy_sign(asked: Tensor, output: Tensor, labels: Tensor) -> int:
+    """Whether `asked` (B, K), a gradient at the outputs, is that of the labels' summed or averaged cross-entropy: 1.
 
-    That is softmax(output) - onehot, or a B-th of it; a library computes it to the rounding of float32. The outputs are
+    That is softmax(output) - onehot, or a B-th of it; a library computes it to the rounding of float32. -1 if it is
+    that of its negative, which an attack towards the labels takes; 0 if it is another. The outputs are
     log-probabilities, so their softmax is their exponential. In NumPy: on so few numbers its calls cost a tenth.
     """
     found, expected = asked.cpu().numpy(), np.exp(output.cpu().numpy())
@@ -119,7 +129,11 @@ def is_cross_entropy(asked: Tensor, output: Tensor, labels: Tensor) -> bool:
     # so that for a confident network, too, zero or the opposite does not pass for what is expected.
     tolerance = 1e-4 * np.abs(expected) + np.finfo(expected.dtype).tiny
     tolerance[label] += 2e-6
-    return any(bool((np.abs(found / scale - expected) <= tolerance).all()) for scale in (1.0, 1.0 / len(labels)))
+    for sign in (1, -1):
+        for scale in (sign, sign / len(labels)):
+            if bool((np.abs(found / scale - expected) <= tolerance).all()):
+                return sign
+    return 0
 
 
 def rescale(gradient: Tensor) -> Tensor:

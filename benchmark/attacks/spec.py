@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
 
 Norm = Literal["linf", "l2"]
-AttackName = Literal["fgsm", "bim", "pgd-linf", "pgd-l2"]
+Goal = Literal["untargeted", "confident"]
+StandardAttack = Literal["fgsm", "bim", "pgd-linf", "pgd-l2"]
+AttackName = Literal[
+    StandardAttack,
+    "apgd-ce-linf",
+    "apgd-ce-l2",
+    "apgd-dlr-linf",
+    "apgd-dlr-l2",
+    "square-linf",
+    "square-l2",
+    "noise-linf",
+    "noise-l2",
+]
 
-NORMS: dict[str, Norm] = {"fgsm": "linf", "bim": "linf", "pgd-linf": "linf", "pgd-l2": "l2"}
+NORMS: dict[str, Norm] = {name: "l2" if name.endswith("-l2") else "linf" for name in get_args(AttackName)}
 
 
 @dataclass(frozen=True)
@@ -35,10 +47,16 @@ class ThreatModel:
 class AttackSpec:
     """One attack, to be the same in every library.
 
-    step_size: length of a step in the threat model's norm.    steps: gradients taken.
+    step_size: length of a step in the threat model's norm; the first one of APGD, which halves it as it goes; the
+        distance of a query from the image for Square and noise.
+    steps: gradients taken, or queries of Square and noise.
     random_start: start uniformly in the ball (the start is given to the libraries, the same for all).
     restarts: runs with different starts; per example the one that hurts the attacker's model most is kept.
     target, precision: what the gradient is taken of, and in what arithmetic; see `zoo.targets`.
+    goal: `confident` drives an image towards the likeliest wrong label, beyond the point where it is taken for that
+        one, so that the prediction is wrong and certain: predictive entropy and mutual information vanish together.
+    source: the zoo entry whose gradients are taken; None for the attacked one itself, otherwise it is a transfer.
+    logit_scale, logit_shift: every draw's logits times the one plus the other, for the attacker alone.
     Raises ValueError for settings that no library could run as written.
     """
 
@@ -50,6 +68,10 @@ class AttackSpec:
     restarts: int = 1
     target: GradientTarget = "expected"
     precision: Precision = "float32"
+    goal: Goal = "untargeted"
+    source: str | None = None
+    logit_scale: float = 1.0
+    logit_shift: float = 0.0
 
     def __post_init__(self) -> None:
         if self.name not in NORMS:
@@ -70,13 +92,42 @@ class AttackSpec:
             raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
         if self.restarts > 1 and not self.random_start:
             raise ValueError("restarts without a random start repeat the same attack")
+        if self.goal not in get_args(Goal):
+            raise ValueError(f"no goal {self.goal!r}; there are: {', '.join(get_args(Goal))}")
+        if self.goal != "untargeted" and not self.name.startswith("pgd"):
+            raise ValueError(f"the goal {self.goal!r} is one of pgd, not of {self.name}")
+        if not (math.isfinite(self.logit_scale) and self.logit_scale > 0 and math.isfinite(self.logit_shift)):
+            raise ValueError(f"logits cannot be scaled by {self.logit_scale} and shifted by {self.logit_shift}")
+
+    @property
+    def label(self) -> str:
+        """Its name, and what sets it apart from the protocol's attack of that name."""
+        parts = [
+            "towards a wrong label" if self.goal == "confident" else "",
+            f"{self.restarts} starts" if self.restarts > 1 else "",
+            f"logits x {self.logit_scale:g}" if self.logit_scale != 1 else "",
+            f"logits + {self.logit_shift:g}" if self.logit_shift else "",
+            self.target if self.target != "expected" else "",
+            f"from {self.source}" if self.source else "",
+        ]
+        return ", ".join([self.name, *filter(None, parts)])
+
+    @property
+    def takes_gradients(self) -> bool:
+        """Whether it takes gradients: Square and noise only ask for predictions."""
+        return not self.name.startswith(("square", "noise"))
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without what is at its default among the fields that came later: attacks keep the keys that they had."""
+        fields = asdict(self)
+        return {name: value for name, value in fields.items() if name not in _LATER or value != _LATER[name]}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> AttackSpec:
         return cls(**{**fields, "threat": ThreatModel(**fields["threat"])})
+
+
+_LATER = {"goal": "untargeted", "source": None, "logit_scale": 1.0, "logit_shift": 0.0}
 
 
 def format_eps(eps: float) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.bench.measure import Row
+from benchmark.cells import Cell, draw_counts
 from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, SHARD, standard_attack
-from benchmark.suites import Cell, draw_counts
 
 EXAMPLES = (100, 1000, 10_000)
 DRAWS = (1, 2, 4, 8, 16, 32, 64, 128)

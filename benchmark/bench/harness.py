@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from benchmark.attacks.craft import Adapter, craft
 from benchmark.bench.measure import Row, compared, ratio, side_by_side
+from benchmark.cells import Cell, draw_counts
 from benchmark.evaluate import Evaluator
 from benchmark.machine import Machine
 from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, SHARD, standard_attack
-from benchmark.suites import Cell, draw_counts
 from zoo import models
 from zoo.datasets import load_split
 from zoo.predictive import ExpectedPrediction

@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from benchmark.agreement import meets, weakest
 from benchmark.bench.measure import Row, side_by_side, spread
+from benchmark.cells import Cell, Selection
 from benchmark.executors import evaluator_on, execute
 from benchmark.machine import Machine
 from benchmark.protocol import required_agreement
 from benchmark.record import Record
-from benchmark.suites import SUITES, Cell, Selection
+from benchmark.suites import SUITES
 from benchmark.timing import Timing
 from zoo import models
 

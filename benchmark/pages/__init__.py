@@ -22,4 +22,4 @@ def _environment() -> jinja2.Environment:
 
 def render_page(template: str, **values: object) -> str:
     """A template of `benchmark/templates` as text."""
-    return _environment().get_template(template).render(notice=NOTICE, **values).rstrip() + "\n"
+    return _environment().get_template(template).render(**{"notice": NOTICE, **values}).rstrip() + "\n"

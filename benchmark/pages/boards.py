@@ -8,28 +8,23 @@ from benchmark.attacks.spec import format_eps
 from benchmark.boards import Board
 from benchmark.outcomes import merged_agreement
 from benchmark.pages import render_page
+from benchmark.pages.audit import reason
 from benchmark.protocol import ATTACKS, ECE_BINS, LIBRARIES, PIXEL_TOLERANCE
 from benchmark.record import Outcome, Record
-from benchmark.tables import details, headline, labelled, markdown, paired, percent, ranking, threat_title
+from benchmark.tables import audit_file, details, headline, labelled, markdown, paired, percent, ranking, threat_title
 
 
 def dataset_page(dataset: str, boards: list[Board]) -> str:
     """Everything about one data set."""
-    configurations = {row.configuration: row for board in boards for row in board.rows}
-    evidence = [
-        {"entry": labelled(row), "check": verdict.check, "status": verdict.status, "evidence": verdict.evidence}
-        for row in configurations.values()
-        for verdict in row.verdicts
-    ]
     return render_page(
         "dataset.md",
         dataset=dataset,
         bins=ECE_BINS,
-        evidence=markdown(evidence),
         boards=[
             {
                 "title": threat_title(board.norm, board.eps),
-                "ranking": markdown(ranking(board)),
+                "ranking": markdown(ranking(board, link="")),
+                "unranked": [{"entry": labelled(row), "reason": reason(row)} for row in board.rows if row.rank is None],
                 "details": markdown(details(board)),
                 "tests": markdown(paired(board)),
             }
@@ -145,7 +140,8 @@ def anchors_page(records: list[Record]) -> str:
 def index_page(boards: list[Board], pages: set[str]) -> str:
     """The front page of `leaderboards/`, with links to the pages there are."""
     datasets = list(dict.fromkeys(board.dataset for board in boards))
-    return render_page("index.md", headline=headline(boards), datasets=datasets, pages=pages)
+    audits = [(entry, audit_file(entry)) for entry in sorted({r.configuration.model for b in boards for r in b.rows})]
+    return render_page("index.md", headline=headline(boards), datasets=datasets, pages=pages, audits=audits)
 
 
 def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:

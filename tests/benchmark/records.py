@@ -6,11 +6,12 @@ import dataclasses
 from itertools import pairwise
 
 from benchmark.agreement import Comparison
+from benchmark.cells import Cell
 from benchmark.curves import GRID
 from benchmark.outcomes import outcome_frame
 from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, PROTOCOL_VERSION, eps_grid, standard_attack
 from benchmark.record import Outcome, Record
-from benchmark.suites import PAPER_MODELS, Cell
+from benchmark.suites import PAPER_MODELS
 from benchmark.validity import Evidence, verdicts
 
 

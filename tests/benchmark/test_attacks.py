@@ -33,7 +33,7 @@ def crafted(library: str, spec: AttackSpec, prediction: ExpectedPrediction, seed
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_every_library_reaches_the_optimum_of_a_linear_model(library: str) -> None:
     """V17: linf exactly, l2 within 1 %."""
-    for gap in closed_form_gaps([library]):
+    for gap in closed_form_gaps((library,)):
         assert gap.inside, gap
         assert gap.shortfall <= (1e-6 if gap.norm == "linf" else 0.01), gap
 

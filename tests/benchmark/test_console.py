@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark import console
+from benchmark.cells import Selection, Subject
 from benchmark.console import Progress
-from benchmark.suites import SUITES, Selection, Subject
+from benchmark.suites import SUITES
 from benchmark.timing import duration
 
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from benchmark.attacks import craft as craft_module
 from benchmark.boards import build_boards
+from benchmark.cells import Cell
 from benchmark.evaluate import Evaluator
 from benchmark.machine import Machine
 from benchmark.protocol import example_order, standard_attack
 from benchmark.record import Record
-from benchmark.suites import Cell
 from zoo import ZooEntry, models
 from zoo.datasets import load_split
 from zoo.seeding import derive_seed
@@ -117,7 +117,9 @@ def test_a_library_that_raises_is_an_error_and_never_a_score(
     (board,) = build_boards([record])
     (row,) = board.rows
     assert (row.status, row.rank) == ("ERROR", None)
-    assert "out of cheese" in row.verdicts[0].evidence
+    (verdict,) = [verdict for verdict in row.verdicts if verdict.status == "ERROR"]
+    assert verdict.check == "V2"
+    assert "out of cheese" in verdict.evidence
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from benchmark.cells import Cell
 from benchmark.executors import ATTEMPTS, evaluator_on, execute
 from benchmark.machine import Machine
 from benchmark.protocol import standard_attack
 from benchmark.record import Record
 from benchmark.store import Store
-from benchmark.suites import Cell
 
 CELLS = [
     Cell(model, "mnist", standard_attack(attack, 0.1), 0, 10, judge_draws=draws, attack_draws=draws)

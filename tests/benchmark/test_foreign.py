@@ -13,9 +13,9 @@ from safetensors.torch import save_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmark.cells import Cell
 from benchmark.evaluate import Evaluator
 from benchmark.protocol import standard_attack
-from benchmark.suites import Cell
 from zoo import ZooEntry, models
 from zoo.posterior import posterior_draws, posterior_mean
 

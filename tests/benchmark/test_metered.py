@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from benchmark.attacks.craft import craft
-from benchmark.attacks.metered import GradientStore, MeteredModel, is_cross_entropy, rescale
+from benchmark.attacks.metered import GradientStore, MeteredModel, cross_entropy_sign, rescale
 from benchmark.protocol import LIBRARIES, standard_attack
 from tests.benchmark.networks import EXAMPLES, X, Y, prediction_of, small_network
 from zoo.predictive import ExpectedPrediction
@@ -70,7 +70,6 @@ def test_another_loss_gets_its_own_gradient() -> None:
         lambda out: (out[:, 0] - out[:, 1]).sum(),
         lambda out: -nn.functional.cross_entropy(out, (Y + 1) % 5),
         lambda out: (nn.functional.cross_entropy(out, Y, reduction="none") * torch.arange(7)).sum(),
-        lambda out: -nn.functional.cross_entropy(out, Y),
     ]
     for loss in losses:
         gradients = []
@@ -81,13 +80,24 @@ def test_another_loss_gets_its_own_gradient() -> None:
         assert torch.allclose(*gradients, rtol=1e-4, atol=1e-5)
 
 
+def test_an_attack_towards_the_labels_is_answered_with_the_same_gradient_turned_round() -> None:
+    model = MeteredModel(prediction_of(small_network()), Y, GradientStore())
+    gradients = []
+    for sign in (1, -1):
+        leaf = X.clone().requires_grad_()
+        (sign * nn.functional.cross_entropy(model(leaf), Y)).backward()
+        gradients.append(leaf.grad)
+    assert torch.equal(gradients[0], -gradients[1])
+    assert (model.asked, model.computed) == (2, 1)
+
+
 def test_the_cross_entropy_is_recognised_summed_and_averaged_and_nothing_else() -> None:
     out = torch.randn(7, 5, generator=private_generator("recognise")).log_softmax(1)
-    for reduction, sign, expected in (("sum", 1, True), ("mean", 1, True), ("sum", -1, False), ("mean", -1, False)):
+    for reduction, sign, expected in (("sum", 1, 1), ("mean", 1, 1), ("sum", -1, -1), ("mean", -1, -1), ("sum", 2, 0)):
         leaf = out.clone().requires_grad_()
         (sign * nn.functional.cross_entropy(leaf, Y, reduction=reduction)).backward()
-        assert is_cross_entropy(leaf.grad, out, Y) is expected
-        assert not is_cross_entropy(leaf.grad, out, (Y + 1) % 5)
+        assert cross_entropy_sign(leaf.grad, out, Y) == expected
+        assert cross_entropy_sign(leaf.grad, out, (Y + 1) % 5) == 0
 
 
 def test_a_confident_networks_opposite_or_no_request_is_not_taken_for_the_cross_entropy() -> None:
@@ -97,9 +107,9 @@ def test_a_confident_networks_opposite_or_no_request_is_not_taken_for_the_cross_
     for reduction in ("sum", "mean"):
         leaf = out.clone().requires_grad_()
         nn.functional.cross_entropy(leaf, labels, reduction=reduction).backward()
-        assert is_cross_entropy(leaf.grad, out, labels)
-        assert not is_cross_entropy(-leaf.grad, out, labels)
-        assert not is_cross_entropy(torch.zeros_like(out), out, labels)
+        assert cross_entropy_sign(leaf.grad, out, labels) == 1
+        assert cross_entropy_sign(-leaf.grad, out, labels) == -1
+        assert cross_entropy_sign(torch.zeros_like(out), out, labels) == 0
 
 
 def test_what_a_library_does_to_its_gradient_reaches_no_other() -> None:

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from benchmark.statistics import (
+    bootstrap_mean,
+    corrected,
     expected_calibration_error,
+    images_to_separate,
     mcnemar,
     paired_difference,
     share_below,
-    shared_ranks,
     wilson,
 )
 
@@ -38,13 +40,50 @@ def test_mcnemar_is_the_exact_binomial_test(first: int, second: int) -> None:
     assert mcnemar(first, second) == pytest.approx(min(1.0, 2 * tail), abs=1e-12)
 
 
-intervals = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda ab: (min(ab), max(ab))), max_size=8)
+@given(st.lists(st.floats(1e-12, 1.0), min_size=1, max_size=40))
+def test_correction_is_benjamini_and_yekutielis(p_values: list[float]) -> None:
+    """By their definition: p_(i) m c(m) / i with c(m) = sum 1/k, made monotone from the largest down, at most 1."""
+    count = len(p_values)
+    factor = sum(1 / k for k in range(1, count + 1))
+    order = sorted(range(count), key=lambda index: p_values[index])
+    expected, smallest = [0.0] * count, 1.0
+    for rank in range(count, 0, -1):
+        smallest = min(smallest, p_values[order[rank - 1]] * count * factor / rank)
+        expected[order[rank - 1]] = smallest
+    assert corrected(p_values) == pytest.approx(expected)
 
 
-@given(intervals)
-def test_ranks_are_shared_exactly_where_intervals_overlap_the_best(found: list[tuple[float, float]]) -> None:
-    for (_, high), rank in zip(found, shared_ranks(found), strict=True):
-        assert rank == 1 + len([low for low, _ in found if low > high])
+def test_no_tests_need_no_correction() -> None:
+    assert corrected([]) == []
+
+
+@pytest.mark.parametrize(("only_first", "only_second", "count"), [(19, 4, 100), (30, 20, 200), (8, 1, 300)])
+def test_so_many_images_separate_two_entries_with_80_percent_power(
+    only_first: int, only_second: int, count: int
+) -> None:
+    """Simulated: with that many images McNemar's asymptotic test rejects in 80 % of samples, within what 2,000 show."""
+    needed = images_to_separate(only_first, only_second, count)
+    assert needed is not None
+    rng = np.random.default_rng(0)
+    shares = [only_first / count, only_second / count]
+    first, second, _ = rng.multinomial(needed, [*shares, 1 - sum(shares)], 2000).T
+    rejected = np.abs(first - second) / np.sqrt(np.maximum(first + second, 1)) > 1.959964
+    assert rejected.mean() == pytest.approx(0.8, abs=0.04)
+
+
+def test_entries_without_a_difference_cannot_be_separated() -> None:
+    assert images_to_separate(5, 5, 100) is None
+    assert images_to_separate(0, 0, 100) is None
+
+
+def test_bootstrap_interval_covers_the_mean_and_is_near_the_t_interval() -> None:
+    values = np.random.default_rng(1).gamma(2.0, size=400)
+    low, high = bootstrap_mean(values)
+    half = 1.966 * values.std(ddof=1) / 20
+    assert low == pytest.approx(values.mean() - half, abs=0.02)
+    assert high == pytest.approx(values.mean() + half, abs=0.02)
+    assert bootstrap_mean(values) == (low, high)
+    assert bootstrap_mean([0.5] * 10) == (0.5, 0.5)
 
 
 def test_calibration_error_by_hand() -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cells import Cell
 from benchmark.evaluate import Evaluator
 from benchmark.protocol import standard_attack
 from benchmark.record import Outcome, Record
 from benchmark.store import Store, StoreError
-from benchmark.suites import Cell
 from zoo import ZooEntry
 
 RUN = [

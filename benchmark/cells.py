@@ -1,0 +1,119 @@
+"""The unit of work, and what a suite is expanded from. Pure: no torch, no files, no randomness."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from benchmark.attacks.spec import NORMS, AttackSpec, format_eps
+from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, LIBRARIES
+from zoo.targets import GRADIENT_TARGETS, OF_ONE_NETWORK, PRECISIONS, GradientTarget, Precision
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The unit of work and of resuming: one entry, one attack, one shard of examples, every library.
+
+    start, stop: positions in `protocol.example_order`, not indices of the test split.
+    only: of the images there those with these indices in the test split; None for all of them.
+    """
+
+    model: str
+    dataset: str
+    attack: AttackSpec
+    start: int
+    stop: int
+    libraries: tuple[str, ...] = LIBRARIES
+    attack_draws: int = ATTACK_DRAWS
+    judge_draws: int = JUDGE_DRAWS
+    seed: int = 0
+    only: tuple[int, ...] | None = None
+
+    @property
+    def passes(self) -> int:
+        """Roughly how many passes of one network it takes: what the time left is reckoned by."""
+        draws = 1 if self.attack.target in OF_ONE_NETWORK else self.attack_draws
+        walks = len(self.libraries) if self.attack.threat.norm == "l2" else 1  # in linf they share most gradients
+        each = 3 if self.attack.takes_gradients else 1  # a backward pass counts twice
+        steps = each * walks * self.attack.steps * self.attack.restarts * draws
+        judging = (1 + len(self.libraries)) * (self.judge_draws + self.attack_draws)
+        count = self.stop - self.start if self.only is None else len(self.only)
+        return count * (steps + judging)
+
+    @property
+    def label(self) -> str:
+        eps = format_eps(self.attack.threat.eps)
+        return f"{self.model} {self.attack.label} eps {eps} [{self.start}, {self.stop})"
+
+    def to_json(self) -> dict[str, Any]:
+        fields = {**asdict(self), "attack": self.attack.to_json()}
+        if self.only is None:  # a field that came later: cells without it keep the keys that they had
+            del fields["only"]
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Cell:
+        return cls(
+            **{
+                **fields,
+                "attack": AttackSpec.from_json(fields["attack"]),
+                "libraries": tuple(fields["libraries"]),
+                "only": tuple(fields["only"]) if "only" in fields else None,
+            }
+        )
+
+
+def draw_counts(deterministic: bool, attack_draws: int | None = None) -> tuple[int, int]:
+    """The attacker's and the judge's draws; a deterministic network has one, whatever is asked for."""
+    return (1, 1) if deterministic else (attack_draws or ATTACK_DRAWS, JUDGE_DRAWS)
+
+
+class Subject(NamedTuple):
+    """An entry to attack: its name, data set, size of the test split, and whether it is its own single draw.
+
+    cost: multiplications of one pass for one image, which tells the time left over networks of different size.
+    others: the zoo's other networks for the same images, with whether they are deterministic.
+    """
+
+    model: str
+    dataset: str
+    size: int
+    deterministic: bool
+    cost: int = 1
+    others: tuple[tuple[str, bool], ...] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a user may change about a suite; None leaves the suite's own choice.
+
+    Raises ValueError for counts below one, unknown attacks or libraries, or an eps that is no number >= 0.
+    """
+
+    attacks: tuple[str, ...] | None = None
+    eps: tuple[float, ...] | None = None
+    libraries: tuple[str, ...] | None = None
+    examples: int | None = None
+    draws: int | None = None
+    seed: int = 0
+    targets: tuple[GradientTarget, ...] | None = None
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        for chosen, known, kind in (
+            (self.attacks, tuple(NORMS), "attack"),
+            (self.libraries, LIBRARIES, "library"),
+            (self.targets, GRADIENT_TARGETS, "gradient target"),
+        ):
+            for name in chosen or ():
+                if name not in known:
+                    raise ValueError(f"no {kind} {name!r}; there are: {', '.join(known)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
+        for eps in self.eps or ():
+            if not (math.isfinite(eps) and eps >= 0):
+                raise ValueError(f"eps must be a number >= 0, not {eps}")
+        for count, kind in ((self.examples, "examples"), (self.draws, "draws")):
+            if count is not None and count < 1:
+                raise ValueError(f"{kind} must be at least 1, not {count}")

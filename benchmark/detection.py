@@ -1,0 +1,123 @@
+"""Does a network notice that it is attacked? Uncertainty on clean and on adversarial images, and what it catches.
+
+Two attackers with the same steps: PGD, which asks for nothing but an error, and PGD towards the likeliest wrong label,
+which goes on until the prediction is certain. A detector that is judged by the first alone is judged by an attacker who
+does not know that it is there (Carlini and Wagner 2017, "Adversarial Examples Are Not Easily Detected").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from benchmark.attacks.spec import ThreatModel
+from benchmark.record import Outcome, Record
+from benchmark.statistics import expected_calibration_error
+
+ATTACKERS = {"doubled steps": "unaware", "confident": "aware"}  # trial -> what it knows of the detector
+MEASURES = ("entropy", "mutual information", "1 - confidence")
+FALSE_ALARMS = 0.05
+
+
+@dataclass(frozen=True)
+class Level:
+    """Means over images under the judge: NLL, predictive entropy, mutual information (nats), ECE, accuracy."""
+
+    accuracy: float
+    nll: float
+    entropy: float
+    mutual_information: float | None
+    ece: float
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One entry under one attacker.
+
+    images: how many were attacked. succeeded: those among them that were right and became wrong.
+    clean, attacked: uncertainty on all images before and after.
+    auroc: measure -> that it is larger on an image that was made wrong than on a clean one that is right; empty where
+        no attack succeeded.
+    unnoticed: measure -> share of the images that were right, made wrong while the measure stays below the threshold
+        that raises a false alarm on 5 % of the right clean images.
+    """
+
+    model: str
+    dataset: str
+    threat: ThreatModel
+    attacker: str
+    images: int
+    succeeded: int
+    clean: Level
+    attacked: Level
+    auroc: dict[str, float]
+    unnoticed: dict[str, float]
+
+
+def detections(model: str, dataset: str, tried: dict[str, list[Record]]) -> list[Detection]:
+    """For every attacker and threat model. tried: trial -> its complete records, all of one network."""
+    found = []
+    for trial, attacker in ATTACKERS.items():
+        by_threat: dict[ThreatModel, list[Record]] = {}
+        for record in tried.get(trial, []):
+            by_threat.setdefault(record.cell.attack.threat, []).append(record)
+        for threat, records in by_threat.items():
+            clean = [record.clean for record in records]
+            attacked = [record.outcomes[record.cell.libraries[0]] for record in records]
+            found.append(_detection(model, dataset, threat, attacker, clean, attacked))
+    return sorted(found, key=lambda one: (one.threat.norm == "l2", one.threat.eps, one.attacker != "unaware"))
+
+
+def _detection(
+    model: str, dataset: str, threat: ThreatModel, attacker: str, clean: list[Outcome], attacked: list[Outcome]
+) -> Detection:
+    right = _joined(clean, "correct").astype(bool)
+    wrong = right & ~_joined(attacked, "correct").astype(bool)
+    before, after = _measures(clean), _measures(attacked)
+    auroc, unnoticed = {}, {}
+    for name in before.keys() & after.keys() if right.any() else ():
+        threshold = float(np.quantile(before[name][right], 1 - FALSE_ALARMS, method="higher"))
+        unnoticed[name] = float((wrong & (after[name] <= threshold)).sum() / right.sum())
+        if wrong.any():
+            scores = np.concatenate([before[name][right], after[name][wrong]])
+            auroc[name] = float(roc_auc_score(np.repeat([0, 1], [right.sum(), wrong.sum()]), scores))
+    return Detection(
+        model,
+        dataset,
+        threat,
+        attacker,
+        len(right),
+        int(wrong.sum()),
+        _level(clean),
+        _level(attacked),
+        auroc,
+        unnoticed,
+    )
+
+
+def _measures(outcomes: Sequence[Outcome]) -> dict[str, NDArray[np.float64]]:
+    """Name -> one value an image, larger for the less certain; no mutual information for a network without draws."""
+    confidence = 1 - _joined(outcomes, "confidence")
+    measures = {"entropy": _joined(outcomes, "entropy"), "1 - confidence": confidence}
+    information = _joined(outcomes, "mutual_information")
+    return measures | ({"mutual information": information} if len(information) == len(confidence) else {})
+
+
+def _level(outcomes: Sequence[Outcome]) -> Level:
+    measures, correct = _measures(outcomes), _joined(outcomes, "correct")
+    information = measures.get("mutual information")
+    return Level(
+        accuracy=float(correct.mean()),
+        nll=float(-_joined(outcomes, "log_p").mean()),
+        entropy=float(measures["entropy"].mean()),
+        mutual_information=None if information is None else float(information.mean()),
+        ece=expected_calibration_error(_joined(outcomes, "confidence"), correct),
+    )
+
+
+def _joined(outcomes: Sequence[Outcome], name: str) -> NDArray[np.float64]:
+    return np.concatenate([np.asarray(getattr(outcome, name), float) for outcome in outcomes])

@@ -1,0 +1,153 @@
+"""A run: from a suite and a selection to records, by way of the store."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+if TYPE_CHECKING:
+    from benchmark.cells import Cell, Selection, Subject
+    from benchmark.evaluate import Evaluator
+    from benchmark.machine import Machine
+    from benchmark.record import Record
+    from benchmark.store import Store
+    from benchmark.suites import Suite
+    from zoo import ZooEntry
+
+
+class Plan(NamedTuple):
+    """What a run is about and how it goes, as the command line says it."""
+
+    suite: Suite
+    selection: Selection
+    entries: list[ZooEntry]
+    explicit: bool  # whether entries were asked for by name
+    machine: Machine
+    executor: str
+    workers: int | None
+    ray_address: str | None
+    profile: bool
+
+    def carry_out(self, path: Path) -> list[Record]:
+        """Evaluate what is not stored at `path` yet; the records of all that was asked for."""
+        from benchmark.console import print_closed_form
+        from benchmark.store import Store
+
+        with Store(path) as store:  # before torch is imported: an unwritable store should not cost that time
+            from benchmark.executors import evaluator_on
+
+            evaluator = evaluator_on(self.machine)
+            subjects = _with_data(self.entries, evaluator, self.explicit)
+            cells = self.suite.cells(subjects, self.selection)
+            if not cells:
+                raise ValueError("nothing to run: no cell matches the selection; see --list for what there is")
+            if self.suite.name == "smoke":
+                print_closed_form(self.selection.libraries)
+            costs = {subject.model: subject.cost for subject in subjects}
+            keys = {evaluator.key(cell): cell for cell in cells}
+            self._evaluate(keys, costs, store)
+            if more := self.suite.follow_up(store.records(set(keys)), subjects, self.selection):
+                following = {evaluator.key(cell): cell for cell in more}
+                self._evaluate(following, costs, store)
+                keys |= following
+            return list(store.records(set(keys)))
+
+    def _evaluate(self, keys: dict[str, Cell], costs: dict[str, int], store: Store) -> None:
+        """Store the record of every cell that has none yet; this process alone writes."""
+        from benchmark.console import Progress, print_profile
+        from benchmark.executors import execute
+        from benchmark.timing import Timing
+
+        waiting = {key: cell for key, cell in keys.items() if key not in store}
+        timing, began = Timing(), time.monotonic()
+
+        def work() -> Iterator[tuple[str, Cell]]:
+            for key, cell in waiting.items():
+                if key in store:  # another process may have finished it meanwhile
+                    progress.finish(cell)
+                else:
+                    progress.start(cell)
+                    yield key, cell
+
+        with Progress(self.suite.name, list(keys.values()), list(waiting.values()), costs) as progress:
+            results = execute(work(), self.machine, self.executor, self.workers, self.ray_address)
+            if not waiting:  # no cluster is started for nothing
+                return
+            with contextlib.closing(results):
+                for record, spent in results:
+                    with timing.measuring("store"):
+                        store.put(record)
+                    timing.add(spent)
+                    progress.finish(record.cell)
+        if self.profile:
+            print_profile(timing, time.monotonic() - began, None if self.executor == "ray" else self.workers or 1)
+
+
+def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None) -> list[ZooEntry]:
+    """The zoo entries that a command is about. Raises ValueError or KeyError with the remedy if there is none."""
+    from zoo import models
+    from zoo.datasets import dataset_spec
+    from zoo.registry import find_entry
+
+    for dataset in datasets or ():
+        dataset_spec(dataset)
+    if names is not None:
+        entries = [find_entry(name, _only(datasets)) for name in names]
+    else:
+        entries = [entry for entry in models.values() if suite.models is None or entry.name in suite.models]
+        for name in suite.models or ():
+            if name not in models:
+                typer.secho(f"skipping {name}: suite {suite.name} asks for it, the zoo does not have it yet", err=True)
+    entries = [entry for entry in entries if datasets is None or entry.dataset in datasets]
+    if not entries:
+        raise ValueError(
+            f"no zoo entry for suite {suite.name} on {', '.join(datasets or ('any data set',))}; see --list"
+        )
+    return list(dict.fromkeys(entries))
+
+
+def external(names: tuple[str, ...] | None, datasets: tuple[str, ...] | None) -> tuple[tuple[str, str | None], ...]:
+    """`package.module:factory` and data set of the entries that are not in the zoo."""
+    return tuple((name, _only(datasets)) for name in names or () if ":" in name)
+
+
+def _only(datasets: tuple[str, ...] | None) -> str | None:
+    """The data set of a network that does not say its own."""
+    return datasets[0] if datasets and len(datasets) == 1 else None
+
+
+def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) -> list[Subject]:
+    """The entries whose data are at hand; the others are named.
+
+    Raises DataNotFoundError for an entry that was asked for by name.
+    """
+    from zoo.datasets import DataNotFoundError
+
+    found: list[Subject] = []
+    skipped: dict[str, list[str]] = {}
+    for entry in entries:
+        try:
+            found.append(evaluator.subject(entry))
+        except DataNotFoundError as error:
+            if explicit:
+                raise
+            skipped.setdefault(str(error), []).append(entry.name)
+    for reason, names in skipped.items():
+        typer.secho(f"skipping {', '.join(names)}: {reason}", fg="yellow", err=True)
+    return found
+
+
+def print_errors(records: list[Record]) -> int:
+    """Say which libraries failed where; the number of cells with an error."""
+    failed = 0
+    for record in records:
+        failed += not record.complete
+        for library, outcome in record.outcomes.items():
+            if outcome.error is not None:
+                typer.secho(f"{library} failed on {record.cell.label}: {outcome.error}", fg="red", err=True)
+    return failed

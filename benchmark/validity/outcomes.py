@@ -1,0 +1,126 @@
+"""Checks on the outcomes of the protocol's own attacks."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pandas as pd
+
+from benchmark.agreement import meets, weakest
+from benchmark.attacks.spec import format_eps
+from benchmark.outcomes import merged_agreement
+from benchmark.protocol import SIGNIFICANCE, required_agreement
+from benchmark.statistics import mcnemar
+from benchmark.validity import Evidence, Finding, Status, check, over, summary
+
+
+@check(
+    "V1",
+    "eps = 0 changes nothing",
+    "an attack that moves images without a budget does something else than its name says",
+)
+def no_budget(evidence: Evidence) -> Finding:
+    """At eps = 0 images come back bit for bit, and accuracy is the clean one."""
+    found: list[Finding] = []
+    for record in evidence.others:
+        if record.cell.attack.threat.eps == 0:
+            for library, outcome in record.outcomes.items():
+                where = f"{library} {record.cell.attack.name}"
+                moved = sum(distance != 0 for distance in outcome.distance) + len(outcome.violations)
+                flipped = sum(a != b for a, b in zip(outcome.correct, record.clean.correct, strict=False))
+                if outcome.error is not None:
+                    found.append(("ERROR", f"{where} failed: {outcome.error}"))
+                elif moved or flipped:
+                    found.append(("FAIL", f"{where}: {moved} images changed, {flipped} verdicts"))
+                else:
+                    found.append(("PASS", f"{where}: {len(outcome.distance)} images unchanged"))
+    return summary(found, "no attack ran at eps 0")
+
+
+@check(
+    "V2",
+    "within budget and box",
+    "images outside the threat model count for nothing, and a library that failed has not attacked",
+)
+def budget_and_box(evidence: Evidence) -> Finding:
+    """Every image within eps and [0, 1] and finite; an exception of a library is an error, never a score."""
+    records = [*evidence.records, *evidence.others]
+    for record in records:
+        for library, outcome in record.outcomes.items():
+            if outcome.error is not None:
+                return "ERROR", f"{library} failed on {record.cell.label}: {outcome.error}"
+    outside = [
+        f"{library} {record.cell.label}: {len(outcome.violations)} images"
+        for record in records
+        for library, outcome in record.outcomes.items()
+        if outcome.violations
+    ]
+    if outside:
+        more = f" and {len(outside) - 3} more" if len(outside) > 3 else ""
+        return "FAIL", f"images outside budget or box: {'; '.join(outside[:3])}{more}"
+    count = sum(len(outcome.distance) for record in records for outcome in record.outcomes.values())
+    return "PASS", f"{count} adversarial images within budget and box"
+
+
+@check(
+    "V6",
+    "iterative beats single-step",
+    "a single step that beats twenty says that the gradient points elsewhere than the loss rises: it is masked",
+)
+def iterative_beats_single_step(evidence: Evidence) -> Finding:
+    """Images that only FGSM breaks, not PGD at the same eps: at most 1 %; more points at masked gradients."""
+    found: list[Finding] = []
+    linf = evidence.outcomes[evidence.outcomes["attack"].isin(["fgsm", "pgd-linf"])]
+    for eps in sorted(linf["eps"].unique()):
+        survived = _survival(linf[linf["eps"] == eps], "attack")
+        if {"fgsm", "pgd-linf"} <= set(survived.columns) and len(survived):
+            only, count = int((~survived["fgsm"] & survived["pgd-linf"]).sum()), len(survived)
+            where = f"eps {format_eps(float(eps))}"
+            found.append((over(only, count, 0.01), f"{where}: only fgsm breaks {only} of {count}"))
+    return summary(found, "no eps at which both fgsm and pgd-linf ran on the same images")
+
+
+@check(
+    "V7",
+    "monotone in eps",
+    "a larger ball holds the smaller one, so an attack that does worse in it has not found what is there",
+)
+def monotone_in_eps(evidence: Evidence) -> Finding:
+    """Robust accuracy does not rise by more than 1 point from one eps to the next."""
+    found: list[Finding] = []
+    for attack, frame in evidence.outcomes.groupby("attack"):
+        survived = _survival(frame, "eps")
+        for low, high in pairwise(sorted(survived.columns)) if len(survived) else ():
+            rise, count = int(survived[high].sum()) - int(survived[low].sum()), len(survived)
+            lost, won = (int((survived[a] & ~survived[b]).sum()) for a, b in ((low, high), (high, low)))
+            certain = mcnemar(lost, won) < SIGNIFICANCE
+            status: Status = "PASS" if rise <= 0.01 * count else "FAIL" if certain else "FLAG"
+            grid = f"eps {format_eps(float(low))} to {format_eps(float(high))}"
+            found.append((status, f"{attack}, {grid}: {-rise} fewer of {count} stand"))
+    return summary(found, "no attack ran at two eps on the same images")
+
+
+@check("V16", "libraries agree", "the same attack differs between libraries, so one of them did not do what it says")
+def libraries_agree(evidence: Evidence) -> Finding:
+    """No pair of libraries disagrees; a level below the one the protocol requires is flagged."""
+    pairs = [
+        (
+            pair.level,
+            required_agreement(spec),
+            f"{pair.first}/{pair.second}, {spec.name} eps {format_eps(spec.threat.eps)}",
+        )
+        for (_, spec), comparisons in merged_agreement(evidence.records).items()
+        for pair in comparisons
+    ]
+    if not pairs:
+        return "FLAG", "one library only: nothing to compare"
+    below = [f"{where}: {level}" for level, required, where in pairs if not meets(level, required)]
+    if below:
+        return "FLAG", "; ".join(below[:3]) + (f" and {len(below) - 3} more" if len(below) > 3 else "")
+    return "PASS", f"{len(pairs)} comparisons, weakest {weakest(level for level, _, _ in pairs)}"
+
+
+def _survival(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Example by `column`, true where no library broke it; only examples that have every column."""
+    table = frame.groupby([column, "example"])["correct"].all().unstack(column)
+    return table.dropna().astype(bool)

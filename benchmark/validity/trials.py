@@ -1,0 +1,176 @@
+"""Checks on what other attacks break beyond the protocol's own (`benchmark.trials`)."""
+
+from __future__ import annotations
+
+from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.protocol import SIGNIFICANCE
+from benchmark.record import Record
+from benchmark.statistics import mcnemar
+from benchmark.trials import TRIALS, UNBOUNDED_TRIAL
+from benchmark.validity import NO_DRAWS, Evidence, Finding, Status, check, over, summary
+from benchmark.validity.network import healths
+from zoo.datasets import dataset_spec
+
+POINT = 0.01
+_NOT_RUN = "needs suite adaptive"
+
+
+@check(
+    "V8",
+    "an unbounded attack breaks everything",
+    "in a ball that holds every image all can be broken: what stands was not attacked",
+)
+def unbounded(evidence: Evidence) -> Finding:
+    """Linf eps = 1, 100 steps: accuracy at most that of chance."""
+    found: list[Finding] = []
+    for record in evidence.tried.get(UNBOUNDED_TRIAL.name, []):
+        for outcome in record.outcomes.values():
+            right, count = sum(outcome.correct), len(outcome.correct)
+            chance = 1 / dataset_spec(record.cell.dataset).classes
+            found.append((over(right, count, chance), f"{right} of {count} images stand at eps 1"))
+    return summary(found, _NOT_RUN)
+
+
+@check("V9", "converged", "the attack was stopped before it had arrived; the worst case includes the longer one")
+def converged(evidence: Evidence) -> Finding:
+    """Doubling the steps breaks at most 1 point more."""
+    return _breaks_little(evidence, ("doubled steps",), POINT)
+
+
+@check(
+    "V10",
+    "restarts find little",
+    "the outcome depends on where the attack starts; the worst case includes the better starts",
+)
+def restarts(evidence: Evidence) -> Finding:
+    """Five restarts break at most 1 point more."""
+    return _breaks_little(evidence, ("restarts",), POINT)
+
+
+@check(
+    "V11",
+    "an attack without gradients finds little",
+    "a search without gradients sees what gradients do not show: they are masked",
+)
+def gradient_free(evidence: Evidence) -> Finding:
+    """Square breaks at most 0.2 points that the white-box attacks do not."""
+    return _breaks_little(evidence, ("square",), 0.002)
+
+
+@check(
+    "V12",
+    "transfers and noise find little",
+    "what other networks' gradients or noise break, the network's own did not find: its gradients mislead",
+)
+def transfer(evidence: Evidence) -> Finding:
+    """Attacks made on other networks, on the posterior mean and uniform noise each break at most 1 point more."""
+    return _breaks_little(evidence, ("posterior mean", "transfer", "noise"), POINT)
+
+
+@check(
+    "V13",
+    "the scale of the logits does not matter",
+    "gradients vanish in the rounding of a saturated softmax and come back when logits are scaled",
+)
+def scale_invariance(evidence: Evidence) -> Finding:
+    """Attacks on logits times 0.1 or 0.001, or plus 100, break at most 1 point more: else gradients vanish."""
+    return _breaks_little(evidence, ("logits x 0.1", "logits x 0.001", "logits + 100"), POINT)
+
+
+@check(
+    "V14",
+    "enough draws",
+    "the attacker's few draws are not the network that is judged; the worst case includes the attack with more",
+)
+def enough_draws(evidence: Evidence) -> Finding:
+    """Twice the draws break at most 1 point more, and gradients of independent draws point the same way."""
+    if evidence.deterministic:
+        return NO_DRAWS
+    status, text = _breaks_little(evidence, ("doubled draws",), POINT)
+    cosines = [health.cosine for health in healths(evidence) if health.cosine is not None]
+    if not cosines:
+        return status, text
+    aligned: Status = "PASS" if min(cosines) >= 0.5 else "FLAG"
+    cosine = f"median cosine of independent gradients {min(cosines):.2f}"
+    return (aligned, f"{cosine}; {text}") if status in ("PASS", aligned) else (status, f"{text}; {cosine}")
+
+
+@check(
+    "V15",
+    "one draw can be broken",
+    "averaging over draws should only make an attack harder; that one draw withstands says that attacks fail",
+)
+def one_draw(evidence: Evidence) -> Finding:
+    """An attack on one frozen draw, judged by that draw, succeeds at least as often as one on all of them."""
+    if evidence.deterministic:
+        return NO_DRAWS
+    found: list[Finding] = []
+    for record in evidence.tried.get("one draw", []):
+        threat, library = record.cell.attack.threat, record.cell.libraries[0]
+        alone = dict(zip(record.examples, record.outcomes[library].correct_attacker, strict=True))
+        together = _own_verdicts(evidence, threat, record.cell.attack.name, library)
+        common = alone.keys() & together.keys()
+        if common:
+            only_alone = sum(alone[e] and not together[e] for e in common)
+            only_together = sum(together[e] and not alone[e] for e in common)
+            certain = mcnemar(only_alone, only_together) < SIGNIFICANCE
+            more = only_alone - only_together
+            status: Status = "PASS" if more <= POINT * len(common) else "FAIL" if certain else "FLAG"
+            stand = sum(alone[e] for e in common)
+            text = f"{stand} of {len(common)} stand on one draw, {stand - more} on all"
+            found.append((status, f"{_where(threat)}: {text}"))
+    return summary(found, _NOT_RUN)
+
+
+def newly_broken(evidence: Evidence, record: Record) -> int:
+    """How many images a record's attacks break that the protocol's attacks left standing."""
+    left = evidence.standing.get(record.cell.attack.threat, set())
+    broken = {
+        example
+        for outcome in record.outcomes.values()
+        for example, correct in zip(record.examples, outcome.correct, strict=True)
+        if not correct
+    }
+    return len(broken & left)
+
+
+def _breaks_little(evidence: Evidence, names: tuple[str, ...], margin: float) -> Finding:
+    """Whether each trial breaks at most a share `margin` of all images beyond those that are broken.
+
+    A trial that has not met all images that stand leaves the check open.
+    """
+    found: list[Finding] = []
+    for threat, left in evidence.standing.items():
+        for name in names:
+            if TRIALS[name].bayesian and evidence.deterministic:
+                continue
+            by_source: dict[str | None, list[Record]] = {}
+            for record in evidence.tried.get(name, []):
+                if record.cell.attack.threat == threat:
+                    by_source.setdefault(record.cell.attack.source, []).append(record)
+            if left and not by_source:
+                found.append(("OPEN", f"not checked: {_where(threat)}, {name}: {_NOT_RUN}"))
+            for source, records in by_source.items():
+                what = f"{_where(threat)}, {name if source is None else f'from {source}'}"
+                if left - {example for record in records for example in record.examples}:
+                    found.append(("OPEN", f"not checked: {what}: on fewer images"))
+                else:
+                    broken, count = sum(newly_broken(evidence, record) for record in records), evidence.images[threat]
+                    found.append((over(broken, count, margin), f"{what}: {broken} more of {count} broken"))
+    if not found and evidence.standing:
+        return "PASS", "nothing stands that could be broken"
+    return summary(found, _NOT_RUN)
+
+
+def _own_verdicts(evidence: Evidence, threat: ThreatModel, attack: str, library: str) -> dict[int, bool]:
+    """By example, whether it stands under the attacker's own draws."""
+    return {
+        example: stands
+        for record in evidence.records
+        if record.cell.attack.threat == threat and record.cell.attack.name == attack and library in record.outcomes
+        for example, stands in zip(record.examples, record.outcomes[library].correct_attacker, strict=False)
+    }
+
+
+def _where(threat: ThreatModel) -> str:
+    return f"{threat.norm} eps {format_eps(threat.eps)}"

@@ -1,0 +1,82 @@
+"""Audit every broken network, and honest ones, and write which check caught which: `python -m examples.broken`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from benchmark.boards import Row, build_boards
+from benchmark.cells import Selection
+from benchmark.evaluate import Evaluator
+from benchmark.machine import Machine
+from benchmark.suites import SUITES
+from examples.broken.networks import BROKEN, Broken, adapters
+from zoo import ZooEntry, models
+from zoo.commands import mistakes_in_one_line
+from zoo.files import write_whole
+
+HONEST = ("mnist/lenet", "mnist/bayesian-lenet", "mnist/lenet-adversarial", "mnist/bayesian-mlp")
+
+app = typer.Typer(add_completion=False)
+
+
+def audited(entry: ZooEntry, selection: Selection, machine: Machine = Machine()) -> list[Row]:  # noqa: B008 - frozen
+    """An entry's rows after the adaptive suite, threat model by threat model; nothing is stored."""
+    evaluator, suite = Evaluator(machine), SUITES["adaptive"]
+    subject = evaluator.subject(entry)
+    records = [evaluator.evaluate(cell) for cell in tqdm(suite.cells([subject], selection), entry.name, leave=False)]
+    following = suite.follow_up(records, [subject], selection)
+    records += [evaluator.evaluate(cell) for cell in tqdm(following, entry.name, leave=False)]
+    return [row for board in build_boards(records) for row in board.rows]
+
+
+def audit_broken(broken: Broken, selection: Selection) -> list[Row]:
+    """The rows of a broken network."""
+    with models.with_entries(broken.entry), adapters(broken.fault):
+        return audited(broken.entry, selection)
+
+
+def verdicts_of(rows: Sequence[Row]) -> dict[str, str]:
+    """Check -> status, the same on every row of an entry."""
+    return {verdict.check: verdict.status for verdict in rows[0].verdicts}
+
+
+@app.command()
+@mistakes_in_one_line()
+def main(
+    out: Annotated[Path, typer.Option(help="Folder for broken.json; leaderboards/studies for the committed page.")] = (
+        Path("broken")
+    ),
+    examples: Annotated[int, typer.Option(help="Test images.")] = 100,
+    only: Annotated[str | None, typer.Option(help="One broken network.")] = None,
+) -> None:
+    """What is in the file already is kept, so that a run that was stopped goes on."""
+    path = out / "broken.json"
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    out.mkdir(parents=True, exist_ok=True)
+    selection = Selection(examples=examples)
+    for name in HONEST + tuple(BROKEN) if only is None else (only,):
+        if found.get(name, {}).get("images") != examples:
+            broken = BROKEN.get(name)
+            rows = audited(models[name], selection) if broken is None else audit_broken(broken, selection)
+            found[name] = {
+                "images": examples,
+                "defect": "" if broken is None else broken.defect,
+                "must": [] if broken is None else list(broken.checks),
+                "verdicts": {v.check: [v.status, v.evidence] for v in rows[0].verdicts},
+                "whitebox": {f"{row.threat.norm} {row.threat.eps:g}": row.whitebox.hits for row in rows},
+                "worst": {f"{row.threat.norm} {row.threat.eps:g}": row.worst.hits for row in rows},
+            }
+            write_whole(path, (json.dumps(found, indent=1, sort_keys=True) + "\n").encode())
+            status = rows[0].status
+            caught = [f"{v.check} {v.status}" for v in rows[0].verdicts if v.status in ("FLAG", "FAIL", "ERROR")]
+            typer.echo(f"{name}: {status}: {', '.join(caught)}")
+
+
+if __name__ == "__main__":
+    app()
