@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 class Plan(NamedTuple):
-    """What a run is about and how it goes, as the command line says it."""
+    """What a run is about and how it goes, as a command line says it. explicit: entries were asked for by name."""
 
     suite: Suite
     selection: Selection
     entries: list[ZooEntry]
-    explicit: bool  # whether entries were asked for by name
     machine: Machine
-    executor: str
-    workers: int | None
-    ray_address: str | None
-    profile: bool
+    explicit: bool = True
+    executor: str = "local"
+    workers: int | None = None
+    ray_address: str | None = None
+    profile: bool = False
 
     def carry_out(self, path: Path) -> list[Record]:
         """Evaluate what is not stored at `path` yet; the records of all that was asked for."""

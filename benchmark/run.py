@@ -122,7 +122,7 @@ def run(
             None if stack else False,
             external(names, datasets),
         )
-        plan = Plan(chosen, selection, entries, names is not None, machine, executor, workers, ray_address, profile)
+        plan = Plan(chosen, selection, entries, machine, names is not None, executor, workers, ray_address, profile)
         records = plan.carry_out(store)
         print_boards(records)
         failed = print_errors(records)

@@ -28,7 +28,7 @@ def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: T
     elif spec.name == "pgd-l2":
         runner = _L2PGD(start, **options)
     elif spec.name == "noise-linf":
-        runner = foolbox.attacks.LinfRepeatedAdditiveUniformNoiseAttack(repeats=spec.steps)
+        runner = _LinfNoise(repeats=spec.steps)
     elif spec.name == "noise-l2":
         runner = foolbox.attacks.L2ClippingAwareRepeatedAdditiveUniformNoiseAttack(repeats=spec.steps)
     else:
@@ -38,6 +38,13 @@ def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: T
     # `run` and not `__call__`, which would add a forward pass to judge success: the harness judges itself.
     images: Tensor = runner.run(target, x, criterion, epsilon=spec.threat.eps)
     return images
+
+
+class _LinfNoise(foolbox.attacks.LinfRepeatedAdditiveUniformNoiseAttack):
+    def get_epsilons(self, x: ep.Tensor, p: ep.Tensor, epsilon: float, min_: float, max_: float) -> ep.Tensor:
+        # foolbox 3.3.4 divides by the largest component where the largest |component| is meant, and leaves the ball
+        largest = p.raw.abs().flatten(1).amax(1)
+        return ep.astensor(epsilon / largest.view(-1, *[1] * (p.ndim - 1)))
 
 
 class _GivenStart:

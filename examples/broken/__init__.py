@@ -1,5 +1,5 @@
 """Networks that look robust and are not, each with the check that must catch it: `python -m examples.broken`.
 
-They are what the validity checks are tested on. All of them hide `mnist/lenet`, which is not robust at all, behind a
+They are what the validity checks are tested on. All of them hide `mnist/mlp`, which is not robust at all, behind a
 defect that white-box attacks do not overcome; `networks` says where each is known from.
 """

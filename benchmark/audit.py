@@ -1,0 +1,66 @@
+"""Audit one entry and say what may be concluded: `python -m benchmark.audit mnist/bayesian-lenet`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.commands import mistakes_in_one_line
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+@app.command()
+@mistakes_in_one_line()
+def audit(
+    name: Annotated[str, typer.Argument(help="Zoo entry such as mnist/lenet, or your own as package.module:factory.")],
+    examples: Annotated[int, typer.Option(help="Test images; the first of a fixed random order.")] = 100,
+    dataset: Annotated[str | None, typer.Option(help="The data set of a network that does not say its own.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    workers: Annotated[int | None, typer.Option(help="Cells at once: processes on this machine.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of each process.")] = None,
+    store: Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")] = Path(
+        "results.sqlite"
+    ),
+    out: Annotated[Path | None, typer.Option(help="Write the audit into this file, too.")] = None,
+) -> None:
+    """Run every attack of the adaptive suite on one entry and print the evidence as Markdown.
+
+    A verdict of every check, what it means, the worst case over all that was tried, and whether the network's
+    uncertainty gives an attack away. What was stored by `python -m benchmark.run --suite whitebox` is used.
+
+    Exit status: 0 if nothing speaks against the figures, 1 if a check failed, 2 for a mistake in the command or an
+    entry that is refused when it is loaded, 130 if interrupted.
+    """
+    from benchmark.boards import build_boards
+    from benchmark.cells import Selection
+    from benchmark.machine import Machine
+    from benchmark.pages.audit import audit_page, rows_of
+    from benchmark.plan import Plan, external, select_entries
+    from benchmark.suites import SUITES
+    from zoo.files import write_whole
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    suite, datasets = SUITES["adaptive"], None if dataset is None else (dataset,)
+    try:
+        entries = select_entries(suite, (name,), datasets)
+        root = None if data_root is None else data_root.resolve()
+        machine = Machine(device, root, threads=threads, external=external((name,), datasets))
+        records = Plan(suite, Selection(examples=examples), entries, machine, workers=workers).carry_out(store)
+    except KeyboardInterrupt:
+        typer.secho("\ninterrupted; what was finished is stored, the same command goes on from there", err=True)
+        raise typer.Exit(130) from None
+    (rows,) = rows_of(build_boards(records)).values()
+    text = audit_page(rows, notice=None)
+    typer.echo(f"\n{text}")
+    if out is not None:
+        write_whole(out, text.encode())
+    raise typer.Exit(1 if rows[0][1].status in ("FAIL", "ERROR") else 0)
+
+
+if __name__ == "__main__":
+    app()

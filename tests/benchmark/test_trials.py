@@ -1,0 +1,121 @@
+"""What the adaptive suite plans, and that cells and attacks from before it keep their keys."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from benchmark import record as record_module
+from benchmark.attacks.spec import AttackSpec, ThreatModel
+from benchmark.cells import Cell, Selection, Subject
+from benchmark.leaderboard import FOLDER, read_records
+from benchmark.protocol import eps_grid, standard_attack
+from benchmark.record import cell_key
+from benchmark.suites import SUITES
+from benchmark.trials import TRIALS, UNBOUNDED_TRIAL, still_standing, trial_of
+from tests.benchmark.records import make, outcome
+
+BAYESIAN = Subject(
+    "mnist/b", "mnist", 10_000, deterministic=False, others=(("mnist/f", True), ("mnist/other-b", False))
+)
+FREQUENTIST = Subject("mnist/f", "mnist", 10_000, deterministic=True, others=(("mnist/b", False),))
+SUITE = SUITES["adaptive"]
+
+
+def whitebox(model: str, stands: list[bool]) -> list:
+    """The suite's white-box records with the same outcome of every attack."""
+    libraries = dict.fromkeys(("torchattacks", "foolbox", "art"), stands)
+    grid = eps_grid("mnist")
+    return [
+        make(model, attack, eps, libraries)
+        for attack, norm in (("fgsm", "linf"), ("bim", "linf"), ("pgd-linf", "linf"), ("pgd-l2", "l2"))
+        for eps in grid[norm]
+    ]
+
+
+@pytest.mark.parametrize("subject", [BAYESIAN, FREQUENTIST], ids=["bayesian", "frequentist"])
+def test_every_cell_is_a_white_box_one_or_known_as_its_trial(subject: Subject) -> None:
+    first = SUITE.cells([subject], Selection())
+    second = SUITE.follow_up(whitebox(subject.model, [True] * 100), [subject], Selection())
+    named = [trial.name for cell in first + second if (trial := trial_of(cell)) is not None]
+    expected = {trial.name for trial in TRIALS.values() if not (trial.bayesian and subject.deterministic)}
+    assert set(named) == expected | {UNBOUNDED_TRIAL.name}
+    assert set(SUITES["whitebox"].cells([subject], Selection())) < set(first)
+    per_threat = len(expected) - 1 + len(subject.others)  # a transfer for each other network
+    assert len(named) == 4 * per_threat + 1
+    assert len(set(first + second)) == len(first + second)
+    for cell in first + second:
+        assert Cell.from_json(json.loads(json.dumps(cell.to_json()))) == cell
+
+
+def test_trials_attack_what_the_white_box_left_and_nothing_else() -> None:
+    stands = [index % 3 == 0 for index in range(30)]
+    records = whitebox("mnist/b", stands)
+    wrong = dataclasses.replace(records[0], clean=outcome([index != 0 for index in range(30)]))
+    left = still_standing([wrong, *records[1:]])
+    threat = records[0].cell.attack.threat
+    assert left["mnist/b", threat] == {(0, 30): tuple(range(3, 30, 3))}  # image 0 is wrong as it is
+    cells = SUITE.follow_up(records, [BAYESIAN], Selection(examples=30))
+    assert {cell.only for cell in cells} == {tuple(range(0, 30, 3))}
+    assert {(cell.start, cell.stop) for cell in cells} == {(0, 30)}
+
+
+def test_where_nothing_stands_nothing_is_left_to_try() -> None:
+    assert SUITE.follow_up(whitebox("mnist/b", [False] * 10), [BAYESIAN], Selection(examples=10)) == []
+
+
+def test_a_shard_that_a_library_failed_on_is_not_followed_up() -> None:
+    records = whitebox("mnist/b", [True] * 10)
+    failed = dataclasses.replace(records[0], outcomes={"art": dataclasses.replace(outcome([]), error="no")})
+    left = still_standing([failed, *records[1:]])
+    assert ("mnist/b", records[0].cell.attack.threat) not in left
+
+
+def test_draws_of_the_trials() -> None:
+    cells = SUITE.follow_up(whitebox("mnist/b", [True] * 100), [BAYESIAN], Selection())
+    cells += SUITE.cells([BAYESIAN], Selection())
+    draws = {trial.name: cell.attack_draws for cell in cells if (trial := trial_of(cell)) is not None}
+    assert draws.pop("one draw") == 1
+    assert draws.pop("doubled draws") == 16
+    assert set(draws.values()) == {8}
+
+
+def test_a_selection_narrows_the_trials_and_leaves_the_white_box() -> None:
+    selection = Selection(attacks=("square-linf",), eps=(0.1,))
+    first = SUITE.cells([FREQUENTIST], selection)
+    assert {cell.attack.name for cell in first} == {"fgsm", "bim", "pgd-linf", "pgd-l2"}
+    cells = SUITE.follow_up(whitebox("mnist/f", [True] * 100), [FREQUENTIST], selection)
+    assert [(cell.attack.name, cell.attack.threat.eps) for cell in cells] == [("square-linf", 0.1)]
+    without = Selection(libraries=("foolbox",))
+    only_noise = SUITE.follow_up(whitebox("mnist/f", [True] * 100), [FREQUENTIST], without)
+    assert {trial_of(cell).name for cell in only_noise} == {"noise"}  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match="leave out --target"):
+        SUITE.cells([FREQUENTIST], Selection(targets=("mean-loss",)))
+
+
+def test_what_was_added_to_attacks_and_cells_changed_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The committed records of before: their keys come out again from their cells."""
+    records = [r for r in read_records(FOLDER / "records").values() if r.cell.attack.threat.eps > 0][:200]
+    assert records
+    assert {"goal", "source", "logit_scale", "logit_shift"}.isdisjoint(standard_attack("fgsm", 0.1).to_json())
+    for record in records:
+        packages = record.provenance["packages"]
+        monkeypatch.setattr(record_module, "_version", packages.__getitem__)
+        assert cell_key(record.cell, record.fingerprints) == record.key
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"goal": "sure"}, "no goal"),
+        ({"name": "bim", "random_start": False, "goal": "confident"}, "is one of pgd"),
+        ({"logit_scale": 0.0}, "cannot be scaled"),
+        ({"logit_shift": float("nan")}, "cannot be scaled"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(changes: dict[str, object], message: str) -> None:
+    fields = {"name": "pgd-linf", "threat": ThreatModel("linf", 0.1), "step_size": 0.01, "steps": 5, **changes}
+    with pytest.raises(ValueError, match=message):
+        AttackSpec(**fields)  # type: ignore[arg-type]
