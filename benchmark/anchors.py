@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmark.boards import Share
 from benchmark.outcomes import outcome_frame, survivors, without_subsumed
 from benchmark.record import Record
+from benchmark.rows import Share
 
 TUTORIAL = "PyTorch FGSM tutorial"
 MADRY = "Madry et al. 2018"

@@ -59,7 +59,7 @@ def audit(
     typer.echo(f"\n{text}")
     if out is not None:
         write_whole(out, text.encode())
-    raise typer.Exit(1 if rows[0][1].status in ("FAIL", "ERROR") else 0)
+    raise typer.Exit(1 if any(row.status in ("FAIL", "ERROR") for _, row in rows) else 0)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmark.agreement import weakest
-from benchmark.attacks.spec import ThreatModel
+from benchmark.attacks.spec import Norm, ThreatModel
+from benchmark.comparison import ranked
 from benchmark.outcomes import (
     Configuration,
     configuration,
@@ -23,74 +23,10 @@ from benchmark.outcomes import (
 )
 from benchmark.protocol import ATTACKS
 from benchmark.record import Record
-from benchmark.statistics import corrected, expected_calibration_error, images_to_separate, mcnemar, wilson
-from benchmark.trials import trial_of
-from benchmark.validity import Evidence, Verdict, verdicts, worst_status
-
-
-@dataclass(frozen=True)
-class Share:
-    """hits of count examples, with the Wilson 95 % interval."""
-
-    hits: int
-    count: int
-
-    @property
-    def value(self) -> float:
-        return self.hits / self.count
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        return wilson(self.hits, self.count)
-
-
-@dataclass(frozen=True)
-class Uncertainty:
-    """Means over examples, under the judge: NLL and predictive entropy in nats, expected calibration error."""
-
-    nll: float
-    entropy: float
-    ece: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """One configuration under one threat model.
-
-    An image that is misclassified as it is counts as broken by every attack: the original lies in the ball.
-    attacks: per attack of the protocol, the worst case over libraries, per example. whitebox: over those attacks, too.
-    own: the same under the attacker's own draws.
-    worst: over all that was ever tried within the threat model. survivors: example -> whether it stands in that.
-    trials: name -> how many images that stand in `whitebox` a trial broke, of those that run by the name together.
-    clean_uncertainty, uncertainty: on clean images, and on each example's most harmful image.
-    tried: how many attacks there were, each library's counted once.
-    passes: (forward, backward) per example times draws, over all of them, each in the library that needs most.
-    evidence: what the verdicts were made from.
-    rank: None if the verdict keeps the row out of the ranking.
-    """
-
-    configuration: Configuration
-    threat: ThreatModel
-    family: str
-    clean: Share
-    attacks: Mapping[str, Share]
-    whitebox: Share
-    own: Share
-    worst: Share
-    survivors: dict[int, bool]
-    trials: Mapping[str, int]
-    clean_uncertainty: Uncertainty
-    uncertainty: Uncertainty
-    agreement: Mapping[str, str]
-    tried: int
-    passes: tuple[int, int]
-    evidence: Evidence
-    verdicts: list[Verdict]
-    rank: int | None = None
-
-    @property
-    def status(self) -> str:
-        return worst_status(self.verdicts)
+from benchmark.rows import Row, Share, Uncertainty
+from benchmark.statistics import expected_calibration_error
+from benchmark.trials import UNBOUNDED, trial_of
+from benchmark.validity import Evidence, Verdict, verdicts
 
 
 @dataclass(frozen=True)
@@ -101,51 +37,6 @@ class Board:
     norm: str
     eps: float
     rows: list[Row]
-
-    def paired_tests(self) -> list[Paired]:
-        """Every two rows."""
-        return paired_tests(self.rows)
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Two rows on the images that both have.
-
-    only_first, only_second: images that stand in one of them alone, of `count`.
-    p: exact McNemar test. corrected: the same for all pairs of the board together.
-    needed: images that would separate the two with 80 % power if they differ as they do here; None if they do not.
-    """
-
-    first: Row
-    second: Row
-    only_first: int
-    only_second: int
-    count: int
-    p: float
-    corrected: float
-    needed: int | None
-
-    @property
-    def better(self) -> Row | None:
-        """The row that is more robust, at 5 % of false calls; None where the data cannot say."""
-        if self.corrected >= 0.05:
-            return None
-        return self.first if self.only_first > self.only_second else self.second
-
-
-def paired_tests(rows: Sequence[Row]) -> list[Paired]:
-    """All pairs of rows that have images in common, with p-values corrected for their number."""
-    counts = []
-    for first, second in combinations(rows, 2):
-        if common := first.survivors.keys() & second.survivors.keys():
-            only_first = sum(first.survivors[e] and not second.survivors[e] for e in common)
-            only_second = sum(second.survivors[e] and not first.survivors[e] for e in common)
-            counts.append((first, second, only_first, only_second, len(common)))
-    p_values = [mcnemar(only_first, only_second) for _, _, only_first, only_second, _ in counts]
-    return [
-        Paired(*pair, p, adjusted, images_to_separate(*pair[2:]))
-        for pair, p, adjusted in zip(counts, p_values, corrected(p_values), strict=True)
-    ]
 
 
 def build_boards(records: Iterable[Record], others: Iterable[Record] = ()) -> list[Board]:
@@ -167,14 +58,25 @@ def build_boards(records: Iterable[Record], others: Iterable[Record] = ()) -> li
         known[same_judge(record)].append(record)
     rows: dict[tuple[str, str, float], list[Row]] = defaultdict(list)
     for config, group in grouped.items():
-        evidence = Evidence(group, outcome_frame(group), known[same_judge(group[0])])
-        found = verdicts(evidence)
-        for dataset, threat in {(record.cell.dataset, record.cell.attack.threat) for record in group}:
-            frame = evidence.outcomes
-            frame = frame[(frame["norm"] == threat.norm) & (frame["eps"] == threat.eps)]
-            if len(frame):
-                rows[dataset, threat.norm, threat.eps].append(_row(config, threat, evidence, frame, found))
-    return [Board(*key, _ranked(rows[key])) for key in sorted(rows, key=_board_order)]
+        for norm in {record.cell.attack.threat.norm for record in group}:
+            evidence = _evidence(norm, group, known[same_judge(group[0])])
+            found = verdicts(evidence)
+            for dataset, threat in {(record.cell.dataset, record.cell.attack.threat) for record in evidence.records}:
+                frame = evidence.outcomes[evidence.outcomes["eps"] == threat.eps]
+                if len(frame):
+                    rows[dataset, norm, threat.eps].append(_row(config, threat, evidence, frame, found))
+    return [Board(*key, ranked(rows[key])) for key in sorted(rows, key=_board_order)]
+
+
+def _evidence(norm: Norm, records: list[Record], others: list[Record]) -> Evidence:
+    """What speaks of an entry in one norm: gradients that lead far in linf may lead nowhere in l2."""
+    own = [record for record in records if record.cell.attack.threat.norm == norm]
+    known = [record for record in others if record.cell.attack.threat.norm == norm or _is_of_every_norm(record)]
+    return Evidence(own, outcome_frame(own), known)
+
+
+def _is_of_every_norm(record: Record) -> bool:
+    return record.cell.attack.threat.eps == 0 or record.cell.attack.threat == UNBOUNDED
 
 
 def _fits_a_row(record: Record) -> bool:
@@ -260,23 +162,6 @@ def _passes(records: list[Record]) -> dict[tuple[object, ...], tuple[int, int]]:
             forwards, backwards = found.get(key, (0, 0))
             found[key] = max(forwards, outcome.forwards), max(backwards, outcome.backwards)
     return found
-
-
-def _ranked(rows: list[Row]) -> list[Row]:
-    """Best first; rows whose verdict is FAIL or ERROR have no rank and come last.
-
-    A row's rank is one more than the number of rows that are certainly more robust.
-    """
-    rows = sorted(rows, key=lambda row: (-row.worst.value, row.configuration.model, row.configuration.attack_draws))
-    eligible = [row for row in rows if row.status not in ("FAIL", "ERROR")]
-    beaten = Counter(id(pair.second if pair.better is pair.first else pair.first) for pair in separated(eligible))
-    ranked = [replace(row, rank=1 + beaten[id(row)]) for row in eligible]
-    return ranked + [row for row in rows if row not in eligible]
-
-
-def separated(rows: Sequence[Row]) -> list[Paired]:
-    """The pairs of rows that the data can tell apart."""
-    return [pair for pair in paired_tests(rows) if pair.better is not None]
 
 
 def _board_order(key: tuple[str, str, float]) -> tuple[str, int, float]:

@@ -74,6 +74,7 @@ class Subject(NamedTuple):
 
     cost: multiplications of one pass for one image, which tells the time left over networks of different size.
     others: the zoo's other networks for the same images, with whether they are deterministic.
+    has_mean: whether the gradient target `mean-weights` is defined for it.
     """
 
     model: str
@@ -82,6 +83,7 @@ class Subject(NamedTuple):
     deterministic: bool
     cost: int = 1
     others: tuple[tuple[str, bool], ...] = ()
+    has_mean: bool = True
 
 
 @dataclass(frozen=True)

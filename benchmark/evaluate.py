@@ -22,6 +22,7 @@ from benchmark.verify import Judged, distance, judge, violations
 from zoo import ZooEntry, models
 from zoo.conformance import require_device
 from zoo.datasets import Split, dataset_spec, load_split
+from zoo.posterior import has_mean
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import GradientTarget
@@ -58,7 +59,8 @@ class Evaluator:
             for other in models.values()
             if other.dataset == entry.dataset and other.name != entry.name and not other.is_external
         )
-        return Subject(entry.name, entry.dataset, size, entry.is_deterministic, counter.get_total_flops() // 2, others)
+        cost, mean = counter.get_total_flops() // 2, entry.is_deterministic or has_mean(entry.build())
+        return Subject(entry.name, entry.dataset, size, entry.is_deterministic, cost, others, mean)
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
         """What identifies the network and the images of a cell, and the network that a transfer comes from."""

@@ -143,7 +143,7 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
     from benchmark.figures import all_figures
     from benchmark.masking import masking_matrix
     from benchmark.outcomes import is_ruled, without_subsumed
-    from benchmark.pages import audit, experiment, masking, propagation, toolkit, zoo
+    from benchmark.pages import audit, experiment, masking, propagation, toolkit, validity, zoo
     from benchmark.pages import boards as board_pages
 
     texts: dict[Path, str] = {}
@@ -181,6 +181,7 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
     if (folder / STUDIES).is_dir():
         texts[folder / "toolkit.md"] = toolkit.toolkit_page(folder / STUDIES)
         texts[folder / "propagation.md"] = propagation.propagation_page(folder / STUDIES)
+    texts[folder / "validity.md"] = validity.validity_page(folder / STUDIES)
     for dataset in dict.fromkeys(board.dataset for board in boards):
         shown = [board for board in boards if board.dataset == dataset]
         texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.boards import Share
 from benchmark.outcomes import (
     Configuration,
     configuration,
@@ -22,6 +21,7 @@ from benchmark.outcomes import (
 )
 from benchmark.protocol import attacks_in
 from benchmark.record import Record
+from benchmark.rows import Share
 from benchmark.statistics import mcnemar
 from zoo.targets import GRADIENT_TARGETS
 

@@ -106,7 +106,9 @@ class AdaptiveSuite(WhiteboxSuite):
             raise ValueError("the adaptive suite takes every gradient that it needs: leave out --target")
         cells = []
         for subject in subjects:
-            whitebox = super().cells([subject], replace(selection, attacks=None))  # on which all else stands
+            # on which all else stands, with eps = 0 in any case
+            eps = None if selection.eps is None else (0.0, *selection.eps)
+            whitebox = super().cells([subject], replace(selection, attacks=None, eps=eps))
             shards = dict.fromkeys((cell.start, cell.stop) for cell in whitebox)
             cells += whitebox
             for trial, attack in planned(subject, self._threats(subject, selection), "all"):

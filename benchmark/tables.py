@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board, Row, Share
+from benchmark.boards import Board
+from benchmark.comparison import paired_tests
 from benchmark.outcomes import Configuration
+from benchmark.rows import Row, Share
 
 
 def percent(share: Share, interval: bool = False, digits: int = 1) -> str:
@@ -68,6 +70,13 @@ def verdict(row: Row, link: str | None = None) -> str:
     return row.status if link is None else f"[{row.status}]({link}{audit_file(row.configuration.model)})"
 
 
+def verdicts_by_norm(rows: Iterable[tuple[Board, Row]]) -> str:
+    """`PASS`, or `linf PASS, l2 FAIL` where they differ."""
+    by_norm = {board.norm: row.status for board, row in rows}
+    first, *others = dict.fromkeys(by_norm.values())
+    return first if not others else ", ".join(f"{norm} {status}" for norm, status in by_norm.items())
+
+
 def details(board: Board) -> list[dict[str, object]]:
     """Uncertainty, draws and cost of a board's rows."""
     return [
@@ -96,7 +105,7 @@ def paired(board: Board) -> list[dict[str, object]]:
             "more robust": "not separated" if pair.better is None else pair.better.configuration.model,
             "images that would separate them": "–" if pair.needed is None else f"{pair.needed:,}",
         }
-        for pair in board.paired_tests()
+        for pair in paired_tests(board.rows)
     ]
 
 
@@ -135,7 +144,7 @@ def _headline_row(rows: list[tuple[Board, Row]], boards: list[Board], link: str)
     line["images"] = min(row.worst.count for _, row in rows)
     line["libraries"] = ", ".join(dict.fromkeys(level for _, row in rows for level in row.agreement.values()))
     line["attacks"] = span(row.tried for _, row in rows)
-    line["verdict"] = verdict(first, link)
+    line["verdict"] = f"[{verdicts_by_norm(rows)}]({link}{audit_file(first.configuration.model)})"
     return line
 
 

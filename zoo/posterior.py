@@ -67,6 +67,11 @@ def posterior_draws(module: nn.Module, count: int, seed: int) -> list[nn.Module]
     return [SeededPass(stochastic, derive_seed(seed, index)) for index in range(count)]
 
 
+def has_mean(module: nn.Module) -> bool:
+    """Whether `posterior_mean` is defined for a network."""
+    return _own_method(module, "mean") is not None or bool(bayesian_layers(module)) or bool(_foreign_rhos(module))
+
+
 def posterior_mean(module: nn.Module) -> nn.Module:
     """The network with the posterior mean as its weights. Raises ValueError where no mean is defined."""
     if (own_mean := _own_method(module, "mean")) is not None:

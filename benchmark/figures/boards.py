@@ -9,8 +9,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from benchmark.anchors import ANCHORS, TUTORIAL, Anchor, compare_with_published
-from benchmark.boards import Board, Share
+from benchmark.boards import Board
 from benchmark.record import Record
+from benchmark.rows import Share
 from benchmark.tables import span, threat_title
 from zoo.figures.style import network_style
 

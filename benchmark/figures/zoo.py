@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from benchmark.boards import Share
 from benchmark.pages.zoo import cards
+from benchmark.rows import Share
 from zoo.figures.style import COLUMN, NETWORKS, network_of, network_style
 
 

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.boards import Board, Row
+from benchmark.attacks.spec import format_eps
+from benchmark.boards import Board
 from benchmark.detection import MEASURES, Detection, Level, detections
 from benchmark.outcomes import Configuration
 from benchmark.pages import NOTICE, render_page
 from benchmark.protocol import ATTACKS
-from benchmark.tables import audit_file, csv_text, markdown, percent, span, threat_title
+from benchmark.record import Record
+from benchmark.rows import Row
+from benchmark.tables import audit_file, csv_text, markdown, percent, span, threat_title, verdicts_by_norm
 from benchmark.trials import TRIALS, UNBOUNDED_TRIAL
 from benchmark.validity import CONSEQUENCES, Verdict
 
@@ -37,44 +40,57 @@ def audit_page(rows: Rows, notice: str | None = NOTICE) -> str:
     """All that is known of one entry. rows: its rows on the boards it is on, at least one."""
     _, first = rows[0]
     attacks: list[str] = [attack for attack in ATTACKS if any(attack in row.attacks for _, row in rows)]
+    by_norm = {board.norm: row for board, row in rows}
     return render_page(
         "audit.md",
         notice=notice,
         entry=first.configuration.model,
-        status=first.status,
+        status=verdicts_by_norm(rows),
         sentence=conclusion(rows),
-        ranked="Not ranked" if first.rank is None else "Ranked",
-        reason=reason(first),
+        norms=[
+            {
+                "name": norm,
+                "ranked": "not ranked" if row.rank is None else "ranked",
+                "reason": reason(row),
+                "checks": markdown(_check(verdict) for verdict in row.verdicts),
+                "concerns": [
+                    f"**{verdict.check}**: {CONSEQUENCES[verdict.check]}"
+                    for verdict in row.verdicts
+                    if verdict.status not in ("PASS", "OPEN")
+                ],
+            }
+            for norm, row in by_norm.items()
+        ],
         images=span(row.worst.count for _, row in rows),
         attacks=", ".join(attacks),
         standing=markdown(_standing(board, row, attacks) for board, row in rows),
         trials=markdown(_trials(rows)),
-        checks=markdown(_check(verdict) for verdict in first.verdicts),
-        concerns=[
-            f"**{verdict.check}**: {CONSEQUENCES[verdict.check]}"
-            for verdict in first.verdicts
-            if verdict.status not in ("PASS", "OPEN")
-        ],
         detection=markdown(_detected(one) for one in found_detections(rows)),
     )
 
 
 def conclusion(rows: Rows) -> str:
-    """What a reviewer may quote."""
-    _, first = rows[0]
-    name = first.configuration.model
-    figures = "; ".join(
-        f"{percent(row.worst, interval=True)} % at {threat_title(board.norm, board.eps)} ({percent(row.whitebox)} % "
-        "under the white-box attacks)"
-        for board, row in rows
-    )
-    measured = f"Of {span(row.worst.count for _, row in rows)} images stand under all that was tried: {figures}."
-    if first.status in ("FAIL", "ERROR"):
+    """What a reviewer may quote: norm by norm, in the words of the worst status."""
+    name, sentences = rows[0][1].configuration.model, []
+    for norm in dict.fromkeys(board.norm for board, _ in rows):
+        own = [(board, row) for board, row in rows if board.norm == norm]
+        first = own[0][1]
+        figures = "; ".join(
+            f"{percent(row.worst, interval=True)} % at eps {format_eps(board.eps)} ({percent(row.whitebox)} % under the"
+            " white-box attacks alone)"
+            for board, row in own
+        )
+        measured = (
+            f"What stands of {span(row.worst.count for _, row in own)} images under all that was tried: {figures}."
+        )
         failed = "; ".join(f"{v.check}, {v.title}: {v.evidence}" for v in first.verdicts if v.status == first.status)
-        return f"The robust accuracy of {name} is no evidence that it is robust. {failed}. {measured}"
-    if first.status == "OPEN":
-        return f"Nothing speaks against the figures of {name} so far, but not all was checked. {measured}"
-    return f"No check found a reason to disbelieve the figures of {name}. {measured}"
+        said = {
+            "PASS": f"No check found a reason to disbelieve the figures of {name} in {norm}.",
+            "OPEN": f"Nothing speaks against the figures of {name} in {norm} so far, but not all was checked.",
+            "FLAG": f"No check failed on {name} in {norm}, but some ask for a look.",
+        }.get(first.status, f"The accuracy of {name} under {norm} attacks is no evidence of robustness. {failed}.")
+        sentences.append(f"{said} {measured}")
+    return "\n\n".join(sentences)
 
 
 def reason(row: Row) -> str:
@@ -87,8 +103,12 @@ def reason(row: Row) -> str:
 
 def found_detections(rows: Rows) -> list[Detection]:
     """Of the entry whose rows these are."""
+    tried: dict[str, list[Record]] = {}
+    for evidence in {board.norm: row.evidence for board, row in rows}.values():
+        for trial, records in evidence.tried.items():
+            tried.setdefault(trial, []).extend(records)
     board, row = rows[0]
-    return detections(row.configuration.model, board.dataset, row.evidence.tried)
+    return detections(row.configuration.model, board.dataset, tried)
 
 
 def detection_table(boards: Sequence[Board]) -> str:

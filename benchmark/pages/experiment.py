@@ -9,6 +9,7 @@ from benchmark.curves import Curve, points
 from benchmark.pages import render_page
 from benchmark.protocol import LIBRARIES, PAPER_GRIDS
 from benchmark.record import Record
+from benchmark.statistics import bootstrap_mean
 from benchmark.tables import csv_text, markdown, span
 from benchmark.timing import duration
 
@@ -16,7 +17,22 @@ from benchmark.timing import duration
 def paper_page(curves: Sequence[Curve], figures: Iterable[str]) -> str:
     """The figures there are, what they rest on, and what they took."""
     datasets = list(dict.fromkeys(curve.dataset for curve in curves))
-    return render_page("paper.md", datasets=datasets, figures=set(figures), cost=markdown(_cost(curves)))
+    areas = {dataset: markdown(_areas([c for c in curves if c.dataset == dataset])) for dataset in datasets}
+    return render_page("paper.md", datasets=datasets, figures=set(figures), areas=areas, cost=markdown(_cost(curves)))
+
+
+def _areas(curves: Sequence[Curve]) -> list[dict[str, object]]:
+    """Mean accuracy over each grid's eps > 0, per entry and attack, with its bootstrap interval over images."""
+    rows: dict[tuple[str, str, str], dict[str, object]] = {}
+    for curve in curves:
+        for grid, radii in PAPER_GRIDS.items():
+            share = curve.count_over(radii) / sum(eps > 0 for eps in radii)
+            low, high = bootstrap_mean(share)
+            line = rows.setdefault(
+                (curve.model, curve.target, grid), {"entry": curve.model, "gradient of": curve.target, "grid": grid}
+            )
+            line[curve.attack] = f"{100 * share.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return list(rows.values())
 
 
 def _cost(curves: Sequence[Curve]) -> list[dict[str, object]]:

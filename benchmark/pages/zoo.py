@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.boards import Share
 from benchmark.pages import render_page
+from benchmark.rows import Share
 from benchmark.tables import markdown, percent
 from zoo import models
 from zoo.recipes import GOALS, GOALS_UNDER_PGD40

@@ -83,6 +83,7 @@ class Evidence:
 Check = Callable[[Evidence], Verdict]
 
 CHECKS: dict[str, Check] = {}
+TITLES: dict[str, str] = {}  # check -> what it asks
 CONSEQUENCES: dict[str, str] = {}  # check -> what it means for the numbers where it does not pass
 _MODULES = ("network", "outcomes", "trials")  # of the checks, by what they look at
 
@@ -99,17 +100,25 @@ def check(name: str, title: str, consequence: str) -> Callable[[Callable[[Eviden
 
         if name in CHECKS:
             raise ValueError(f"there is a check {name} already; choose another name")
-        CHECKS[name], CONSEQUENCES[name] = verdict, consequence
+        CHECKS[name], TITLES[name], CONSEQUENCES[name] = verdict, title, consequence
         return verdict
 
     return register
 
 
-def verdicts(evidence: Evidence) -> list[Verdict]:
-    """Every check on one entry's evidence, in the order of their numbers."""
+def load_checks() -> list[str]:
+    """The names of all checks, in the order of their numbers; in that order they are in `CHECKS` from then on."""
     for module in _MODULES:
         importlib.import_module(f"benchmark.validity.{module}")
-    return [CHECKS[name](evidence) for name in sorted(CHECKS, key=lambda name: int(name[1:]))]
+    names = sorted(CHECKS, key=lambda name: int(name[1:]))
+    for name in names:
+        CHECKS[name] = CHECKS.pop(name)
+    return names
+
+
+def verdicts(evidence: Evidence) -> list[Verdict]:
+    """Every check on one entry's evidence, in the order of their numbers."""
+    return [CHECKS[name](evidence) for name in load_checks()]
 
 
 def worst_status(found: list[Verdict]) -> Status:

@@ -12,6 +12,8 @@ from benchmark.validity.network import healths
 from zoo.datasets import dataset_spec
 
 POINT = 0.01
+ALIGNED = 0.5  # cosine between the gradients of independent draws
+SHORT = 0.1  # share of images that fall to the attacker's draws and stand under the judge's; honest entries have 0.05
 _NOT_RUN = "needs suite adaptive"
 
 
@@ -64,7 +66,8 @@ def gradient_free(evidence: Evidence) -> Finding:
 )
 def transfer(evidence: Evidence) -> Finding:
     """Attacks made on other networks, on the posterior mean and uniform noise each break at most 1 point more."""
-    return _breaks_little(evidence, ("posterior mean", "transfer", "noise"), POINT)
+    # where there is no posterior mean and no other network for such images, noise is all there is
+    return _breaks_little(evidence, ("posterior mean", "transfer", "noise"), POINT, required=("noise",))
 
 
 @check(
@@ -83,16 +86,28 @@ def scale_invariance(evidence: Evidence) -> Finding:
     "the attacker's few draws are not the network that is judged; the worst case includes the attack with more",
 )
 def enough_draws(evidence: Evidence) -> Finding:
-    """Twice the draws break at most 1 point more, and gradients of independent draws point the same way."""
+    """Twice the draws break at most 1 point more; gradients of independent draws point the same way; and what an attack
+    breaks on its own draws it breaks on the judge's, but for 10 points.
+    """
     if evidence.deterministic:
         return NO_DRAWS
-    status, text = _breaks_little(evidence, ("doubled draws",), POINT)
-    cosines = [health.cosine for health in healths(evidence) if health.cosine is not None]
-    if not cosines:
-        return status, text
-    aligned: Status = "PASS" if min(cosines) >= 0.5 else "FLAG"
-    cosine = f"median cosine of independent gradients {min(cosines):.2f}"
-    return (aligned, f"{cosine}; {text}") if status in ("PASS", aligned) else (status, f"{text}; {cosine}")
+    found = [_breaks_little(evidence, ("doubled draws",), POINT), *_falls_short(evidence)]
+    for health in healths(evidence):
+        if health.cosine is not None:
+            aligned: Status = "PASS" if health.cosine >= ALIGNED else "FLAG"
+            found.append((aligned, f"median cosine of independent gradients {health.cosine:.2f}"))
+    return summary(found, _NOT_RUN)
+
+
+def _falls_short(evidence: Evidence) -> list[Finding]:
+    """By threat model, how many images the white-box attacks broke on the attacker's draws and not on the judge's."""
+    found: list[Finding] = []
+    for threat, frame in evidence.outcomes.groupby("eps"):
+        by_example = frame.groupby("example")[["correct", "own"]].all()
+        short, count = int((by_example["correct"] & ~by_example["own"]).sum()), len(by_example)
+        where = f"eps {format_eps(float(threat))}"  # type: ignore[arg-type]
+        found.append((over(short, count, SHORT), f"{where}: {short} of {count} broken on the attacker's draws alone"))
+    return found
 
 
 @check(
@@ -134,10 +149,13 @@ def newly_broken(evidence: Evidence, record: Record) -> int:
     return len(broken & left)
 
 
-def _breaks_little(evidence: Evidence, names: tuple[str, ...], margin: float) -> Finding:
+def _breaks_little(
+    evidence: Evidence, names: tuple[str, ...], margin: float, required: tuple[str, ...] | None = None
+) -> Finding:
     """Whether each trial breaks at most a share `margin` of all images beyond those that are broken.
 
-    A trial that has not met all images that stand leaves the check open.
+    A trial that has not met all images that stand leaves the check open, and so does one of the `required` (default:
+    each of them) that has met none.
     """
     found: list[Finding] = []
     for threat, left in evidence.standing.items():
@@ -148,7 +166,7 @@ def _breaks_little(evidence: Evidence, names: tuple[str, ...], margin: float) ->
             for record in evidence.tried.get(name, []):
                 if record.cell.attack.threat == threat:
                     by_source.setdefault(record.cell.attack.source, []).append(record)
-            if left and not by_source:
+            if left and not by_source and name in (names if required is None else required):
                 found.append(("OPEN", f"not checked: {_where(threat)}, {name}: {_NOT_RUN}"))
             for source, records in by_source.items():
                 what = f"{_where(threat)}, {name if source is None else f'from {source}'}"

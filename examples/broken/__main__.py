@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from benchmark.boards import Row, build_boards
+from benchmark.boards import build_boards
 from benchmark.cells import Selection
 from benchmark.evaluate import Evaluator
 from benchmark.machine import Machine
+from benchmark.rows import Row
 from benchmark.suites import SUITES
+from benchmark.validity import STATUSES, Verdict
 from examples.broken.networks import BROKEN, Broken, adapters
 from zoo import ZooEntry, models
 from zoo.commands import mistakes_in_one_line
@@ -41,9 +43,12 @@ def audit_broken(broken: Broken, selection: Selection) -> list[Row]:
         return audited(broken.entry, selection)
 
 
-def verdicts_of(rows: Sequence[Row]) -> dict[str, str]:
-    """Check -> status, the same on every row of an entry."""
-    return {verdict.check: verdict.status for verdict in rows[0].verdicts}
+def worst_verdicts(rows: Sequence[Row]) -> dict[str, Verdict]:
+    """Check -> its verdict in the norm where it is worse."""
+    found: dict[str, Verdict] = {}
+    for verdict in (verdict for row in rows for verdict in row.verdicts):
+        found[verdict.check] = max(found.get(verdict.check, verdict), verdict, key=lambda v: STATUSES.index(v.status))
+    return found
 
 
 @app.command()
@@ -64,18 +69,17 @@ def main(
         if found.get(name, {}).get("images") != examples:
             broken = BROKEN.get(name)
             rows = audited(models[name], selection) if broken is None else audit_broken(broken, selection)
+            worst = worst_verdicts(rows)
             found[name] = {
                 "images": examples,
                 "defect": "" if broken is None else broken.defect,
                 "must": [] if broken is None else list(broken.checks),
-                "verdicts": {v.check: [v.status, v.evidence] for v in rows[0].verdicts},
+                "verdicts": {v.check: [v.status, v.evidence] for v in worst.values()},
                 "whitebox": {f"{row.threat.norm} {row.threat.eps:g}": row.whitebox.hits for row in rows},
                 "worst": {f"{row.threat.norm} {row.threat.eps:g}": row.worst.hits for row in rows},
             }
             write_whole(path, (json.dumps(found, indent=1, sort_keys=True) + "\n").encode())
-            status = rows[0].status
-            caught = [f"{v.check} {v.status}" for v in rows[0].verdicts if v.status in ("FLAG", "FAIL", "ERROR")]
-            typer.echo(f"{name}: {status}: {', '.join(caught)}")
+            typer.echo(f"{name}: {', '.join(f'{v.check} {v.status}' for v in worst.values() if v.status != 'PASS')}")
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ class Watchful(Around):
 class Drowned(Around):
     """Every draw adds a great linear function of its own, which drowns a few draws' gradient but not the mean's."""
 
-    spread = 30.0
+    spread = 60.0
 
     def draw(self, generator: torch.Generator) -> nn.Module:
         return _Sloped(self.inner, self.spread * torch.randn(784, 10, generator=generator) / 28)

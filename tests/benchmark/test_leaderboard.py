@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from benchmark.agreement import Comparison
 from benchmark.boards import build_boards
+from benchmark.comparison import paired_tests
 from benchmark.leaderboard import app, is_current, ranked_boards, read_records, render, write
 from benchmark.outcomes import is_ruled, without_subsumed
 from benchmark.pages.boards import agreement_page
@@ -62,7 +63,9 @@ def test_ranks_are_shared_and_paired_tests_use_common_images() -> None:
     assert [(row.configuration.model, row.rank) for row in board.rows] == [
         ("mnist/strong", 1), ("mnist/weak", 2), ("mnist/weaker", 2),
     ]  # fmt: skip
-    tests = {(pair.first.configuration.model, pair.second.configuration.model): pair for pair in board.paired_tests()}
+    tests = {
+        (pair.first.configuration.model, pair.second.configuration.model): pair for pair in paired_tests(board.rows)
+    }
     apart, alike = tests["mnist/strong", "mnist/weak"], tests["mnist/weak", "mnist/weaker"]
     assert (apart.only_first, apart.only_second, apart.count) == (70, 0, 100)
     assert apart.p == pytest.approx(2 / 2**70)

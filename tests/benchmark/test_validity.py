@@ -158,6 +158,16 @@ def test_a_trial_on_fewer_images_than_stand_leaves_a_check_open() -> None:
     assert (status_, "on fewer images" in text) == ("OPEN", True)
 
 
+def test_what_falls_on_the_attackers_draws_falls_on_the_judges() -> None:
+    complete = evidence()
+    for short, expected in ((10, "PASS"), (15, "FLAG"), (30, "FAIL")):
+        frame = complete.outcomes.assign(own=complete.outcomes["correct"] & (complete.outcomes["example"] >= short))
+        status_, text = verdict("V14", Evidence(complete.records, frame, complete.others))
+        assert status_ == expected
+        if short > 10:
+            assert f"{short} of 100 broken on the attacker's draws alone" in text
+
+
 def test_an_unbounded_attack_leaves_chance() -> None:
     for right, expected in ((10, "PASS"), (15, "FLAG"), (30, "FAIL")):
         assert verdict("V8", evidence(unbounded=[i < right for i in range(N)]))[0] == expected

@@ -1,0 +1,69 @@
+"""Rows against each other, on the images that both have: which are certainly more robust, and the ranks that follow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from benchmark.rows import Row
+from benchmark.statistics import corrected, images_to_separate, mcnemar
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two rows on the images that both have.
+
+    only_first, only_second: images that stand in one of them alone, of `count`.
+    p: exact McNemar test. corrected: the same for all pairs of the board together.
+    needed: images that would separate the two with 80 % power if they differ as they do here; None if they do not.
+    """
+
+    first: Row
+    second: Row
+    only_first: int
+    only_second: int
+    count: int
+    p: float
+    corrected: float
+    needed: int | None
+
+    @property
+    def better(self) -> Row | None:
+        """The row that is more robust, at 5 % of false calls; None where the data cannot say."""
+        if self.corrected >= 0.05:
+            return None
+        return self.first if self.only_first > self.only_second else self.second
+
+
+def paired_tests(rows: Sequence[Row]) -> list[Paired]:
+    """All pairs of rows that have images in common, with p-values corrected for their number."""
+    counts = []
+    for first, second in combinations(rows, 2):
+        if common := first.survivors.keys() & second.survivors.keys():
+            only_first = sum(first.survivors[e] and not second.survivors[e] for e in common)
+            only_second = sum(second.survivors[e] and not first.survivors[e] for e in common)
+            counts.append((first, second, only_first, only_second, len(common)))
+    p_values = [mcnemar(only_first, only_second) for _, _, only_first, only_second, _ in counts]
+    return [
+        Paired(*pair, p, adjusted, images_to_separate(*pair[2:]))
+        for pair, p, adjusted in zip(counts, p_values, corrected(p_values), strict=True)
+    ]
+
+
+def ranked(rows: list[Row]) -> list[Row]:
+    """Best first; rows whose verdict is FAIL or ERROR have no rank and come last.
+
+    A row's rank is one more than the number of rows that are certainly more robust.
+    """
+    rows = sorted(rows, key=lambda row: (-row.worst.value, row.configuration.model, row.configuration.attack_draws))
+    eligible = [row for row in rows if row.status not in ("FAIL", "ERROR")]
+    beaten = Counter(id(pair.second if pair.better is pair.first else pair.first) for pair in separated(eligible))
+    ranked = [replace(row, rank=1 + beaten[id(row)]) for row in eligible]
+    return ranked + [row for row in rows if row not in eligible]
+
+
+def separated(rows: Sequence[Row]) -> list[Paired]:
+    """The pairs of rows that the data can tell apart."""
+    return [pair for pair in paired_tests(rows) if pair.better is not None]

@@ -1,0 +1,58 @@
+"""Networks that look robust and are not: each is caught by the checks named for it, and honest ones by none."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.cells import Selection
+from benchmark.closed_form import closed_form_gaps
+from benchmark.protocol import LIBRARIES
+from benchmark.validity import STATUSES
+from examples.broken.__main__ import HONEST, audit_broken, audited, worst_verdicts
+from examples.broken.networks import BROKEN
+from zoo import models
+
+CAUGHT = ("FAIL", "ERROR")
+# The trials that the checks named need, at one eps, so that all of it takes a minute.
+NEEDED = {
+    "V11": ("square-linf",),
+    "V12": ("pgd-linf",),
+    "V13": ("pgd-linf",),
+    "V14": ("pgd-linf",),
+    "V8": ("pgd-linf",),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_network_is_caught_by_the_checks_named_for_it(name: str) -> None:
+    broken = BROKEN[name]
+    attacks = {attack for check in broken.checks for attack in NEEDED.get(check, ())} or {"noise-l2"}
+    eps = 0.05 if name == "drowned" else 0.1  # where many images fall to the attacker's draws alone
+    rows = audit_broken(broken, Selection(examples=20, eps=(eps,), attacks=tuple(sorted(attacks))))
+    found = worst_verdicts(rows)
+    assert {check: found[check].status for check in broken.checks if found[check].status not in CAUGHT} == {}
+    assert {row.rank for row in rows if row.threat.norm == "linf"} == {None}
+    assert broken.entry.name not in models
+
+
+def test_an_honest_network_of_the_same_kind_is_not_caught() -> None:
+    rows = audited(models["mnist/mlp"], Selection(examples=20, eps=(0.1,), attacks=("pgd-linf", "square-linf")))
+    assert [v for v in worst_verdicts(rows).values() if v.status in CAUGHT] == []
+
+
+def test_a_faulty_adapter_leaves_nothing_behind() -> None:
+    broken = BROKEN["idle-adapter"]
+    audit_broken(broken, Selection(examples=5, eps=(0.1,), attacks=("noise-l2",)))
+    assert all(gap.reached for gap in closed_form_gaps(LIBRARIES))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*HONEST, *BROKEN])
+def test_the_whole_audit_tells_honest_networks_from_broken_ones(name: str) -> None:
+    selection = Selection(examples=50)
+    rows = audited(models[name], selection) if name in HONEST else audit_broken(BROKEN[name], selection)
+    found = worst_verdicts(rows)
+    caught = {check for check, verdict in found.items() if verdict.status in CAUGHT}
+    assert caught >= set(BROKEN[name].checks if name in BROKEN else ())
+    assert bool(caught) == (name in BROKEN)
+    assert {verdict.status for verdict in found.values()} <= set(STATUSES) - {"OPEN"}
