@@ -98,6 +98,8 @@ def reason(row: Row) -> str:
     worst = [verdict for verdict in row.verdicts if verdict.status == row.status]
     if row.status == "PASS":
         return "every check passed"
+    if row.status == "OPEN":
+        return f"not checked yet: {', '.join(verdict.check for verdict in worst)}"
     return "; ".join(f"{verdict.check} {row.status}: {verdict.title}" for verdict in worst)
 
 
