@@ -181,7 +181,7 @@ def render(records: list[Record], folder: Path, readme: Path | None) -> Generate
     if (folder / STUDIES).is_dir():
         texts[folder / "toolkit.md"] = toolkit.toolkit_page(folder / STUDIES)
         texts[folder / "propagation.md"] = propagation.propagation_page(folder / STUDIES)
-    texts[folder / "validity.md"] = validity.validity_page(folder / STUDIES)
+    texts[folder / "validity.md"] = validity.validity_page(folder / STUDIES, boards)
     for dataset in dict.fromkeys(board.dataset for board in boards):
         shown = [board for board in boards if board.dataset == dataset]
         texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)

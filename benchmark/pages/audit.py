@@ -105,12 +105,17 @@ def reason(row: Row) -> str:
 
 def found_detections(rows: Rows) -> list[Detection]:
     """Of the entry whose rows these are."""
-    tried: dict[str, list[Record]] = {}
+    board, row = rows[0]
+    return detections(row.configuration.model, board.dataset, tried_in_all(rows))
+
+
+def tried_in_all(rows: Rows) -> dict[str, list[Record]]:
+    """Trial -> its records in either norm."""
+    tried: dict[str, dict[str, Record]] = {}
     for evidence in {board.norm: row.evidence for board, row in rows}.values():
         for trial, records in evidence.tried.items():
-            tried.setdefault(trial, []).extend(records)
-    board, row = rows[0]
-    return detections(row.configuration.model, board.dataset, tried)
+            tried.setdefault(trial, {}).update({record.key: record for record in records})
+    return {trial: list(records.values()) for trial, records in tried.items()}
 
 
 def detection_table(boards: Sequence[Board]) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.boards import Board
 from benchmark.pages import render_page
-from benchmark.tables import markdown
+from benchmark.pages.audit import Rows, rows_of, tried_in_all
+from benchmark.tables import markdown, percent, threat_title
+from benchmark.timing import duration
 from benchmark.validity import CHECKS, CONSEQUENCES, TITLES, load_checks
 
 SOURCE = "broken.json"  # what `python -m examples.broken` wrote into the folder of studies
 _MARKS = {"PASS": "·", "OPEN": "open", "FLAG": "flag", "FAIL": "**FAIL**", "ERROR": "**ERROR**"}
 
 
-def validity_page(studies: Path) -> str:
+def validity_page(studies: Path, boards: Sequence[Board]) -> str:
     """studies: the folder that holds what `examples.broken` wrote."""
     load_checks()
     found: dict[str, dict[str, object]] = {}
@@ -27,6 +31,8 @@ def validity_page(studies: Path) -> str:
         broken=markdown(_line(name, entry) for name, entry in broken.items()),
         honest=markdown(_line(name, entry) for name, entry in honest.items()),
         drops=markdown(_drop(name, entry) for name, entry in found.items()),
+        moved=markdown(_moved(boards)),
+        times=markdown(_times(rows) for rows in rows_of(boards).values() if rows[0][1].evidence.tried),
         images=", ".join(dict.fromkeys(str(entry["images"]) for entry in found.values())),
     )
 
@@ -49,3 +55,32 @@ def _drop(name: str, entry: dict[str, object]) -> dict[str, object]:
     whitebox: dict[str, int] = entry["whitebox"]  # type: ignore[assignment]
     worst: dict[str, int] = entry["worst"]  # type: ignore[assignment]
     return {"network": name, **{threat: f"{whitebox[threat]} → {worst[threat]}" for threat in whitebox}}
+
+
+def _moved(boards: Sequence[Board]) -> list[dict[str, object]]:
+    """Entry by threat model: what stands under the white-box attacks, under all that was tried, and what broke most."""
+    lines: dict[str, dict[str, object]] = {}
+    for board in boards:
+        for row in board.rows:
+            if row.evidence.tried:
+                line = lines.setdefault(row.configuration.model, {"entry": row.configuration.model})
+                most = max(row.trials, key=lambda name: row.trials[name], default="")
+                by = f" ({most})" if row.trials.get(most) else ""
+                line[threat_title(board.norm, board.eps)] = f"{percent(row.whitebox)} → {percent(row.worst)}{by}"
+    return list(lines.values())
+
+
+def _times(rows: Rows) -> dict[str, object]:
+    """Wall time of an entry's white-box attacks and of its audit, and which trials took most of that."""
+    evidences = {board.norm: row.evidence for board, row in rows}.values()
+    whitebox = {record.key: record for evidence in evidences for record in evidence.records}.values()
+    seconds: dict[str, float] = {}
+    for name, records in tried_in_all(rows).items():
+        seconds[name] = sum(record.provenance["seconds"] for record in records)
+    total, longest = sum(seconds.values()), sorted(seconds, key=lambda name: -seconds[name])[:3]
+    return {
+        "entry": rows[0][1].configuration.model,
+        "white-box attacks": duration(sum(record.provenance["seconds"] for record in whitebox)),
+        "trials": duration(total),
+        "of that": ", ".join(f"{name} {100 * seconds[name] / total:.0f} %" for name in longest),
+    }
