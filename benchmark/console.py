@@ -193,6 +193,7 @@ def print_suites() -> None:
     """Suites, attacks and libraries."""
     from benchmark.protocol import ATTACKS, LIBRARIES
     from benchmark.suites import SUITES
+    from benchmark.trials import TRIALS
 
     table = Table(title="Suites", title_justify="left")
     for column in ("suite", "what it runs"):
@@ -201,6 +202,7 @@ def print_suites() -> None:
         table.add_row(suite.name, suite.help)
     console.print(table)
     console.print(f"Attacks: {', '.join(ATTACKS)}    Libraries: {', '.join(LIBRARIES)}")
+    console.print(f"Suite adaptive tries beside them: {', '.join(TRIALS)}", soft_wrap=True)
 
 
 def print_entries(data_root: Path | None) -> None:

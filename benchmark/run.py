@@ -75,6 +75,8 @@ def run(
 
     `python -m benchmark.run --suite whitebox`: the main job on the bundled MNIST entries.
 
+    `python -m benchmark.run --suite adaptive --model mnist/lenet`: all that may break what that left.
+
     `python -m benchmark.run --model my_package.nets:bayesian_net --dataset mnist`: your own network.
 
     `python -m benchmark.run --attack pgd-linf --eps 0.1,0.2 --examples 1000`: part of it, larger.

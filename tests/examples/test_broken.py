@@ -13,6 +13,9 @@ from examples.broken.networks import BROKEN
 from zoo import models
 
 CAUGHT = ("FAIL", "ERROR")
+# Trained against linf alone, it masks its gradients in l2: Square breaks what PGD leaves there. Of networks like it that
+# is known from Schott et al. 2019, "Towards the First Adversarially Robust Neural Network Model on MNIST".
+MASKED = ("mnist/lenet-adversarial",)
 # The trials that the checks named need, at one eps, so that all of it takes a minute.
 NEEDED = {
     "V11": ("square-linf",),
@@ -54,5 +57,6 @@ def test_the_whole_audit_tells_honest_networks_from_broken_ones(name: str) -> No
     found = worst_verdicts(rows)
     caught = {check for check, verdict in found.items() if verdict.status in CAUGHT}
     assert caught >= set(BROKEN[name].checks if name in BROKEN else ())
-    assert bool(caught) == (name in BROKEN)
+    assert bool(caught) == (name in BROKEN or name in MASKED)
+    assert caught <= {"V11"} or name in BROKEN
     assert {verdict.status for verdict in found.values()} <= set(STATUSES) - {"OPEN"}
