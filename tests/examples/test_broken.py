@@ -13,8 +13,8 @@ from examples.broken.networks import BROKEN
 from zoo import models
 
 CAUGHT = ("FAIL", "ERROR")
-# Trained against linf alone, it masks its gradients in l2: Square breaks what PGD leaves there. Of networks like it that
-# is known from Schott et al. 2019, "Towards the First Adversarially Robust Neural Network Model on MNIST".
+# Trained against linf alone, it masks its gradients in l2: Square breaks what PGD leaves there. Such networks are known
+# for it: Schott et al. 2019, "Towards the First Adversarially Robust Neural Network Model on MNIST".
 MASKED = ("mnist/lenet-adversarial",)
 # The trials that the checks named need, at one eps, so that all of it takes a minute.
 NEEDED = {
