@@ -97,13 +97,18 @@ def read_records(folder: Path) -> dict[str, Record]:
 
 
 def is_current(record: Record) -> bool:
-    """Whether the record speaks of this protocol and of the network as it is; one not registered here counts."""
+    """Whether the record speaks of this protocol and of the networks as they are; one not registered here counts.
+
+    Of a transfer that is the network attacked and the one whose gradients were taken.
+    """
     from benchmark.protocol import PROTOCOL_VERSION
     from zoo import models
 
-    name = record.cell.model
-    same_network = name not in models or models[name].fingerprint == record.fingerprints["model"]
-    return same_network and record.provenance["protocol"] == PROTOCOL_VERSION
+    spoken_of = {record.cell.model: record.fingerprints["model"]}
+    if (source := record.cell.attack.source) is not None:
+        spoken_of[source] = record.fingerprints["source"]
+    same = all(name not in models or models[name].fingerprint == found for name, found in spoken_of.items())
+    return same and record.provenance["protocol"] == PROTOCOL_VERSION
 
 
 def ranked_boards(records: list[Record]) -> list[Board]:

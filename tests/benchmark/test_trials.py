@@ -10,12 +10,13 @@ import pytest
 from benchmark import record as record_module
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Selection, Subject
-from benchmark.leaderboard import FOLDER, read_records
+from benchmark.leaderboard import FOLDER, is_current, read_records
 from benchmark.protocol import eps_grid, standard_attack
 from benchmark.record import cell_key
 from benchmark.suites import SUITES
 from benchmark.trials import TRIALS, UNBOUNDED_TRIAL, still_standing, trial_of
 from tests.benchmark.records import make, outcome
+from zoo import models
 
 BAYESIAN = Subject(
     "mnist/b", "mnist", 10_000, deterministic=False, others=(("mnist/f", True), ("mnist/other-b", False))
@@ -119,3 +120,12 @@ def test_settings_that_mean_nothing_are_refused(changes: dict[str, object], mess
     fields = {"name": "pgd-linf", "threat": ThreatModel("linf", 0.1), "step_size": 0.01, "steps": 5, **changes}
     with pytest.raises(ValueError, match=message):
         AttackSpec(**fields)  # type: ignore[arg-type]
+
+
+def test_a_transfer_is_out_of_date_when_its_source_has_changed() -> None:
+    attack = dataclasses.replace(TRIALS["transfer"].attack(ThreatModel("linf", 0.1)), source="mnist/mlp")
+    plain = make("mnist/unregistered", "fgsm", 0.1, {"torchattacks": [True]})
+    transfer = dataclasses.replace(plain, cell=dataclasses.replace(plain.cell, attack=attack))
+    for fingerprint, current in ((models["mnist/mlp"].fingerprint, True), ("of other weights", False)):
+        fingerprints = {**plain.fingerprints, "source": fingerprint}
+        assert is_current(dataclasses.replace(transfer, fingerprints=fingerprints)) is current
