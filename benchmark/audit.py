@@ -36,10 +36,10 @@ def audit(
     Exit status: 0 if nothing speaks against the figures, 1 if a check failed, 2 for a mistake in the command or an
     entry that is refused when it is loaded, 130 if interrupted.
     """
-    from benchmark.boards import build_boards
+    from benchmark.boards import build_boards, rows_of
     from benchmark.cells import Selection
     from benchmark.machine import Machine
-    from benchmark.pages.audit import audit_page, rows_of
+    from benchmark.pages.audit import audit_page
     from benchmark.plan import Plan, external, select_entries
     from benchmark.suites import SUITES
     from zoo.files import write_whole

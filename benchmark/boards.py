@@ -39,6 +39,15 @@ class Board:
     rows: list[Row]
 
 
+def rows_of(boards: Iterable[Board]) -> dict[Configuration, list[tuple[Board, Row]]]:
+    """Configuration -> its rows, with the boards that they are on."""
+    found: dict[Configuration, list[tuple[Board, Row]]] = {}
+    for board in boards:
+        for row in board.rows:
+            found.setdefault(row.configuration, []).append((board, row))
+    return found
+
+
 def build_boards(records: Iterable[Record], others: Iterable[Record] = ()) -> list[Board]:
     """Boards for every data set, norm and eps > 0 among the records with standard attacks on all their images.
 
@@ -102,7 +111,7 @@ def _row(
         for (_, spec), comparisons in merged_agreement(records).items()
         if comparisons
     }
-    everything = records + [record for record in evidence.others if record.cell.attack.threat == threat]
+    passes = _passes(records + [record for record in evidence.others if record.cell.attack.threat == threat])
     beyond = _broken_beyond(evidence, threat, set(by_example.index[by_example["correct"]]))
     stands = by_example["correct"] & ~by_example.index.isin(set().union(*beyond.values()))
     return Row(
@@ -119,8 +128,8 @@ def _row(
         clean_uncertainty=_uncertainty(clean, "clean_"),
         uncertainty=_uncertainty(harmful, ""),
         agreement={attack: agreement[attack] for attack in attacks if attack in agreement},
-        tried=len(_passes(everything)),
-        passes=tuple(map(sum, zip(*_passes(everything).values(), strict=True))),  # type: ignore[arg-type]
+        tried=len(passes),
+        passes=tuple(map(sum, zip(*passes.values(), strict=True))),  # type: ignore[arg-type]
         evidence=evidence,
         verdicts=found,
     )
@@ -134,10 +143,7 @@ def _broken_beyond(evidence: Evidence, threat: ThreatModel, left: set[int]) -> d
         if spec.threat == threat:
             trial = trial_of(record.cell)
             name = trial.name if trial else "other gradients" if spec.target != "expected" else "other settings"
-            here = broken.setdefault(name, set())
-            for outcome in record.outcomes.values():
-                pairs = zip(record.examples, outcome.correct, strict=outcome.error is None)
-                here.update(example for example, correct in pairs if not correct and example in left)
+            broken.setdefault(name, set()).update(record.broken & left)
     return broken
 
 

@@ -12,7 +12,7 @@ class Machine:
 
     threads: of torch in each process; None leaves what it takes by itself. share: let libraries and neighbouring cells
     share gradients. stack: many draws in one pass; None where possible. external: `package.module:factory` and data
-    set of entries that are not in the zoo, for processes that start anew.
+    set of entries that are not in the zoo, for processes that start anew. Raises ValueError for less than one thread.
     """
 
     device: str = "cpu"
@@ -22,3 +22,7 @@ class Machine:
     share: bool = True
     stack: bool | None = None
     external: tuple[tuple[str, str | None], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"--threads must be at least 1, not {self.threads}")

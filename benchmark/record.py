@@ -115,6 +115,12 @@ class Record:
         return all(outcome.error is None for outcome in self.outcomes.values())
 
     @property
+    def broken(self) -> set[int]:
+        """The examples that are misclassified after an attack of some library that ran."""
+        ran = (outcome for outcome in self.outcomes.values() if outcome.error is None)
+        return {e for outcome in ran for e, right in zip(self.examples, outcome.correct, strict=True) if not right}
+
+    @property
     def outcome(self) -> dict[str, Any]:
         """What was found, without when, where and how fast."""
         fields = self.to_json()

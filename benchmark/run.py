@@ -96,8 +96,6 @@ def run(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send: end as on Ctrl-C
     try:
-        if threads is not None and threads < 1:
-            raise ValueError(f"--threads must be at least 1, not {threads}")
         if list_:
             _print_list(data_root)
             return

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board
+from benchmark.boards import Board, rows_of
 from benchmark.comparison import paired_tests
-from benchmark.outcomes import Configuration
 from benchmark.rows import Row, Share
 
 
@@ -126,11 +125,7 @@ def headline(boards: Iterable[Board], link: str = "") -> str:
 
 def _headline_rows(boards: list[Board], link: str) -> list[dict[str, object]]:
     """The most robust first, by the mean over the boards it is on."""
-    found: dict[Configuration, list[tuple[Board, Row]]] = {}
-    for board in boards:
-        for row in board.rows:
-            found.setdefault(row.configuration, []).append((board, row))
-    ordered = sorted(found.values(), key=lambda rows: -sum(row.worst.value for _, row in rows) / len(rows))
+    ordered = sorted(rows_of(boards).values(), key=lambda rows: -sum(row.worst.value for _, row in rows) / len(rows))
     return [_headline_row(rows, boards, link) for rows in ordered]
 
 

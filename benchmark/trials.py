@@ -11,6 +11,7 @@ Adaptive Attacks to Adversarial Example Defenses"; Andriushchenko et al. 2020, "
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -177,10 +178,10 @@ def still_standing(records: Iterable[Record]) -> dict[tuple[str, ThreatModel], d
             met[cell.model, cell.attack.threat, cell.start, cell.stop].append(record)
     left: dict[tuple[str, ThreatModel], dict[tuple[int, int], tuple[int, ...]]] = defaultdict(dict)
     for (model, threat, start, stop), found in met.items():
-        verdicts = [outcome.correct for r in found for outcome in (r.clean, *r.outcomes.values())]
         if all(record.complete for record in found):
-            stands = [all(each) for each in zip(*verdicts, strict=True)]
-            if any(stands):
-                examples = zip(found[0].examples, stands, strict=True)
-                left[model, threat][start, stop] = tuple(example for example, stand in examples if stand)
+            broken = set[int]().union(*(record.broken for record in found))
+            right = (set(itertools.compress(record.examples, record.clean.correct)) for record in found)
+            stand = set.intersection(*right) - broken
+            if stand:
+                left[model, threat][start, stop] = tuple(e for e in found[0].examples if e in stand)
     return dict(left)

@@ -8,9 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board
+from benchmark.boards import Board, rows_of
 from benchmark.detection import MEASURES, Detection, Level, detections
-from benchmark.outcomes import Configuration
 from benchmark.pages import NOTICE, render_page
 from benchmark.protocol import ATTACKS
 from benchmark.record import Record
@@ -25,15 +24,6 @@ Rows = Sequence[tuple[Board, Row]]
 def audit_pages(boards: Sequence[Board], folder: Path) -> dict[Path, str]:
     """A page for every row's entry, below the folder."""
     return {folder / audit_file(config.model): audit_page(rows) for config, rows in rows_of(boards).items()}
-
-
-def rows_of(boards: Sequence[Board]) -> dict[Configuration, list[tuple[Board, Row]]]:
-    """Configuration -> its rows, with the boards that they are on."""
-    found: dict[Configuration, list[tuple[Board, Row]]] = {}
-    for board in boards:
-        for row in board.rows:
-            found.setdefault(row.configuration, []).append((board, row))
-    return found
 
 
 def audit_page(rows: Rows, notice: str | None = NOTICE) -> str:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.boards import Board
+from benchmark.boards import Board, rows_of
 from benchmark.pages import render_page
-from benchmark.pages.audit import Rows, rows_of, tried_in_all
+from benchmark.pages.audit import Rows, tried_in_all
 from benchmark.tables import markdown, percent, threat_title
 from benchmark.timing import duration
-from benchmark.validity import CHECKS, CONSEQUENCES, TITLES, load_checks
+from benchmark.validity import CONSEQUENCES, TITLES, load_checks
 
 SOURCE = "broken.json"  # what `python -m examples.broken` wrote into the folder of studies
 _MARKS = {"PASS": "·", "OPEN": "open", "FLAG": "flag", "FAIL": "**FAIL**", "ERROR": "**ERROR**"}
@@ -19,7 +19,7 @@ _MARKS = {"PASS": "·", "OPEN": "open", "FLAG": "flag", "FAIL": "**FAIL**", "ERR
 
 def validity_page(studies: Path, boards: Sequence[Board]) -> str:
     """studies: the folder that holds what `examples.broken` wrote."""
-    load_checks()
+    names = load_checks()
     found: dict[str, dict[str, object]] = {}
     if (path := studies / SOURCE).is_file():
         found = json.loads(path.read_text())
@@ -27,7 +27,7 @@ def validity_page(studies: Path, boards: Sequence[Board]) -> str:
     broken = {name: entry for name, entry in found.items() if entry["must"]}
     return render_page(
         "validity.md",
-        checks=markdown({"check": n, "asks": TITLES[n], "if not": CONSEQUENCES[n]} for n in CHECKS),
+        checks=markdown({"check": n, "asks": TITLES[n], "if not": CONSEQUENCES[n]} for n in names),
         broken=markdown(_line(name, entry) for name, entry in broken.items()),
         honest=markdown(_line(name, entry) for name, entry in honest.items()),
         drops=markdown(_drop(name, entry) for name, entry in found.items()),
@@ -44,7 +44,7 @@ def _line(name: str, entry: dict[str, object]) -> dict[str, object]:
     line: dict[str, object] = {"network": name}
     if must:
         line |= {"defect": entry["defect"], "named": ", ".join(must)}
-    for check in CHECKS:
+    for check in load_checks():
         status = verdicts[check][0]
         missed = check in must and status not in ("FAIL", "ERROR")
         line[check] = f"{_MARKS[status]} (missed)" if missed else _MARKS[status]

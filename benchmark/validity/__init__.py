@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 from benchmark.attacks.spec import ThreatModel
 from benchmark.protocol import SIGNIFICANCE
 from benchmark.record import Record
+from benchmark.statistics import mcnemar
 from benchmark.trials import still_standing, trial_of
 
 Status = Literal["PASS", "OPEN", "FLAG", "FAIL", "ERROR"]
@@ -107,13 +108,10 @@ def check(name: str, title: str, consequence: str) -> Callable[[Callable[[Eviden
 
 
 def load_checks() -> list[str]:
-    """The names of all checks, in the order of their numbers; in that order they are in `CHECKS` from then on."""
+    """The names of all checks, in the order of their numbers."""
     for module in _MODULES:
         importlib.import_module(f"benchmark.validity.{module}")
-    names = sorted(CHECKS, key=lambda name: int(name[1:]))
-    for name in names:
-        CHECKS[name] = CHECKS.pop(name)
-    return names
+    return sorted(CHECKS, key=lambda name: int(name[1:]))
 
 
 def verdicts(evidence: Evidence) -> list[Verdict]:
@@ -133,11 +131,23 @@ def over(hits: int, count: int, margin: float) -> Status:
     return "FAIL" if binomtest(hits, count, margin, "greater").pvalue < SIGNIFICANCE else "FLAG"
 
 
+def risen(more: int, fewer: int, count: int, margin: float) -> Status:
+    """PASS where of `count` images `more` - `fewer` is at most a share `margin`; else FAIL if McNemar's test is certain
+    that the two differ, FLAG if not.
+    """
+    if more - fewer <= margin * count:
+        return "PASS"
+    return "FAIL" if mcnemar(more, fewer) < SIGNIFICANCE else "FLAG"
+
+
+def first_few(texts: list[str]) -> str:
+    """The first three, and how many more there are."""
+    return "; ".join(texts[:3]) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")
+
+
 def summary(found: list[Finding], nothing: str) -> Finding:
     """The worst status with all that has it; OPEN where there was nothing to check."""
     if not found:
         return "OPEN", f"not checked: {nothing}"
     worst = max((status for status, _ in found), key=STATUSES.index)
-    texts = [text for status, text in found if status == worst]
-    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
-    return worst, "; ".join(texts[:3]) + more
+    return worst, first_few([text for status, text in found if status == worst])

@@ -9,9 +9,8 @@ import pandas as pd
 from benchmark.agreement import meets, weakest
 from benchmark.attacks.spec import format_eps
 from benchmark.outcomes import merged_agreement
-from benchmark.protocol import SIGNIFICANCE, required_agreement
-from benchmark.statistics import mcnemar
-from benchmark.validity import Evidence, Finding, Status, check, over, summary
+from benchmark.protocol import required_agreement
+from benchmark.validity import Evidence, Finding, check, first_few, over, risen, summary
 
 
 @check(
@@ -56,8 +55,7 @@ def budget_and_box(evidence: Evidence) -> Finding:
         if outcome.violations
     ]
     if outside:
-        more = f" and {len(outside) - 3} more" if len(outside) > 3 else ""
-        return "FAIL", f"images outside budget or box: {'; '.join(outside[:3])}{more}"
+        return "FAIL", f"images outside budget or box: {first_few(outside)}"
     count = sum(len(outcome.distance) for record in records for outcome in record.outcomes.values())
     return "PASS", f"{count} adversarial images within budget and box"
 
@@ -93,12 +91,10 @@ def monotone_in_eps(evidence: Evidence) -> Finding:
     for attack, frame in evidence.outcomes.groupby("attack"):
         survived = _survival(frame, "eps")
         for low, high in pairwise(sorted(survived.columns)) if len(survived) else ():
-            rise, count = int(survived[high].sum()) - int(survived[low].sum()), len(survived)
+            count = len(survived)
             lost, won = (int((survived[a] & ~survived[b]).sum()) for a, b in ((low, high), (high, low)))
-            certain = mcnemar(lost, won) < SIGNIFICANCE
-            status: Status = "PASS" if rise <= 0.01 * count else "FAIL" if certain else "FLAG"
             grid = f"eps {format_eps(float(low))} to {format_eps(float(high))}"
-            found.append((status, f"{attack}, {grid}: {-rise} fewer of {count} stand"))
+            found.append((risen(won, lost, count, 0.01), f"{attack}, {grid}: {lost - won} fewer of {count} stand"))
     return summary(found, "no attack ran at two eps on the same images")
 
 
@@ -118,7 +114,7 @@ def libraries_agree(evidence: Evidence) -> Finding:
         return "FLAG", "one library only: nothing to compare"
     below = [f"{where}: {level}" for level, required, where in pairs if not meets(level, required)]
     if below:
-        return "FLAG", "; ".join(below[:3]) + (f" and {len(below) - 3} more" if len(below) > 3 else "")
+        return "FLAG", first_few(below)
     return "PASS", f"{len(pairs)} comparisons, weakest {weakest(level for level, _, _ in pairs)}"
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from benchmark.attacks.spec import ThreatModel, format_eps
-from benchmark.protocol import SIGNIFICANCE
 from benchmark.record import Record
-from benchmark.statistics import mcnemar
 from benchmark.trials import TRIALS, UNBOUNDED_TRIAL
-from benchmark.validity import NO_DRAWS, Evidence, Finding, Status, check, over, summary
+from benchmark.validity import NO_DRAWS, Evidence, Finding, Status, check, over, risen, summary
 from benchmark.validity.network import healths
 from zoo.datasets import dataset_spec
 
@@ -102,10 +100,10 @@ def enough_draws(evidence: Evidence) -> Finding:
 def _falls_short(evidence: Evidence) -> list[Finding]:
     """By threat model, how many images the white-box attacks broke on the attacker's draws and not on the judge's."""
     found: list[Finding] = []
-    for threat, frame in evidence.outcomes.groupby("eps"):
+    for eps, frame in evidence.outcomes.groupby("eps"):
         by_example = frame.groupby("example")[["correct", "own"]].all()
         short, count = int((by_example["correct"] & ~by_example["own"]).sum()), len(by_example)
-        where = f"eps {format_eps(float(threat))}"  # type: ignore[arg-type]
+        where = f"eps {format_eps(float(eps))}"  # type: ignore[arg-type]
         found.append((over(short, count, SHORT), f"{where}: {short} of {count} broken on the attacker's draws alone"))
     return found
 
@@ -128,25 +126,11 @@ def one_draw(evidence: Evidence) -> Finding:
         if common:
             only_alone = sum(alone[e] and not together[e] for e in common)
             only_together = sum(together[e] and not alone[e] for e in common)
-            certain = mcnemar(only_alone, only_together) < SIGNIFICANCE
-            more = only_alone - only_together
-            status: Status = "PASS" if more <= POINT * len(common) else "FAIL" if certain else "FLAG"
+            status = risen(only_alone, only_together, len(common), POINT)
             stand = sum(alone[e] for e in common)
-            text = f"{stand} of {len(common)} stand on one draw, {stand - more} on all"
+            text = f"{stand} of {len(common)} stand on one draw, {stand - only_alone + only_together} on all"
             found.append((status, f"{_where(threat)}: {text}"))
     return summary(found, _NOT_RUN)
-
-
-def newly_broken(evidence: Evidence, record: Record) -> int:
-    """How many images a record's attacks break that the protocol's attacks left standing."""
-    left = evidence.standing.get(record.cell.attack.threat, set())
-    broken = {
-        example
-        for outcome in record.outcomes.values()
-        for example, correct in zip(record.examples, outcome.correct, strict=True)
-        if not correct
-    }
-    return len(broken & left)
 
 
 def _breaks_little(
@@ -173,7 +157,7 @@ def _breaks_little(
                 if left - {example for record in records for example in record.examples}:
                     found.append(("OPEN", f"not checked: {what}: on fewer images"))
                 else:
-                    broken, count = sum(newly_broken(evidence, record) for record in records), evidence.images[threat]
+                    broken, count = sum(len(record.broken & left) for record in records), evidence.images[threat]
                     found.append((over(broken, count, margin), f"{what}: {broken} more of {count} broken"))
     if not found and evidence.standing:
         return "PASS", "nothing stands that could be broken"

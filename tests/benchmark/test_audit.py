@@ -8,8 +8,8 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from benchmark.audit import app
-from benchmark.boards import build_boards
-from benchmark.pages.audit import audit_page, conclusion, detection_table, rows_of
+from benchmark.boards import build_boards, rows_of
+from benchmark.pages.audit import audit_page, conclusion, detection_table
 from benchmark.record import Record
 from benchmark.tables import verdicts_by_norm
 from tests.benchmark.test_validity import N, evidence, trial
