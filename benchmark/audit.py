@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -40,20 +39,16 @@ def audit(
     from benchmark.cells import Selection
     from benchmark.machine import Machine
     from benchmark.pages.audit import audit_page
-    from benchmark.plan import Plan, external, select_entries
+    from benchmark.plan import Plan, external, interruptible, select_entries
     from benchmark.suites import SUITES
     from zoo.files import write_whole
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     suite, datasets = SUITES["adaptive"], None if dataset is None else (dataset,)
-    try:
+    with interruptible():
         entries = select_entries(suite, (name,), datasets)
         root = None if data_root is None else data_root.resolve()
         machine = Machine(device, root, threads=threads, external=external((name,), datasets))
         records = Plan(suite, Selection(examples=examples), entries, machine, workers=workers).carry_out(store)
-    except KeyboardInterrupt:
-        typer.secho("\ninterrupted; what was finished is stored, the same command goes on from there", err=True)
-        raise typer.Exit(130) from None
     (rows,) = rows_of(build_boards(records)).values()
     text = audit_page(rows, notice=None)
     typer.echo(f"\n{text}")

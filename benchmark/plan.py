@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from benchmark.store import Store
     from benchmark.suites import Suite
     from zoo import ZooEntry
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C, and SIGTERM, which schedulers send, end a command with a line of comfort and exit status 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.secho("\ninterrupted; what was finished is stored, the same command goes on from there", err=True)
+        raise typer.Exit(130) from None
 
 
 class Plan(NamedTuple):

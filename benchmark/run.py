@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
@@ -90,12 +89,11 @@ def run(
     from benchmark.cells import Selection
     from benchmark.console import print_boards
     from benchmark.machine import Machine
-    from benchmark.plan import Plan, external, print_errors, select_entries
+    from benchmark.plan import Plan, external, interruptible, print_errors, select_entries
     from benchmark.suites import SUITES
     from zoo.registry import lookup
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send: end as on Ctrl-C
-    try:
+    with interruptible():
         if list_:
             _print_list(data_root)
             return
@@ -126,9 +124,6 @@ def run(
         records = plan.carry_out(store)
         print_boards(records)
         failed = print_errors(records)
-    except KeyboardInterrupt:
-        typer.secho("\ninterrupted; what was finished is stored, the same command goes on from there", err=True)
-        raise typer.Exit(130) from None
     raise typer.Exit(1 if failed else 0)
 
 
