@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import torchvision
 
-from zoo import datasets
-from zoo.datasets import BUNDLED, DATASETS, DataNotFoundError, load_split
+from zoo.datasets import BUNDLED, DATASETS, DataNotFoundError, jpeg, load_split
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +161,7 @@ def test_cifar10_jpeg_from_archive_and_folder_alike(shared_data: Path, tmp_path:
     from_archive = load_split("cifar10-jpeg", "test", shared_data)
     assert from_archive.images.shape == (10_000, 3, 32, 32)
     assert np.bincount(from_archive.labels).tolist() == [1000] * 10
-    for file, content in datasets._archive_files(shared_data / "cifar10-jpeg.tar.xz", "test"):
+    for file, content in jpeg._archive_files(shared_data / "cifar10-jpeg.tar.xz", "test"):
         path = tmp_path / "cifar10-jpeg" / "test" / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
