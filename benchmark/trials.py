@@ -40,6 +40,7 @@ class Trial:
     on: `all` images, or those left `standing` by the white-box attacks.
     draws: the attacker's, from the protocol's.    bayesian: only for networks with draws.
     library: which runs it: the first that has it.
+    gradient: what it follows: the network's own, an `other` network's, or `none`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Trial:
     draws: Callable[[int], int] = lambda draws: draws
     bayesian: bool = False
     library: str = "torchattacks"
+    gradient: Literal["own", "other", "none"] = "own"
 
 
 def pgd(threat: ThreatModel) -> AttackSpec:
@@ -92,14 +94,20 @@ TRIALS: dict[str, Trial] = {
             lambda threat: replace(doubled(threat), goal="confident"),
             "all",
         ),
-        Trial("one draw", "PGD on one frozen draw", pgd, "all", lambda _: 1, bayesian=True),
+        Trial("one draw", "PGD on one frozen draw", pgd, "all", lambda _: 1, bayesian=True, gradient="other"),
         Trial("restarts", "PGD from five starts", _pgd(restarts=RESTARTS)),
         Trial("doubled draws", "PGD with twice the draws", pgd, draws=lambda draws: 2 * draws, bayesian=True),
         Trial("logits x 0.1", "PGD on a tenth of the logits", _pgd(logit_scale=0.1)),
         Trial("logits x 0.001", "PGD on a thousandth of the logits", _pgd(logit_scale=0.001)),
         Trial("logits + 100", "PGD on logits with a constant added", _pgd(logit_shift=100.0)),
-        Trial("posterior mean", "PGD on the posterior-mean network", _pgd(target="mean-weights"), bayesian=True),
-        Trial("transfer", "PGD on another network of the zoo", pgd),
+        Trial(
+            "posterior mean",
+            "PGD on the posterior-mean network",
+            _pgd(target="mean-weights"),
+            bayesian=True,
+            gradient="other",
+        ),
+        Trial("transfer", "PGD on another network of the zoo", pgd, gradient="other"),
         Trial("apgd-ce", "APGD, 100 steps, cross-entropy", _other("apgd-ce", APGD_STEPS, 2.0)),
         Trial("apgd-dlr", "APGD, 100 steps, difference of logits ratio", _other("apgd-dlr", APGD_STEPS, 2.0)),
         Trial(
@@ -108,12 +116,18 @@ TRIALS: dict[str, Trial] = {
             _other("apgd-ce", APGD_STEPS, 2.0, "mean-loss"),
             bayesian=True,
         ),
-        Trial("square", "Square attack, 1,000 queries, no gradient", _other("square", SQUARE_QUERIES, 1.0)),
+        Trial(
+            "square",
+            "Square attack, 1,000 queries, no gradient",
+            _other("square", SQUARE_QUERIES, 1.0),
+            gradient="none",
+        ),
         Trial(
             "noise",
             "the worst of 100 points uniform in the ball",
             _other("noise", NOISE_QUERIES, 1.0),
             library="foolbox",
+            gradient="none",
         ),
     )
 }

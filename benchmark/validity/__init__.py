@@ -18,7 +18,7 @@ from benchmark.attacks.spec import ThreatModel
 from benchmark.protocol import SIGNIFICANCE
 from benchmark.record import Record
 from benchmark.statistics import mcnemar
-from benchmark.trials import still_standing, trial_of
+from benchmark.trials import TRIALS, still_standing, trial_of
 
 Status = Literal["PASS", "OPEN", "FLAG", "FAIL", "ERROR"]
 STATUSES: tuple[Status, ...] = ("PASS", "OPEN", "FLAG", "FAIL", "ERROR")  # from best to worst; OPEN: not checked yet
@@ -79,6 +79,16 @@ class Evidence:
             if record.complete and (trial := trial_of(record.cell)) is not None:
                 found.setdefault(trial.name, []).append(record)
         return found
+
+    @cached_property
+    def beyond_gradients(self) -> dict[ThreatModel, set[int]]:
+        """Of what is `standing`, what no trial broke either that follows the network's own gradient."""
+        left = {threat: set(examples) for threat, examples in self.standing.items()}
+        for name, records in self.tried.items():
+            for record in records:
+                if name in TRIALS and TRIALS[name].gradient == "own" and record.cell.attack.threat in left:
+                    left[record.cell.attack.threat] -= record.broken
+        return left
 
 
 Check = Callable[[Evidence], Verdict]

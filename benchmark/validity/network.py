@@ -69,7 +69,7 @@ def closed_form(evidence: Evidence) -> Finding:
     def finding(health: Health) -> Finding:
         if health.missed:
             return "FAIL", f"not reached on a linear model by {', '.join(health.missed)}"
-        worst = max(health.shortfall, key=lambda name: health.shortfall[name])
+        worst = max(sorted(health.shortfall), key=lambda name: health.shortfall[name])
         return "PASS", f"{len(health.shortfall)} attacks, largest shortfall {health.shortfall[worst]:g} ({worst})"
 
     return _of_health(evidence, finding)

@@ -23,7 +23,7 @@ def no_budget(evidence: Evidence) -> Finding:
     found: list[Finding] = []
     for record in evidence.others:
         if record.cell.attack.threat.eps == 0:
-            for library, outcome in record.outcomes.items():
+            for library, outcome in sorted(record.outcomes.items()):
                 where = f"{library} {record.cell.attack.name}"
                 moved = sum(distance != 0 for distance in outcome.distance) + len(outcome.violations)
                 flipped = sum(a != b for a, b in zip(outcome.correct, record.clean.correct, strict=False))

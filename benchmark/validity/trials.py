@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.record import Record
 from benchmark.trials import TRIALS, UNBOUNDED_TRIAL
@@ -53,8 +55,8 @@ def restarts(evidence: Evidence) -> Finding:
     "a search without gradients sees what gradients do not show: they are masked",
 )
 def gradient_free(evidence: Evidence) -> Finding:
-    """Square breaks at most 0.2 points that the white-box attacks do not."""
-    return _breaks_little(evidence, ("square",), 0.002)
+    """Square breaks at most 0.2 points that no attack by the network's own gradient does, APGD among them."""
+    return _breaks_little(evidence, ("square",), 0.002, evidence.beyond_gradients)
 
 
 @check(
@@ -63,9 +65,12 @@ def gradient_free(evidence: Evidence) -> Finding:
     "what other networks' gradients or noise break, the network's own did not find: its gradients mislead",
 )
 def transfer(evidence: Evidence) -> Finding:
-    """Attacks made on other networks, on the posterior mean and uniform noise each break at most 1 point more."""
+    """Attacks made on other networks, on the posterior mean and uniform noise each break at most 1 point that no attack
+    by the network's own gradient does.
+    """
+    names, beyond = ("posterior mean", "transfer", "noise"), evidence.beyond_gradients
     # where there is no posterior mean and no other network for such images, noise is all there is
-    return _breaks_little(evidence, ("posterior mean", "transfer", "noise"), POINT, required=("noise",))
+    return _breaks_little(evidence, names, POINT, beyond, required=("noise",))
 
 
 @check(
@@ -134,15 +139,21 @@ def one_draw(evidence: Evidence) -> Finding:
 
 
 def _breaks_little(
-    evidence: Evidence, names: tuple[str, ...], margin: float, required: tuple[str, ...] | None = None
+    evidence: Evidence,
+    names: tuple[str, ...],
+    margin: float,
+    beyond: Mapping[ThreatModel, set[int]] | None = None,
+    required: tuple[str, ...] | None = None,
 ) -> Finding:
-    """Whether each trial breaks at most a share `margin` of all images beyond those that are broken.
+    """Whether each trial breaks at most a share `margin` of all images among those `beyond` what counts as found.
 
+    Default: beyond what the white-box attacks found.
     A trial that has not met all images that stand leaves the check open, and so does one of the `required` (default:
     each of them) that has met none.
     """
     found: list[Finding] = []
     for threat, left in evidence.standing.items():
+        counted = (beyond or evidence.standing)[threat]
         for name in names:
             if TRIALS[name].bayesian and evidence.deterministic:
                 continue
@@ -157,7 +168,7 @@ def _breaks_little(
                 if left - {example for record in records for example in record.examples}:
                     found.append(("OPEN", f"not checked: {what}: on fewer images"))
                 else:
-                    broken, count = sum(len(record.broken & left) for record in records), evidence.images[threat]
+                    broken, count = sum(len(record.broken & counted) for record in records), evidence.images[threat]
                     found.append((over(broken, count, margin), f"{what}: {broken} more of {count} broken"))
     if not found and evidence.standing:
         return "PASS", "nothing stands that could be broken"

@@ -146,6 +146,18 @@ def test_images_that_fell_before_do_not_count_against_a_trial() -> None:
     assert verdict("V11", evidence(square=[i < 60 and i > 0 for i in range(N)]))[0] == "FLAG"
 
 
+@pytest.mark.parametrize("gradients", [name.replace(" ", "_") for name, one in TRIALS.items() if one.gradient == "own"])
+@pytest.mark.parametrize(("name", "trial_name"), [("V11", "square"), ("V12", "transfer"), ("V12", "noise")])
+def test_a_gradient_is_not_masked_where_a_stronger_attack_follows_it(
+    name: str, trial_name: str, gradients: str
+) -> None:
+    """What APGD finds as well says that PGD is weak, not that the gradient misleads: Square's flag in AutoAttack."""
+    broken = [5 <= i < 60 for i in range(N)]
+    assert verdict(name, evidence(**{trial_name: broken}))[0] == "FAIL"
+    assert verdict(name, evidence(**{trial_name: broken, gradients: broken}))[0] == "PASS"
+    assert verdict(name, evidence(**{trial_name: broken, "one_draw": broken, "square": broken}))[0] == "FAIL"
+
+
 def test_a_trial_on_fewer_images_than_stand_leaves_a_check_open() -> None:
     complete = evidence()
     fewer = [
