@@ -11,7 +11,7 @@ from benchmark.pages import render_page
 from benchmark.pages.audit import Rows, tried_in_all
 from benchmark.tables import markdown, percent, threat_title
 from benchmark.timing import duration
-from benchmark.validity import CONSEQUENCES, TITLES, load_checks
+from benchmark.validity import CONSEQUENCES, TITLES, load_checks, worst_verdicts
 
 SOURCE = "broken.json"  # what `python -m examples.broken` wrote into the folder of studies
 _MARKS = {"PASS": "·", "OPEN": "open", "FLAG": "flag", "FAIL": "**FAIL**", "ERROR": "**ERROR**"}
@@ -20,35 +20,39 @@ _MARKS = {"PASS": "·", "OPEN": "open", "FLAG": "flag", "FAIL": "**FAIL**", "ERR
 def validity_page(studies: Path, boards: Sequence[Board]) -> str:
     """studies: the folder that holds what `examples.broken` wrote."""
     names = load_checks()
-    found: dict[str, dict[str, object]] = {}
+    broken: dict[str, dict[str, object]] = {}
     if (path := studies / SOURCE).is_file():
-        found = json.loads(path.read_text())
-    honest = {name: entry for name, entry in found.items() if not entry["must"]}
-    broken = {name: entry for name, entry in found.items() if entry["must"]}
+        broken = json.loads(path.read_text())
+    audited = [rows for rows in rows_of(boards).values() if rows[0][1].evidence.tried]
     return render_page(
         "validity.md",
         checks=markdown({"check": n, "asks": TITLES[n], "if not": CONSEQUENCES[n]} for n in names),
         broken=markdown(_line(name, entry) for name, entry in broken.items()),
-        honest=markdown(_line(name, entry) for name, entry in honest.items()),
-        drops=markdown(_drop(name, entry) for name, entry in found.items()),
+        drops=markdown(_drop(name, entry) for name, entry in broken.items()),
+        entries=markdown(_entry(rows) for rows in audited),
         moved=markdown(_moved(boards)),
-        times=markdown(_times(rows) for rows in rows_of(boards).values() if rows[0][1].evidence.tried),
-        images=", ".join(dict.fromkeys(str(entry["images"]) for entry in found.values())),
+        times=markdown(_times(rows) for rows in audited),
+        images=", ".join(dict.fromkeys(str(entry["images"]) for entry in broken.values())),
     )
 
 
 def _line(name: str, entry: dict[str, object]) -> dict[str, object]:
-    """A check that must catch a network and does is underlined by its word; one that does not says so."""
+    """What the checks say of a broken network; one that must catch it and does not is marked."""
     verdicts: dict[str, list[str]] = entry["verdicts"]  # type: ignore[assignment]
     must: list[str] = entry["must"]  # type: ignore[assignment]
-    line: dict[str, object] = {"network": name}
-    if must:
-        line |= {"defect": entry["defect"], "named": ", ".join(must)}
+    line: dict[str, object] = {"network": name, "defect": entry["defect"], "named": ", ".join(must)}
     for check in load_checks():
         status = verdicts[check][0]
         missed = check in must and status not in ("FAIL", "ERROR")
         line[check] = f"{_MARKS[status]} (missed)" if missed else _MARKS[status]
     return line
+
+
+def _entry(rows: Rows) -> dict[str, object]:
+    """What the checks say of an entry, each in the norm where it is worst."""
+    worst = worst_verdicts(verdict for _, row in rows for verdict in row.verdicts)
+    statuses = {check: _MARKS[worst[check].status] for check in load_checks()}
+    return {"entry": rows[0][1].configuration.model, **statuses}
 
 
 def _drop(name: str, entry: dict[str, object]) -> dict[str, object]:

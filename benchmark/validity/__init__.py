@@ -6,7 +6,7 @@ A new check is one function with `@check(...)`, in the module of its kind of evi
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -132,6 +132,14 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
 def worst_status(found: list[Verdict]) -> Status:
     """The worst status among verdicts, which gates the rank."""
     return max((verdict.status for verdict in found), key=STATUSES.index, default="PASS")
+
+
+def worst_verdicts(found: Iterable[Verdict]) -> dict[str, Verdict]:
+    """Check -> its worst verdict among those of several norms."""
+    worst: dict[str, Verdict] = {}
+    for verdict in found:
+        worst[verdict.check] = max(worst.get(verdict.check, verdict), verdict, key=lambda v: STATUSES.index(v.status))
+    return worst
 
 
 def over(hits: int, count: int, margin: float) -> Status:

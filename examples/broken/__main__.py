@@ -1,9 +1,8 @@
-"""Audit every broken network, and honest ones, and write which check caught which: `python -m examples.broken`."""
+"""Audit every broken network and write which check caught which: `python -m examples.broken`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +15,12 @@ from benchmark.evaluate import Evaluator
 from benchmark.machine import Machine
 from benchmark.rows import Row
 from benchmark.suites import SUITES
-from benchmark.validity import STATUSES, Verdict
+from benchmark.validity import worst_verdicts
 from examples.broken.networks import BROKEN, Broken, adapters
 from zoo import ZooEntry, models
 from zoo.commands import mistakes_in_one_line
 from zoo.files import write_whole
-
-HONEST = ("mnist/lenet", "mnist/bayesian-lenet", "mnist/lenet-adversarial", "mnist/bayesian-mlp")
+from zoo.registry import lookup
 
 app = typer.Typer(add_completion=False)
 
@@ -43,14 +41,6 @@ def audit_broken(broken: Broken, selection: Selection) -> list[Row]:
         return audited(broken.entry, selection)
 
 
-def worst_verdicts(rows: Sequence[Row]) -> dict[str, Verdict]:
-    """Check -> its verdict in the norm where it is worse."""
-    found: dict[str, Verdict] = {}
-    for verdict in (verdict for row in rows for verdict in row.verdicts):
-        found[verdict.check] = max(found.get(verdict.check, verdict), verdict, key=lambda v: STATUSES.index(v.status))
-    return found
-
-
 @app.command()
 @mistakes_in_one_line()
 def main(
@@ -65,15 +55,15 @@ def main(
     found = json.loads(path.read_text()) if path.is_file() else {}
     out.mkdir(parents=True, exist_ok=True)
     selection = Selection(examples=examples)
-    for name in HONEST + tuple(BROKEN) if only is None else (only,):
+    for name in BROKEN if only is None else (only,):
         if found.get(name, {}).get("images") != examples:
-            broken = BROKEN.get(name)
-            rows = audited(models[name], selection) if broken is None else audit_broken(broken, selection)
-            worst = worst_verdicts(rows)
+            broken = lookup(BROKEN, name, "broken network")
+            rows = audit_broken(broken, selection)
+            worst = worst_verdicts(verdict for row in rows for verdict in row.verdicts)
             found[name] = {
                 "images": examples,
-                "defect": "" if broken is None else broken.defect,
-                "must": [] if broken is None else list(broken.checks),
+                "defect": broken.defect,
+                "must": list(broken.checks),
                 "verdicts": {v.check: [v.status, v.evidence] for v in worst.values()},
                 "whitebox": {f"{row.threat.norm} {row.threat.eps:g}": row.whitebox.hits for row in rows},
                 "worst": {f"{row.threat.norm} {row.threat.eps:g}": row.worst.hits for row in rows},
