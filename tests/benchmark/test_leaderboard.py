@@ -181,7 +181,7 @@ def test_committed_leaderboards_are_fresh() -> None:
 
 
 def test_committed_records_meet_the_protocol(committed: list[Record]) -> None:
-    """The committed whitebox results: every agreement level reached, every library evaluated, no image outside."""
+    """The committed whitebox results: every agreement level reached, no check failed but one."""
     boards = ranked_boards(committed)
     assert {(board.dataset, board.norm, board.eps) for board in boards} >= {
         ("mnist", "linf", 0.1), ("mnist", "linf", 0.3), ("mnist", "l2", 1.0), ("mnist", "l2", 2.0),
@@ -190,7 +190,16 @@ def test_committed_records_meet_the_protocol(committed: list[Record]) -> None:
         for row in board.rows:
             for attack, level in row.agreement.items():
                 assert level == ("same-verdict" if attack == "pgd-l2" else "identical"), (row.configuration, attack)
-            assert row.status in ("PASS", "OPEN", "FLAG")
+
+    caught = {
+        (row.configuration.model, board.norm, verdict.check)
+        for board in boards
+        for row in board.rows
+        for verdict in row.verdicts
+        if verdict.status in ("FAIL", "ERROR")
+    }
+    # Trained against linf alone, its gradients are masked in l2 (Schott et al. 2019): see tests/examples/test_broken.py.
+    assert caught == {("mnist/lenet-adversarial", "l2", "V11")}
 
 
 def test_a_change_of_a_generated_file_or_record_is_noticed(boards: tuple[Path, Path]) -> None:
