@@ -198,7 +198,7 @@ def test_committed_records_meet_the_protocol(committed: list[Record]) -> None:
         for verdict in row.verdicts
         if verdict.status in ("FAIL", "ERROR")
     }
-    # Trained against linf alone, its gradients are masked in l2 (Schott et al. 2019): see tests/examples/test_broken.py.
+    # trained against linf alone, its gradients are masked in l2 (Schott et al. 2019); see tests/examples/test_broken.py
     assert caught == {("mnist/lenet-adversarial", "l2", "V11")}
 
 
