@@ -30,7 +30,7 @@ def validity_page(studies: Path, boards: Sequence[Board]) -> str:
         broken=markdown(_line(name, entry) for name, entry in broken.items()),
         drops=markdown(_drop(name, entry) for name, entry in broken.items()),
         entries=markdown(_entry(rows) for rows in audited),
-        moved=markdown(_moved(boards)),
+        moved=markdown(_moved(rows) for rows in audited),
         times=markdown(_times(rows) for rows in audited),
         images=", ".join(dict.fromkeys(str(entry["images"]) for entry in broken.values())),
     )
@@ -61,17 +61,14 @@ def _drop(name: str, entry: dict[str, object]) -> dict[str, object]:
     return {"network": name, **{threat: f"{whitebox[threat]} → {worst[threat]}" for threat in whitebox}}
 
 
-def _moved(boards: Sequence[Board]) -> list[dict[str, object]]:
-    """Entry by threat model: what stands under the white-box attacks, under all that was tried, and what broke most."""
-    lines: dict[str, dict[str, object]] = {}
-    for board in boards:
-        for row in board.rows:
-            if row.evidence.tried:
-                line = lines.setdefault(row.configuration.model, {"entry": row.configuration.model})
-                most = max(row.trials, key=lambda name: row.trials[name], default="")
-                by = f" ({most})" if row.trials.get(most) else ""
-                line[threat_title(board.norm, board.eps)] = f"{percent(row.whitebox)} → {percent(row.worst)}{by}"
-    return list(lines.values())
+def _moved(rows: Rows) -> dict[str, object]:
+    """By threat model: what stands under the white-box attacks, under all that was tried, and what broke most."""
+    line: dict[str, object] = {"entry": rows[0][1].configuration.model}
+    for board, row in rows:
+        most = max(row.trials, key=lambda name: row.trials[name], default="")
+        by = f" ({most})" if row.trials.get(most) else ""
+        line[threat_title(board.norm, board.eps)] = f"{percent(row.whitebox)} → {percent(row.worst)}{by}"
+    return line
 
 
 def _times(rows: Rows) -> dict[str, object]:

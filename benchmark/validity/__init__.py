@@ -84,9 +84,9 @@ class Evidence:
     def beyond_gradients(self) -> dict[ThreatModel, set[int]]:
         """Of what is `standing`, what no trial broke either that follows the network's own gradient."""
         left = {threat: set(examples) for threat, examples in self.standing.items()}
-        for name, records in self.tried.items():
-            for record in records:
-                if name in TRIALS and TRIALS[name].gradient == "own" and record.cell.attack.threat in left:
+        for trial in TRIALS.values():
+            for record in self.tried.get(trial.name, []) if trial.gradient == "own" else ():
+                if record.cell.attack.threat in left:
                     left[record.cell.attack.threat] -= record.broken
         return left
 
