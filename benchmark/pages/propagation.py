@@ -14,14 +14,30 @@ ENTRIES = "entries"  # in that: what `zoo.propagation` wrote
 ACCURACY = ("AP1, mean", "AP2, mean", "AP2, sigma")
 KL = ("AP1, KL", "AP2, KL", "AP2 simplified, KL")
 
-# Seed 001, table 3: the error of the mean by AP1 and by AP2 and the factor of sigma, after the last convolution and
-# after pooling, and the KL of the softmax by AP1, AP2 and the simplified softmax.
-PUBLISHED = (
-    ("LReLU, noisy input", "1.99 / 2.59", "1.14 / 1.43", "0.07 / 0.07", "4.42, 1.71, 1.71"),
-    ("LReLU, dropout 0.2", "0.23 / 0.32", "0.10 / 0.15", "0.56 / 0.69", "0.05, 0.02, 0.02"),
-    ("logistic Bernoulli", "0.27 / 0.47", "0.14 / 0.25", "0.74 / 0.99", "3.46, 0.21, 0.1"),
-    ("logistic transform, noisy input", "1.86 / 2.55", "1.60 / 2.20", "0.01 / 0.01", "3.46, 2.68, 2.68"),
-)
+# Seed 001, table 3: stages C1, A1, ... C9, P and the KL, as there.
+PUBLISHED = {
+    "LReLU, noisy input": (
+        "0.02 0.24 0.39 0.37 0.76 0.63 1.13 0.85 1.59 1.10 1.93 1.32 2.65 1.86 2.76 1.93 1.99 2.59 4.42",
+        "0.02 0.02 0.03 0.19 0.49 0.36 0.55 0.42 0.73 0.55 0.96 0.68 1.26 0.97 1.27 1.01 1.14 1.43 1.71",
+        "1.00 1.11 0.59 0.40 0.37 0.28 0.35 0.19 0.26 0.10 0.17 0.05 0.11 0.05 0.08 0.04 0.07 0.07 1.71",
+    ),
+    "LReLU, dropout 0.2": (
+        "- 0.01 0.02 0.04 0.12 0.07 0.13 0.09 0.17 0.11 0.21 0.14 0.26 0.14 0.27 0.16 0.23 0.32 0.05",
+        "- 0.01 0.02 0.01 0.02 0.02 0.03 0.02 0.04 0.03 0.05 0.04 0.08 0.05 0.08 0.07 0.10 0.15 0.02",
+        "- 1.00 1.00 1.02 0.93 0.95 0.90 0.92 0.81 0.79 0.73 0.69 0.71 0.69 0.71 0.65 0.56 0.69 0.02",
+    ),
+    "logistic Bernoulli": (
+        "- 0.02 0.02 0.04 0.12 0.10 0.18 0.15 0.29 0.21 0.37 0.25 0.48 0.31 0.44 0.33 0.27 0.47 3.46",
+        "- 0.02 0.02 0.03 0.04 0.04 0.05 0.06 0.12 0.10 0.20 0.14 0.30 0.19 0.28 0.19 0.14 0.25 0.21",
+        "- 1.12 1.00 1.02 0.92 0.99 0.78 0.97 0.59 0.95 0.56 0.94 0.61 0.94 0.73 0.96 0.74 0.99 0.1",
+    ),
+    "logistic transform, noisy input": (
+        "0.02 0.17 0.17 0.28 0.49 0.53 0.98 0.96 1.47 1.39 1.62 1.52 2.13 2.06 2.36 2.31 1.86 2.55 3.46",
+        "0.02 0.03 0.03 0.16 0.40 0.43 0.82 0.81 1.26 1.21 1.39 1.32 1.88 1.84 2.05 2.03 1.60 2.20 2.68",
+        "1.00 1.01 0.40 0.41 0.28 0.29 0.23 0.23 0.12 0.11 0.05 0.05 0.02 0.02 0.01 0.01 0.01 0.01 2.68",
+    ),
+}
+COLUMNS = (*(f"{kind}{place}" for place in range(1, 9) for kind in "CA"), "C9", "P", "KL")
 
 
 def propagation_page(studies: Path) -> str:
@@ -41,8 +57,12 @@ def propagation_page(studies: Path) -> str:
             if name.startswith("accuracy-")
         },
         published=markdown(
-            dict(zip(("case", "AP1, mean", "AP2, mean", "AP2, sigma", "KL"), row, strict=True)) for row in PUBLISHED
+            {"case": case, "measure": measure} | dict(zip(COLUMNS, values.split(), strict=True))
+            for case, lines in PUBLISHED.items()
+            for measure, values in zip(ACCURACY, lines, strict=True)
         ),
+        cost=_rounded(tables["cost"]) if "cost" in tables else "",
+        dropout=_last_epoch(tables["dropout"]) if "dropout" in tables else "",
         normalisation=_normalisation(tables["normalisation"]) if "normalisation" in tables else "",
         figures={path.stem for path in folder.glob("*.png")},
     )
@@ -68,6 +88,16 @@ def _by_stage(frame: pd.DataFrame) -> str:
             row |= {str(stage): _text(value) for stage, value in by_stage[measure].items() if stage != "softmax"}
             rows.append(row | {"KL": _text(by_stage[kl]["softmax"])})
     return markdown(rows)
+
+
+def _last_epoch(frame: pd.DataFrame) -> str:
+    """A row for each way of training, where it ended."""
+    last = frame[frame["epoch"] == frame["epoch"].max()]
+    return markdown(
+        {"trained with": row["run"], "training loss": f"{row['loss']:.3f}"}
+        | {f"{kind}accuracy": f"{100 * row[f'{kind}accuracy']:.1f} %" for kind in ("", "validation ")}
+        for _, row in last.iterrows()
+    )
 
 
 def _normalisation(frame: pd.DataFrame) -> str:

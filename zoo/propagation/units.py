@@ -116,7 +116,7 @@ class BernoulliDropout(Unit):
         return x * kept / (1 - self.p)
 
     def propagate(self, x: Moments) -> Moments:
-        return Moments(x.mean, (x.variance + self.p * x.mean.square()) / (1 - self.p))
+        return Moments(x.mean, torch.addcmul(x.variance, x.mean, x.mean, value=self.p) / (1 - self.p))
 
 
 class Heaviside(nn.Module):

@@ -54,6 +54,32 @@ def test_maximum_has_the_derivatives_of_its_differences(mu: float, s: float, nu:
     assert torch.autograd.gradcheck(lambda a, b, c, d: moments.maximum(Moments(a, b), Moments(c, d)), inputs)
 
 
+def textbook_kink(x: Tensor, variance: Tensor, slope: float) -> Moments:
+    """Moments of slope * x + (1 - slope) max(x, 0), from the first two of ReLU: they cancel, but have no kink."""
+    sigma, rest = variance.sqrt(), 1 - slope
+    a = x / sigma
+    upper, phi = torch.special.ndtr(a), (-0.5 * a**2).exp() / math.sqrt(2 * math.pi)
+    relu = x * upper + sigma * phi
+    square = (x**2 + variance) * upper + x * sigma * phi
+    mean = slope * x + rest * relu
+    return Moments(mean, slope**2 * (x**2 + variance) + (1 - slope**2) * square - mean**2)
+
+
+@given(MEANS, SIGMAS, st.sampled_from([0.0, 0.01, 0.3, 1.0, -1.0, 1.7]))
+@settings(max_examples=100)
+@example(0.0, 1.0, 0.01)
+@example(0.0, 0.5, -1.0)
+def test_kinks_have_the_moments_and_derivatives_of_the_textbook(mu: float, s: float, slope: float) -> None:
+    inputs = tensors(mu, s**2)
+    found, expected = moments.leaky_relu(Moments(*inputs), slope), textbook_kink(*inputs, slope)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+        gradients = (torch.autograd.grad(value, inputs, retain_graph=True) for value in (ours, theirs))
+        for a, b in zip(*gradients, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+    assert torch.autograd.gradcheck(lambda m, v: tuple(moments.leaky_relu(Moments(m, v), slope)), inputs)
+
+
 @pytest.mark.parametrize(
     "activation", [nn.Softplus(), nn.Softplus(beta=2.0), nn.Tanh(), nn.GELU(), nn.SiLU(), nn.ELU()]
 )
@@ -73,6 +99,8 @@ def test_every_derivative_is_a_number_at_the_limits(dtype: torch.dtype, apart: f
     x, x_variance, y, y_variance = values
     for rule in (
         moments.maximum(Moments(x, x_variance), Moments(y, y_variance)),
+        moments.leaky_relu(Moments(x - 0.5, x_variance)),
+        moments.absolute(Moments(x - 0.5, x_variance)),
         quadrature(F.softplus, Moments(x, x_variance)),
     ):
         assert rule.variance >= 0
@@ -84,10 +112,11 @@ def test_every_derivative_is_a_number_at_the_limits(dtype: torch.dtype, apart: f
 def test_no_gradient_is_denormal_because_of_a_far_smaller_rival() -> None:
     """Products with a density of 1e-40 are, and processors are a hundred times slower with them."""
     x = torch.linspace(0, 2 * FAR, 400).requires_grad_()
-    found = moments.maximum(Moments(x, torch.ones(400)), moments.certain(torch.zeros(400)))
-    (gradient,) = torch.autograd.grad((found.mean + found.variance).sum(), x)
-    rest = (gradient - 1).abs()
-    assert not ((rest > 0) & (rest < torch.finfo(torch.float32).tiny)).any()
+    uncertain = Moments(x, torch.ones(400))
+    for found in (moments.maximum(uncertain, moments.certain(torch.zeros(400))), moments.relu(uncertain)):
+        (gradient,) = torch.autograd.grad((found.mean + found.variance).sum(), x)
+        rest = (gradient - 1).abs()
+        assert not ((rest > 0) & (rest < torch.finfo(torch.float32).tiny)).any()
     of_certain = torch.zeros(400, requires_grad=True)
     found = moments.maximum(Moments(x.detach(), torch.ones(400)), Moments(torch.zeros(400), of_certain))
     (gradient,) = torch.autograd.grad(found.mean.sum(), of_certain)
@@ -102,6 +131,7 @@ def test_a_pass_without_gradients_gives_the_same_numbers() -> None:
     with_graph = Moments(x.mean.clone().requires_grad_(), x.variance)
     for plain, graph in (
         (moments.maximum(x, y), moments.maximum(with_graph, y)),
+        (moments.leaky_relu(x), moments.leaky_relu(with_graph)),
         (quadrature(torch.tanh, x), quadrature(torch.tanh, with_graph)),
     ):
         assert torch.equal(plain.mean, graph.mean)
