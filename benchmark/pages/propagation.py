@@ -14,8 +14,8 @@ ENTRIES = "entries"  # in that: what `zoo.propagation` wrote
 ACCURACY = ("AP1, mean", "AP2, mean", "AP2, sigma")
 KL = ("AP1, KL", "AP2, KL", "AP2 simplified, KL")
 
-# Seed 001, table 3: stages C1, A1, ... C9, P and the KL, as there.
-PUBLISHED = {
+# Seed 001: stages C1, A1, ... C9, P and the KL, as there.
+TABLE_3 = {
     "LReLU, noisy input": (
         "0.02 0.24 0.39 0.37 0.76 0.63 1.13 0.85 1.59 1.10 1.93 1.32 2.65 1.86 2.76 1.93 1.99 2.59 4.42",
         "0.02 0.02 0.03 0.19 0.49 0.36 0.55 0.42 0.73 0.55 0.96 0.68 1.26 0.97 1.27 1.01 1.14 1.43 1.71",
@@ -58,7 +58,7 @@ def propagation_page(studies: Path) -> str:
         },
         published=markdown(
             {"case": case, "measure": measure} | dict(zip(COLUMNS, values.split(), strict=True))
-            for case, lines in PUBLISHED.items()
+            for case, lines in TABLE_3.items()
             for measure, values in zip(ACCURACY, lines, strict=True)
         ),
         cost=_rounded(tables["cost"]) if "cost" in tables else "",

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from examples.propagation import accuracy, and_gate, networks, normalisation, stability
+from examples.propagation import accuracy, and_gate, cost, networks, normalisation, stability
 from examples.propagation.normalisation import pixel_statistics
 from zoo.datasets import load_split
 from zoo.networks import Preprocess
@@ -129,3 +129,33 @@ def test_propagated_units_make_the_network_stabler(monkeypatch: pytest.MonkeyPat
     assert math.isclose(standard["noise", 0.0], ap2["noise", 0.0], abs_tol=0.01)
     assert ap2["noise", 0.5] > standard["noise", 0.5] + 0.05
     assert ap2["attack", 0.05] > standard["attack", 0.05] + 0.1
+
+
+def test_what_is_timed_are_predictions_and_gradients_of_one_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = linear_network()  # with dropout at its input
+    x, y = torch.rand(6, 1, 4, 4, generator=private_generator("cost")), torch.arange(6) % 3
+    monkeypatch.setattr(cost, "SAMPLES", (4000,))
+    forward, both = cost.works(chain, x, y).values()
+    with torch.no_grad():
+        standard = chain(x).log_softmax(-1)
+        assert torch.equal(cost.predictions(chain)["AP1"](x), standard)
+    log_p = {name: work() for name, work in forward.items()}
+    exact = log_p["4000 samples"].exp()
+    assert (log_p["AP2"].exp() - exact).abs().max() < 0.01
+    assert (log_p["AP1"].exp() - exact).abs().max() > (log_p["AP2"].exp() - exact).abs().max()
+    gradients = {name: work() for name, work in both.items()}
+    for found in gradients.values():
+        assert [gradient.shape for gradient in found] == [parameter.shape for parameter in chain.parameters()]
+    (weight, _), (sampled, _) = gradients["AP2"], gradients["4000 samples"]
+    assert torch.nn.functional.cosine_similarity(weight.flatten(), sampled.flatten(), dim=0) > 0.99
+
+
+def test_costs_are_multiples_of_the_standard_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "NETWORKS", {"lenet": cost.NETWORKS["lenet"]})
+    monkeypatch.setattr(cost, "SAMPLES", (2,))
+    found = cost.table(repeats=2)
+    assert found["propagation"].tolist() == ["AP1", "AP2", "2 samples"] * len(cost.UNITS)
+    standard = found[found["propagation"] == "AP1"]
+    for kind in ("forward", "forward and backward"):
+        assert set(standard[kind]) == {"1"}
+        assert found[kind].str.match(r"1$|[0-9.]+ \([0-9.]+ to [0-9.]+\)$").all()
