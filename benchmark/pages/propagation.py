@@ -79,13 +79,14 @@ def _text(value: object) -> str:
 
 
 def _by_stage(frame: pd.DataFrame) -> str:
-    """A row for each case and measure, a column for each stage; the KLs in the last."""
+    """A row for each case and measure, a column for each stage, to the digits of the paper; the KLs in the last."""
     rows = []
     for case, part in frame.groupby("case", sort=False):
         by_stage = part.set_index("stage")
         for measure, kl in zip(ACCURACY, KL, strict=True):
             row = {"case": str(case), "measure": measure}
-            row |= {str(stage): _text(value) for stage, value in by_stage[measure].items() if stage != "softmax"}
+            errors = by_stage[measure].drop("softmax")
+            row |= {str(stage): "" if pd.isna(value) else f"{value:.2f}" for stage, value in errors.items()}
             rows.append(row | {"KL": _text(by_stage[kl]["softmax"])})
     return markdown(rows)
 

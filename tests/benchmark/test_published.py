@@ -89,7 +89,7 @@ def test_the_page_about_propagation_has_what_was_measured_and_no_more(tmp_path: 
         [cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| noise")
     ]
     assert rows == [
-        ["noise", "AP1, mean", "0.5", "0.75"],
+        ["noise", "AP1, mean", "0.50", "0.75"],
         ["noise", "AP2, mean", "0.25", "0.0625"],
         ["noise", "AP2, sigma", "1.12", "0.125"],
     ]
