@@ -92,7 +92,7 @@ def run(
     repeats: Annotated[int, typer.Option(min=2, help="Rounds in which every side takes its turn.")] = 15,
     out: Annotated[Path, typer.Option(help="Folder for the table.")] = Path("examples-out"),
 ) -> None:
-    """Measure, print and write: a minute on two cores."""
+    """Measure, print and write: about ten minutes on two cores."""
     found = table(repeats)
     out.mkdir(parents=True, exist_ok=True)
     found.to_csv(out / "cost.csv", index=False)
