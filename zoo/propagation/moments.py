@@ -109,7 +109,8 @@ def maximum_of_correlated(x: Moments, y: Moments, covariance: Tensor | float) ->
     s, a = _standardised(x.mean - y.mean, spread)
     q, h = _tail(a)
     larger = torch.where(a > 0, x.variance, y.variance)
-    variance = larger * (1 - 2 * q) + 2 * covariance * q + spread * _relu_variance(-a.abs(), q, h)
+    share = (q - (a.abs() + h) * h).clamp_min(0)  # variance of ReLU at -|a| for sigma = 1 (equation 43)
+    variance = larger * (1 - 2 * q) + 2 * covariance * q + spread * share
     return Moments(torch.where(a > 0, x.mean, y.mean) + s * h, variance.clamp_min(0))
 
 
@@ -229,11 +230,6 @@ def _tail(a: Tensor) -> tuple[Tensor, Tensor]:
     q = 0.5 * torch.erfc(size / math.sqrt(2))
     phi = (-0.5 * a.square()).exp() / math.sqrt(2 * math.pi)
     return q, (phi - size * q).clamp_min(0)
-
-
-def _relu_variance(a: Tensor, q: Tensor, h: Tensor) -> Tensor:
-    """R(a) = a phi + (a^2 + 1) Phi - (a Phi + phi)^2, the variance of ReLU for sigma = 1 (equation 43)."""
-    return (torch.where(a > 0, 1 - q, q) - a.abs() * h - h.square()).clamp_min(0)
 
 
 def _logistic_mean(x: Moments) -> Tensor:
