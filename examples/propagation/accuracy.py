@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +20,7 @@ import typer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from examples.propagation.networks import ACTIVATIONS, Method, lenet, nine_layers, trained
+from examples.propagation.networks import ACTIVATIONS, NETWORKS, Method, trained
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
 from zoo.propagation import Moments, propagate, sample
@@ -52,18 +51,9 @@ CASES = (
 )
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A network of the paper: data set, chain, epochs."""
-
-    dataset: str
-    build: Callable[[Callable[[], nn.Module]], nn.Sequential]
-    recipe: Recipe
-
-
-KINDS = {
-    "lenet": Kind("mnist", lenet, Recipe("lenet", epochs=5, max_lr=2e-3, batch_size=128)),
-    "nine-layers": Kind("cifar10-jpeg", nine_layers, Recipe("nine-layers", epochs=10, max_lr=2e-3, batch_size=128)),
+RECIPES = {
+    "lenet": Recipe("lenet", epochs=5, max_lr=2e-3, batch_size=128),
+    "nine-layers": Recipe("nine-layers", epochs=10, max_lr=2e-3, batch_size=128),
 }
 
 
@@ -131,14 +121,14 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder for the table.")] = Path("examples-out"),
 ) -> None:
     """Train, or go on, measure every case, print and write."""
-    kind = lookup(KINDS, network, "network")
-    images, _ = load_split(kind.dataset, "test", data_root).sample(IMAGES, "examples.propagation.accuracy")
-    split = load_split(kind.dataset, "train", data_root)
+    dataset, chain = lookup(NETWORKS, network, "network")
+    images, _ = load_split(dataset, "test", data_root).sample(IMAGES, "examples.propagation.accuracy")
+    split = load_split(dataset, "train", data_root)
     rows = []
     for case in CASES:
-        name = f"{kind.dataset}/{network}-{case.activation.replace(', ', '-').replace(' ', '-')}-{case.method}"
-        build = functools.partial(kind.build, ACTIVATIONS[case.activation])
-        model, history = trained(name, build, case.method, kind.recipe, split, checkpoints)
+        name = f"{dataset}/{network}-{case.activation.replace(', ', '-').replace(' ', '-')}-{case.method}"
+        build = functools.partial(chain, ACTIVATIONS[case.activation])
+        model, history = trained(name, build, case.method, RECIPES[network], split, checkpoints)
         accuracy = history[-1]["validation accuracy"]
         found = errors(model, images, case.noise, samples)
         rows += [{"case": case.title, "validation accuracy": accuracy, **row} for row in found]

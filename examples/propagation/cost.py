@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.bench.measure import compared, side_by_side
-from examples.propagation.networks import ACTIVATIONS, lenet, nine_layers
+from examples.propagation.networks import ACTIVATIONS, NETWORKS, nine_layers
 from zoo.commands import mistakes_in_one_line
+from zoo.datasets import dataset_spec
 from zoo.predictive import expected
 from zoo.propagation import certain, propagate, sample
 from zoo.propagation.moments import log_softmax_simplified
@@ -28,11 +29,7 @@ from zoo.seeding import derive_seed, forked_random_state, private_generator
 
 BATCH = 32
 SAMPLES = (8, 16)
-NETWORKS: dict[str, tuple[Callable[[Callable[[], nn.Module]], nn.Sequential], tuple[int, int, int]]] = {
-    "lenet": (lenet, (1, 28, 28)),
-    "nine-layers": (nine_layers, (3, 32, 32)),
-    "nine-layers, 6 times as wide": (partial(nine_layers, width=96), (3, 32, 32)),
-}
+TIMED = NETWORKS | {"nine-layers, 6 times as wide": ("cifar10-jpeg", partial(nine_layers, width=96))}
 UNITS = ("LReLU, dropout", "logistic Bernoulli")
 Predict = Callable[[Tensor], Tensor]
 
@@ -72,11 +69,12 @@ def works(network: nn.Sequential, x: Tensor, y: Tensor) -> dict[str, dict[str, C
 def table(repeats: int) -> pd.DataFrame:
     """A row for each network, its units and the kind of propagation: times as multiples of the standard pass."""
     rows = []
-    for name, (build, shape) in NETWORKS.items():
+    for name, (dataset, build) in TIMED.items():
         for units in UNITS:
             with forked_random_state(derive_seed("examples.propagation.cost", name)):
                 network = build(ACTIVATIONS[units])
-            x = torch.rand(BATCH, *shape, generator=private_generator("examples.propagation.cost images", name))
+            generator = private_generator("examples.propagation.cost images", name)
+            x = torch.rand(BATCH, *dataset_spec(dataset).shape, generator=generator)
             by_kind = {
                 kind: compared(side_by_side(sides, repeats), "AP1", kind)
                 for kind, sides in works(network, x, torch.arange(BATCH) % 10).items()

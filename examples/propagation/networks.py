@@ -22,6 +22,7 @@ from zoo.training import Training, checkpoint_path
 
 Method = Literal["AP1", "AP2", "sample"]
 Activation = Callable[[], nn.Module]
+Build = Callable[[Activation], nn.Sequential]
 
 ACTIVATIONS: dict[str, Activation] = {
     "LReLU": lambda: nn.LeakyReLU(0.01),
@@ -69,6 +70,10 @@ def nine_layers(activation: Activation, width: int = 16) -> nn.Sequential:
         if place < len(kinds):
             stages[f"A{place}"] = activation()
     return _with_input("cifar10-jpeg", **stages, P=nn.AvgPool2d(8), flatten=nn.Flatten())
+
+
+# name: data set, chain
+NETWORKS: dict[str, tuple[str, Build]] = {"lenet": ("mnist", lenet), "nine-layers": ("cifar10-jpeg", nine_layers)}
 
 
 def _with_input(dataset: str, **stages: nn.Module) -> nn.Sequential:

@@ -6,7 +6,6 @@ the weights were normalised by measured statistics (as by batch normalisation), 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from examples.propagation.networks import ACTIVATIONS, lenet, nine_layers, normalise
+from examples.propagation.networks import ACTIVATIONS, NETWORKS, normalise
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import dataset_spec, load_split
 from zoo.propagation import Moments
@@ -23,10 +22,6 @@ from zoo.propagation.statistics import normalise as normalise_analytically
 from zoo.propagation.statistics import statistics
 from zoo.seeding import derive_seed, forked_random_state
 
-NETWORKS: dict[str, tuple[str, Callable[[Callable[[], nn.Module]], nn.Sequential]]] = {
-    "lenet": ("mnist", lenet),
-    "nine-layers": ("cifar10-jpeg", nine_layers),
-}
 STARTS = ("random weights", "batch normalisation", "analytic normalisation")
 ACTIVATION = "LReLU"
 

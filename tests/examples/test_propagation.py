@@ -77,7 +77,7 @@ def test_sampled_moments_are_those_of_the_noise() -> None:
 
 @pytest.mark.parametrize("network", ["lenet", "nine-layers"])
 def test_measured_normalisation_is_exact_and_the_propagated_one_near(network: str) -> None:
-    _, build = normalisation.NETWORKS[network]
+    _, build = networks.NETWORKS[network]
     shape = (1, 28, 28) if network == "lenet" else (3, 32, 32)
     images = torch.rand(60, *shape, generator=private_generator("normalisation", network))
     pixels = normalisation.Moments(images.mean((0, 2, 3)), images.var((0, 2, 3)))
@@ -151,7 +151,7 @@ def test_what_is_timed_are_predictions_and_gradients_of_one_network(monkeypatch:
 
 
 def test_costs_are_multiples_of_the_standard_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "NETWORKS", {"lenet": cost.NETWORKS["lenet"]})
+    monkeypatch.setattr(cost, "TIMED", {"lenet": cost.TIMED["lenet"]})
     monkeypatch.setattr(cost, "SAMPLES", (2,))
     found = cost.table(repeats=2)
     assert found["propagation"].tolist() == ["AP1", "AP2", "2 samples"] * len(cost.UNITS)

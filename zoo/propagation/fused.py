@@ -1,8 +1,8 @@
 """Moments with their derivatives in closed form: what autograd would keep and go through again is computed at once.
 
 A network spends most of a pass in these rules. By autograd each is a chain of some thirty elementwise operations,
-all of them kept; here a backward pass is a few products. The functions are those of `zoo.propagation.moments` and agree
-with them to rounding; second derivatives there are none.
+all of them kept; here a backward pass is a few products. `zoo.propagation.moments` gives them their names; second
+derivatives there are none.
 """
 
 from __future__ import annotations
