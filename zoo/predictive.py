@@ -170,6 +170,7 @@ class ExpectedPrediction(nn.Module):
     def value_and_gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs, and the gradient (B, C, H, W) of their cross-entropy with labels y (B,), summed over the batch.
 
+        The gradient is contiguous, whatever layout the networks compute in: libraries view it as flat vectors.
         The same numbers as through autograd, chunk by chunk, so that what a chunk keeps never leaves the caches.
         Of the cross-entropy and not of -output[y], though the outputs are normalised: its softmax - onehot at the
         outputs is tiny where the network is confident, and what is tiny from the start loses nothing to rounding.
@@ -224,7 +225,7 @@ class ExpectedPrediction(nn.Module):
             leaf = x.view_as(x).requires_grad_()
             output = self._predict(leaf)
             (gradient,) = torch.autograd.grad(F.cross_entropy(output, y, reduction="sum"), leaf)
-        return output.detach(), gradient
+        return output.detach(), gradient.contiguous()
 
     def _activations(self, x: Tensor) -> tuple[int, int]:
         key = (x.shape[1:], x.dtype)

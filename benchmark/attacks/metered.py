@@ -141,8 +141,9 @@ def rescale(gradient: Tensor) -> Tensor:
 
     That changes no direction and no sign, bit for bit, but where a network is confident the gradient may be 1e-25,
     whose square is zero in float32: a library that divides by the l2 norm would then not move, or jump. Zero, infinite
-    and undefined components stay what they are.
+    and undefined components stay what they are. The result is contiguous: libraries view it as flat vectors.
     """
+    gradient = gradient.contiguous()
     largest = gradient.abs().flatten(1).amax(1)
     scale = torch.ldexp(torch.ones_like(largest), (1 - torch.frexp(largest).exponent).clamp(-126, 126))
     return gradient * scale.view(-1, *[1] * (gradient.ndim - 1))

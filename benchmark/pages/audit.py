@@ -78,6 +78,8 @@ def conclusion(rows: Rows) -> str:
             "PASS": f"No check found a reason to disbelieve the figures of {name} in {norm}.",
             "OPEN": f"Nothing speaks against the figures of {name} in {norm} so far, but not all was checked.",
             "FLAG": f"No check failed on {name} in {norm}, but some ask for a look.",
+            "ERROR": f"{name} was not evaluated in {norm}: an attack did not run, which says nothing about the "
+            f"network, and its figures do not count until it has. {failed}.",
         }.get(first.status, f"The accuracy of {name} under {norm} attacks is no evidence of robustness. {failed}.")
         sentences.append(f"{said} {measured}")
     return "\n\n".join(sentences)

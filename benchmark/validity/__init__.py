@@ -14,7 +14,7 @@ from typing import Literal
 import pandas as pd
 from scipy.stats import binomtest
 
-from benchmark.attacks.spec import ThreatModel
+from benchmark.attacks.spec import Norm, ThreatModel
 from benchmark.protocol import SIGNIFICANCE
 from benchmark.record import Record
 from benchmark.statistics import mcnemar
@@ -54,6 +54,11 @@ class Evidence:
     def deterministic(self) -> bool:
         """Whether the entry is one network, without draws."""
         return all(record.cell.judge_draws == 1 for record in self.records)
+
+    @property
+    def norm(self) -> Norm:
+        """The norm that it speaks of; what is known at eps = 0 comes from attacks in either."""
+        return self.records[0].cell.attack.threat.norm
 
     @cached_property
     def standing(self) -> dict[ThreatModel, set[int]]:

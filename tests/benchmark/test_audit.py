@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from benchmark.audit import app
 from benchmark.boards import build_boards, rows_of
 from benchmark.pages.audit import audit_page, conclusion, detection_table
-from benchmark.record import Record
+from benchmark.record import Outcome, Record
 from benchmark.tables import verdicts_by_norm
 from tests.benchmark.test_validity import N, evidence, trial
 
@@ -54,6 +54,26 @@ def test_a_failure_in_one_norm_is_that_norms_alone() -> None:
     assert by_norm["l2", 1.0].worst.hits == 0
     assert by_norm["l2", 1.0].trials["square"] == 60
     assert "square" in audit_page(mixed)
+
+
+def test_a_librarys_failure_is_told_apart_from_missing_evidence() -> None:
+    """And one in l2, also at eps 0, says nothing of linf."""
+    complete = evidence()
+
+    def failing(record: Record) -> Record:
+        error = Outcome(error="RuntimeError: view size is not compatible")
+        is_l2 = record.cell.attack.name == "pgd-l2"
+        return dataclasses.replace(record, outcomes=record.outcomes | {"torchattacks": error}) if is_l2 else record
+
+    records = [failing(record) for record in (*complete.records, *complete.others)]
+    assert any(not record.complete and record.cell.attack.threat.eps == 0 for record in records)
+    (found,) = rows_of(build_boards(records)).values()
+    assert verdicts_by_norm(found) == "linf PASS, l2 ERROR"
+    text = conclusion(found)
+    assert "no evidence of robustness" not in text
+    assert "mnist/a was not evaluated in l2: an attack did not run, which says nothing about the network" in text
+    assert "torchattacks failed on mnist/a pgd-l2" in text
+    assert "view size is not compatible" in text
 
 
 def test_the_worst_case_counts_each_broken_image_once_and_none_that_fell_before() -> None:
