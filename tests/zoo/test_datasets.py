@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import pickle
 import shutil
+import struct
 from pathlib import Path
 
 import foolbox
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torchvision
 
-from zoo.datasets import BUNDLED, DATASETS, DataNotFoundError, jpeg, load_split
+from zoo.datasets import BUNDLED, DATASETS, DataNotFoundError, idx, jpeg, load_split
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +74,54 @@ def test_a_flat_folder_of_any_name_is_read_or_refused_but_never_passed_over(own_
     victim.write_bytes(victim.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"flat/t10k-images"):
         load_split("mnist", "test", flat)
+
+
+@pytest.fixture
+def train_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with three random training images in MNIST's format, under MNIST's names and with its checksums."""
+    rng, folder = np.random.default_rng(0), tmp_path / "train"
+    folder.mkdir()
+    arrays = rng.integers(0, 256, (3, 28, 28), dtype=np.uint8), np.array([3, 1, 2], dtype=np.uint8)
+    for file, values in zip(idx._FILES["train"], arrays, strict=True):
+        content = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes()
+        (folder / f"{file}.gz").write_bytes(gzip.compress(content))
+        monkeypatch.setitem(idx._MD5["mnist"], file, hashlib.md5(content).hexdigest())
+    return folder
+
+
+def test_training_images_are_found_flat_too(train_files: Path) -> None:
+    split = load_split("mnist", "train", train_files)
+    assert split.images.shape == (3, 1, 28, 28)
+    assert split.labels.tolist() == [3, 1, 2]
+    for name, message in (("fashion-mnist", "fashion-mnist not found"), ("notmnist", "no train images of it")):
+        with pytest.raises(DataNotFoundError, match=message):
+            load_split(name, "train", train_files)
+    victim = train_files / f"{idx._FILES['train'][0]}.gz"
+    victim.write_bytes(gzip.compress(gzip.decompress(victim.read_bytes())[:-1]))
+    load_split.cache_clear()
+    with pytest.raises(ValueError, match=rf"{victim.name} has md5"):
+        load_split("mnist", "train", train_files)
+
+
+def test_a_flat_folder_of_fashion_mnists_files_holds_no_mnist(
+    train_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_mnist = idx._MD5["mnist"]
+    for file in idx._FILES["train"]:
+        monkeypatch.setitem(idx._MD5["fashion-mnist"], file, of_mnist[file])
+        monkeypatch.setitem(of_mnist, file, "0" * 32)
+    assert len(load_split("fashion-mnist", "train", train_files)) == 3
+    with pytest.raises(DataNotFoundError, match=r"^mnist not found; looked for .*add --download"):
+        load_split("mnist", "train", train_files)
+
+
+def test_the_full_training_images_are_found_flat(shared_data: Path, tmp_path: Path) -> None:
+    nested = load_split("mnist", "train", shared_data)
+    for path in (shared_data / "mnist").glob("train-*"):
+        shutil.copy(path, tmp_path)
+    assert load_split("mnist", "train", tmp_path).fingerprint == nested.fingerprint
+    with pytest.raises(DataNotFoundError, match="fashion-mnist not found"):
+        load_split("fashion-mnist", "train", tmp_path)
 
 
 def test_nothing_is_downloaded_that_is_at_hand_and_a_failed_download_is_named(

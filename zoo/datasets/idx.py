@@ -80,7 +80,8 @@ def _find_idx(name: str, file: str, root: Path | None) -> Path:
 
 
 def _is_other_idx(name: str, path: Path) -> bool:
-    others = {files[path.name.removesuffix(".gz")] for other, files in _MD5.items() if other != name}
+    file = path.name.removesuffix(".gz")
+    others = {files[file] for other, files in _MD5.items() if other != name and file in files}
     return hashlib.md5(_decompressed(path), usedforsecurity=False).hexdigest() in others
 
 
