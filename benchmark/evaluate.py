@@ -20,7 +20,7 @@ from benchmark.record import Health, Outcome, Record, cell_key, provenance
 from benchmark.timing import Timing
 from benchmark.verify import Judged, distance, judge, violations
 from zoo import ZooEntry, models
-from zoo.conformance import require_device
+from zoo.commands import require_device
 from zoo.datasets import Split, dataset_spec, load_split
 from zoo.posterior import has_mean
 from zoo.predictive import ExpectedPrediction

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.protocol import BUDGET_TOLERANCE
-from zoo.predictive import ExpectedPrediction, expected
+from zoo.combine import expected
+from zoo.predictive import ExpectedPrediction
 from zoo.uncertainty import entropies
 
 

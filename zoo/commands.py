@@ -18,3 +18,13 @@ def mistakes_in_one_line() -> Iterator[None]:
         message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
         typer.secho(f"error: {message}", fg="red", err=True)
         raise typer.Exit(2) from None
+
+
+def require_device(device: str) -> None:
+    """Raises ValueError if nothing can be computed on `device` here."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device).sum().item()
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {device} is not available here: {str(error).splitlines()[0]}") from error

@@ -1,6 +1,6 @@
 """What is refused when a network is loaded: mistakes that would make every number about it wrong.
 
-Each refusal is a ValueError with the name of the entry and what to do.
+Each refusal is a ValueError with the name of the entry, what was found and what to do.
 """
 
 from __future__ import annotations
@@ -8,104 +8,169 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from scipy.stats import binomtest
 from torch import Tensor, nn
 
-from zoo.datasets import dataset_spec
-from zoo.posterior import posterior_draws
-from zoo.seeding import derive_seed, forked_random_state, private_generator
+from zoo.posterior import (
+    DrawnPosterior,
+    ForwardPosterior,
+    MixturePosterior,
+    Posterior,
+    SeededPass,
+    held_posterior,
+    member_count,
+    posterior_of,
+)
+from zoo.probe import Probe
+from zoo.randomness import why_draws_agree, why_passes_differ
+from zoo.seeding import derive_seed, isolated_random_state
+from zoo.structure import dropout_layers
 
 if TYPE_CHECKING:
     from zoo.entry import ZooEntry
 
 
-COLLAPSED = 1e-4  # largest difference between two draws' logits, relative to the largest logit
+COLLAPSED = 1e-4  # largest difference between two draws' log-probabilities, relative to the largest of them
+PROBES = 24  # draws of which two must differ: of an ensemble of two, all are the same member once in 8 million
+CERTAIN = 1e-3  # a stated accuracy is refused below this p-value
+
+# What is said of two passes that differ, and what to do where torch's random numbers are the reason.
+RESTLESS_NETWORK = (
+    "registered as 'frequentist', but two passes differ",
+    "Turn that off in evaluation mode, or say family='bayesian' (--family bayesian), so that draws of it are averaged",
+)
+RESTLESS_DRAW = (
+    "two passes of one posterior draw differ, so it is not frozen",
+    "A draw must be deterministic: remove noise from what draw() returns or from the layers around mean-field ones",
+)
 
 
-def check_network(entry: ZooEntry, network: nn.Module) -> None:
-    """Check a loaded network on black, white and random images and raise ValueError for what must not be evaluated.
+def check_network(entry: ZooEntry, network: nn.Module) -> Posterior | None:
+    """The posterior of a loaded network, checked on black, white and random images; None for a frequentist one.
 
-    Refused: a wrong number of classes, probabilities in place of logits, NaN, an output without a gradient to the
-    input, draws that are not frozen, draws that do not differ under a family other than `frequentist`.
+    Raises ValueError for what must not be evaluated: a wrong number of classes, probabilities in place of logits, NaN,
+    an output without a gradient to the input, draws that are not frozen or do not follow their generator, draws that do
+    not differ under a family other than `frequentist`, a posterior under that family.
     """
-    spec = dataset_spec(entry.dataset)
-    noise = torch.rand((4, *spec.shape), generator=private_generator("probe", entry.dataset))
-    pixels = torch.cat([noise, torch.zeros(1, *spec.shape), torch.ones(1, *spec.shape)]).requires_grad_()
-    first, second = _two_draws(entry, network)
-    logits, again, other = (_logits(entry, draw, pixels, seed) for draw, seed in ((first, 0), (first, 1), (second, 2)))
-
-    if logits.shape != (6, spec.classes):
-        raise ValueError(
-            f"{entry.name}: output of shape {tuple(logits.shape)} for 6 images; {entry.dataset} needs "
-            f"(6, {spec.classes}), one logit a class"
-        )
-    if not logits.isfinite().all():
-        raise ValueError(f"{entry.name}: NaN or infinite outputs on pixels in [0, 1]; check weights and forward")
-    total = logits.sum(-1)
-    if (logits >= 0).all() and torch.allclose(total, torch.ones_like(total), atol=1e-4):
-        raise ValueError(
-            f"{entry.name}: returns probabilities; a further softmax would squash its gradients. Return logits or "
-            "log-probabilities"
-        )
-    if not _reaches(logits, pixels):
-        raise ValueError(
-            f"{entry.name}: the output has no gradient with respect to the image; do not detach it or use "
-            "torch.no_grad() in forward"
-        )
-    if not torch.equal(logits, again):
-        if entry.is_deterministic:
-            raise ValueError(
-                f"{entry.name}: registered as 'frequentist', but two passes differ: register it under another "
-                "family, so that predictions are averaged over draws"
-            )
-        raise ValueError(
-            f"{entry.name}: two passes of one posterior draw differ, so it is not frozen: a draw must be "
-            "deterministic (remove dropout and other noise from what draw() returns or from the layers around it)"
-        )
-    if not entry.is_deterministic and (logits - other).abs().max() <= COLLAPSED * logits.abs().max():
-        raise ValueError(
-            f"{entry.name}: family {entry.family!r}, but its posterior draws do not differ: the posterior is "
-            "degenerate. Offer draw(generator) or layers that sample, or register it as 'frequentist'"
-        )
-
-
-def _two_draws(entry: ZooEntry, network: nn.Module) -> list[nn.Module]:
+    probe = Probe(entry.name, entry.dataset)
     if entry.is_deterministic:
-        return [network, network]
+        if held := held_posterior(network):
+            raise ValueError(
+                f"{entry.name}: family 'frequentist', but it has {held}: one network would be attacked, and not the "
+                "average over all. Say family='bayesian' (--family bayesian)"
+            )
+        _check_logits(probe, network, *RESTLESS_NETWORK)
+        return None
+    posterior = _posterior(probe, network, entry.dropout)
+    (first,) = _draws(probe, posterior, 1)
+    logits = _check_logits(probe, first, *RESTLESS_DRAW)
+    if isinstance(posterior, DrawnPosterior):
+        _check_draw(probe, posterior, first, logits)
+    if _draws_differ(probe, posterior, logits):
+        return posterior
+    if isinstance(first, SeededPass) and (members := _members_that_differ(probe, first)):
+        return MixturePosterior(network, members)
+    off = why_draws_agree(probe, network) if isinstance(posterior, ForwardPosterior) else ""
+    raise ValueError(
+        f"{entry.name}: family {entry.family!r}, but its posterior draws do not differ: the posterior is degenerate."
+        f"{off} Offer draw(generator), members(), nn.Dropout or layers that sample, or "
+        "register it as 'frequentist'"
+    )
+
+
+def check_accuracy(entry: ZooEntry, right: int, count: int) -> None:
+    """Raises ValueError where `right` of `count` images is not what an entry that says its accuracy should reach."""
+    said = entry.accuracy
+    if said is not None and binomtest(right, count, said).pvalue < CERTAIN:
+        raise ValueError(
+            f"{entry.name}: registered with an accuracy of {100 * said:.1f} %, but {100 * right / count:.1f} % of "
+            f"{count} test images are right. Networks get pixels in [0, 1]: if it was trained on normalised ones, say "
+            "normalize=(mean, std); else look at its weights, the order of its classes and where that accuracy is from"
+        )
+
+
+def _posterior(probe: Probe, network: nn.Module, dropout: bool | None) -> Posterior:
+    """With dropout, where nobody says, only if nothing else samples."""
+    posterior = posterior_of(network, dropout)
+    if dropout is None and isinstance(posterior, ForwardPosterior) and posterior.dropout and dropout_layers(network):
+        without = ForwardPosterior(network, dropout=False)
+        first, second = (probe.logits(draw) for draw in _draws(probe, without, 2))
+        if not torch.equal(first, second):
+            return without
+    return posterior
+
+
+def _draws(probe: Probe, posterior: Posterior, count: int, state: int = 0) -> list[nn.Module]:
+    """Draws under a global random state of its own."""
     try:
-        draws = posterior_draws(network, 2, derive_seed("probe", entry.name))
-    except Exception as error:  # whatever a user's draw() raises
+        with isolated_random_state(state):
+            draws = posterior.draws(count, derive_seed("probe", probe.name))
+    except Exception as error:  # whatever a user's method raises
         what = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{entry.name}: draw(generator) failed: {what}; it takes a torch.Generator") from error
+        raise ValueError(f"{probe.name}: draw(generator) failed: {what}; it takes a torch.Generator") from error
     for draw in draws:
         if not isinstance(draw, nn.Module):
-            raise ValueError(f"{entry.name}: draw(generator) returned {type(draw).__name__}, not an nn.Module")
+            raise ValueError(f"{probe.name}: draw(generator) returned {type(draw).__name__}, not an nn.Module")
     return draws
 
 
-def _logits(entry: ZooEntry, network: nn.Module, pixels: Tensor, seed: int) -> Tensor:
-    """One pass under a global random state of its own: a frozen network gives the same for every seed."""
-    try:
-        with forked_random_state(seed):
-            logits = network.eval()(pixels)
-    except Exception as error:  # whatever a user's network raises
-        what = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{entry.name}: fails on images of shape {tuple(pixels.shape)}: {what}") from error
-    if not isinstance(logits, Tensor):
-        raise ValueError(f"{entry.name}: returns {type(logits).__name__}; return one tensor of logits (B, K)")
+def _check_logits(probe: Probe, network: nn.Module, restless: str, remedy: str) -> Tensor:
+    """(6, K) logits, which are what they should be. restless, remedy: what is said where two passes differ."""
+    logits, again = probe.logits(network, 0), probe.logits(network, 1)
+    count, classes, name = len(probe.images), probe.spec.classes, probe.name
+    if logits.shape != (count, classes):
+        members = member_count(logits, count)
+        hint = f": {members} answers an image? Say family='ensemble', and they are averaged" if members > 1 else ""
+        raise ValueError(
+            f"{name}: output of shape {tuple(logits.shape)} for {count} images; {probe.spec.name} needs "
+            f"({count}, {classes}), one logit a class{hint}"
+        )
+    if not logits.isfinite().all():
+        raise ValueError(f"{name}: NaN or infinite outputs on pixels in [0, 1]; check weights and forward")
+    total = logits.sum(-1)
+    if (logits >= 0).all() and torch.allclose(total, torch.ones_like(total), atol=1e-4):
+        raise ValueError(
+            f"{name}: returns probabilities; a further softmax would squash its gradients. Return logits or "
+            "log-probabilities"
+        )
+    if not probe.reached_by(logits):
+        raise ValueError(
+            f"{name}: the output has no gradient with respect to the image; do not detach it or use torch.no_grad() in "
+            "forward"
+        )
+    if not torch.equal(logits, again):
+        raise ValueError(f"{name}: {restless}: {why_passes_differ(probe, network, remedy)}")
     return logits
 
 
-def _reaches(logits: Tensor, pixels: Tensor) -> bool:
-    """Whether the output depends differentiably on the image."""
-    if not logits.requires_grad:
-        return False
-    (gradient,) = torch.autograd.grad(logits.sum(), pixels, retain_graph=True, allow_unused=True)
-    return gradient is not None
+def _check_draw(probe: Probe, posterior: DrawnPosterior, first: nn.Module, logits: Tensor) -> None:
+    """That a network's own `draw` follows its generator and leaves earlier draws alone."""
+    again, other = _draws(probe, posterior, 2, state=1)
+    if first is again or again is other or not torch.equal(probe.logits(first), logits):
+        raise ValueError(
+            f"{probe.name}: a further draw changes the ones before: draw(generator) returns a module that it goes on "
+            "using. Return a copy: copy.deepcopy(...)"
+        )
+    if not torch.equal(probe.logits(again), logits):
+        raise ValueError(
+            f"{probe.name}: draw(generator) gives another network for the same generator, so nothing about it could be "
+            "repeated. Take every random number from it: torch.randn(..., generator=generator); around a library that "
+            "takes no generator write `with zoo.seeding.seeded_by(generator):`"
+        )
 
 
-def require_device(device: str) -> None:
-    """Raises ValueError if nothing can be computed on `device` here."""
-    try:
-        torch.zeros(1, device=device).sum().item()
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {device} is not available here: {str(error).splitlines()[0]}") from error
+def _draws_differ(probe: Probe, posterior: Posterior, logits: Tensor) -> bool:
+    """Whether two draws differ, by their log-probabilities: an offset of all logits is no difference."""
+    first = logits.log_softmax(-1)
+    for count in (2, PROBES):  # two are enough for most
+        for draw in _draws(probe, posterior, count)[1:]:
+            if (probe.logits(draw).log_softmax(-1) - first).abs().max() > COLLAPSED * first.abs().max():
+                return True
+    return False
+
+
+def _members_that_differ(probe: Probe, draw: SeededPass) -> int:
+    """M where one pass answers for M members that are not all the same; else 0."""
+    with torch.no_grad():
+        log_p = draw.every_member(probe.images).log_softmax(-1)  # (M, B, K)
+    return len(log_p) if (log_p - log_p[0]).abs().max() > COLLAPSED * log_p.abs().max() else 0

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.seeding import derive_seed, forked_random_state
+from zoo.seeding import derive_seed, isolated_random_state
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
+    from zoo.posterior import Posterior
     from zoo.predictive import ExpectedPrediction
     from zoo.targets import GradientTarget
+
+FAMILIES = ("frequentist", "bayesian")  # a near miss of which is a mistake
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,11 @@ class ZooEntry:
     name: `<data set>/<network>`.     family: `frequentist`, `bayesian`, or another word for a stochastic one.
     factory: builds the network.      weights: safetensors file, None if the factory brings its own weights.
     source: the file that registers it, part of the fingerprint of a network from outside this repository.
-    Raises ValueError for a malformed name, an unknown data set or a family without a name.
+    accuracy: on clean test images, between 0 and 1, as its author knows it; None where nobody says.
+    normalize: (mean, std) per channel, for a network that expects pixels normalised so.
+    dropout: whether dropout layers are a part of the posterior; None where they are unless something else samples.
+    Raises ValueError for a malformed name, an unknown data set, a family without a name or one that is nearly a known
+    one, an accuracy that is no share, a normalisation that does not fit the data set.
     """
 
     name: str
@@ -35,6 +43,9 @@ class ZooEntry:
     factory: Callable[[], nn.Module]
     weights: Path | None
     source: Path
+    accuracy: float | None = None
+    normalize: tuple[Sequence[float], Sequence[float]] | None = None
+    dropout: bool | None = None
 
     def __post_init__(self) -> None:
         from zoo.datasets import DATASETS
@@ -45,6 +56,18 @@ class ZooEntry:
             raise ValueError(f"a zoo entry is named <data set>/<network>: {self.name!r} lacks '{self.dataset}/'")
         if not self.family:
             raise ValueError(f"{self.name}: family must be a word such as 'frequentist' or 'bayesian'")
+        near = difflib.get_close_matches(self.family.lower(), FAMILIES, n=1, cutoff=0.75)
+        if near and self.family != near[0]:
+            raise ValueError(f"{self.name}: no family {self.family!r}; did you mean {near[0]!r}?")
+        if self.accuracy is not None and not 0 <= self.accuracy <= 1:
+            raise ValueError(f"{self.name}: accuracy is a share between 0 and 1, such as 0.972, not {self.accuracy}")
+        if self.normalize is not None:
+            channels = DATASETS[self.dataset].shape[0]
+            if [len(values) for values in self.normalize] != [channels] * 2 or min(self.normalize[1]) <= 0:
+                raise ValueError(
+                    f"{self.name}: normalize is (mean, std), {channels} numbers each for {self.dataset} and std > 0, "
+                    f"not {self.normalize}"
+                )
 
     @property
     def card(self) -> dict[str, Any]:
@@ -67,15 +90,27 @@ class ZooEntry:
         """Whether the network is defined outside this package."""
         return Path(__file__).resolve().parent not in self.source.parents
 
-    @functools.cached_property
+    @property
     def fingerprint(self) -> str:
         """sha256 of what determines the network: family, structure, weights and buffers; for an external one also
-        the file that registers it.
+        the file that registers it, and taken anew each time: its factory may hand out a network that is trained on.
+
+        What a network's own code and the files that it imports do is not in it: that is its `behaviour`.
         """
-        digest = hashlib.sha256(f"{self.family} {_state_digest(self.build())}".encode())
-        if self.is_external:
-            digest.update(self.source.read_bytes() if self.source.is_file() else b"")
+        if not self.is_external:
+            return self._fingerprint
+        digest = hashlib.sha256(self._structure().encode())
+        digest.update(self.source.read_bytes() if self.source.is_file() else b"")
         return digest.hexdigest()
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        return hashlib.sha256(self._structure().encode()).hexdigest()
+
+    def _structure(self) -> str:
+        from zoo.state import state_digest
+
+        return f"{self.family} {state_digest(self.build())}"
 
     def build(self) -> nn.Module:
         """The network with its weights, checked: pixels (B, C, H, W) in [0, 1] -> logits (B, K).
@@ -83,9 +118,11 @@ class ZooEntry:
         Raises ValueError, naming the entry and the remedy, for a missing, damaged or ill-fitting weights file.
         """
         import torch
-        from safetensors.torch import load
 
-        with forked_random_state(derive_seed("build", self.name)):  # constructors draw from the global random state
+        from zoo.layers import normalized
+        from zoo.state import load_weights
+
+        with isolated_random_state(derive_seed("build", self.name)):  # constructors draw from the global random states
             try:
                 network = self.factory()
             except Exception as error:  # whatever a user's factory raises
@@ -93,12 +130,8 @@ class ZooEntry:
         if not isinstance(network, torch.nn.Module):
             raise ValueError(f"{self.name}: its factory returned {type(network).__name__}, not an nn.Module")
         if self.weights is not None:
-            content = self._verified_weights(self.weights)
-            try:
-                network.load_state_dict(_with_shared(load(content), network))
-            except Exception as error:
-                raise ValueError(f"{self.name}: {self.weights} does not fit the network: {error}") from error
-        return network
+            load_weights(network, self.weights, self.name, self.card.get("sha256"))
+        return network if self.normalize is None else normalized(network, *self.normalize)
 
     def predictor(
         self,
@@ -113,66 +146,24 @@ class ZooEntry:
         options: those of `ExpectedPrediction`.
         Raises ValueError if the network is not what it was registered as; see `zoo.conformance`.
         """
-        from zoo.conformance import check_network
         from zoo.predictive import ExpectedPrediction
 
-        network = self.build()
-        check_network(self, network)
+        network, posterior = self.load()
         # moved first: how the draws are evaluated depends on where
         return ExpectedPrediction.of(
             network.to(device),
             draws,
             seed,
             target,
-            deterministic=self.is_deterministic,
+            deterministic=posterior is None,
+            posterior=posterior,
             **options,
-        )
+        ).to(device)
 
-    def _verified_weights(self, path: Path) -> bytes:
-        if not path.is_file():
-            raise ValueError(f"{self.name}: no weights at {path}; train it: python -m zoo.train {self.name}")
-        content = path.read_bytes()
-        found = hashlib.sha256(content).hexdigest()
-        expected = self.card.get("sha256", found)
-        if found != expected:
-            raise ValueError(
-                f"{self.name}: {path} has sha256 {found[:12]}…, its card says {expected[:12]}…; the file is "
-                "damaged or was replaced: restore it, or train it again"
-            )
-        return content
+    def load(self) -> tuple[nn.Module, Posterior | None]:
+        """The network and its posterior, checked as by `zoo.conformance`; None for a frequentist one."""
+        from zoo.conformance import check_network
 
-
-def _with_shared(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """With every name of a tensor that a network has under several, of which safetensors keep one."""
-    own = network.state_dict()
-    names = {(value.data_ptr(), value.shape): name for name, value in own.items() if name in state}
-    shared = {name: names.get((value.data_ptr(), value.shape)) for name, value in own.items() if name not in state}
-    return state | {name: state[kept] for name, kept in shared.items() if kept is not None}
-
-
-def _state_digest(network: nn.Module) -> str:
-    """sha256 over a network's structure, parameters and buffers, also those that are not saved with its weights.
-
-    The structure is that of a posterior draw: priors and how training samples determine no prediction. Neither do the
-    buffers into which other Bayesian libraries draw their noise, eps_weight and the like.
-    """
-    import torch
-
-    from zoo.layers import bayesian_layers
-    from zoo.posterior import is_foreign, posterior_mean
-
-    drawn = posterior_mean(network) if bayesian_layers(network) else network
-    digest = hashlib.sha256(repr(drawn).encode())
-    noise = {
-        f"{path}.{name}".removeprefix(".")
-        for path, layer in network.named_modules()
-        if is_foreign(layer)
-        for name, _ in layer.named_buffers(recurse=False)
-        if name.startswith("eps")
-    }
-    for name, value in (*network.named_parameters(), *network.named_buffers()):
-        if name not in noise:
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)  # NumPy has no bfloat16
-            digest.update(content.numpy().tobytes())
-    return digest.hexdigest()
+        network = self.build()
+        with isolated_random_state(0):  # a network that takes NumPy's random numbers leaves no trace either
+            return network, check_network(self, network)

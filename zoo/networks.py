@@ -14,11 +14,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Unpack
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from zoo.layers import BayesianConv2d, BayesianLinear, Conv2d, Options
+from zoo.layers import BayesianConv2d, BayesianLinear, Conv2d, Options, Preprocess
 
 
 @dataclass(frozen=True)
@@ -37,25 +35,6 @@ FREQUENTIST_SOFTPLUS = LayerKit(Conv2d, nn.Linear, nn.Softplus)
 def bayesian(**options: Unpack[Options]) -> LayerKit:
     """Mean-field layers with softplus activations; see `zoo.layers.Options`."""
     return LayerKit(partial(BayesianConv2d, **options), partial(BayesianLinear, **options), nn.Softplus)
-
-
-class Preprocess(nn.Module):
-    """Pixels in [0, 1] -> zero-padded and normalised: (B, C, H, W) -> (B, C, H + 2 pad, W + 2 pad)."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], pad: int) -> None:
-        super().__init__()
-        self.pad = pad
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
-
-    def extra_repr(self) -> str:
-        return f"mean={self.mean.flatten().tolist()}, std={self.std.flatten().tolist()}, pad={self.pad}"
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (F.pad(x, [self.pad] * 4) - self.mean) / self.std
 
 
 def lenet(channels: int, classes: int, kit: LayerKit) -> nn.Sequential:

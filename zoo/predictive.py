@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from zoo.posterior import posterior_draws, posterior_mean
+from zoo.combine import expected, mean_logit, mean_loss
+from zoo.posterior import Posterior, posterior_mean, posterior_of
 from zoo.propagation.network import PropagatedNetwork
 from zoo.stacked import DrawsInTurn, GroupedDraws, LoopedDraws, is_plain_chain
 from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
@@ -26,34 +27,6 @@ from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
 # No tensor of a chunk is larger on a CPU: beyond 32 MiB the C library asks the system for fresh pages each time, which
 # in a fresh process costs half of what is computed in them (LeNet, 16 draws: 256 images at once 1.5 of chunks of 64).
 LARGEST_TENSOR = 24 << 20
-
-
-def expected(logits: Tensor) -> Tensor:
-    """(S, B, K) logits -> (B, K) log of the averaged softmax."""
-    return torch.logsumexp(logits.log_softmax(-1), 0) - math.log(len(logits))
-
-
-def mean_loss(logits: Tensor) -> Tensor:
-    """(S, B, K) logits -> (B, K + 1) log-probabilities whose cross-entropy is the draws' mean cross-entropy.
-
-    The first K outputs are mean_s log p_s(k). They are the logarithm of geometric means and add up to less than
-    one; the extra output holds the missing mass, so that a softmax changes nothing. That mass is the sum over
-    classes of (arithmetic - geometric mean), every term of it non-negative, which never takes the difference of
-    two numbers close to one.
-    """
-    log_p = logits.log_softmax(-1)  # (S, B, K)
-    geometric = log_p.mean(0)
-    gap = expected(logits) - geometric  # log(arithmetic / geometric mean) >= 0
-    # At rounding level it is noise, as for a class with p near 1, and would drown the other classes' share.
-    gap = torch.where(gap > 8 * torch.finfo(gap.dtype).eps, gap, torch.zeros_like(gap))
-    missing = (geometric.exp() * gap.expm1()).sum(-1, keepdim=True)
-    # Draws that agree leave nothing missing: the floor keeps the logarithm finite and its gradient zero.
-    return torch.cat([geometric, missing.clamp_min(1e-30).log()], -1)
-
-
-def mean_logit(logits: Tensor) -> Tensor:
-    """(S, B, K) logits -> (B, K) log-softmax of the averaged logits."""
-    return logits.mean(0).log_softmax(-1)
 
 
 _COMBINE: dict[GradientTarget, Callable[[Tensor], Tensor]] = {
@@ -131,22 +104,25 @@ class ExpectedPrediction(nn.Module):
         target: GradientTarget = "expected",
         *,
         deterministic: bool = False,
+        posterior: Posterior | None = None,
         **options: Any,
     ) -> ExpectedPrediction:
         """The expected prediction of `network` over `draws` posterior draws.
 
         deterministic: the network is an ordinary one, its own single 'draw' and its own mean.
+        posterior: of the network, where more is known of it than its structure tells.
         options: those of `ExpectedPrediction`.
         """
+        posterior = posterior or posterior_of(network)
         if deterministic:
             networks = [network.eval()]
         elif target == "mean-weights":
-            networks = [posterior_mean(network).eval()]
+            networks = [posterior_mean(network, posterior).eval()]
         elif target == "propagation":
             networks = [PropagatedNetwork(network)]
         else:
             count = 1 if target == "single-draw" else draws
-            networks = [draw.eval() for draw in posterior_draws(network, count, seed)]
+            networks = [draw.eval() for draw in posterior.draws(count, seed)]
         return cls(networks, target, **options)
 
     def train(self, mode: bool = True) -> ExpectedPrediction:

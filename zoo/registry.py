@@ -17,7 +17,7 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -102,6 +102,9 @@ def register_model(
     dataset: str,
     family: str,
     weights: str | os.PathLike[str] | None = None,
+    accuracy: float | None = None,
+    normalize: tuple[Sequence[float], Sequence[float]] | None = None,
+    dropout: bool | None = None,
     registry: ModelRegistry = models,
 ) -> Callable[[Factory], Factory]:
     """Register the decorated factory, which returns the network with random or its own weights.
@@ -111,50 +114,92 @@ def register_model(
         posterior draws, and a network whose draws do not differ is refused.
     weights: a safetensors file, relative to the file that registers; beside it may lie a model card
         (`<name>.json`) whose sha256 is then enforced.
-    Raises ValueError for a name that is taken or malformed or an unknown data set; weights are checked when loaded.
+    accuracy: on clean test images, between 0 and 1, if it is known: a run refuses a network that misses it by more than
+        chance, as one does whose pixels are normalised otherwise than in its training.
+    normalize: (mean, std) per channel, of pixels in [0, 1], where the network expects normalised ones.
+    dropout: whether dropout layers are a part of the posterior; by default only where nothing else samples.
+    Raises ValueError for a name that is taken or malformed, an unknown data set, a family that is nearly a known one;
+    the network is checked when it is loaded.
     """
 
     def register(factory: Factory) -> Factory:
+        _require_factory(factory, f"what is registered as {name}")
         source = _source_file(factory)
         path = None if weights is None else source.parent / weights
-        registry.add(ZooEntry(name, dataset, family, factory, path, source))
+        registry.add(ZooEntry(name, dataset, family, factory, path, source, accuracy, normalize, dropout))
         return factory
 
     return register
 
 
-def find_entry(name: str, dataset: str | None = None) -> ZooEntry:
+def find_entry(name: str, dataset: str | None = None, family: str | None = None) -> ZooEntry:
     """The zoo entry of that name; one named `package.module:factory` is the user's own, on that data set."""
-    return external_model(name, dataset) if ":" in name else models[name]
+    is_reference = ":" in name or name.endswith(".py")
+    return external_model(name, dataset, family) if is_reference else models[name]
 
 
-def external_model(reference: str, dataset: str | None = None) -> ZooEntry:
+def external_model(reference: str, dataset: str | None = None, family: str | None = None) -> ZooEntry:
     """The entry named by `package.module:factory`; the current folder is importable, as with `python -m`.
 
-    The factory may be decorated with `register_model`, which settles data set, family and weights. A bare one
-    needs `dataset` and counts as frequentist; a stochastic network must be registered under its family.
-    Raises ValueError where the reference cannot be resolved.
+    The factory may be decorated with `register_model`, which settles data set, family and weights. A bare one needs
+    `dataset`, and `family` where its network holds layers that may be meant to be random.
+    Raises ValueError where the reference cannot be resolved, or says something else than the registration.
     """
-    module_name, _, attribute = reference.partition(":")
-    if not module_name or not attribute:
-        raise ValueError(f"{reference!r} is not of the form package.module:factory")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        factory = getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:  # whatever the user's file raises
-        raise ValueError(f"cannot import {reference!r}: {type(error).__name__}: {error}") from error
-    if not callable(factory):
-        raise ValueError(f"{reference!r} is a {type(factory).__name__}, not a function that returns a network")
+    factory = _imported(reference)
     for entry in models.values():
         if entry.factory is factory:
+            if family not in (None, entry.family):
+                raise ValueError(f"{reference!r} is registered as {entry.family!r}: leave out --family {family}")
             return entry
     if dataset is None:
         raise ValueError(f"{reference!r} is not registered, so its data set is not known: add --dataset")
-    source = _source_file(factory)
-    entry = ZooEntry(f"{dataset}/{reference}", dataset, "frequentist", factory, None, source)
+    entry = ZooEntry(f"{dataset}/{reference}", dataset, family or "frequentist", factory, None, _source_file(factory))
+    if family is None:
+        _require_nothing_random(entry)
     models.add(entry)
     return entry
+
+
+def _imported(reference: str) -> Callable[[], nn.Module]:
+    """What `package.module:factory` names."""
+    module_name, _, attribute = reference.partition(":")
+    if not module_name or not attribute or "/" in module_name or module_name.endswith(".py"):
+        dotted = ".".join(part for part in Path(module_name.removesuffix(".py")).parts if part not in (".", "/"))
+        hint = f"; write {dotted}:{attribute or 'factory'}" if dotted else ""
+        raise ValueError(f"{reference!r} is not of the form package.module:factory{hint}")
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append("")  # last: what the user's folder holds must not hide this package or those it needs
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except Exception as error:  # whatever the user's file raises
+        raise ValueError(f"cannot import {reference!r}: {type(error).__name__}: {error}") from error
+    _require_factory(found, repr(reference))
+    factory: Callable[[], nn.Module] = found
+    return factory
+
+
+def _require_factory(found: object, name: str) -> None:
+    """Raises ValueError for what is no function that returns a network."""
+    if hasattr(found, "state_dict") and not isinstance(found, type):
+        raise ValueError(
+            f"{name} is a network, a {type(found).__name__}; every process builds its own, so name a function that "
+            "returns it: def make(): return network"
+        )
+    if not callable(found):
+        raise ValueError(f"{name} is a {type(found).__name__}, not a function that returns a network")
+
+
+def _require_nothing_random(entry: ZooEntry) -> None:
+    """Raises ValueError where a bare factory's network might be meant to be random, and nobody says."""
+    from zoo.posterior import held_posterior
+    from zoo.structure import counted, dropout_layers
+
+    network = entry.build()
+    held, remedy = held_posterior(network), "add --family bayesian"
+    if not held and (layers := dropout_layers(network)):
+        held, remedy = counted(layers), "add --family bayesian for MC dropout, or --family frequentist for none"
+    if held:
+        raise ValueError(f"{entry.name} is not registered and has {held}, so say what is random in it: {remedy}")
 
 
 def _source_file(factory: Callable[[], nn.Module]) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -50,4 +51,37 @@ def forked_random_state(seed: int, device: torch.device | None = None) -> Iterat
         if on_gpu:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
+        yield
+
+
+@contextlib.contextmanager
+def isolated_random_state(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Torch's, NumPy's and Python's global random states, seeded for the block; afterwards they are what they were.
+
+    For other people's code that draws from them. device: as for `forked_random_state`.
+    """
+    import numpy as np
+
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    with forked_random_state(seed, device):
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
+
+
+@contextlib.contextmanager
+def seeded_by(generator: torch.Generator) -> Iterator[None]:
+    """The global random states follow `generator` for the block: for a `draw` by a library that takes no generator.
+
+    def draw(self, generator):
+        with seeded_by(generator):
+            return copy.deepcopy(self.swag.sample())  # Pyro, TyXe, SWAG objects, ...
+    """
+    import torch
+
+    with isolated_random_state(int(torch.randint(2**62, (), generator=generator))):
         yield

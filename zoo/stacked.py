@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from zoo.image_layer import channels_last, image_convolution
 from zoo.layers.convolution import Conv2d, Pair, is_small, windows
+from zoo.layers.preprocess import Preprocess
 
 # How many draws at once on a CPU: the channels of the widest layer, times draws, that fill it. More only moves the
 # work out of the caches. Measured on two cores: LeNet gains up to 16 draws and more, 3Conv3FC and AlexNet up to 4.
@@ -173,8 +174,6 @@ class StackedDraws(nn.Module):
 
 def is_plain_chain(networks: Sequence[nn.Module]) -> bool:
     """Whether all are `nn.Sequential`s of the same layers that `StackedDraws` knows."""
-    from zoo.networks import Preprocess
-
     first = networks[0]
     if not all(type(network) is nn.Sequential and repr(network) == repr(first) for network in networks):
         return False

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.commands import mistakes_in_one_line
+from zoo.commands import mistakes_in_one_line, require_device
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -41,7 +41,6 @@ def train(
     """
     from zoo import models
     from zoo.cards import measure_again, write_entry
-    from zoo.conformance import require_device
     from zoo.datasets import load_split
     from zoo.recipes import RECIPES, changed
     from zoo.registry import lookup

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
 import math
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +16,7 @@ from benchmark.attacks.metered import GradientStore, MeteredModel
 from benchmark.attacks.spec import AttackSpec, Norm
 from benchmark.timing import Timing
 from zoo.predictive import ExpectedPrediction
-from zoo.seeding import derive_seed, forked_random_state, private_generator
+from zoo.seeding import derive_seed, isolated_random_state, private_generator
 
 # (model, images in [0, 1], labels, spec, start inside the unit ball or None) -> adversarial images
 Adapter = Callable[[MeteredModel, Tensor, Tensor, AttackSpec, Tensor | None], Tensor]
@@ -56,7 +53,7 @@ def craft(
     batch it is in. store: where libraries share gradients at the same images; it belongs to this prediction and
     these labels, and changes no result. Raises whatever the library raises, and ValueError if it returns another shape.
     """
-    with isolated_random_state(x.device, seed):  # some libraries draw while they are imported
+    with isolated_random_state(seed, x.device):  # some libraries draw while they are imported
         adapter: Adapter = importlib.import_module(f"benchmark.attacks.{library}").attack
     if store is not None:  # a walk that is longer than what is kept would share nothing
         store.size = max(store.size, 2 * spec.steps * spec.restarts)
@@ -66,7 +63,7 @@ def craft(
     images: Tensor | None = None
     for restart in range(spec.restarts):
         start = random_start(spec, x, examples, seed, restart) if spec.random_start else None
-        with isolated_random_state(x.device, derive_seed("library", seed, restart)):
+        with isolated_random_state(derive_seed("library", seed, restart), x.device):
             found = adapter(model, x.clone(), y.clone(), spec, start).detach().to(x)
         if found.shape != x.shape:
             raise ValueError(f"{library} returned images of shape {tuple(found.shape)} for {tuple(x.shape)}")
@@ -81,20 +78,6 @@ def craft(
         seconds,
         Timing(gradients=model.seconds, libraries=seconds - model.seconds, asked=model.asked, computed=model.computed),
     )
-
-
-@contextlib.contextmanager
-def isolated_random_state(device: torch.device, seed: int) -> Iterator[None]:
-    """Whatever a library draws from the global states (ART's data loader does) is seeded, and leaves no trace."""
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
-    with forked_random_state(seed, device):
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)  # noqa: NPY002
-            random.setstate(python_state)
 
 
 def random_start(spec: AttackSpec, x: Tensor, examples: Sequence[int], seed: int, restart: int) -> Tensor:

@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from benchmark.bench.measure import Row, compared, side_by_side
 from benchmark.bench.peers import peer_kits
-from zoo.layers import use_generator
-from zoo.networks import FREQUENTIST_SOFTPLUS, LayerKit, Preprocess, bayesian, conv3fc3, lenet
-from zoo.predictive import LARGEST_TENSOR, ExpectedPrediction, expected
+from zoo.combine import expected
+from zoo.layers import Preprocess, use_generator
+from zoo.networks import FREQUENTIST_SOFTPLUS, LayerKit, bayesian, conv3fc3, lenet
+from zoo.predictive import LARGEST_TENSOR, ExpectedPrediction
 from zoo.seeding import derive_seed, forked_random_state, private_generator
 
 OURS = "expected prediction"

@@ -237,8 +237,10 @@ class Broken:
     fault: Callable[[Tensor, float], Tensor] | None = None
 
 
-def _entry(name: str, factory: Callable[[], nn.Module], family: str = "frequentist", **options: bool) -> Unchecked:
-    return Unchecked(f"mnist/{name}", "mnist", family, factory, None, Path(__file__), **options)
+def _entry(
+    name: str, factory: Callable[[], nn.Module], family: str = "frequentist", resampling: bool = False
+) -> Unchecked:
+    return Unchecked(f"mnist/{name}", "mnist", family, factory, None, Path(__file__), resampling=resampling)
 
 
 BROKEN: dict[str, Broken] = {

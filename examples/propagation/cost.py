@@ -20,9 +20,9 @@ from torch.nn import functional as F
 
 from benchmark.bench.measure import compared, side_by_side
 from examples.propagation.networks import ACTIVATIONS, NETWORKS, nine_layers
+from zoo.combine import expected
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import dataset_spec
-from zoo.predictive import expected
 from zoo.propagation import certain, propagate, sample
 from zoo.propagation.moments import log_softmax_simplified
 from zoo.seeding import derive_seed, forked_random_state, private_generator

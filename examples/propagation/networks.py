@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.datasets import Split, dataset_spec
-from zoo.networks import Preprocess
+from zoo.layers import Preprocess
 from zoo.propagation import Moments, certain, propagate, sample
 from zoo.propagation.moments import log_softmax_simplified
 from zoo.propagation.statistics import rescale

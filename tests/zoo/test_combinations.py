@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.predictive import expected, mean_logit, mean_loss
+from zoo.combine import expected, mean_logit, mean_loss
 
 logit_tensors = st.integers(1, 5).flatmap(
     lambda draws: st.lists(st.floats(-60, 60, width=32), min_size=draws * 6, max_size=draws * 6).map(

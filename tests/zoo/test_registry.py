@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from zoo import registry as registry_module
@@ -155,8 +156,22 @@ def test_weights_of_another_network_and_a_broken_card_are_named(copied: ZooEntry
         copied.build()
     card.unlink()
     wrong = ZooEntry(copied.name, "mnist", "frequentist", plain, copied.weights, copied.source)
-    with pytest.raises(ValueError, match="does not fit the network"):
+    with pytest.raises(
+        ValueError, match=r"does not fit the network: 2 missing.* \(1\.weight, 1\.bias\); 10 not in"
+    ) as error:
         wrong.build()
+
+
+def test_weights_saved_from_a_wrapper_or_of_another_width_are_told_in_a_line(tmp_path: Path) -> None:
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(784, 11))
+    for network, message in (
+        (nn.DataParallel(plain()), "its names begin with 'module.'"),
+        (wide, r"2 of another shape \(1.weight \(11, 784\) where the network has \(10, 784\), 1.bias"),
+    ):
+        save_file(network.state_dict(), tmp_path / "net.safetensors")
+        with pytest.raises(ValueError, match=message) as error:
+            entry_of(plain, weights=tmp_path / "net.safetensors").build()
+        assert "\n" not in str(error.value)
 
 
 def test_the_fingerprint_of_a_posterior_is_of_what_determines_its_draws() -> None:
@@ -190,6 +205,9 @@ def user_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "def bare():\n    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\n"
         "@register_model('mnist/user-net', dataset='mnist', family='frequentist')\n"
         "def registered():\n    return bare()\n"
+        "net = bare()\n"
+        "def dropped():\n    return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10))\n"
+        "def mean_field():\n    from zoo.layers import make_bayesian\n    return make_bayesian(bare())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(models, "_entries", dict(models._entries))
@@ -210,6 +228,41 @@ def test_a_users_own_network_takes_part_by_reference(user_package: str) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             external_model(reference, "mnist")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("user_nets:net", r"'user_nets:net' is a network, a Sequential.* def make\(\)"),
+        ("user_nets.py:bare", "write user_nets:bare"),
+        ("./user_nets.py:bare", "write user_nets:bare"),
+        ("nets/mine.py:bare", "write nets.mine:bare"),
+        ("user_nets.py", "write user_nets:factory"),
+        ("user_nets:dropped", "Dropout, so say what is random in it: add --family bayesian for MC dropout"),
+        ("user_nets:mean_field", "MeanFieldLayer, so say what is random in it: add --family bayesian"),
+    ],
+)
+def test_a_reference_to_something_else_says_what_it_is(user_package: str, reference: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        registry_module.find_entry(reference, "mnist")
+
+
+def test_a_family_says_what_a_bare_network_is(user_package: str) -> None:
+    for reference, family, draws in (("dropped", "bayesian", 3), ("mean_field", "bayesian", 3)):
+        entry = external_model(f"user_nets:{reference}", "mnist", family)
+        assert (entry.family, entry.predictor(3, 0).draws) == (family, draws)
+    with pytest.raises(ValueError, match="is registered as 'frequentist': leave out --family bayesian"):
+        external_model("user_nets:registered", family="bayesian")
+
+
+def test_dropout_that_is_said_to_be_off_is_off(user_package: str) -> None:
+    entry = external_model("user_nets:dropped", "mnist", "frequentist")
+    assert entry.predictor(3, 0).draws == 1
+
+
+def test_a_network_in_place_of_a_factory_is_refused_when_it_is_registered() -> None:
+    with pytest.raises(ValueError, match=r"what is registered as mnist/net is a network, a Sequential.*def make\(\)"):
+        register_model("mnist/net", dataset="mnist", family="frequentist", registry=ModelRegistry())(plain())
 
 
 def test_a_bare_factory_needs_a_data_set(user_package: str) -> None:

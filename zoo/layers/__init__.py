@@ -11,6 +11,7 @@ from zoo.layers.meanfield import (
     kl_divergence,
     use_generator,
 )
+from zoo.layers.preprocess import Preprocess, normalized
 from zoo.layers.priors import GaussianPrior, LogUniformPrior, Prior, ScaleMixturePrior, gaussian_kl
 
 __all__ = [
@@ -21,11 +22,13 @@ __all__ = [
     "LogUniformPrior",
     "MeanFieldLayer",
     "Options",
+    "Preprocess",
     "Prior",
     "ScaleMixturePrior",
     "bayesian_layers",
     "gaussian_kl",
     "kl_divergence",
     "make_bayesian",
+    "normalized",
     "use_generator",
 ]

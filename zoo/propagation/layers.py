@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.layers import MeanFieldLayer
-from zoo.networks import Preprocess
+from zoo.layers import MeanFieldLayer, Preprocess
 from zoo.propagation import moments
 from zoo.propagation.fused import Quadrature
 from zoo.propagation.moments import Moments

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from zoo.networks import Preprocess
+from zoo.layers import Preprocess
 from zoo.propagation.layers import largest, propagate, rows_and_columns
 from zoo.propagation.moments import Moments, certain
 
