@@ -75,6 +75,7 @@ class Subject(NamedTuple):
     cost: multiplications of one pass for one image, which tells the time left over networks of different size.
     others: the zoo's other networks for the same images, with whether they are deterministic.
     has_mean: whether the gradient target `mean-weights` is defined for it.
+    averaged_over: what is random in it, in words; empty for a deterministic one.
     """
 
     model: str
@@ -84,6 +85,7 @@ class Subject(NamedTuple):
     cost: int = 1
     others: tuple[tuple[str, bool], ...] = ()
     has_mean: bool = True
+    averaged_over: str = ""
 
 
 @dataclass(frozen=True)

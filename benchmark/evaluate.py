@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 import torch
@@ -20,12 +21,16 @@ from benchmark.record import Health, Outcome, Record, cell_key, provenance
 from benchmark.timing import Timing
 from benchmark.verify import Judged, distance, judge, violations
 from zoo import ZooEntry, models
+from zoo.behaviour import same_behaviour
+from zoo.combine import expected
 from zoo.commands import require_device
+from zoo.conformance import check_accuracy
 from zoo.datasets import Split, dataset_spec, load_split
-from zoo.posterior import has_mean
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import GradientTarget
+
+ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # with which a stated accuracy is compared
 
 
 class Evaluator:
@@ -42,6 +47,7 @@ class Evaluator:
         self._gradients: dict[tuple[object, ...], GradientStore] = {}
         self._predictors: dict[tuple[object, ...], ExpectedPrediction] = {}
         self._known: dict[tuple[object, ...], JudgedImages] = {}
+        self._identities: dict[str, str] = {}
 
     def split(self, dataset: str) -> Split:
         """The test split, verified. Raises ValueError where it is missing or damaged."""
@@ -49,9 +55,12 @@ class Evaluator:
 
     def subject(self, entry: ZooEntry) -> Subject:
         """The entry as suites expand it. Raises ValueError where its data are missing or damaged, or the network."""
-        size = len(self.split(entry.dataset))
+        split = self.split(entry.dataset)
         image = torch.zeros(1, *dataset_spec(entry.dataset).shape)
+        _, posterior = entry.load()
         one_draw = entry.predictor(1, derive_seed("cost"))
+        if entry.accuracy is not None:
+            self._check_accuracy(entry, split)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             one_draw.logits(image)
         others = tuple(
@@ -59,14 +68,41 @@ class Evaluator:
             for other in models.values()
             if other.dataset == entry.dataset and other.name != entry.name and not other.is_external
         )
-        cost, mean = counter.get_total_flops() // 2, entry.is_deterministic or has_mean(entry.build())
-        return Subject(entry.name, entry.dataset, size, entry.is_deterministic, cost, others, mean)
+        cost, mean = counter.get_total_flops() // 2, posterior is None or posterior.mean is not None
+        averaged = "" if posterior is None else posterior.what
+        return Subject(entry.name, entry.dataset, len(split), posterior is None, cost, others, mean, averaged)
+
+    def _check_accuracy(self, entry: ZooEntry, split: Split) -> None:
+        """Raises ValueError for an entry that says its accuracy and misses it."""
+        x, y = split.sample(min(ACCURACY_IMAGES, len(split)), "accuracy")
+        prediction = entry.predictor(ACCURACY_DRAWS, derive_seed("accuracy", entry.name), device=self.machine.device)
+        right = expected(prediction.logits_in_batches(x.to(self.machine.device))).argmax(1).cpu() == y
+        check_accuracy(entry, int(right.sum()), len(y))
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
         """What identifies the network and the images of a cell, and the network that a transfer comes from."""
-        found = {"model": models[cell.model].fingerprint, "data": self.split(cell.dataset).fingerprint}
+        found = {"model": self._identity(cell.model), "data": self.split(cell.dataset).fingerprint}
         source = cell.attack.source
-        return found if source is None else {**found, "source": models[source].fingerprint}
+        return found if source is None else {**found, "source": self._identity(source)}
+
+    def _identity(self, name: str) -> str:
+        """The fingerprint of an entry, with its behaviour where it is from outside the zoo.
+
+        Raises ValueError where that is not what the run was started with.
+        """
+        if name not in self._identities:
+            entry = models[name]
+            self._identities[name] = entry.fingerprint
+            if entry.is_external:
+                found = entry.behaviour()
+                known = dict(self.machine.behaviours).get(name, found)
+                if not same_behaviour(known, found):
+                    raise ValueError(
+                        f"{name} answers otherwise than where the run was started: its factory builds another network "
+                        "each time (fix its seed, or load its weights), or code, weights or packages differ there"
+                    )
+                self._identities[name] = hashlib.sha256(f"{entry.fingerprint} {known}".encode()).hexdigest()
+        return self._identities[name]
 
     def key(self, cell: Cell) -> str:
         """The key under which the cell's record is stored."""

@@ -50,8 +50,8 @@ def evaluator_on(machine: Machine) -> Evaluator:
     from benchmark.evaluate import Evaluator
     from zoo import external_model
 
-    for reference, dataset in machine.external:
-        external_model(reference, dataset)
+    for reference in machine.external:
+        external_model(*reference)
     return Evaluator(machine)
 
 

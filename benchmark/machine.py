@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo.behaviour import Behaviour
 
 
 @dataclass(frozen=True)
@@ -11,8 +15,10 @@ class Machine:
     """Nothing here is part of a cell's key; device, threads and stack differ by rounding and are in its provenance.
 
     threads: of torch in each process; None leaves what it takes by itself. share: let libraries and neighbouring cells
-    share gradients. stack: many draws in one pass; None where possible. external: `package.module:factory` and data
-    set of entries that are not in the zoo, for processes that start anew. Raises ValueError for less than one thread.
+    share gradients. stack: many draws in one pass; None where possible. external: `package.module:factory`, data set
+    and family of entries that are not in the zoo, for processes that start anew. behaviours: by name, of entries from
+    outside the zoo, as they were met first: part of their fingerprints, with which every process compares its own.
+    Raises ValueError for less than one thread.
     """
 
     device: str = "cpu"
@@ -21,7 +27,8 @@ class Machine:
     threads: int | None = None
     share: bool = True
     stack: bool | None = None
-    external: tuple[tuple[str, str | None], ...] = ()
+    external: tuple[tuple[str, str | None, str | None], ...] = ()
+    behaviours: tuple[tuple[str, Behaviour], ...] = ()
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:

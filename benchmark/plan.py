@@ -6,6 +6,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from benchmark.store import Store
     from benchmark.suites import Suite
     from zoo import ZooEntry
+    from zoo.behaviour import Behaviour
 
 
 @contextlib.contextmanager
@@ -53,8 +55,10 @@ class Plan(NamedTuple):
         with Store(path) as store:  # before torch is imported: an unwritable store should not cost that time
             from benchmark.executors import evaluator_on
 
-            evaluator = evaluator_on(self.machine)
-            subjects = _with_data(self.entries, evaluator, self.explicit)
+            evaluator_on.cache_clear()  # an own network may have been trained on since the last run
+            subjects = _with_data(self.entries, evaluator_on(self.machine), self.explicit)
+            machine = replace(self.machine, behaviours=_behaviours(self.entries, subjects, store))
+            self, evaluator = self._replace(machine=machine), evaluator_on(machine)  # noqa: PLW0642
             cells = self.suite.cells(subjects, self.selection)
             if not cells:
                 raise ValueError("nothing to run: no cell matches the selection; see --list for what there is")
@@ -100,8 +104,13 @@ class Plan(NamedTuple):
             print_profile(timing, time.monotonic() - began, None if self.executor == "ray" else self.workers or 1)
 
 
-def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None) -> list[ZooEntry]:
-    """The zoo entries that a command is about. Raises ValueError or KeyError with the remedy if there is none."""
+def select_entries(
+    suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, family: str | None = None
+) -> list[ZooEntry]:
+    """The zoo entries that a command is about. family: of a network that does not say its own.
+
+    Raises ValueError or KeyError with the remedy if there is none.
+    """
     from zoo import models
     from zoo.datasets import dataset_spec
     from zoo.registry import find_entry
@@ -109,7 +118,7 @@ def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[
     for dataset in datasets or ():
         dataset_spec(dataset)
     if names is not None:
-        entries = [find_entry(name, _only(datasets)) for name in names]
+        entries = [find_entry(name, _only(datasets), family) for name in names]
     else:
         entries = [entry for entry in models.values() if suite.models is None or entry.name in suite.models]
         for name in suite.models or ():
@@ -123,9 +132,11 @@ def select_entries(suite: Suite, names: tuple[str, ...] | None, datasets: tuple[
     return list(dict.fromkeys(entries))
 
 
-def external(names: tuple[str, ...] | None, datasets: tuple[str, ...] | None) -> tuple[tuple[str, str | None], ...]:
-    """`package.module:factory` and data set of the entries that are not in the zoo."""
-    return tuple((name, _only(datasets)) for name in names or () if ":" in name)
+def external(
+    names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, family: str | None = None
+) -> tuple[tuple[str, str | None, str | None], ...]:
+    """`package.module:factory`, data set and family of the entries that are not in the zoo."""
+    return tuple((name, _only(datasets), family) for name in names or () if ":" in name)
 
 
 def _only(datasets: tuple[str, ...] | None) -> str | None:
@@ -144,7 +155,11 @@ def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) ->
     skipped: dict[str, list[str]] = {}
     for entry in entries:
         try:
-            found.append(evaluator.subject(entry))
+            subject = evaluator.subject(entry)
+            found.append(subject)
+            if entry.is_external:
+                what = f"averaged over {subject.averaged_over}" if subject.averaged_over else "one network, none random"
+                typer.echo(f"{entry.name}: {what}")
         except DataNotFoundError as error:
             if explicit:
                 raise
@@ -152,6 +167,16 @@ def _with_data(entries: list[ZooEntry], evaluator: Evaluator, explicit: bool) ->
     for reason, names in skipped.items():
         typer.secho(f"skipping {', '.join(names)}: {reason}", fg="yellow", err=True)
     return found
+
+
+def _behaviours(entries: list[ZooEntry], subjects: list[Subject], store: Store) -> tuple[tuple[str, Behaviour], ...]:
+    """Of the entries from outside the zoo that are evaluated, as the store met them first."""
+    names = {subject.model for subject in subjects}
+    return tuple(
+        (entry.name, store.recognised(entry.name, entry.fingerprint, entry.behaviour()))
+        for entry in entries
+        if entry.is_external and entry.name in names
+    )
 
 
 def print_errors(records: list[Record]) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmark.record import SCHEMA_VERSION, Record
+from zoo.behaviour import Behaviour, same_behaviour
 
 STORE_VERSION = 1
 
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS cells (
     sha256 TEXT NOT NULL,
     record TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS behaviours (model TEXT NOT NULL, fingerprint TEXT NOT NULL, behaviour TEXT NOT NULL);
 """
 
 
@@ -102,6 +104,26 @@ class Store:
             if not record.complete and record.key in self:
                 return
             self._connection.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def recognised(self, model: str, fingerprint: str, behaviour: Behaviour) -> Behaviour:
+        """What was met first of all that is the same as this behaviour of a network, but for rounding.
+
+        fingerprint: of what the network is made of. A behaviour that is new is noted.
+        """
+        same = "model = ? AND fingerprint = ?"
+        with self._translated("write"), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")  # one of several processes that start together is the first
+            known = self._connection.execute(
+                f"SELECT behaviour FROM behaviours WHERE {same} ORDER BY rowid",  # noqa: S608 - a constant
+                (model, fingerprint),
+            ).fetchall()
+            for (text,) in known:
+                if same_behaviour(first := tuple(json.loads(text)), behaviour):
+                    return first
+            self._connection.execute(
+                "INSERT INTO behaviours VALUES (?, ?, ?)", (model, fingerprint, json.dumps(behaviour))
+            )
+        return behaviour
 
     def records(self, keys: set[str] | None = None) -> Iterator[Record]:
         """All records, or those with the given keys, in a fixed order. Raises StoreError for a damaged one."""

@@ -16,6 +16,7 @@ from zoo.seeding import derive_seed, isolated_random_state
 if TYPE_CHECKING:
     from torch import nn
 
+    from zoo.behaviour import Behaviour
     from zoo.posterior import Posterior
     from zoo.predictive import ExpectedPrediction
     from zoo.targets import GradientTarget
@@ -95,7 +96,7 @@ class ZooEntry:
         """sha256 of what determines the network: family, structure, weights and buffers; for an external one also
         the file that registers it, and taken anew each time: its factory may hand out a network that is trained on.
 
-        What a network's own code and the files that it imports do is not in it: that is its `behaviour`.
+        What its code and the files that it imports do is not in it: that is its `behaviour`.
         """
         if not self.is_external:
             return self._fingerprint
@@ -111,6 +112,14 @@ class ZooEntry:
         from zoo.state import state_digest
 
         return f"{self.family} {state_digest(self.build())}"
+
+    def behaviour(self) -> Behaviour:
+        """What the network does on a few images; see `zoo.behaviour`. Raises ValueError as `load` does."""
+        from zoo.behaviour import behaviour_of
+
+        network, posterior = self.load()
+        with isolated_random_state(0):
+            return behaviour_of(self.name, self.dataset, network, posterior)
 
     def build(self) -> nn.Module:
         """The network with its weights, checked: pixels (B, C, H, W) in [0, 1] -> logits (B, K).

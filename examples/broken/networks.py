@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from benchmark.closed_form import closed_form_gaps
 from benchmark.protocol import LIBRARIES
 from zoo import ZooEntry, models
-from zoo.posterior import posterior_draws
+from zoo.posterior import Posterior, posterior_draws, posterior_of
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed, private_generator
 from zoo.targets import GradientTarget
@@ -199,13 +199,16 @@ class Unchecked(ZooEntry):
 
     resampling: bool = False
 
+    def load(self) -> tuple[nn.Module, Posterior | None]:
+        network = self.build()
+        return network, None if self.is_deterministic else posterior_of(network)
+
     def predictor(
         self, draws: int, seed: int, target: GradientTarget = "expected", device: str = "cpu", **options: Any
     ) -> ExpectedPrediction:
-        network = self.build().to(device)
         if self.resampling:
-            return _Resampling(network, draws, seed, target, **options)
-        return ExpectedPrediction.of(network, draws, seed, target, deterministic=self.is_deterministic, **options)
+            return _Resampling(self.build().to(device), draws, seed, target, **options)
+        return super().predictor(draws, seed, target, device, **options)
 
 
 @contextlib.contextmanager

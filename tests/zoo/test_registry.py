@@ -156,9 +156,7 @@ def test_weights_of_another_network_and_a_broken_card_are_named(copied: ZooEntry
         copied.build()
     card.unlink()
     wrong = ZooEntry(copied.name, "mnist", "frequentist", plain, copied.weights, copied.source)
-    with pytest.raises(
-        ValueError, match=r"does not fit the network: 2 missing.* \(1\.weight, 1\.bias\); 10 not in"
-    ) as error:
+    with pytest.raises(ValueError, match=r"does not fit the network: 2 missing.* \(1\.weight, 1\.bias\); 10 not in"):
         wrong.build()
 
 

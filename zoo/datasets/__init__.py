@@ -52,13 +52,33 @@ class DatasetSpec:
 
 @dataclass(frozen=True)
 class Split:
-    """images: (N, C, H, W) uint8. labels: (N,) int64. fingerprint: sha256 of the content."""
+    """images: (N, C, H, W) uint8. labels: (N,) int64. fingerprint: sha256 of the content.
+
+    Raises ValueError for images or labels of another shape, type or range: pixels that are divided by 255 twice make
+    any network look weak.
+    """
 
     dataset: str
     name: SplitName
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     fingerprint: str
+
+    def __post_init__(self) -> None:
+        where, images, labels = f"{self.dataset} {self.name}", self.images, self.labels
+        if images.dtype != np.uint8:
+            raise ValueError(f"{where}: pixels are {images.dtype}; they must be uint8 from 0 to 255 (round x * 255)")
+        if images.ndim != 4:
+            raise ValueError(f"{where}: images of shape {images.shape}; they must be (N, C, H, W)")
+        if len(labels) != len(images) or not len(images):
+            raise ValueError(f"{where}: {len(labels)} labels for {len(images)} images")
+        if (largest := int(images.max())) <= 1:
+            raise ValueError(
+                f"{where}: the largest pixel is {largest}, as of images that were divided by 255; give 0 to 255"
+            )
+        if self.dataset in DATASETS and not (labels.min() >= 0 and labels.max() < DATASETS[self.dataset].classes):
+            found, last = f"{labels.min()} to {labels.max()}", DATASETS[self.dataset].classes - 1
+            raise ValueError(f"{where}: labels from {found}; they must be class numbers from 0 to {last}")
 
     def __len__(self) -> int:
         return len(self.labels)

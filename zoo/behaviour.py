@@ -1,0 +1,66 @@
+"""What a network does, beside what it is made of: a change that no file of its registration shows is seen here.
+
+What `draw()` takes from elsewhere (a fitted posterior, a constant of an imported module) is in no weight, buffer or
+`repr`. Log-probabilities on a few fixed images are; they agree between threads and processors but for rounding, so they
+are compared and not hashed. To compare them needs no torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo.seeding import derive_seed, private_generator
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from zoo.posterior import Posterior
+
+Behaviour = tuple[float, ...]
+
+IMAGES = 12
+TOLERANCE = 1e-4  # of the largest log-probability: rounding of deep networks reaches a tenth of it
+
+
+def behaviour_of(name: str, dataset: str, network: nn.Module, posterior: Posterior | None) -> Behaviour:
+    """Log-probabilities of the first draw and of the average over two (over every member of an ensemble), of 12 images.
+
+    name: of the entry, from which the draws' seed is derived.
+    """
+    import torch
+
+    from zoo.combine import expected
+    from zoo.posterior import MemberPosterior
+
+    if posterior is None:
+        draws = [network]
+    else:
+        count = len(posterior.members()) if isinstance(posterior, MemberPosterior) else 2
+        draws = posterior.draws(count, derive_seed("behaviour", name))
+    images = _images(dataset)
+    with torch.no_grad():
+        logits = torch.stack([draw.eval()(images) for draw in draws])  # (S, B, K)
+    values = torch.cat([logits[0].log_softmax(-1), expected(logits)]).double().flatten()
+    return tuple(float(f"{value:.7g}") for value in values.tolist())
+
+
+def same_behaviour(first: Behaviour, second: Behaviour) -> bool:
+    """Whether two behaviours differ by no more than the rounding of threads and processors."""
+    if len(first) != len(second):
+        return False
+    most = TOLERANCE * max(1.0, *(abs(value) for value in first))
+    return all(abs(a - b) <= most for a, b in zip(first, second, strict=True))
+
+
+def _images(dataset: str) -> Tensor:
+    """(12, C, H, W): half of them noise, half of them smooth as photographs are."""
+    import torch
+    from torch.nn import functional as F
+
+    from zoo.datasets import dataset_spec
+
+    shape = dataset_spec(dataset).shape
+    generator = private_generator("behaviour", dataset)
+    noise = torch.rand((IMAGES // 2, *shape), generator=generator)
+    coarse = torch.rand((IMAGES // 2, shape[0], 4, 4), generator=generator)
+    return torch.cat([noise, F.interpolate(coarse, size=shape[1:], mode="bilinear")])
