@@ -18,6 +18,10 @@ def audit(
     name: Annotated[str, typer.Argument(help="Zoo entry such as mnist/lenet, or your own as package.module:factory.")],
     examples: Annotated[int, typer.Option(help="Test images; the first of a fixed random order.")] = 100,
     dataset: Annotated[str | None, typer.Option(help="The data set of a network that does not say its own.")] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(help="What a network that is not registered is: frequentist, bayesian, or another random one."),
+    ] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     workers: Annotated[int | None, typer.Option(help="Cells at once: processes on this machine.")] = None,
@@ -45,9 +49,9 @@ def audit(
 
     suite, datasets = SUITES["adaptive"], None if dataset is None else (dataset,)
     with interruptible():
-        entries = select_entries(suite, (name,), datasets)
+        entries = select_entries(suite, (name,), datasets, family)
         root = None if data_root is None else data_root.resolve()
-        machine = Machine(device, root, threads=threads, external=external((name,), datasets))
+        machine = Machine(device, root, threads=threads, external=external((name,), datasets, family))
         records = Plan(suite, Selection(examples=examples), entries, machine, workers=workers).carry_out(store)
     (rows,) = rows_of(build_boards(records)).values()
     text = audit_page(rows, notice=None)

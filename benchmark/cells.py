@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, get_args
 
-from benchmark.attacks.spec import NORMS, AttackSpec, format_eps
-from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, LIBRARIES
+from benchmark.attacks.spec import NORMS, AttackSpec, Norm, format_eps
+from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES
 from zoo.targets import GRADIENT_TARGETS, OF_ONE_NETWORK, PRECISIONS, GradientTarget, Precision
 
 
@@ -92,11 +94,12 @@ class Subject(NamedTuple):
 class Selection:
     """What a user may change about a suite; None leaves the suite's own choice.
 
+    eps: for every norm, or norm by norm; a norm that is left out keeps the suite's own.
     Raises ValueError for counts below one, unknown attacks or libraries, or an eps that is no number >= 0.
     """
 
     attacks: tuple[str, ...] | None = None
-    eps: tuple[float, ...] | None = None
+    eps: tuple[float, ...] | Mapping[str, tuple[float, ...]] | None = None
     libraries: tuple[str, ...] | None = None
     examples: int | None = None
     draws: int | None = None
@@ -105,8 +108,13 @@ class Selection:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
+        for name in self.attacks or ():
+            if name not in NORMS:
+                further = ", ".join(name for name in NORMS if name not in ATTACKS)
+                raise ValueError(
+                    f"no attack {name!r}; there are: {', '.join(ATTACKS)}; in suite adaptive alone {further}"
+                )
         for chosen, known, kind in (
-            (self.attacks, tuple(NORMS), "attack"),
             (self.libraries, LIBRARIES, "library"),
             (self.targets, GRADIENT_TARGETS, "gradient target"),
         ):
@@ -115,9 +123,21 @@ class Selection:
                     raise ValueError(f"no {kind} {name!r}; there are: {', '.join(known)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
-        for eps in self.eps or ():
+        by_norm: Mapping[str, tuple[float, ...]] = (
+            self.eps if isinstance(self.eps, Mapping) else {"linf": self.eps or ()}
+        )
+        for norm in by_norm:
+            if norm not in get_args(Norm):
+                raise ValueError(f"no norm {norm!r}; there are: {', '.join(get_args(Norm))}")
+        for eps in chain.from_iterable(by_norm.values()):
             if not (math.isfinite(eps) and eps >= 0):
                 raise ValueError(f"eps must be a number >= 0, not {eps}")
         for count, kind in ((self.examples, "examples"), (self.draws, "draws")):
             if count is not None and count < 1:
                 raise ValueError(f"{kind} must be at least 1, not {count}")
+
+    def radii(self, norm: str, own: tuple[float, ...]) -> tuple[float, ...]:
+        """The eps in a norm. own: the suite's."""
+        if isinstance(self.eps, Mapping):
+            return self.eps.get(norm, own)
+        return self.eps or own

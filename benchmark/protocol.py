@@ -9,7 +9,7 @@ import functools
 import hashlib
 from typing import get_args
 
-from benchmark.attacks.spec import NORMS, AttackSpec, StandardAttack, ThreatModel
+from benchmark.attacks.spec import NORMS, AttackSpec, Norm, StandardAttack, ThreatModel
 from zoo.targets import GradientTarget, Precision
 
 PROTOCOL_VERSION = "1"
@@ -24,7 +24,7 @@ ATTACK_DRAWS, JUDGE_DRAWS = 8, 64
 SHARD = 100  # examples in a cell
 
 # Threat models of the white-box suite per data set; the smoke suite uses the first of each norm.
-EPS: dict[str, dict[str, tuple[float, ...]]] = {
+EPS: dict[str, dict[Norm, tuple[float, ...]]] = {
     "mnist": {"linf": (0.1, 0.3), "l2": (1.0, 2.0)},
     "cifar": {"linf": (2 / 255, 8 / 255), "l2": (0.25, 0.5)},
 }
@@ -45,7 +45,7 @@ CONFIDENCE = 0.95
 ECE_BINS = 15
 
 
-def eps_grid(dataset: str) -> dict[str, tuple[float, ...]]:
+def eps_grid(dataset: str) -> dict[Norm, tuple[float, ...]]:
     """The eps per norm: those of MNIST for grey-scale 28x28 sets, of CIFAR for the others."""
     return EPS["mnist" if dataset.endswith("mnist") else "cifar"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +25,23 @@ def run(
     ] = None,
     dataset: Annotated[Many, typer.Option(help="Only entries on this data set.")] = None,
     library: Annotated[Many, typer.Option(help="torchattacks, foolbox, art. All by default.")] = None,
-    attack: Annotated[Many, typer.Option(help="fgsm, bim, pgd-linf, pgd-l2. All by default.")] = None,
-    eps: Annotated[Many, typer.Option(help="Radius of the ball in pixels from 0 to 1, such as 0.3 or 8/255.")] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(help="What a network that is not registered is: frequentist, bayesian, or another random one."),
+    ] = None,
+    attack: Annotated[
+        Many,
+        typer.Option(
+            help="fgsm, bim, pgd-linf, pgd-l2; in suite adaptive also apgd-ce-linf, square-l2, ... All by default."
+        ),
+    ] = None,
+    eps: Annotated[
+        Many,
+        typer.Option(
+            help="Radius of the ball in pixels from 0 to 1, such as 0.3 or 8/255: for both norms, or for one, as in "
+            "--eps linf=8/255 --eps l2=0.5. A norm that is left out keeps the suite's own."
+        ),
+    ] = None,
     examples: Annotated[int | None, typer.Option(help="Test images; the first of a fixed random order.")] = None,
     draws: Annotated[
         int | None, typer.Option(help="Posterior draws of the attacker. The judge has its own 64.")
@@ -80,6 +94,8 @@ def run(
 
     `python -m benchmark.run --attack pgd-linf --eps 0.1,0.2 --examples 1000`: part of it, larger.
 
+    `python -m benchmark.run --eps linf=8/255 --eps l2=0.5,1`: other radii.
+
     `python -m benchmark.run --executor ray --ray-address auto`: on a cluster.
 
     Stop it at any moment; the same command goes on where it stopped. Then `python -m benchmark.leaderboard` writes
@@ -89,6 +105,7 @@ def run(
     from benchmark.cells import Selection
     from benchmark.console import print_boards
     from benchmark.machine import Machine
+    from benchmark.options import parsed_eps, split, warn_of_large_eps
     from benchmark.plan import Plan, external, interruptible, print_errors, select_entries
     from benchmark.suites import SUITES
     from zoo.registry import lookup
@@ -98,19 +115,19 @@ def run(
             _print_list(data_root)
             return
         chosen = lookup(SUITES, suite, "suite")
-        radii = _split(eps)
         selection = Selection(
-            attacks=_split(attack),
-            eps=None if radii is None else tuple(_number(text) for text in radii),
-            libraries=_split(library),
+            attacks=split(attack),
+            eps=parsed_eps(eps or []),
+            libraries=split(library),
             examples=examples,
             draws=draws,
             seed=seed,
-            targets=_split(target),  # type: ignore[arg-type]
+            targets=split(target),  # type: ignore[arg-type]
             precision=precision,  # type: ignore[arg-type]
         )
-        names, datasets = _split(model), _split(dataset)
-        entries = select_entries(chosen, names, datasets)
+        names, datasets = split(model), split(dataset)
+        warn_of_large_eps(selection)
+        entries = select_entries(chosen, names, datasets, family)
         machine = Machine(
             device,
             None if data_root is None else data_root.resolve(),  # another process may be elsewhere
@@ -118,25 +135,13 @@ def run(
             threads,
             share,
             None if stack else False,
-            external(names, datasets),
+            external(names, datasets, family),
         )
         plan = Plan(chosen, selection, entries, machine, names is not None, executor, workers, ray_address, profile)
         records = plan.carry_out(store)
         print_boards(records)
         failed = print_errors(records)
     raise typer.Exit(1 if failed else 0)
-
-
-def _split(values: Many) -> tuple[str, ...] | None:
-    """Repeated options and comma-separated ones alike."""
-    return tuple(part.strip() for value in values for part in value.split(",")) if values else None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(Fraction(text)) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"--eps {text!r} is not a number such as 0.3 or 8/255") from None
 
 
 def _print_list(data_root: Path | None) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from benchmark.attacks.spec import NORMS, AttackSpec, ThreatModel
+from benchmark.attacks.spec import NORMS, AttackSpec, Norm, ThreatModel
 from benchmark.cells import Cell, Selection, Subject, draw_counts
 from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS, PAPER_NETWORKS, SHARD, eps_grid, standard_attack
+from benchmark.survival import Expected, Survival
 from benchmark.trials import Trial, planned, still_standing
 from zoo.targets import GRADIENT_TARGETS, GradientTarget
 
@@ -28,7 +29,7 @@ class Suite:
     def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
         """The attacks on an entry, eps by eps."""
         names = selection.attacks or ATTACKS
-        grids = {norm: selection.eps or self.grid(subject.dataset)[norm] for norm in ("linf", "l2")}
+        grids = {norm: selection.radii(norm, grid) for norm, grid in self.grid(subject.dataset).items()}
         return [
             standard_attack(name, eps, target, selection.precision)
             for target in selection.targets or self.targets(subject)
@@ -41,7 +42,7 @@ class Suite:
         """What gradients are taken of."""
         return ("expected",)
 
-    def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
+    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
         """The eps per norm."""
         return eps_grid(dataset)
 
@@ -53,12 +54,19 @@ class Suite:
         """What is to be run once the outcomes of `cells` are known."""
         return []
 
+    def expected_follow_up(self, subjects: Iterable[Subject], selection: Selection, met: Survival) -> list[Expected]:
+        """What `follow_up` is likely to come to by what is met so far: for telling the time left, and nothing else."""
+        return []
+
     def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
         """All cells, entry by entry and shard by shard, so that what a shard's cells share is kept no longer.
 
         A deterministic network has one draw, whatever is selected.
-        Raises ValueError if more examples are asked for than a split has.
+        Raises ValueError if more examples are asked for than a split has, or an attack that another suite runs.
         """
+        for name in selection.attacks or ():
+            if name not in ATTACKS:
+                raise ValueError(f"suite {self.name} has {', '.join(ATTACKS)}; {name} is run by --suite adaptive")
         cells: list[Cell] = []
         for subject in subjects:
             count = self.examples if selection.examples is None else selection.examples
@@ -86,14 +94,14 @@ class Suite:
 class SmokeSuite(Suite):
     """The first eps of each norm only."""
 
-    def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
+    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
         return {norm: grid[:1] for norm, grid in eps_grid(dataset).items()}
 
 
 class WhiteboxSuite(Suite):
     """Also at eps = 0, where an attack must return the image that it was given, and `benchmark.health` is taken."""
 
-    def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
+    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
         return {norm: (0.0, *grid) for norm, grid in eps_grid(dataset).items()}
 
 
@@ -107,7 +115,10 @@ class AdaptiveSuite(WhiteboxSuite):
         cells = []
         for subject in subjects:
             # on which all else stands, with eps = 0 in any case
-            eps = None if selection.eps is None else (0.0, *selection.eps)
+            eps: dict[str, tuple[float, ...]] = {
+                norm: tuple(dict.fromkeys((0.0, *selection.radii(norm, grid))))
+                for norm, grid in self.grid(subject.dataset).items()
+            }
             whitebox = super().cells([subject], replace(selection, attacks=None, eps=eps))
             shards = dict.fromkeys((cell.start, cell.stop) for cell in whitebox)
             cells += whitebox
@@ -126,9 +137,30 @@ class AdaptiveSuite(WhiteboxSuite):
             for cell in self._cells(trial, attack, subject, selection, left.get((subject.model, threat), {}))
         ]
 
+    def expected_follow_up(self, subjects: Iterable[Subject], selection: Selection, met: Survival) -> list[Expected]:
+        """One cell for all shards of a trial, on the mean number of images."""
+        count = self.examples if selection.examples is None else selection.examples
+        shards = [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
+        found = []
+        for subject in subjects:
+            for threat in self._threats(subject, selection):
+                likely = [met.standing(subject.model, subject.dataset, threat, *shard) for shard in shards]
+                times = sum(standing.chance for standing in likely)
+                if not times:
+                    continue
+                images = max(1, round(sum(standing.images * standing.chance for standing in likely) / times))
+                for trial, attack in planned(subject, [threat], "standing"):
+                    cells = self._cells(trial, attack, subject, selection, {shards[0]: tuple(range(images))})
+                    found += [Expected(cell, times) for cell in cells]
+        return found
+
     def _threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:
-        grid = super().grid(subject.dataset)
-        return [ThreatModel(norm, eps) for norm in ("linf", "l2") for eps in selection.eps or grid[norm] if eps > 0]
+        return [
+            ThreatModel(norm, eps)
+            for norm, grid in self.grid(subject.dataset).items()
+            for eps in selection.radii(norm, grid)
+            if eps > 0
+        ]
 
     def _cells(
         self,
@@ -168,7 +200,7 @@ class PaperSuite(Suite):
     there is nothing to attack: curves begin at the accuracy on clean images.
     """
 
-    def grid(self, dataset: str) -> dict[str, tuple[float, ...]]:
+    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
         both = tuple(sorted({eps for grid in PAPER_GRIDS.values() for eps in grid} - {0.0}))
         return {"linf": both, "l2": both}
 
@@ -201,7 +233,7 @@ class AnchorSuite(Suite):
             replace(spec, target=target, precision=selection.precision)
             for target in selection.targets or self.targets(subject)
             for spec in (*fgsm, pgd)
-            if spec.name in names and spec.threat.eps in (selection.eps or (spec.threat.eps,))
+            if spec.name in names and spec.threat.eps in selection.radii(spec.threat.norm, (spec.threat.eps,))
         ]
 
     def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:

@@ -49,6 +49,12 @@ def test_a_run_prints_a_ranking_and_the_second_computes_nothing(
         (["--eps", "nan"], "not nan"),
         (["--eps", "eight"], "'eight' is not a number"),
         (["--eps", "8/0"], "'8/0' is not a number"),
+        (["--eps", "0.1", "--eps", "l2=1"], "name the norm of each"),
+        (["--eps", "l1=1"], "no norm 'l1'; there are: linf, l2"),
+        (["--eps", "linf=-1"], "eps must be a number >= 0, not -1"),
+        (["--attack", "apgd-ce-linf"], "apgd-ce-linf is run by --suite adaptive"),
+        (["--attack", "apgd"], "in suite adaptive alone apgd-ce-linf"),
+        (["--model", "nets/mine.py:make"], "write nets.mine:make"),
         (["--suite", "whitbox"], "did you mean whitebox"),
         (["--model", "mnist/lennet"], "did you mean"),
         (["--model", "no_such_module:f"], "cannot import"),
@@ -77,6 +83,14 @@ def test_a_mistake_is_one_clear_line_and_no_work_is_done(tmp_path: Path, argumen
     # entries whose data are not at hand are named first
     assert len([line for line in result.stderr.strip().splitlines() if not line.startswith("skipping")]) == 1
     assert "Traceback" not in result.output
+
+
+def test_a_radius_beyond_the_range_of_pixels_is_warned_of_in_linf_alone(tmp_path: Path) -> None:
+    large = invoke(*FAST, "--eps", "8", *store_in(tmp_path))
+    assert large.exit_code == 0
+    assert "warning: eps 8 in linf" in large.stderr
+    assert "8/255 meant?" in large.stderr
+    assert "warning" not in invoke(*FAST, "--eps", "linf=8/255", "--eps", "l2=8", *store_in(tmp_path)).stderr
 
 
 def test_an_unwritable_store_is_named(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ import sys
 import pytest
 
 from benchmark.cells import Cell, Selection, Subject
-from benchmark.protocol import example_order, standard_attack
+from benchmark.options import parsed_eps
+from benchmark.protocol import ATTACKS, example_order, standard_attack
 from benchmark.suites import SUITES
+from benchmark.trials import trial_of
 from zoo.targets import GRADIENT_TARGETS
 
 MNIST = [Subject("mnist/bayesian-lenet", "mnist", 10_000, deterministic=False)]
@@ -142,3 +144,28 @@ def test_what_does_not_matter_does_not_make_another_cell() -> None:
 def test_a_gradient_target_reaches_every_attack() -> None:
     cells = SUITES["whitebox"].cells(MNIST, Selection(targets=("mean-loss",)))
     assert {cell.attack.target for cell in cells} == {"mean-loss"}
+
+
+@pytest.mark.parametrize(
+    ("texts", "linf", "l2"),
+    [
+        (["0.1,8/255"], (0.1, 8 / 255), (0.1, 8 / 255)),
+        (["linf=8/255,0.1", "l2=0.5"], (8 / 255, 0.1), (0.5,)),
+        (["linf=0.1", "linf=0.2"], (0.1, 0.2), (1.0, 2.0)),  # the norm that is left out keeps the suite's own
+        (["l2=3"], (0.1, 0.3), (3.0,)),
+        ([], (0.1, 0.3), (1.0, 2.0)),
+    ],
+)
+@pytest.mark.parametrize("suite", ["whitebox", "adaptive"])
+def test_radii_are_chosen_norm_by_norm(
+    suite: str, texts: list[str], linf: tuple[float, ...], l2: tuple[float, ...]
+) -> None:
+    cells = SUITES[suite].cells(MNIST, Selection(eps=parsed_eps(texts)))
+    met: dict[str, set[float]] = {"linf": set(), "l2": set()}
+    for cell in cells:
+        if cell.attack.name in ATTACKS and trial_of(cell) is None and cell.attack.threat.eps > 0:
+            met[cell.attack.threat.norm].add(cell.attack.threat.eps)
+    assert met == {"linf": set(linf), "l2": set(l2)}
+    assert len({json.dumps(cell.to_json()) for cell in cells}) == len(cells)
+    if suite == "adaptive":
+        assert any(cell.attack.threat.eps == 0 for cell in cells)
