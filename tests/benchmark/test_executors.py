@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmark.cells import Cell
 from benchmark.executors import ATTEMPTS, evaluator_on, execute
@@ -54,6 +55,15 @@ def outcomes(found: dict[str, Record]) -> dict[str, Any]:
     return {key: record.outcome for key, record in found.items()}
 
 
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    """An evaluator on a machine with a number of threads sets it for the process."""
+    before = torch.get_num_threads()
+    yield
+    evaluator_on.cache_clear()  # it would not set it again
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Machine, Cell, Path]]:
     """A machine that knows the mortal network, its cell, and the file with its deaths to come."""
@@ -65,7 +75,11 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ma
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.getcwd()]))
     monkeypatch.syspath_prepend(str(tmp_path))
     evaluator_on.cache_clear()
-    yield Machine(external=((f"{name}:mortal", None),)), dataclasses.replace(CELLS[0], model="mnist/mortal"), marker
+    yield (
+        Machine(threads=1, external=((f"{name}:mortal", None),)),
+        dataclasses.replace(CELLS[0], model="mnist/mortal"),
+        marker,
+    )
     evaluator_on.cache_clear()
     models._entries.pop("mnist/mortal", None)
 
@@ -125,6 +139,7 @@ def test_without_ray_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_run_says_where_its_time_went_and_stores_what_one_process_would(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmark.run", "--suite", "smoke", "--model", "mnist/lenet", "--profile"]
+    command += ["--threads", "1"]  # by which torch divides its sums: workers share the cores, one process has them all
     stores = {}
     for name, options in {"one": [], "two": ["--workers", "2"]}.items():
         path = tmp_path / f"{name}.sqlite"
@@ -178,7 +193,6 @@ def test_two_ray_nodes_with_a_killed_worker_give_the_records_of_one_process(mort
     from ray.cluster_utils import Cluster
 
     machine, cell, marker = mortal
-    machine = dataclasses.replace(machine, threads=1)
     cells = [*CELLS[:2], cell, *CELLS[2:]]
     here = records(machine, cells)
     keys = list(here)
