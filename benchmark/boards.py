@@ -3,49 +3,85 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
-import pandas as pd
-
-from benchmark.agreement import weakest
-from benchmark.attacks.spec import Norm, ThreatModel
+from benchmark.attacks.spec import Norm
+from benchmark.cells import Cell
 from benchmark.comparison import ranked
 from benchmark.outcomes import (
     Configuration,
     configuration,
+    is_ruled,
     is_standard,
-    merged_agreement,
     outcome_frame,
     same_judge,
-    survivors,
     without_subsumed,
 )
-from benchmark.protocol import ATTACKS
+from benchmark.protocol import attacks_in
 from benchmark.record import Record
-from benchmark.rows import Row, Share, Uncertainty
-from benchmark.statistics import expected_calibration_error
+from benchmark.rows import Row, measured_row
 from benchmark.trials import UNBOUNDED, trial_of
-from benchmark.validity import Evidence, Verdict, verdicts
+from benchmark.validity import Evidence, verdicts
+
+Images = tuple[str, frozenset[int]]  # fingerprint of the data, indices into the test split
 
 
 @dataclass(frozen=True)
 class Board:
-    """All rows of one data set and threat model, best first, unranked ones last."""
+    """Rows of one data set and threat model on the very same images, best first, unranked ones last."""
 
     dataset: str
     norm: str
     eps: float
     rows: list[Row]
 
+    @property
+    def images(self) -> Images:
+        """What all its rows are on."""
+        return self.rows[0].images
+
+
+class Measured(NamedTuple):
+    """A row on all its images, and the same row restricted to some of them."""
+
+    dataset: str
+    row: Row
+    on: Callable[[Set[int]], Row | None]
+
 
 def rows_of(boards: Iterable[Board]) -> dict[Configuration, list[tuple[Board, Row]]]:
-    """Configuration -> its rows, with the boards that they are on."""
+    """Configuration -> its rows on all their images, with the boards that they are on. Reference rows are left out."""
     found: dict[Configuration, list[tuple[Board, Row]]] = {}
     for board in boards:
         for row in board.rows:
-            found.setdefault(row.configuration, []).append((board, row))
+            if row.is_whole and not row.reference:
+                found.setdefault(row.configuration, []).append((board, row))
     return found
+
+
+def by_images(boards: Iterable[Board]) -> dict[str, dict[str, list[Board]]]:
+    """Data set -> label -> its boards on the same images.
+
+    The label is empty where all of a data set's boards are on the same images, and `20 images` or the like elsewhere.
+    """
+    found: dict[str, dict[Images, list[Board]]] = {}
+    for board in boards:
+        found.setdefault(board.dataset, {}).setdefault(board.images, []).append(board)
+    return {
+        dataset: {_label(images, list(groups)): group for images, group in groups.items()}
+        for dataset, groups in found.items()
+    }
+
+
+def _label(images: Images, others: Sequence[Images]) -> str:
+    if len(others) == 1:
+        return ""
+    alike = [other for other in others if len(other[1]) == len(images[1])]
+    text = f"{len(images[1]):,} images"
+    return text if len(alike) == 1 else f"{text}, {alike.index(images) + 1} of {len(alike)} such sets"
 
 
 def build_boards(records: Iterable[Record], others: Iterable[Record] = ()) -> list[Board]:
@@ -53,6 +89,36 @@ def build_boards(records: Iterable[Record], others: Iterable[Record] = ()) -> li
 
     others: what else is known of the same networks; with what is no such attack among `records`, it is evidence.
     """
+    return _assembled(_measured(records, others))
+
+
+def ranked_boards(records: Iterable[Record], reference: Iterable[Record] = ()) -> list[Board]:
+    """The boards of the protocol: its eps, draws and seed, and rows that met all its attacks in that norm.
+
+    Whatever else was tried within those threat models, or at eps = 0, counts too.
+    reference: records of networks to rank beside the others, on the same images.
+    """
+    return _assembled([*_ruled(records), *_ruled(reference, reference=True)])
+
+
+def is_evidence(cell: Cell) -> bool:
+    """Whether a cell is no attack of a table's column, but one that says what the columns are worth."""
+    return cell.attack.threat.eps == 0 or (len(cell.libraries) == 1 and trial_of(cell) is not None)
+
+
+def _ruled(records: Iterable[Record], reference: bool = False) -> list[Measured]:
+    of_rows, others = [], []
+    for record in records:
+        if is_ruled(record.cell) and is_standard(record.cell.attack):
+            of_rows.append(record)
+        elif is_evidence(record.cell) or not is_standard(record.cell.attack):
+            others.append(record)
+    measured = _measured(of_rows, others, reference)
+    return [one for one in measured if set(one.row.attacks) == set(attacks_in(one.row.threat.norm))]
+
+
+def _measured(records: Iterable[Record], others: Iterable[Record], reference: bool = False) -> list[Measured]:
+    """A row for every configuration and threat model."""
     grouped: dict[Configuration, list[Record]] = defaultdict(list)
     known: dict[tuple[object, ...], list[Record]] = defaultdict(list)
     met = without_subsumed(records)
@@ -65,16 +131,16 @@ def build_boards(records: Iterable[Record], others: Iterable[Record] = ()) -> li
             known[same_judge(record)].append(record)
     for record in others:
         known[same_judge(record)].append(record)
-    rows: dict[tuple[str, str, float], list[Row]] = defaultdict(list)
+    rows = []
     for config, group in grouped.items():
         for norm in {record.cell.attack.threat.norm for record in group}:
             evidence = _evidence(norm, group, known[same_judge(group[0])])
             found = verdicts(evidence)
             for dataset, threat in {(record.cell.dataset, record.cell.attack.threat) for record in evidence.records}:
-                frame = evidence.outcomes[evidence.outcomes["eps"] == threat.eps]
-                if len(frame):
-                    rows[dataset, norm, threat.eps].append(_row(config, threat, evidence, frame, found))
-    return [Board(*key, ranked(rows[key])) for key in sorted(rows, key=_board_order)]
+                on = partial(measured_row, config, threat, evidence, found, reference)
+                if (row := on()) is not None:
+                    rows.append(Measured(dataset, row, on))
+    return rows
 
 
 def _evidence(norm: Norm, records: list[Record], others: list[Record]) -> Evidence:
@@ -93,81 +159,40 @@ def _fits_a_row(record: Record) -> bool:
     return is_standard(cell.attack) and cell.attack.threat.eps > 0 and cell.only is None
 
 
-def _row(
-    config: Configuration, threat: ThreatModel, evidence: Evidence, frame: pd.DataFrame, found: list[Verdict]
-) -> Row:
-    by_attack = survivors(frame).groupby(["attack", "example"])[["correct", "own"]].all()
-    # Only examples that met every attack of the row count, so that all its columns speak of the same images.
-    met = by_attack["correct"].unstack("attack").dropna().index
-    frame = frame[frame["example"].isin(met)]
-    by_attack = by_attack[by_attack.index.get_level_values("example").isin(met)]
-    by_example = by_attack.groupby("example").all()
-    clean = frame.drop_duplicates("example")
-    harmful = frame.sort_values("log_p", kind="stable").drop_duplicates("example")
-    attacks = [attack for attack in ATTACKS if attack in by_attack.index.get_level_values("attack")]
-    records = [record for record in evidence.records if record.cell.attack.threat == threat]
-    agreement = {
-        spec.name: weakest(pair.level for pair in comparisons)
-        for (_, spec), comparisons in merged_agreement(records).items()
-        if comparisons
-    }
-    passes = _passes(records + [record for record in evidence.others if record.cell.attack.threat == threat])
-    beyond = _broken_beyond(evidence, threat, set(by_example.index[by_example["correct"]]))
-    stands = by_example["correct"] & ~by_example.index.isin(set().union(*beyond.values()))
-    return Row(
-        configuration=config,
-        threat=threat,
-        family=records[0].family,
-        clean=_share(clean["clean_correct"]),
-        attacks={attack: _share(by_attack.loc[attack]["correct"]) for attack in attacks},
-        whitebox=_share(by_example["correct"]),
-        own=_share(by_example["own"]),
-        worst=_share(stands),
-        survivors={int(example): bool(stand) for example, stand in stands.items()},  # type: ignore[call-overload]
-        trials={name: len(broken) for name, broken in beyond.items()},
-        clean_uncertainty=_uncertainty(clean, "clean_"),
-        uncertainty=_uncertainty(harmful, ""),
-        agreement={attack: agreement[attack] for attack in attacks if attack in agreement},
-        tried=len(passes),
-        passes=tuple(map(sum, zip(*passes.values(), strict=True))),  # type: ignore[arg-type]
-        evidence=evidence,
-        verdicts=found,
-    )
+def _assembled(measured: Iterable[Measured]) -> list[Board]:
+    """Boards of rows on the same images: a row stands on every board whose images it has all."""
+    by_threat: dict[tuple[str, str, float], list[Measured]] = defaultdict(list)
+    for one in measured:
+        by_threat[one.dataset, one.row.threat.norm, one.row.threat.eps].append(one)
+    boards = []
+    for key in sorted(by_threat, key=_board_order):
+        sets = {images: _on(images, by_threat[key]) for images in _image_sets(by_threat[key])}
+        boards += [Board(*key, ranked(sets[images])) for images in sorted(sets, key=lambda i: _set_order(i, sets[i]))]
+    return boards
 
 
-def _broken_beyond(evidence: Evidence, threat: ThreatModel, left: set[int]) -> dict[str, set[int]]:
-    """Name -> which images of those left a trial broke, or an attack with the gradient of another target."""
-    broken: dict[str, set[int]] = {}
-    for record in evidence.others:
-        spec = record.cell.attack
-        if spec.threat == threat:
-            trial = trial_of(record.cell)
-            name = trial.name if trial else "other gradients" if spec.target != "expected" else "other settings"
-            broken.setdefault(name, set()).update(record.broken & left)
-    return broken
+def _image_sets(measured: Sequence[Measured]) -> set[Images]:
+    """The sets of images that rows are on, and what each has in common with a reference; none of references alone."""
+    own = {one.row.images for one in measured if not one.row.reference}
+    reference = {one.row.images for one in measured if one.row.reference}
+    common = {(data, e & other) for data, e in own for of, other in reference if of == data and e & other}
+    return own | common
 
 
-def _share(outcomes: pd.Series[bool]) -> Share:
-    return Share(int(outcomes.sum()), len(outcomes))
+def _on(images: Images, measured: Sequence[Measured]) -> list[Row]:
+    """The rows that have all these images, restricted to them. A user's own row takes its reference's place."""
+    data, examples = images
+    having = [one for one in measured if one.row.images[0] == data and examples <= one.row.images[1]]
+    own = {one.row.configuration.model for one in having if not one.row.reference}
+    shown = [one for one in having if not one.row.reference or one.row.configuration.model not in own]
+    rows = [one.row if one.row.images == images else one.on(examples) for one in shown]
+    return [row for row in rows if row is not None]
 
 
-def _uncertainty(frame: pd.DataFrame, prefix: str) -> Uncertainty:
-    return Uncertainty(
-        nll=float(-frame[f"{prefix}log_p"].mean()),
-        entropy=float(frame[f"{prefix}entropy"].mean()),
-        ece=expected_calibration_error(frame[f"{prefix}confidence"], frame[f"{prefix}correct"]),
-    )
-
-
-def _passes(records: list[Record]) -> dict[tuple[object, ...], tuple[int, int]]:
-    """Attack -> forward and backward passes, in the library and the shard that need most."""
-    found: dict[tuple[object, ...], tuple[int, int]] = {}
-    for record in records:
-        key = (record.cell.attack, record.cell.attack_draws)
-        for outcome in record.outcomes.values():
-            forwards, backwards = found.get(key, (0, 0))
-            found[key] = max(forwards, outcome.forwards), max(backwards, outcome.backwards)
-    return found
+def _set_order(images: Images, rows: Sequence[Row]) -> tuple[object, ...]:
+    """What most rows have comes first, then what is more; the data and the first image settle the rest."""
+    data, examples = images
+    return -len(rows), -len(examples), data, min(examples)
 
 
 def _board_order(key: tuple[str, str, float]) -> tuple[str, int, float]:

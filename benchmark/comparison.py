@@ -61,7 +61,7 @@ def ranked(rows: list[Row]) -> list[Row]:
     eligible = [row for row in rows if row.status not in ("FAIL", "ERROR")]
     beaten = Counter(id(pair.second if pair.better is pair.first else pair.first) for pair in separated(eligible))
     ranked = [replace(row, rank=1 + beaten[id(row)]) for row in eligible]
-    return ranked + [row for row in rows if row not in eligible]
+    return ranked + [row for row in rows if row.status in ("FAIL", "ERROR")]
 
 
 def separated(rows: Sequence[Row]) -> list[Paired]:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import lzma
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import zoo
 from zoo.commands import mistakes_in_one_line
-from zoo.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from matplotlib.figure import Figure
-
-    from benchmark.boards import Board
-    from benchmark.cells import Cell
+    from benchmark.publish import Generated, Publication
     from benchmark.record import Record
-
-    Generated = tuple[dict[Path, str], dict[Path, Callable[[], Figure]]]
+    from benchmark.selection import Split
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-FOLDER = Path("leaderboards")
-MEASURED = "performance.md"  # written by `python -m benchmark.bench`, not from records
-STUDIES = "studies"  # folder of what `examples` and `zoo.uncertainty` wrote, a page's source
-BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of the README
+PROJECT = Path(zoo.__file__).resolve().parents[1] / "leaderboards"  # of a clone; an installed package has none
+FOLDER, OWN = Path("leaderboards"), Path("my-leaderboards")
 
 
 @app.command()
@@ -36,10 +26,16 @@ def leaderboard(
     store: Annotated[Path, typer.Option(help="Store whose records are added to those in the folder.")] = Path(
         "results.sqlite"
     ),
-    folder: Annotated[Path, typer.Option(help="Where the leaderboards are.")] = FOLDER,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the pages are. By default the clone's own `leaderboards` for full runs of the zoo's entries, "
+            "and `my-leaderboards` for all others."
+        ),
+    ] = None,
     readme: Annotated[
         Path | None,
-        typer.Option(help="File whose marked sections show the headline tables; README.md for `leaderboards`."),
+        typer.Option(help="File whose marked sections show the headline tables; README.md for the clone's own."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if a page differs from what its records give.")
@@ -48,215 +44,131 @@ def leaderboard(
     """Write Markdown, CSV, JSON and figures into the leaderboard folder.
 
     Records of the store are added to the JSON records that lie there (one file an entry, per-example outcomes
-    included); every page, table and figure is then generated from the JSON alone. Records of a network whose
-    weights have changed since are dropped.
+    included); every page, table and figure is then generated from the JSON alone. Of a network that has changed since,
+    the older records are dropped.
+
+    The clone's own leaderboards hold the zoo's entries on at least 100 images. Other records go to a folder of their
+    own, where the clone's entries stand beside them, ranked on the same images.
+
+    Only files that `manifest.json` in the folder names, and that are still as they were written, are replaced or
+    deleted.
     """
-    from benchmark.store import Store
-
-    if readme is None and folder == FOLDER:
-        readme = Path("README.md")
-    records = read_records(folder / "records")
+    main = folder or (FOLDER if _is_project(FOLDER) else OWN)
+    if readme is None and _is_project(main):
+        readme = main.parent / "README.md"
     if check:
-        stale = stale_files(records, folder, readme)
-        for path in stale:
-            typer.secho(f"stale: {path}", fg="red", err=True)
-        if stale:
-            typer.secho("run: python -m benchmark.leaderboard", err=True)
-            raise typer.Exit(1)
-        typer.echo(f"{folder} is what its {len(records)} records give")
+        _check(main, readme)
         return
-    if store.is_file():
-        with Store(store) as opened:
-            for record in opened.records():
-                known = records.get(record.key)
-                # The same work done again elsewhere must not rewrite the files, nor a failure replace a result.
-                if known is None or (known.outcome != record.outcome and record.complete >= known.complete):
-                    records[record.key] = record
-    current = [record for record in records.values() if is_current(record)]
-    if not current:
-        raise ValueError(f"no records in {store} or {folder / 'records'}: run python -m benchmark.run first")
-    for path in write(current, folder, readme):
-        typer.echo(f"wrote {path}")
+    plans = _project(main, readme, store, folder is None) if _is_project(main) else [_own(main, readme, store)]
+    for line in [line for plan in plans for line in plan.carry_out()]:
+        typer.echo(line)
 
 
-def read_records(folder: Path) -> dict[str, Record]:
-    """Key -> record of every JSON file, which are packed by xz. Raises ValueError naming a file that cannot be read."""
-    from benchmark.record import SCHEMA_VERSION, Record
+def _is_project(folder: Path) -> bool:
+    return folder.resolve() == PROJECT.resolve()
 
-    records = {}
-    for path in sorted(folder.glob("*/*.json.xz")):
-        try:
-            for fields in json.loads(_read(path))["records"]:
-                if fields["schema"] != SCHEMA_VERSION:  # made by another version: out of date, like another protocol's
-                    continue
-                record = Record.from_json(fields)
-                records[record.key] = record
-        except (ValueError, KeyError, TypeError, lzma.LZMAError, EOFError) as error:
-            raise ValueError(f"{path} is no file of records ({error}); restore it or delete it") from error
+
+def _project(folder: Path, readme: Path | None, store: Path, elsewhere: bool) -> list[Publication]:
+    """What is to be written into the project's own leaderboards, and, if `elsewhere`, of other records into `OWN`."""
+    from benchmark.publish import planned
+    from benchmark.render import project_pages
+    from benchmark.selection import split
+
+    found = split(_known(folder, _stored(store)))
+    plans = []
+    if found.project:
+        plans.append(planned(project_pages(found.project, folder, readme), folder))
+    elif not found.others:
+        raise ValueError(_nothing(store, folder))
+    if found.others and elsewhere:
+        typer.echo(f"{_stay_out(found, folder)}; they go to {OWN}")
+        plans.append(planned(_own_pages(_known(OWN, found.others), OWN, None, found.project), OWN))
+    elif found.others:
+        typer.echo(f"{_stay_out(found, folder)}; for pages of them: python -m benchmark.leaderboard --folder {OWN}")
+    return plans
+
+
+def _own(folder: Path, readme: Path | None, store: Path) -> Publication:
+    """What is to be written into a user's folder."""
+    from benchmark.publish import planned
+
+    records = _known(folder, _stored(store))
+    if not records:
+        raise ValueError(_nothing(store, folder))
+    return planned(_own_pages(records, folder, readme), folder)
+
+
+def _own_pages(
+    records: list[Record], folder: Path, readme: Path | None, reference: list[Record] | None = None
+) -> Generated:
+    """reference: the project's records, where they are at hand already."""
+    from benchmark.archive import read_records
+    from benchmark.render import own_pages
+    from benchmark.selection import sifted
+
+    datasets = {record.cell.dataset for record in records}
+    if reference is None:
+        lying = [read_records(PROJECT / "records", dataset) for dataset in sorted(datasets)]
+        reference = sifted(record for part in lying for record in part.values()).records
+    return own_pages(records, [record for record in reference if record.cell.dataset in datasets], folder, readme)
+
+
+def _known(folder: Path, found: list[Record]) -> list[Record]:
+    """The records that lie in a folder, and those found beside them, as far as they count; what is dropped is said."""
+    from benchmark.archive import merged, read_records
+    from benchmark.selection import sifted
+
+    lying = read_records(folder / "records")
+    records, dropped = sifted(merged(lying, found).values())
+    for line in dropped:
+        typer.echo(line)
+    earlier = len(lying.keys() - {record.key for record in found})
+    if earlier and not _is_project(folder):
+        typer.echo(f"{earlier} records of earlier runs lie in {folder}/records and count; delete it to forget them")
     return records
 
 
-def is_current(record: Record) -> bool:
-    """Whether the record speaks of this protocol and of the networks as they are; one not registered here counts.
+def _stored(store: Path) -> list[Record]:
+    from benchmark.store import Store
 
-    Of a transfer that is the network attacked and the one whose gradients were taken.
-    """
-    from benchmark.protocol import PROTOCOL_VERSION
-    from zoo import models
-
-    spoken_of = {record.cell.model: record.fingerprints["model"]}
-    if (source := record.cell.attack.source) is not None:
-        spoken_of[source] = record.fingerprints["source"]
-    same = all(name not in models or models[name].fingerprint == found for name, found in spoken_of.items())
-    return same and record.provenance["protocol"] == PROTOCOL_VERSION
+    if not store.is_file():
+        typer.echo(f"no store {store}: the pages are made from the records in the folder alone")
+        return []
+    with Store(store) as opened:
+        return list(opened.records())
 
 
-def ranked_boards(records: list[Record]) -> list[Board]:
-    """The boards of the protocol: its eps, draws and seed, and rows that met all its attacks in that norm.
-
-    Whatever else was tried within those threat models, or at eps = 0, counts too.
-    """
-    from benchmark.boards import Board, build_boards
-    from benchmark.outcomes import is_ruled, is_standard
-    from benchmark.protocol import attacks_in
-
-    boards = []
-    of_rows, others = [], []
-    for record in records:
-        if is_ruled(record.cell) and is_standard(record.cell.attack):
-            of_rows.append(record)
-        elif is_evidence(record.cell) or not is_standard(record.cell.attack):
-            others.append(record)
-    for board in build_boards(of_rows, others):
-        rows = [row for row in board.rows if set(row.attacks) == set(attacks_in(board.norm))]
-        if rows:
-            boards.append(Board(board.dataset, board.norm, board.eps, rows))
-    return boards
+def _nothing(store: Path, folder: Path) -> str:
+    return f"no records in {store} or {folder / 'records'}: run python -m benchmark.run first"
 
 
-def is_evidence(cell: Cell) -> bool:
-    """Whether a cell is no attack of a table's column, but one that says what the columns are worth."""
-    from benchmark.trials import trial_of
-
-    return cell.attack.threat.eps == 0 or (len(cell.libraries) == 1 and trial_of(cell) is not None)
-
-
-def render(records: list[Record], folder: Path, readme: Path | None) -> Generated:
-    """All that is generated, by path: texts (the records themselves, pages, tables) and what draws the figures."""
-    from benchmark import tables
-    from benchmark.curves import build_curves
-    from benchmark.figures import all_figures
-    from benchmark.masking import masking_matrix
-    from benchmark.outcomes import is_ruled, without_subsumed
-    from benchmark.pages import audit, experiment, masking, propagation, toolkit, validity, zoo
-    from benchmark.pages import boards as board_pages
-
-    texts: dict[Path, str] = {}
-    by_model: dict[tuple[str, str], list[Record]] = {}
-    for record in sorted(records, key=_order):
-        # apart, so that what is run anew changes no file that holds something else
-        kind = "-trials" if is_evidence(record.cell) else ""
-        by_model.setdefault((record.cell.model, kind), []).append(record)
-    for (model, kind), own in by_model.items():
-        dataset, _, name = model.partition("/")
-        name += kind
-        lines = ",\n".join(json.dumps(record.to_json(), sort_keys=True, allow_nan=False) for record in own)
-        text = f'{{"entry": {json.dumps(model)}, "records": [\n{lines}\n]}}\n'
-        texts[folder / "records" / dataset / f"{name.replace('/', '-').replace(':', '-')}.json.xz"] = text
-
-    records = sorted(without_subsumed(records), key=_order)
-    boards = ranked_boards(records)
-    curves, matrix = build_curves(records), masking_matrix(records)
-    drawn = all_figures(boards, records, curves, matrix)
-    texts |= {
-        folder / "agreement.md": board_pages.agreement_page(
-            records, [record for record in records if is_ruled(record.cell)]
-        ),
-        folder / "anchors.md": board_pages.anchors_page(records),
-    }
-    if curves:
-        texts[folder / "paper.md"] = experiment.paper_page(curves, drawn)
-        texts[folder / "curves.csv"] = experiment.curves_table(curves)
-        texts[folder / "claims.md"] = experiment.claims_page(curves)
-    if matrix:
-        texts[folder / "masking.md"] = masking.masking_page(matrix)
-        texts[folder / "masking.csv"] = masking.masking_table(matrix)
-    if zoo.cards():
-        texts[folder / "zoo.md"] = zoo.zoo_page()
-    if (folder / STUDIES).is_dir():
-        texts[folder / "toolkit.md"] = toolkit.toolkit_page(folder / STUDIES)
-        texts[folder / "propagation.md"] = propagation.propagation_page(folder / STUDIES)
-    texts[folder / "validity.md"] = validity.validity_page(folder / STUDIES, boards)
-    for dataset in dict.fromkeys(board.dataset for board in boards):
-        shown = [board for board in boards if board.dataset == dataset]
-        texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)
-        texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
-    texts |= audit.audit_pages(boards, folder)
-    if detected := audit.detection_table(boards):
-        texts[folder / "detection.csv"] = detected
-    texts[folder / "README.md"] = board_pages.index_page(boards, {path.name for path in texts})
-    if readme is not None and readme.is_file():
-        texts[readme] = with_sections(
-            readme, {"leaderboard": tables.headline(boards, f"{folder.name}/"), "zoo": zoo.accuracy_table()}
-        )
-    figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
-    return texts, figures
+def _stay_out(found: Split, folder: Path) -> str:
+    """Which records do not belong into the project's leaderboards, and why."""
+    entries = "; ".join(f"{name} ({reason})" for name, reason in found.reasons.items())
+    return f"{len(found.others)} records stay out of {folder}: {entries}"
 
 
-def with_sections(readme: Path, sections: dict[str, str]) -> str:
-    """The text of a file with its marked sections replaced. Raises ValueError for one that does not end."""
-    text = readme.read_text()
-    for name, section in sections.items():
-        begin, end = BEGIN.format(name), END.format(name)
-        before, found, rest = text.partition(begin)
-        _, ended, after = rest.partition(end)
-        if found and not ended:
-            raise ValueError(f"{readme} has {begin} but no {end}; restore it")
-        if found:
-            text = f"{before}{begin}\n{section}\n{end}{after}"
-    return text
+def _check(folder: Path, readme: Path | None) -> None:
+    """Say which files are stale; exit status 1 if one is."""
+    from benchmark.archive import read_records
+    from benchmark.publish import stale_files
+    from benchmark.render import project_pages
+    from benchmark.selection import sifted, split
 
-
-def write(records: list[Record], folder: Path, readme: Path | None) -> list[Path]:
-    """Write all that is generated and delete what no record gives any more; the paths written."""
-    texts, figures = render(records, folder, readme)
-    written = [*texts, *figures]
-    for path, text in texts.items():
-        write_whole(path, lzma.compress(text.encode()) if path.suffix == ".xz" else text.encode())
-    for path, draw in figures.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draw().savefig(path, dpi=160, bbox_inches="tight", metadata={"Software": None})
-    for path in leftovers(written, folder):
-        path.unlink()
-    return written
-
-
-def leftovers(generated: list[Path], folder: Path) -> list[Path]:
-    """Files of generated kinds in the folder that the records do not give."""
-    found = [
-        path
-        for kind in ("*.md", "audits/*.md", "*.csv", "records/**/*.json*", "figures/*.png")
-        for path in folder.glob(kind)
-    ]
-    return [path for path in found if path not in generated and path.name != MEASURED]
-
-
-def stale_files(records: dict[str, Record], folder: Path, readme: Path | None) -> list[Path]:
-    """Generated files that are missing, differ, or should not be there; a figure is only looked for."""
-    texts, figures = render([record for record in records.values() if is_current(record)], folder, readme)
-    stale = [path for path, text in texts.items() if not path.is_file() or _read(path) != text]
-    stale += [path for path in figures if not path.is_file()]
-    return stale + leftovers([*texts, *figures], folder)
-
-
-def _read(path: Path) -> str:
-    content = path.read_bytes()
-    return (lzma.decompress(content) if path.suffix == ".xz" else content).decode()
-
-
-def _order(record: Record) -> tuple[object, ...]:
-    cell = record.cell
-    return cell.model, cell.attack.threat.norm, cell.attack.name, cell.attack.threat.eps, cell.start, record.key
+    lying = read_records(folder / "records")
+    records = sifted(lying.values()).records
+    if _is_project(folder):
+        generated = project_pages(split(records).project, folder, readme)
+    else:
+        generated = _own_pages(records, folder, readme)
+    stale = stale_files(generated, folder)
+    for path in stale:
+        typer.secho(f"stale: {path}", fg="red", err=True)
+    if stale:
+        where = "" if _is_project(folder) else f" --folder {folder}"
+        typer.secho(f"run: python -m benchmark.leaderboard{where}", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{folder} is what its {len(lying)} records give")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board, rows_of
+from benchmark.boards import Board, by_images
 from benchmark.comparison import paired_tests
 from benchmark.rows import Row, Share
 
@@ -39,7 +39,10 @@ def markdown(rows: Iterable[Mapping[str, object]]) -> str:
 
 
 def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
-    """The main table of a board, one dictionary a row. link: path to the leaderboards, for links to the audits."""
+    """The main table of a board, one dictionary a row. link: path to the leaderboards, for links to the audits.
+
+    A reference row has no link: its audit lies in the project's leaderboards.
+    """
     return [
         {
             "rank": rank(row),
@@ -66,7 +69,11 @@ def audit_file(model: str) -> str:
 
 def verdict(row: Row, link: str | None = None) -> str:
     """The verdict, with a link to the evidence. link: the path to the leaderboards."""
-    return row.status if link is None else f"[{row.status}]({link}{audit_file(row.configuration.model)})"
+    return row.status if link is None else _linked(row.status, row, link)
+
+
+def _linked(text: str, row: Row, link: str) -> str:
+    return text if row.reference else f"[{text}]({link}{audit_file(row.configuration.model)})"
 
 
 def verdicts_by_norm(rows: Iterable[tuple[Board, Row]]) -> str:
@@ -95,13 +102,13 @@ def paired(board: Board) -> list[dict[str, object]]:
     """Every two rows of a board on the images both have."""
     return [
         {
-            "first": pair.first.configuration.model,
-            "second": pair.second.configuration.model,
+            "first": labelled(pair.first),
+            "second": labelled(pair.second),
             "only first stands": pair.only_first,
             "only second stands": pair.only_second,
             "p": f"{pair.p:.2g}",
             "corrected": f"{pair.corrected:.2g}",
-            "more robust": "not separated" if pair.better is None else pair.better.configuration.model,
+            "more robust": "not separated" if pair.better is None else labelled(pair.better),
             "images that would separate them": "–" if pair.needed is None else f"{pair.needed:,}",
         }
         for pair in paired_tests(board.rows)
@@ -109,23 +116,25 @@ def paired(board: Board) -> list[dict[str, object]]:
 
 
 def headline(boards: Iterable[Board], link: str = "") -> str:
-    """Per data set one table: entries down, threat models across, worst case with interval and rank.
+    """Per data set and set of images one table: entries down, threat models across, worst case, interval, rank.
 
     link: the path to the leaderboards from where the table stands.
     """
-    by_dataset: dict[str, list[Board]] = {}
-    for board in boards:
-        by_dataset.setdefault(board.dataset, []).append(board)
     return "\n\n".join(
-        f"**{dataset}**: accuracy in % under the worst case of all attacks and libraries, Wilson 95 % interval, "
-        f"(rank)\n\n{markdown(_headline_rows(group, link))}"
-        for dataset, group in by_dataset.items()
+        f"**{', '.join(filter(None, (dataset, label)))}**: accuracy in % under the worst case of all attacks and "
+        f"libraries, Wilson 95 % interval, (rank)\n\n{markdown(_headline_rows(group, link))}"
+        for dataset, groups in by_images(boards).items()
+        for label, group in groups.items()
     )
 
 
 def _headline_rows(boards: list[Board], link: str) -> list[dict[str, object]]:
     """The most robust first, by the mean over the boards it is on."""
-    ordered = sorted(rows_of(boards).values(), key=lambda rows: -sum(row.worst.value for _, row in rows) / len(rows))
+    by_entry: dict[tuple[object, bool], list[tuple[Board, Row]]] = {}
+    for board in boards:
+        for row in board.rows:
+            by_entry.setdefault((row.configuration, row.reference), []).append((board, row))
+    ordered = sorted(by_entry.values(), key=lambda rows: -sum(row.worst.value for _, row in rows) / len(rows))
     return [_headline_row(rows, boards, link) for rows in ordered]
 
 
@@ -139,13 +148,17 @@ def _headline_row(rows: list[tuple[Board, Row]], boards: list[Board], link: str)
     line["images"] = min(row.worst.count for _, row in rows)
     line["libraries"] = ", ".join(dict.fromkeys(level for _, row in rows for level in row.agreement.values()))
     line["attacks"] = span(row.tried for _, row in rows)
-    line["verdict"] = f"[{verdicts_by_norm(rows)}]({link}{audit_file(first.configuration.model)})"
+    line["verdict"] = _linked(verdicts_by_norm(rows), first, link)
     return line
 
 
 def csv_table(boards: list[Board]) -> str:
-    """All boards of a data set as one CSV table: a line per entry and threat model, shares between 0 and 1."""
+    """All boards of a data set as one CSV table: a line per entry and threat model, shares between 0 and 1.
+
+    Where reference rows stand among the others, a column tells them.
+    """
     lines = []
+    mixed = any(row.reference for board in boards for row in board.rows)
     for board in boards:
         for row in board.rows:
             low, high = row.worst.interval
@@ -156,6 +169,7 @@ def csv_table(boards: list[Board]) -> str:
                     "eps": board.eps,
                     "rank": row.rank,
                     "entry": row.configuration.model,
+                    **({"reference": row.reference} if mixed else {}),
                     "family": row.family,
                     "examples": row.worst.count,
                     "clean": row.clean.value,
@@ -198,9 +212,10 @@ def rank(row: Row) -> str:
 
 
 def labelled(row: Row) -> str:
-    """The entry's name, with the seed where it is not the protocol's 0."""
+    """The entry's name, with the seed where it is not the protocol's 0, and marked where it is a reference."""
     config = row.configuration
-    return config.model if config.seed == 0 else f"{config.model} (seed {config.seed})"
+    name = config.model if config.seed == 0 else f"{config.model} (seed {config.seed})"
+    return f"{name} (reference)" if row.reference else name
 
 
 def _draws(row: Row) -> str:

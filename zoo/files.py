@@ -9,6 +9,6 @@ from pathlib import Path
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a file, and make its folder: a kill leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    partial = path.with_name(f".{path.name}.partial")  # a name that no file of the user's has
     partial.write_bytes(content)
     os.replace(partial, path)

@@ -7,7 +7,7 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from benchmark.boards import Board
+from benchmark.boards import Board, by_images
 from benchmark.curves import Curve
 from benchmark.figures.boards import fgsm_anchor, measured_anchors, worst_case
 from benchmark.figures.curves import accuracy_curves, curves_of
@@ -23,14 +23,25 @@ def all_figures(
     boards: Sequence[Board], records: Sequence[Record], curves: Sequence[Curve], matrix: Sequence[Masked]
 ) -> dict[str, Callable[[], Figure]]:
     """Name -> what draws it, of every figure that there is something for: whether pages are fresh needs no drawing."""
-    figures: dict[str, Callable[[], Figure]] = {}
+    figures = result_figures(boards, curves, matrix)
     if measured := measured_anchors(records):
         figures["fgsm-anchor"] = partial(fgsm_anchor, measured)
-    for dataset in dict.fromkeys(board.dataset for board in boards):
-        own = [board for board in boards if board.dataset == dataset]
-        figures[f"{dataset}-worst-case"] = partial(worst_case, own)
     for dataset in dict.fromkeys(name.split("/")[0] for name in cards()):
         figures[f"{dataset}-clean"] = partial(clean_accuracies, dataset)
+    if len(draws := accuracy_by_draws()):
+        figures["draws"] = partial(accuracy_against_draws, draws)
+    return figures
+
+
+def result_figures(
+    boards: Sequence[Board], curves: Sequence[Curve], matrix: Sequence[Masked]
+) -> dict[str, Callable[[], Figure]]:
+    """Those of results alone, without published numbers and the zoo's cards."""
+    figures: dict[str, Callable[[], Figure]] = {}
+    for dataset, groups in by_images(boards).items():
+        for label, group in groups.items():
+            name = " ".join([dataset, "worst case", *label.replace(",", "").split()])
+            figures[name.replace(" ", "-")] = partial(worst_case, group)
     for dataset in dict.fromkeys(curve.dataset for curve in curves):
         for target, suffix in (("expected", ""), ("resampled", "-resampled")):
             if shown := curves_of(curves, dataset, target):
@@ -38,6 +49,4 @@ def all_figures(
                     figures[f"{dataset}-{grid}-eps{suffix}"] = partial(accuracy_curves, shown, grid)
     for dataset in dict.fromkeys(masked.dataset for masked in matrix):
         figures[f"{dataset}-masking"] = partial(masking, [masked for masked in matrix if masked.dataset == dataset])
-    if len(draws := accuracy_by_draws()):
-        figures["draws"] = partial(accuracy_against_draws, draws)
     return figures

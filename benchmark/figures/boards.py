@@ -12,7 +12,7 @@ from benchmark.anchors import ANCHORS, TUTORIAL, Anchor, compare_with_published
 from benchmark.boards import Board
 from benchmark.record import Record
 from benchmark.rows import Share
-from benchmark.tables import span, threat_title
+from benchmark.tables import labelled, span, threat_title
 from zoo.figures.style import network_style
 
 
@@ -24,13 +24,12 @@ def worst_case(boards: list[Board]) -> Figure:
     figure = Figure(figsize=(7.0, 0.9 + 0.42 * max(len(board.rows) for board in boards)))
     columns = len(boards)
     axes = figure.subplots(1, columns, sharex=True, sharey=True, squeeze=False)[0]
-    entries = list(dict.fromkeys(row.configuration.model for board in boards for row in board.rows))
+    entries = list(dict.fromkeys(labelled(row) for board in boards for row in board.rows))
     for axis, board in zip(axes, boards, strict=True):
         for row in board.rows:
-            model = row.configuration.model
             low, high = (100 * bound for bound in row.worst.interval)
-            y = entries.index(model)
-            colour, marker = network_style(model)
+            y = entries.index(labelled(row))
+            colour, marker = network_style(row.configuration.model)
             axis.plot([low, high], [y, y], color=colour, linewidth=2.0, solid_capstyle="butt")
             left = 100 * row.whitebox.value
             axis.plot([100 * row.worst.value, left], [y, y], color=colour, linewidth=1.0, linestyle=":")
@@ -39,7 +38,7 @@ def worst_case(boards: list[Board]) -> Figure:
             axis.plot(100 * row.worst.value, y, marker, color=colour, markersize=5.5, markerfacecolor=face)
         axis.set_title(threat_title(board.norm, board.eps), fontsize=9)
         axis.set_xlim(-7, 107)
-    axes[0].set_yticks(range(len(entries)), [entry.split("/")[1] for entry in entries])
+    axes[0].set_yticks(range(len(entries)), [entry.partition("/")[2] for entry in entries])
     axes[0].set_ylim(len(entries) - 0.5, -0.5)
     count = span(row.worst.count for board in boards for row in board.rows)
     figure.supxlabel(

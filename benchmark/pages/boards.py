@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmark.agreement import Comparison, weakest
 from benchmark.anchors import compare_with_published
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board
+from benchmark.boards import Board, by_images
 from benchmark.outcomes import merged_agreement
 from benchmark.pages import render_page
 from benchmark.pages.audit import reason
@@ -15,20 +15,24 @@ from benchmark.tables import audit_file, details, headline, labelled, markdown, 
 
 
 def dataset_page(dataset: str, boards: list[Board]) -> str:
-    """Everything about one data set."""
+    """Everything about one data set. boards: its own, those on the same images together."""
+    labelled_boards = [(label, board) for label, group in by_images(boards)[dataset].items() for board in group]
     return render_page(
         "dataset.md",
         dataset=dataset,
         bins=ECE_BINS,
+        references=any(row.reference for board in boards for row in board.rows),
         boards=[
             {
-                "title": threat_title(board.norm, board.eps),
+                "title": ", ".join(filter(None, (threat_title(board.norm, board.eps), label))),
+                "images": f"{len(board.images[1]):,}",
+                "restricted": [f"{labelled(row)} ({row.attacked:,})" for row in board.rows if not row.is_whole],
                 "ranking": markdown(ranking(board, link="")),
                 "unranked": [{"entry": labelled(row), "reason": reason(row)} for row in board.rows if row.rank is None],
                 "details": markdown(details(board)),
                 "tests": markdown(paired(board)),
             }
-            for board in boards
+            for label, board in labelled_boards
         ],
     )
 
@@ -142,6 +146,20 @@ def index_page(boards: list[Board], pages: set[str]) -> str:
     datasets = list(dict.fromkeys(board.dataset for board in boards))
     audits = [(entry, audit_file(entry)) for entry in sorted({r.configuration.model for b in boards for r in b.rows})]
     return render_page("index.md", headline=headline(boards), datasets=datasets, pages=pages, audits=audits)
+
+
+def own_index_page(boards: list[Board], pages: set[str], figures: list[str]) -> str:
+    """The front page of a user's own folder, with links to the pages there are."""
+    own = {row.configuration.model for board in boards for row in board.rows if not row.reference}
+    return render_page(
+        "own-index.md",
+        headline=headline(boards),
+        references=any(row.reference for board in boards for row in board.rows),
+        datasets=list(dict.fromkeys(board.dataset for board in boards)),
+        pages=pages,
+        figures=figures,
+        audits=[(entry, audit_file(entry)) for entry in sorted(own)],
+    )
 
 
 def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:

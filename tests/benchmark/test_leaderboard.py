@@ -14,14 +14,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from benchmark import leaderboard
 from benchmark.agreement import Comparison
-from benchmark.boards import build_boards
+from benchmark.archive import read_records
+from benchmark.boards import build_boards, ranked_boards
 from benchmark.comparison import paired_tests
-from benchmark.leaderboard import app, is_current, ranked_boards, read_records, render, write
+from benchmark.leaderboard import app
 from benchmark.outcomes import is_ruled, without_subsumed
 from benchmark.pages.boards import agreement_page
 from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, standard_attack
+from benchmark.publish import planned, read_manifest, sha256
 from benchmark.record import Record
+from benchmark.render import project_pages
+from benchmark.selection import is_current
 from tests.benchmark.records import make, outcome, status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,8 +119,9 @@ def test_results_on_other_data_or_another_protocol_never_mix() -> None:
     record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 4})
     other_data = make("mnist/a", "fgsm", 0.1, {"art": [False] * 4}, fingerprints={"model": "mnist/a", "data": "other"})
     old = make("mnist/a", "fgsm", 0.1, {"art": [False] * 4}, provenance={"finished": "1", "protocol": "0"})
-    (board,) = build_boards([record, other_data, old])
-    assert sorted(row.worst.hits for row in board.rows) == [0, 0, 4]
+    of_data, of_other = build_boards([record, other_data, old])
+    assert sorted(row.worst.hits for row in of_data.rows) == [0, 4]
+    assert [row.worst.hits for row in of_other.rows] == [0]  # other images are another board
     assert is_current(record)
     assert not is_current(old)
 
@@ -158,18 +164,21 @@ def committed() -> list[Record]:
 
 @pytest.fixture(scope="module")
 def small_boards(committed: list[Record], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Folder and README of the white-box boards of two networks: the committed ones take half a minute to render."""
+    """Leaderboards and README of two networks, white-box alone: the committed ones take half a minute to render."""
     place = tmp_path_factory.mktemp("boards")
     folder, readme = place / "leaderboards", place / "README.md"
     shutil.copy(ROOT / "README.md", readme)
     models = ("mnist/lenet", "mnist/alexnet")
-    write([record for record in committed if record.cell.model in models and is_ruled(record.cell)], folder, readme)
+    records = [record for record in committed if record.cell.model in models and is_ruled(record.cell)]
+    planned(project_pages(records, folder, readme), folder).carry_out()
     return folder, readme
 
 
 @pytest.fixture
-def boards(small_boards: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+def boards(small_boards: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A copy of these, as if they were the project's own."""
     folder, readme = small_boards
+    monkeypatch.setattr(leaderboard, "PROJECT", tmp_path / "leaderboards")
     return Path(shutil.copytree(folder, tmp_path / "leaderboards")), Path(shutil.copy(readme, tmp_path / "README.md"))
 
 
@@ -230,6 +239,13 @@ def test_a_change_of_a_generated_file_or_record_is_noticed(boards: tuple[Path, P
         assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
+def written_by_this_program(folder: Path, path: Path, content: str) -> None:
+    """As if the last run had given the file."""
+    path.write_bytes(lzma.compress(content.encode()) if path.suffix == ".xz" else content.encode())
+    files = {**read_manifest(folder), path.relative_to(folder).as_posix(): sha256(content.encode())}
+    (folder / "manifest.json").write_text(json.dumps({"written by": "python -m benchmark.leaderboard", "files": files}))
+
+
 def test_what_no_record_gives_is_stale_and_deleted(boards: tuple[Path, Path], tmp_path: Path) -> None:
     folder, readme = boards
     arguments = ["--folder", str(folder), "--readme", str(readme), "--store", str(tmp_path / "none.sqlite")]
@@ -237,16 +253,19 @@ def test_what_no_record_gives_is_stale_and_deleted(boards: tuple[Path, Path], tm
     figure, orphan = folder / "figures" / "mnist-worst-case.png", folder / "cifar10.md"
     figure.unlink()
     assert CliRunner().invoke(app, ["--check", *arguments]).exit_code == 1
-    orphan.write_text("old")
+    written_by_this_program(folder, orphan, "old")
     path = folder / "records" / "mnist" / "lenet.json.xz"
     text = lzma.decompress(path.read_bytes()).decode()
     replaced = re.sub('"model": "(?=[0-9a-f]{64})', '"model": "0', text)  # weights since replaced
-    path.write_bytes(lzma.compress(replaced.encode()))
+    assert replaced != text
+    written_by_this_program(folder, path, replaced)
     assert CliRunner().invoke(app, ["--check", *arguments]).exit_code == 1
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert figure.is_file()
     assert not orphan.exists()
+    assert not path.exists()
+    assert "the zoo has another network under the name mnist/lenet" in result.output
     assert CliRunner().invoke(app, ["--check", *arguments]).exit_code == 0
     assert "mnist/lenet " not in (folder / "README.md").read_text()
 
@@ -257,9 +276,9 @@ def test_pages_say_what_the_records_say(tmp_path: Path) -> None:
         make("mnist/a", attack, 0.1, {key: [True, True, False, True] for key in LIBRARIES})
         for attack in ("fgsm", "bim", "pgd-linf")
     ]
-    write(records, tmp_path, tmp_path / "README.md")
-    again, _ = render(list(read_records(tmp_path / "records").values()), tmp_path, tmp_path / "README.md")
-    for path, text in again.items():
+    planned(project_pages(records, tmp_path, tmp_path / "README.md"), tmp_path).carry_out()
+    again = project_pages(list(read_records(tmp_path / "records").values()), tmp_path, tmp_path / "README.md")
+    for path, text in (again.texts | again.sections).items():
         content = path.read_bytes()
         assert (lzma.decompress(content) if path.suffix == ".xz" else content).decode() == text
     readme = (tmp_path / "README.md").read_text()

@@ -8,11 +8,13 @@ import json
 import pytest
 
 from benchmark import record as record_module
+from benchmark.archive import read_records
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Selection, Subject
-from benchmark.leaderboard import FOLDER, is_current, read_records
+from benchmark.leaderboard import PROJECT
 from benchmark.protocol import eps_grid, standard_attack
 from benchmark.record import cell_key
+from benchmark.selection import is_current
 from benchmark.suites import SUITES
 from benchmark.trials import TRIALS, UNBOUNDED_TRIAL, still_standing, trial_of
 from tests.benchmark.records import make, outcome
@@ -98,7 +100,7 @@ def test_a_selection_narrows_the_trials_and_leaves_the_white_box() -> None:
 
 def test_what_was_added_to_attacks_and_cells_changed_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """The committed records of before: their keys come out again from their cells."""
-    records = [r for r in read_records(FOLDER / "records").values() if r.cell.attack.threat.eps > 0][:200]
+    records = [r for r in read_records(PROJECT / "records").values() if r.cell.attack.threat.eps > 0][:200]
     assert records
     assert {"goal", "source", "logit_scale", "logit_shift"}.isdisjoint(standard_attack("fgsm", 0.1).to_json())
     for record in records:

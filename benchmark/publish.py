@@ -1,0 +1,189 @@
+"""Put generated files into a folder, and touch nothing there that this program did not write.
+
+A manifest in the folder names what the last run wrote, each file with the sha256 of its content. A file is replaced or
+deleted only if its content is still the one named there. The manifest is written last: a run that was killed leaves
+files that the same command finds right, and takes over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import lzma
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from zoo.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MANIFEST = "manifest.json"
+_WRITER = "python -m benchmark.leaderboard"  # tells this program's manifest from any other file of that name
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What is to lie in a folder: texts, what draws the figures, and a file of the user's own with generated sections.
+
+    sections: that file -> its whole text with the sections replaced.
+    """
+
+    texts: dict[Path, str]
+    figures: dict[Path, Callable[[], Figure]] = field(default_factory=dict)
+    sections: dict[Path, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a run is going to do in a folder; nothing is touched before `carry_out`.
+
+    contents: path -> what is to lie there, of every file that is generated. changed: those that do not lie there yet.
+    sections: the user's own files, with their text. leftovers: files of the last run that are generated no more.
+    """
+
+    folder: Path
+    contents: dict[Path, bytes]
+    changed: list[Path]
+    sections: dict[Path, str]
+    leftovers: dict[Path, str]
+
+    def carry_out(self) -> list[str]:
+        """Write and delete; a line for every file that was written, deleted, or left because somebody changed it."""
+        lines = []
+        for path in self.changed:
+            write_whole(path, lzma.compress(self.contents[path]) if path.suffix == ".xz" else self.contents[path])
+            lines.append(f"wrote {path}")
+        for path, text in self.sections.items():
+            if path.read_bytes().decode() != text:
+                write_whole(path, text.encode())
+                lines.append(f"wrote {path}")
+        for path, written in self.leftovers.items():
+            found = digest(path)
+            if found == written:
+                path.unlink()
+                lines.append(f"deleted {path}")
+            elif found is not None:
+                lines.append(f"kept {path}: no record gives it any more, but it was changed since it was written")
+        manifest = _manifest_text({_name(path, self.folder): sha256(text) for path, text in self.contents.items()})
+        path = self.folder / MANIFEST
+        if digest(path) != sha256(manifest):
+            write_whole(path, manifest)
+            lines.append(f"wrote {path}")
+        return lines or [f"{self.folder}: nothing has changed"]
+
+
+def planned(generated: Generated, folder: Path) -> Publication:
+    """What is to be done so that the folder holds what is generated.
+
+    Raises ValueError naming every file in its way that this program did not write, or that was changed since.
+    """
+    known = read_manifest(folder)
+    contents = {path: text.encode() for path, text in generated.texts.items()}
+    contents |= {path: _drawn(draw) for path, draw in generated.figures.items()}
+    changed = [path for path, content in contents.items() if digest(path) != sha256(content)]
+    if in_the_way := {found for path in changed for found in _in_the_way(path, folder, known)}:
+        raise ValueError(
+            f"{', '.join(map(str, sorted(in_the_way)))}: not written by this program, or changed since, so nothing was "
+            f"written; move or delete {'it' if len(in_the_way) == 1 else 'them'}, or choose another folder by --folder"
+        )
+    return Publication(folder, contents, changed, generated.sections, _leftovers(generated, folder, known))
+
+
+def stale_files(generated: Generated, folder: Path) -> list[Path]:
+    """Generated files that are missing or differ, or are generated no more; a figure is held against the manifest."""
+    known = read_manifest(folder)
+    expected = {path: sha256(text.encode()) for path, text in generated.texts.items()}
+    expected |= {path: known.get(_name(path, folder), "") for path in generated.figures}
+    stale = [path for path, content in expected.items() if digest(path) != content]
+    stale += [path for path, text in generated.sections.items() if path.read_bytes().decode() != text]
+    stale += [path for path in _leftovers(generated, folder, known) if digest(path) is not None]
+    named = {_name(path, folder): content for path, content in expected.items()}
+    return stale if named == known else [*stale, folder / MANIFEST]
+
+
+def _leftovers(generated: Generated, folder: Path, known: Mapping[str, str]) -> dict[Path, str]:
+    """What the manifest names and is generated no more -> its content then; never a file that is the user's own now."""
+    theirs = {path.resolve() for path in (*generated.texts, *generated.figures, *generated.sections)}
+    named = {folder / name: written for name, written in known.items()}
+    return {path: written for path, written in named.items() if path.resolve() not in theirs}
+
+
+def read_manifest(folder: Path) -> dict[str, str]:
+    """Path below the folder -> sha256 of what the last run wrote there; empty where there was none.
+
+    Raises ValueError for a file of that name that is no manifest of this program, or one that leads out of the folder.
+    """
+    path = folder / MANIFEST
+    if not os.path.lexists(path):
+        return {}
+    try:
+        content = json.loads(path.read_bytes())
+        files = dict(content["files"]) if content["written by"] == _WRITER else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(_no_manifest(path, str(error) or type(error).__name__)) from error
+    if files is None:
+        raise ValueError(_no_manifest(path, f"it does not say that `{_WRITER}` wrote it"))
+    for name, written in files.items():
+        if not _is_below(name, folder) or not re.fullmatch("[0-9a-f]{64}", str(written)):
+            raise ValueError(_no_manifest(path, f"{name!r}: {written!r} is no file below {folder} with its sha256"))
+    return files
+
+
+def _no_manifest(path: Path, why: str) -> str:
+    return (
+        f"{path} is no manifest of this program ({why}), so nothing was written; restore it, or delete it (files that "
+        "are as they should be are taken over), or choose another folder by --folder"
+    )
+
+
+def _is_below(name: str, folder: Path) -> bool:
+    """Whether a name of a manifest leads to a file below the folder, also through symbolic links."""
+    parts = PurePosixPath(name).parts
+    plain = bool(parts) and ".." not in parts and not name.startswith("/") and "\\" not in name and ":" not in parts[0]
+    return plain and folder.resolve() in (folder / name).resolve().parents
+
+
+def _manifest_text(files: Mapping[str, str]) -> bytes:
+    content = {"written by": _WRITER, "files": dict(sorted(files.items()))}
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def _in_the_way(path: Path, folder: Path, known: Mapping[str, str]) -> list[Path]:
+    """What lies at a path, or where one of its folders should be, and is not the last run's."""
+    if os.path.lexists(path):
+        return [] if digest(path) == known.get(_name(path, folder), "") else [path]
+    return [part for part in path.parents if os.path.lexists(part) and not part.is_dir()]
+
+
+def digest(path: Path) -> str | None:
+    """sha256 of a file's content, of what is packed in an .xz; None where no file is."""
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    if path.suffix == ".xz":
+        try:
+            content = lzma.decompress(content)
+        except (lzma.LZMAError, EOFError):  # somebody else's, or damaged: it is what it is, and no generated text
+            return sha256(b"not xz: " + content)
+    return sha256(content)
+
+
+def sha256(content: bytes) -> str:
+    """In hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _drawn(draw: Callable[[], Figure]) -> bytes:
+    buffer = io.BytesIO()
+    draw().savefig(buffer, format="png", dpi=160, bbox_inches="tight", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()

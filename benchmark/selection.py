@@ -1,0 +1,111 @@
+"""Which records count: of one name one network, and in the project's own leaderboards only what belongs there."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from benchmark.outcomes import without_subsumed
+from benchmark.protocol import PROTOCOL_VERSION, SHARD
+from benchmark.record import Record
+from zoo import models
+
+
+class Sifted(NamedTuple):
+    """dropped: a line for every entry and reason."""
+
+    records: list[Record]
+    dropped: list[str]
+
+
+def sifted(records: Iterable[Record]) -> Sifted:
+    """The records of this protocol and, of every name, of one network.
+
+    That is the zoo's own where the name is one of its own, and elsewhere the one whose record was finished last. Of a
+    transfer it holds for the network attacked and for the one whose gradients were taken.
+    """
+    records = list(records)
+    networks = counted_networks(records)
+    kept, dropped = [], Counter[str]()
+    for record in records:
+        if reason := _out_of_date(record, networks):
+            dropped[f"{record.cell.model}: {reason}"] += 1
+        else:
+            kept.append(record)
+    return Sifted(kept, [f"dropped {count} records of {of}" for of, count in dropped.items()])
+
+
+def is_current(record: Record) -> bool:
+    """Whether a record speaks of this protocol and of the zoo's networks as they are; others count as they stand."""
+    return not _out_of_date(record, counted_networks([record]))
+
+
+def counted_networks(records: Iterable[Record]) -> dict[str, str]:
+    """Name -> fingerprint of the network that counts, of every name that the records speak of.
+
+    The fingerprint of a network from outside the zoo holds what it answered where it ran and is not computed again.
+    """
+    last: dict[str, tuple[bool, str, str]] = {}
+    for record in records:
+        for role, name in _names(record).items():
+            # what was attacked under a name counts before what it lent its gradients to
+            found = role == "model", str(record.provenance["finished"]), record.fingerprints[role]
+            last[name] = max(last.get(name, found), found)
+    return {name: models[name].fingerprint if is_of_the_zoo(name) else found for name, (_, _, found) in last.items()}
+
+
+@functools.cache
+def is_of_the_zoo(name: str) -> bool:
+    """Whether a name is that of an entry which this repository itself registers."""
+    return name in models and not models[name].is_external
+
+
+def _out_of_date(record: Record, networks: Mapping[str, str]) -> str:
+    """Why a record does not count; empty if it does."""
+    if record.provenance["protocol"] != PROTOCOL_VERSION:
+        return f"of protocol {record.provenance['protocol']}, this one is {PROTOCOL_VERSION}"
+    for role, name in _names(record).items():
+        if record.fingerprints[role] != networks[name]:
+            known = "the zoo has another network" if is_of_the_zoo(name) else "a later run has another network"
+            return f"{known} under the name {name}"
+    return ""
+
+
+def _names(record: Record) -> dict[str, str]:
+    """Role -> name of the networks that a record speaks of."""
+    source = record.cell.attack.source
+    return {"model": record.cell.model} | ({} if source is None else {"source": source})
+
+
+class Split(NamedTuple):
+    """project: what the project's leaderboards are made of. others: the rest, as far as it says anything more.
+
+    reasons: entry -> why records of it are among the others.
+    """
+
+    project: list[Record]
+    others: list[Record]
+    reasons: dict[str, str]
+
+
+def split(records: Iterable[Record]) -> Split:
+    """Which records belong into the project's own leaderboards: of its entries alone, on the whole first shard."""
+    records = list(records)
+    reasons = {record.key: reason for record in records if (reason := _why_apart(record))}
+    others = [record for record in without_subsumed(records) if record.key in reasons] if reasons else []
+    return Split(
+        [record for record in records if record.key not in reasons],
+        others,
+        {record.cell.model: reasons[record.key] for record in others},
+    )
+
+
+def _why_apart(record: Record) -> str:
+    """Why a record does not belong into the project's leaderboards; empty if it does."""
+    for name in _names(record).values():
+        if not is_of_the_zoo(name):
+            return "no entry of this repository" if name == record.cell.model else f"attacked through {name}"
+    cell = record.cell
+    return "" if cell.start > 0 or cell.stop >= SHARD else f"{cell.stop} images, fewer than {SHARD}"
