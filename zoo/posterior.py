@@ -128,19 +128,23 @@ class ForwardPosterior:
 
     @property
     def what(self) -> str:
-        dropped = counted(dropout_layers(self.module))
-        samples = counted(foreign_layers(self.module)) or "its forward pass"
-        if self.dropout:
-            return f"dropout ({dropped})" if dropped else samples
-        return samples + (f"; dropout ({dropped}) is off, as in its own evaluation mode" if dropped else "")
+        layers = dropout_layers(self._stochastic())
+        on, off = (counted([layer for layer in layers if layer.training is mode]) for mode in (True, False))
+        samples = counted(foreign_layers(self.module)) or (f"dropout ({on})" if on else "its forward pass")
+        return samples + (f"; dropout ({off}) is off, as in its own evaluation mode" if off else "")
 
     def draws(self, count: int, seed: int) -> list[nn.Module]:
         _require_count(count)
+        stochastic = self._stochastic()
+        return [SeededPass(stochastic, derive_seed(seed, index)) for index in range(count)]
+
+    def _stochastic(self) -> nn.Module:
+        """A copy in its own evaluation mode, which may leave dropout on, or with dropout."""
         stochastic = copy_with(self.module, {}).eval()
         if self.dropout:
             for layer in dropout_layers(stochastic):
                 layer.train()
-        return [SeededPass(stochastic, derive_seed(seed, index)) for index in range(count)]
+        return stochastic
 
     def _mean(self) -> nn.Module:
         without_spread = copy_with(self.module, {}).eval()
