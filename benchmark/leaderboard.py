@@ -74,7 +74,8 @@ def _project(folder: Path, readme: Path | None, store: Path, elsewhere: bool) ->
     from benchmark.render import project_pages
     from benchmark.selection import split
 
-    found = split(_known(folder, _stored(store)))
+    stored = _stored(store)
+    found = split(_known(folder, stored), {record.key for record in stored})
     plans = []
     if found.project:
         plans.append(planned(project_pages(found.project, folder, readme), folder))
@@ -158,7 +159,7 @@ def _check(folder: Path, readme: Path | None) -> None:
     lying = read_records(folder / "records")
     records = sifted(lying.values()).records
     if _is_project(folder):
-        generated = project_pages(split(records).project, folder, readme)
+        generated = project_pages(split(records, ()).project, folder, readme)
     else:
         generated = _own_pages(records, folder, readme)
     stale = stale_files(generated, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from benchmark.outcomes import without_subsumed
@@ -80,7 +80,7 @@ def _names(record: Record) -> dict[str, str]:
 
 
 class Split(NamedTuple):
-    """project: what the project's leaderboards are made of. others: the rest, as far as it says anything more.
+    """project: what the project's leaderboards are made of. others: the rest, as far as no larger run holds it.
 
     reasons: entry -> why records of it are among the others.
     """
@@ -90,11 +90,15 @@ class Split(NamedTuple):
     reasons: dict[str, str]
 
 
-def split(records: Iterable[Record]) -> Split:
-    """Which records belong into the project's own leaderboards: of its entries alone, on the whole first shard."""
+def split(records: Iterable[Record], found: Collection[str]) -> Split:
+    """Which records belong into the project's own leaderboards: of its entries alone, on the whole first shard.
+
+    found: keys of those that a user's store holds; a larger run there holds a smaller one, the project's does not.
+    """
     records = list(records)
     reasons = {record.key: reason for record in records if (reason := _why_apart(record))}
-    others = [record for record in without_subsumed(records) if record.key in reasons] if reasons else []
+    theirs = without_subsumed(record for record in records if record.key in reasons or record.key in found)
+    others = [record for record in theirs if record.key in reasons]
     return Split(
         [record for record in records if record.key not in reasons],
         others,
