@@ -11,7 +11,7 @@ import sys
 from typing import NamedTuple
 
 from benchmark import __version__
-from zoo.registry import lookup
+from zoo.lookup import lookup
 
 
 class Command(NamedTuple):

@@ -60,7 +60,7 @@ class Evaluator:
         _, posterior = entry.load()
         one_draw = entry.predictor(1, derive_seed("cost"))
         if entry.accuracy is not None:
-            self._check_accuracy(entry, split)
+            self._check_accuracy(entry, entry.accuracy, split)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             one_draw.logits(image)
         others = tuple(
@@ -72,12 +72,12 @@ class Evaluator:
         averaged = "" if posterior is None else posterior.what
         return Subject(entry.name, entry.dataset, len(split), posterior is None, cost, others, mean, averaged)
 
-    def _check_accuracy(self, entry: ZooEntry, split: Split) -> None:
-        """Raises ValueError for an entry that says its accuracy and misses it."""
+    def _check_accuracy(self, entry: ZooEntry, accuracy: float, split: Split) -> None:
+        """Raises ValueError for an entry that misses the accuracy which it is registered with."""
         x, y = split.sample(min(ACCURACY_IMAGES, len(split)), "accuracy")
         prediction = entry.predictor(ACCURACY_DRAWS, derive_seed("accuracy", entry.name), device=self.machine.device)
         right = expected(prediction.logits_in_batches(x.to(self.machine.device))).argmax(1).cpu() == y
-        check_accuracy(entry, int(right.sum()), len(y))
+        check_accuracy(entry.name, accuracy, int(right.sum()), len(y))
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
         """What identifies the network and the images of a cell, and the network that a transfer comes from."""

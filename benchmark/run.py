@@ -108,7 +108,7 @@ def run(
     from benchmark.options import parsed_eps, split, warn_of_large_eps
     from benchmark.plan import Plan, external, interruptible, print_errors, select_entries
     from benchmark.suites import SUITES
-    from zoo.registry import lookup
+    from zoo.lookup import lookup
 
     with interruptible():
         if list_:

@@ -5,8 +5,6 @@ Each refusal is a ValueError with the name of the entry, what was found and what
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from scipy.stats import binomtest
 from torch import Tensor, nn
@@ -26,10 +24,6 @@ from zoo.randomness import why_draws_agree, why_passes_differ
 from zoo.seeding import derive_seed, isolated_random_state
 from zoo.structure import dropout_layers
 
-if TYPE_CHECKING:
-    from zoo.entry import ZooEntry
-
-
 COLLAPSED = 1e-4  # largest difference between two draws' log-probabilities, relative to the largest of them
 PROBES = 24  # draws of which two must differ: of an ensemble of two, all are the same member once in 8 million
 CERTAIN = 1e-3  # a stated accuracy is refused below this p-value
@@ -45,23 +39,26 @@ RESTLESS_DRAW = (
 )
 
 
-def check_network(entry: ZooEntry, network: nn.Module) -> Posterior | None:
+def check_network(
+    network: nn.Module, name: str, dataset: str, family: str, dropout: bool | None = None
+) -> Posterior | None:
     """The posterior of a loaded network, checked on black, white and random images; None for a frequentist one.
 
+    name, dataset, family, dropout: what it is registered as; see `zoo.entry.ZooEntry`.
     Raises ValueError for what must not be evaluated: a wrong number of classes, probabilities in place of logits, NaN,
     an output without a gradient to the input, draws that are not frozen or do not follow their generator, draws that do
     not differ under a family other than `frequentist`, a posterior under that family.
     """
-    probe = Probe(entry.name, entry.dataset)
-    if entry.is_deterministic:
+    probe = Probe(name, dataset)
+    if family == "frequentist":
         if held := held_posterior(network):
             raise ValueError(
-                f"{entry.name}: family 'frequentist', but it has {held}: one network would be attacked, and not the "
+                f"{name}: family 'frequentist', but it has {held}: one network would be attacked, and not the "
                 "average over all. Say family='bayesian' (--family bayesian)"
             )
         _check_logits(probe, network, *RESTLESS_NETWORK)
         return None
-    posterior = _posterior(probe, network, entry.dropout)
+    posterior = _posterior(probe, network, dropout)
     (first,) = _draws(probe, posterior, 1)
     logits = _check_logits(probe, first, *RESTLESS_DRAW)
     if isinstance(posterior, DrawnPosterior):
@@ -72,18 +69,17 @@ def check_network(entry: ZooEntry, network: nn.Module) -> Posterior | None:
         return MixturePosterior(network, members)
     off = why_draws_agree(probe, network) if isinstance(posterior, ForwardPosterior) else ""
     raise ValueError(
-        f"{entry.name}: family {entry.family!r}, but its posterior draws do not differ: the posterior is degenerate."
+        f"{name}: family {family!r}, but its posterior draws do not differ: the posterior is degenerate."
         f"{off} Offer draw(generator), members(), nn.Dropout or layers that sample, or "
         "register it as 'frequentist'"
     )
 
 
-def check_accuracy(entry: ZooEntry, right: int, count: int) -> None:
-    """Raises ValueError where `right` of `count` images is not what an entry that says its accuracy should reach."""
-    said = entry.accuracy
-    if said is not None and binomtest(right, count, said).pvalue < CERTAIN:
+def check_accuracy(name: str, said: float, right: int, count: int) -> None:
+    """Raises ValueError where `right` of `count` images is not what an entry of that accuracy should reach."""
+    if binomtest(right, count, said).pvalue < CERTAIN:
         raise ValueError(
-            f"{entry.name}: registered with an accuracy of {100 * said:.1f} %, but {100 * right / count:.1f} % of "
+            f"{name}: registered with an accuracy of {100 * said:.1f} %, but {100 * right / count:.1f} % of "
             f"{count} test images are right. Networks get pixels in [0, 1]: if it was trained on normalised ones, say "
             "normalize=(mean, std); else look at its weights, the order of its classes and where that accuracy is from"
         )

@@ -175,4 +175,4 @@ class ZooEntry:
 
         network = self.build()
         with isolated_random_state(0):  # a network that takes NumPy's random numbers leaves no trace either
-            return network, check_network(self, network)
+            return network, check_network(network, self.name, self.dataset, self.family, self.dropout)

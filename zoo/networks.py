@@ -16,7 +16,11 @@ from typing import Unpack
 
 from torch import nn
 
+from zoo.datasets import dataset_spec
 from zoo.layers import BayesianConv2d, BayesianLinear, Conv2d, Options, Preprocess
+from zoo.lookup import lookup
+from zoo.propagation.network import BeliefNetwork
+from zoo.propagation.units import LogisticBernoulli
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,6 @@ def logistic_ap2(pixels: int, classes: int) -> nn.Sequential:
 
     The paper's text has lost the variance of its input noise; 0.1 is ours.
     """
-    from zoo.propagation.network import BeliefNetwork
-    from zoo.propagation.units import LogisticBernoulli
-
     layers = dict(logistic(pixels, classes).named_children()) | {"act1": LogisticBernoulli()}
     return BeliefNetwork(OrderedDict(layers), noise=0.1)
 
@@ -161,9 +162,6 @@ def build_network(architecture: str, dataset: str) -> nn.Sequential:
 
     Raises KeyError for an architecture or a data set that does not exist.
     """
-    from zoo.datasets import dataset_spec
-    from zoo.registry import lookup
-
     spec = dataset_spec(dataset)
     build = lookup({**_CONVOLUTIONAL, **_PERCEPTRONS}, architecture, "architecture")
     if architecture in _PERCEPTRONS:

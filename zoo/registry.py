@@ -11,7 +11,6 @@ This module imports no torch, so that listing and `--help` stay fast.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import inspect
 import os
@@ -23,23 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from zoo.entry import ZooEntry
+from zoo.lookup import lookup
 
 if TYPE_CHECKING:
     from torch import nn
 
-Value = TypeVar("Value")
 Factory = TypeVar("Factory", bound="Callable[[], nn.Module]")
 
 ENTRY_POINT_GROUP = "robustness_zoo.models"
-
-
-def lookup(table: Mapping[str, Value], name: str, kind: str) -> Value:
-    """`table[name]`, or a KeyError that names the nearest entries."""
-    if name in table:
-        return table[name]
-    near = difflib.get_close_matches(name, table, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(table)) or 'none'}"
-    raise KeyError(f"no {kind} named {name!r}; {hint}")
 
 
 class ModelRegistry(Mapping[str, ZooEntry]):

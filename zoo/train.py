@@ -42,8 +42,8 @@ def train(
     from zoo import models
     from zoo.cards import measure_again, write_entry
     from zoo.datasets import load_split
+    from zoo.lookup import lookup
     from zoo.recipes import RECIPES, changed
-    from zoo.registry import lookup
     from zoo.training import Training, checkpoint_path
 
     try:

@@ -33,7 +33,7 @@ def bench(
     measured where they are installed: `pip install 'robustness-zoo[peers]'`.
     """
     from benchmark.pages.boards import performance_page
-    from zoo.registry import lookup
+    from zoo.lookup import lookup
 
     chosen = [name.strip() for value in table or TABLES for name in value.split(",")]
     known = _measures(repeats)

@@ -20,7 +20,7 @@ from examples.broken.networks import BROKEN, Broken, adapters
 from zoo import ZooEntry, models
 from zoo.commands import mistakes_in_one_line
 from zoo.files import write_whole
-from zoo.registry import lookup
+from zoo.lookup import lookup
 
 app = typer.Typer(add_completion=False)
 

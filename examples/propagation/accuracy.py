@@ -23,10 +23,10 @@ from torch.nn import functional as F
 from examples.propagation.networks import ACTIVATIONS, NETWORKS, Method, trained
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
+from zoo.lookup import lookup
 from zoo.propagation import Moments, propagate, sample
 from zoo.propagation.moments import Sampled, log_softmax_logistic, log_softmax_simplified, noisy
 from zoo.recipes import Recipe
-from zoo.registry import lookup
 from zoo.seeding import private_generator
 
 IMAGES, AT_ONCE = 8, 32  # AT_ONCE samples of every image

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from zoo.datasets import cifar, idx, jpeg
 from zoo.datasets.files import BUNDLED, Content, DataNotFoundError, SplitName
+from zoo.lookup import lookup
 from zoo.seeding import private_generator
 
 if TYPE_CHECKING:
@@ -112,8 +113,6 @@ DATASETS = {
 
 def dataset_spec(name: str) -> DatasetSpec:
     """Raises KeyError, with suggestions, for a data set that does not exist."""
-    from zoo.registry import lookup
-
     return lookup(DATASETS, name, "data set")
 
 
