@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 PROJECT = Path(zoo.__file__).resolve().parents[1] / "leaderboards"  # of a clone; an installed package has none
 FOLDER, OWN = Path("leaderboards"), Path("my-leaderboards")
+COMMAND = "python -m benchmark.leaderboard"
 
 
 @app.command()
@@ -76,16 +77,16 @@ def _project(folder: Path, readme: Path | None, store: Path, elsewhere: bool) ->
 
     stored = _stored(store)
     found = split(_known(folder, stored), {record.key for record in stored})
+    if not (found.project or found.others):
+        raise ValueError(_nothing(store, folder))
+    if found.others:
+        remedy = f"they go to {OWN}" if elsewhere else f"for pages of them: {COMMAND} --folder {OWN}"
+        typer.echo(f"{_stay_out(found, folder)}; {remedy}")
     plans = []
     if found.project:
         plans.append(planned(project_pages(found.project, folder, readme), folder))
-    elif not found.others:
-        raise ValueError(_nothing(store, folder))
     if found.others and elsewhere:
-        typer.echo(f"{_stay_out(found, folder)}; they go to {OWN}")
         plans.append(planned(_own_pages(_known(OWN, found.others), OWN, None, found.project), OWN))
-    elif found.others:
-        typer.echo(f"{_stay_out(found, folder)}; for pages of them: python -m benchmark.leaderboard --folder {OWN}")
     return plans
 
 
@@ -167,7 +168,7 @@ def _check(folder: Path, readme: Path | None) -> None:
         typer.secho(f"stale: {path}", fg="red", err=True)
     if stale:
         where = "" if _is_project(folder) else f" --folder {folder}"
-        typer.secho(f"run: python -m benchmark.leaderboard{where}", err=True)
+        typer.secho(f"run: {COMMAND}{where}", err=True)
         raise typer.Exit(1)
     typer.echo(f"{folder} is what its {len(lying)} records give")
 

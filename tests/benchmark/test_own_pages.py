@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,10 +17,12 @@ from benchmark import leaderboard
 from benchmark.archive import merged, read_records
 from benchmark.boards import ranked_boards
 from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION
+from benchmark.publish import planned
 from benchmark.record import Health, Outcome, Record
+from benchmark.render import own_pages
 from benchmark.selection import sifted, split
 from benchmark.trials import TRIALS
-from tests.benchmark.records import make
+from tests.benchmark.records import make, masking_records, walk
 from tests.benchmark.test_publish import stored, tree
 from zoo import models
 
@@ -337,3 +340,26 @@ def test_what_was_attacked_through_a_users_network_is_his_own() -> None:
     found = split([whole, transfer, within], ())
     assert (found.project, found.others) == ([whole, within], [transfer])
     assert found.reasons == {"mnist/lenet": "attacked through mnist/toy:net"}
+
+
+def test_curves_and_gradients_of_ones_own_are_shown_and_the_projects_studies_are_not(tmp_path: Path) -> None:
+    own = [*walk("mnist/toy:net", 0.1), *masking_records(20, 40)]
+    publication = planned(own_pages(own, [], tmp_path), tmp_path)
+    publication.carry_out()
+    assert {path for path in tree(tmp_path) if not path.startswith("records/")} == {
+        "README.md", "agreement.md", "curves.csv", "figures/mnist-large-eps.png", "figures/mnist-masking.png",
+        "figures/mnist-small-eps.png", "figures/mnist-worst-case.png", "manifest.json", "masking.csv", "masking.md",
+        "mnist.csv", "mnist.md", "audits/mnist-b.md",
+    }  # fmt: skip
+    front = (tmp_path / "README.md").read_text()
+    for link in re.findall(r"\]\(([^)]+)\)", front):
+        assert (tmp_path / link).exists(), link
+    assert "(masking.md)" in front
+    assert "(curves.csv)" in front
+
+
+def test_runs_that_are_on_no_board_say_what_a_board_needs(tmp_path: Path) -> None:
+    """As of one attack alone: neither an empty table nor links to pages that are not there."""
+    text = own_pages(row("mnist/toy:net", [True] * 20)[:1], ZOO, tmp_path).texts[tmp_path / "README.md"]
+    assert "No entry met all attacks of a norm" in text
+    assert "Audits" not in text
