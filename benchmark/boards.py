@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from benchmark.attacks.spec import Norm
+from benchmark.attacks.methods import Norm
 from benchmark.cells import Cell
 from benchmark.comparison import ranked
 from benchmark.outcomes import (

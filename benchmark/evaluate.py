@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.agreement import compare
-from benchmark.attacks.craft import Crafted, craft
+from benchmark.attacks.craft import Adapter, Crafted, craft
 from benchmark.attacks.memo import ImageMemo
 from benchmark.attacks.metered import GradientStore
+from benchmark.attacks.methods import Goal
 from benchmark.cells import Cell, Subject
+from benchmark.closed_form import Gap, closed_form_gaps
 from benchmark.health import examine
 from benchmark.machine import Machine
-from benchmark.protocol import example_order
+from benchmark.protocol import LIBRARIES, example_order
 from benchmark.record import Health, Outcome, Record, cell_key, provenance
 from benchmark.timing import Timing
 from benchmark.verify import Judged, distance, judge, violations
@@ -36,12 +41,19 @@ ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # with which a stated accuracy is com
 class Evaluator:
     """Evaluates cells and keeps what cells of one entry share: predictors, gradients, judged images."""
 
-    def __init__(self, machine: Machine = Machine()) -> None:  # noqa: B008 - frozen
-        """Raises ValueError if nothing can be computed on the machine's device."""
+    def __init__(
+        self,
+        machine: Machine = Machine(),  # noqa: B008 - frozen
+        adapters: Mapping[str, Adapter] = MappingProxyType({}),
+    ) -> None:
+        """adapters: by library, what runs its attacks in place of its own adapter.
+
+        Raises ValueError if nothing can be computed on the machine's device.
+        """
         require_device(machine.device)
         if machine.threads is not None:
             torch.set_num_threads(machine.threads)
-        self.machine = machine
+        self.machine, self.adapters = machine, adapters
         self.timing = Timing()
         self._shard: tuple[object, ...] = ("",)
         self._gradients: dict[tuple[object, ...], GradientStore] = {}
@@ -120,7 +132,7 @@ class Evaluator:
             own = self._predictor(entry, "attack", cell)
             fresh = self._predictor(entry, "judge", cell)
         judged = self._judged(cell, own, fresh, y)
-        labels = likeliest_wrong(own, x, y) if cell.attack.goal == "confident" else y
+        labels = likeliest_wrong(own, x, y) if cell.attack.goal is Goal.CONFIDENT else y
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
         try:
@@ -130,7 +142,8 @@ class Evaluator:
             outcomes = dict.fromkeys(cell.libraries, clean)
         for library in cell.libraries if clean.error is None else ():
             try:
-                crafted = craft(library, attacked, x, labels, cell.attack, examples, cell.seed, self._shared(cell))
+                where = self._shared(cell), self.adapters.get(library)
+                crafted = craft(library, attacked, x, labels, cell.attack, examples, cell.seed, *where)
                 self.timing.add(crafted.timing)
                 images[library], outcomes[library] = _judge_crafted(cell, crafted, judged, x, examples)
             except Exception as error:  # whatever a library raises, the other libraries' results still count
@@ -160,7 +173,13 @@ class Evaluator:
         if (cell.attack.name, cell.attack.threat.eps) != ("fgsm", 0):
             return None
         entry = models[cell.model]
-        return examine(own, None if entry.is_deterministic else self._predictor(entry, "independent", cell), x, y)
+        independent = None if entry.is_deterministic else self._predictor(entry, "independent", cell)
+        return examine(own, independent, x, y, self._gaps)
+
+    @functools.cached_property
+    def _gaps(self) -> list[Gap]:
+        """How close the libraries come to a linear model's optimum; it says nothing of a network."""
+        return closed_form_gaps(LIBRARIES, self.adapters)
 
     def _images(self, dataset: str, examples: list[int]) -> tuple[Tensor, Tensor]:
         split = self.split(dataset)

@@ -79,7 +79,7 @@ def effort(cell: Cell) -> Effort:
         calls = judged = 0.0
     if spec.threat.eps == 0 and spec.name == "fgsm":  # the first of a shard, which judges it as it is
         calls, judged = 1.0 + _HEALTH, 1.0
-    weight = GRADIENT if spec.takes_gradients else 1
+    weight = GRADIENT if spec.method.gradients else 1
     return Effort(
         network=spec.source or cell.model,
         asked=len(cell.libraries) * steps,

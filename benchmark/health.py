@@ -8,14 +8,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmark.closed_form import closed_form_gaps
-from benchmark.protocol import LIBRARIES
+from benchmark.closed_form import Gap
 from benchmark.record import Health
 from zoo.predictive import ExpectedPrediction
 
 
-def examine(attacked: ExpectedPrediction, independent: ExpectedPrediction | None, x: Tensor, y: Tensor) -> Health:
-    """Health on images x (B, C, H, W) with labels y (B,). independent: as many other draws; None for one network."""
+def examine(
+    attacked: ExpectedPrediction, independent: ExpectedPrediction | None, x: Tensor, y: Tensor, gaps: list[Gap]
+) -> Health:
+    """Health on images x (B, C, H, W) with labels y (B,). independent: as many other draws; None for one network.
+
+    gaps: of the libraries on a linear model.
+    """
     attacked.restart()
     with torch.no_grad():
         output = attacked(x)
@@ -26,7 +30,6 @@ def examine(attacked: ExpectedPrediction, independent: ExpectedPrediction | None
     flat = gradient.flatten(1)
     finite = flat.isfinite().all(1)
     distribution = (logits >= 0).all(-1) & ((logits.sum(-1) - 1).abs() <= 1e-4)  # (S, B)
-    gaps = closed_form_gaps(LIBRARIES)
     return Health(
         images=len(x),
         repeat=_largest(torch.stack([(again - output).abs().amax() for again in evaluations])),

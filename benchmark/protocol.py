@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from typing import get_args
 
-from benchmark.attacks.spec import NORMS, AttackSpec, Norm, StandardAttack, ThreatModel
+from benchmark.attacks.methods import METHOD_OF, NORMS, Norm
+from benchmark.attacks.spec import AttackSpec, ThreatModel
 from zoo.targets import GradientTarget, Precision
 
 PROTOCOL_VERSION = "1"
 
-ATTACKS: tuple[StandardAttack, ...] = get_args(StandardAttack)
 LIBRARIES = ("torchattacks", "foolbox", "art")
 
 STEPS = {"fgsm": 1, "bim": 10, "pgd-linf": 20, "pgd-l2": 20}
+ATTACKS = tuple(STEPS)
 STEP_RATIO = 2.5  # step_size = 2.5 eps / steps for the iterative attacks
 
 ATTACK_DRAWS, JUDGE_DRAWS = 8, 64
@@ -51,27 +51,27 @@ def eps_grid(dataset: str) -> dict[Norm, tuple[float, ...]]:
 
 
 def standard_attack(
-    name: StandardAttack, eps: float, target: GradientTarget = "expected", precision: Precision = "float32"
+    name: str, eps: float, target: GradientTarget = "expected", precision: Precision = "float32"
 ) -> AttackSpec:
     """The protocol's attack of that name. Raises ValueError for an unknown name or a bad eps."""
     if name not in STEPS:
         raise ValueError(f"no attack {name!r}; there are: {', '.join(STEPS)}")
     threat = ThreatModel(NORMS[name], eps)
     steps = STEPS[name]
-    step_size = eps if name == "fgsm" else STEP_RATIO * eps / steps
+    step_size = eps if METHOD_OF[name].single_step else STEP_RATIO * eps / steps
     # At eps = 0 any positive step will do: the projection onto a ball of radius 0 takes it back.
     return AttackSpec(
         name,
         threat,
         step_size or 0.01,
         steps,
-        random_start=name.startswith("pgd"),
+        random_start=METHOD_OF[name].random_start,
         target=target,
         precision=precision,
     )
 
 
-def attacks_in(norm: str) -> tuple[StandardAttack, ...]:
+def attacks_in(norm: str) -> tuple[str, ...]:
     """The protocol's attacks in a norm: what a leaderboard row must have."""
     return tuple(name for name in ATTACKS if NORMS[name] == norm)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from benchmark.attacks.spec import NORMS, AttackSpec, Norm, ThreatModel
+from benchmark.attacks.methods import NORMS, Norm
+from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Selection, Subject, draw_counts
 from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS, PAPER_NETWORKS, SHARD, eps_grid, standard_attack
 from benchmark.survival import Expected, Survival

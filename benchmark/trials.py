@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.attacks.spec import AttackName, AttackSpec, ThreatModel
+from benchmark.attacks.methods import METHODS, Goal
+from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Subject
 from benchmark.protocol import ATTACK_DRAWS, STEP_RATIO, standard_attack
 from zoo.targets import GradientTarget
@@ -55,7 +56,7 @@ class Trial:
 
 def pgd(threat: ThreatModel) -> AttackSpec:
     """The protocol's PGD in a threat model's norm."""
-    return standard_attack("pgd-l2" if threat.norm == "l2" else "pgd-linf", threat.eps)
+    return standard_attack(METHODS["pgd"].attack(threat.norm), threat.eps)
 
 
 def doubled(threat: ThreatModel) -> AttackSpec:
@@ -74,8 +75,7 @@ def _other(
     method: str, steps: int, reach: float, target: GradientTarget = "expected"
 ) -> Callable[[ThreatModel], AttackSpec]:
     def attack(threat: ThreatModel) -> AttackSpec:
-        name: AttackName = f"{method}-{threat.norm}"  # type: ignore[assignment]
-        return AttackSpec(name, threat, reach * threat.eps, steps, target=target)
+        return AttackSpec(METHODS[method].attack(threat.norm), threat, reach * threat.eps, steps, target=target)
 
     return attack
 
@@ -91,7 +91,7 @@ TRIALS: dict[str, Trial] = {
         Trial(
             "confident",
             "PGD with 40 steps towards the likeliest wrong label: wrong and certain",
-            lambda threat: replace(doubled(threat), goal="confident"),
+            lambda threat: replace(doubled(threat), goal=Goal.CONFIDENT),
             "all",
         ),
         Trial("one draw", "PGD on one frozen draw", pgd, "all", lambda _: 1, bayesian=True, gradient="other"),

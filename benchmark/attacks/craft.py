@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from benchmark.attacks.metered import GradientStore, MeteredModel
-from benchmark.attacks.spec import AttackSpec, Norm
+from benchmark.attacks.methods import Goal, Loss, Norm, runner_for
+from benchmark.attacks.spec import AttackSpec
 from benchmark.timing import Timing
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed, isolated_random_state, private_generator
@@ -45,20 +46,21 @@ def craft(
     examples: Sequence[int],
     seed: int,
     store: GradientStore | None = None,
+    adapter: Adapter | None = None,
 ) -> Crafted:
     """Adversarial images for x (B, C, H, W) in [0, 1] with labels y (B,), by `spec` in `library`.
 
     y: of an attack with the goal `confident` the labels that it drives the images towards.
     examples, seed: what the random starts are derived from, so that an example's start does not depend on the
     batch it is in. store: where libraries share gradients at the same images; it belongs to this prediction and
-    these labels, and changes no result. Raises whatever the library raises, and ValueError if it returns another shape.
+    these labels, and changes no result. adapter: what runs the attack; the library's own by default.
+    Raises whatever the library raises, and ValueError if it returns another shape.
     """
-    with isolated_random_state(seed, x.device):  # some libraries draw while they are imported
-        adapter: Adapter = importlib.import_module(f"benchmark.attacks.{library}").attack
+    adapter = adapter or adapter_of(library)
     if store is not None:  # a walk that is longer than what is kept would share nothing
         store.size = max(store.size, 2 * spec.steps * spec.restarts)
     prediction.restart()
-    model = MeteredModel(prediction, y, store, entropic="dlr" not in spec.name).eval()
+    model = MeteredModel(prediction, y, store, entropic=spec.method.loss is Loss.CROSS_ENTROPY).eval()
     began = time.perf_counter()
     images: Tensor | None = None
     for restart in range(spec.restarts):
@@ -67,7 +69,7 @@ def craft(
             found = adapter(model, x.clone(), y.clone(), spec, start).detach().to(x)
         if found.shape != x.shape:
             raise ValueError(f"{library} returned images of shape {tuple(found.shape)} for {tuple(x.shape)}")
-        images = found if images is None else _worse(prediction, images, found, y, spec.goal == "confident")
+        images = found if images is None else _worse(prediction, images, found, y, spec.goal is Goal.CONFIDENT)
     seconds = time.perf_counter() - began
     draws, count = prediction.draws, len(x)
     assert images is not None  # restarts >= 1
@@ -78,6 +80,17 @@ def craft(
         seconds,
         Timing(gradients=model.seconds, libraries=seconds - model.seconds, asked=model.asked, computed=model.computed),
     )
+
+
+def adapter_of(library: str) -> Adapter:
+    """What runs a library's attacks. It raises ValueError for a method that the library does not have."""
+    with isolated_random_state(0):  # some libraries draw while they are imported
+        runners: dict[str, Adapter] = importlib.import_module(f"benchmark.attacks.{library}").RUNNERS
+
+    def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+        return runner_for(runners, spec.method.name, library)(model, x, y, spec, start)
+
+    return attack
 
 
 def random_start(spec: AttackSpec, x: Tensor, examples: Sequence[int], seed: int, restart: int) -> Tensor:

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import eagerpy as ep
 import foolbox
-from foolbox.attacks.additive_noise import BaseRepeatedAdditiveNoiseAttack
-from foolbox.attacks.gradient_descent_base import BaseGradientDescent
 from torch import Tensor
 
 from benchmark.attacks.metered import MeteredModel
+from benchmark.attacks.methods import Goal
 from benchmark.attacks.spec import AttackSpec
 
-
-def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
-    """Adversarial images by `spec`; see `benchmark.attacks.craft.Adapter`."""
-    target = foolbox.PyTorchModel(model, bounds=(0, 1), device=x.device)
-    options: dict[str, Any] = {"abs_stepsize": spec.step_size, "steps": spec.steps}
-    runner: BaseGradientDescent | BaseRepeatedAdditiveNoiseAttack
-    if spec.name == "fgsm":
-        runner = foolbox.attacks.LinfFastGradientAttack(random_start=False)
-    elif spec.name == "bim":
-        runner = foolbox.attacks.LinfBasicIterativeAttack(**options, random_start=False)
-    elif spec.name == "pgd-linf":
-        runner = _LinfPGD(start, **options)
-    elif spec.name == "pgd-l2":
-        runner = _L2PGD(start, **options)
-    elif spec.name == "noise-linf":
-        runner = _LinfNoise(repeats=spec.steps)
-    elif spec.name == "noise-l2":
-        runner = foolbox.attacks.L2ClippingAwareRepeatedAdditiveUniformNoiseAttack(repeats=spec.steps)
-    else:
-        raise ValueError(f"foolbox has no {spec.name}")
-    wrong = foolbox.criteria.Misclassification(y)
-    criterion = foolbox.criteria.TargetedMisclassification(y) if spec.goal == "confident" else wrong
-    # `run` and not `__call__`, which would add a forward pass to judge success: the harness judges itself.
-    images: Tensor = runner.run(target, x, criterion, epsilon=spec.threat.eps)
-    return images
+Build = Callable[[AttackSpec, Tensor | None], Any]  # a foolbox attack
 
 
 class _LinfNoise(foolbox.attacks.LinfRepeatedAdditiveUniformNoiseAttack):
@@ -69,3 +46,44 @@ class _L2PGD(_GivenStart, foolbox.attacks.L2ProjectedGradientDescentAttack):
         raw: Tensor = gradients.raw
         norms = raw.flatten(1).norm(dim=1).view(-1, *[1] * (raw.ndim - 1))
         return ep.astensor(raw / norms.where(norms > 0, norms.new_ones(())))
+
+
+def _fgsm(spec: AttackSpec, start: Tensor | None) -> Any:
+    return foolbox.attacks.LinfFastGradientAttack(random_start=False)
+
+
+def _bim(spec: AttackSpec, start: Tensor | None) -> Any:
+    return foolbox.attacks.LinfBasicIterativeAttack(abs_stepsize=spec.step_size, steps=spec.steps, random_start=False)
+
+
+def _pgd(spec: AttackSpec, start: Tensor | None) -> Any:
+    kind = _L2PGD if spec.threat.norm == "l2" else _LinfPGD
+    return kind(start, abs_stepsize=spec.step_size, steps=spec.steps)
+
+
+def _noise(spec: AttackSpec, start: Tensor | None) -> Any:
+    if spec.threat.norm == "l2":
+        return foolbox.attacks.L2ClippingAwareRepeatedAdditiveUniformNoiseAttack(repeats=spec.steps)
+    return _LinfNoise(repeats=spec.steps)
+
+
+def _run(
+    model: MeteredModel,
+    x: Tensor,
+    y: Tensor,
+    spec: AttackSpec,
+    start: Tensor | None,
+    build: Build,
+) -> Tensor:
+    target = foolbox.PyTorchModel(model, bounds=(0, 1), device=x.device)
+    wrong = foolbox.criteria.Misclassification(y)
+    criterion = foolbox.criteria.TargetedMisclassification(y) if spec.goal is Goal.CONFIDENT else wrong
+    # `run` and not `__call__`, which would add a forward pass to judge success: the harness judges itself.
+    images: Tensor = build(spec, start).run(target, x, criterion, epsilon=spec.threat.eps)
+    return images
+
+
+RUNNERS = {
+    name: partial(_run, build=build)
+    for name, build in {"fgsm": _fgsm, "bim": _bim, "pgd": _pgd, "noise": _noise}.items()
+}

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from benchmark.attacks.methods import METHOD_OF, NORMS, Goal, Method, Norm
 from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
-
-Norm = Literal["linf", "l2"]
-Goal = Literal["untargeted", "confident"]
-StandardAttack = Literal["fgsm", "bim", "pgd-linf", "pgd-l2"]
-AttackName = Literal[
-    StandardAttack,
-    "apgd-ce-linf",
-    "apgd-ce-l2",
-    "apgd-dlr-linf",
-    "apgd-dlr-l2",
-    "square-linf",
-    "square-l2",
-    "noise-linf",
-    "noise-l2",
-]
-
-NORMS: dict[str, Norm] = {name: "l2" if name.endswith("-l2") else "linf" for name in get_args(AttackName)}
 
 
 @dataclass(frozen=True)
@@ -37,7 +21,7 @@ class ThreatModel:
     eps: float
 
     def __post_init__(self) -> None:
-        if self.norm not in ("linf", "l2"):
+        if self.norm not in get_args(Norm):
             raise ValueError(f"norm must be 'linf' or 'l2', not {self.norm!r}")
         if not (math.isfinite(self.eps) and self.eps >= 0):
             raise ValueError(f"eps must be a number >= 0, not {self.eps}")
@@ -53,14 +37,13 @@ class AttackSpec:
     random_start: start uniformly in the ball (the start is given to the libraries, the same for all).
     restarts: runs with different starts; per example the one that hurts the attacker's model most is kept.
     target, precision: what the gradient is taken of, and in what arithmetic; see `zoo.targets`.
-    goal: `confident` drives an image towards the likeliest wrong label, beyond the point where it is taken for that
-        one, so that the prediction is wrong and certain: predictive entropy and mutual information vanish together.
+    goal: what it is after; see `Goal`.
     source: the zoo entry whose gradients are taken; None for the attacked one itself, otherwise it is a transfer.
     logit_scale, logit_shift: every draw's logits times the one plus the other, for the attacker alone.
     Raises ValueError for settings that no library could run as written.
     """
 
-    name: AttackName
+    name: str
     threat: ThreatModel
     step_size: float
     steps: int
@@ -68,7 +51,7 @@ class AttackSpec:
     restarts: int = 1
     target: GradientTarget = "expected"
     precision: Precision = "float32"
-    goal: Goal = "untargeted"
+    goal: Goal = Goal.UNTARGETED
     source: str | None = None
     logit_scale: float = 1.0
     logit_shift: float = 0.0
@@ -82,20 +65,23 @@ class AttackSpec:
             raise ValueError(f"step_size must be a number > 0, not {self.step_size}")
         if self.steps < 1 or self.restarts < 1:
             raise ValueError(f"steps and restarts must be at least 1, not {self.steps} and {self.restarts}")
-        if self.name == "fgsm" and (self.steps, self.random_start) != (1, False):
-            raise ValueError("fgsm is one step from the image itself")
-        if self.name == "bim" and self.random_start:
-            raise ValueError("bim starts at the image itself; with a random start it is pgd-linf")
+        if self.method.single_step and self.steps != 1:
+            raise ValueError(f"{self.name} is one step, not {self.steps}")
+        if self.random_start and not self.method.random_start:
+            raise ValueError(
+                f"{self.name} begins at the image itself; from a random point it is pgd-{self.threat.norm}"
+            )
         if self.target not in GRADIENT_TARGETS:
             raise ValueError(f"no gradient target {self.target!r}; there are: {', '.join(GRADIENT_TARGETS)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
         if self.restarts > 1 and not self.random_start:
             raise ValueError("restarts without a random start repeat the same attack")
-        if self.goal not in get_args(Goal):
-            raise ValueError(f"no goal {self.goal!r}; there are: {', '.join(get_args(Goal))}")
-        if self.goal != "untargeted" and not self.name.startswith("pgd"):
-            raise ValueError(f"the goal {self.goal!r} is one of pgd, not of {self.name}")
+        if self.goal not in tuple(Goal):
+            raise ValueError(f"no goal {str(self.goal)!r}; there are: {', '.join(Goal)}")
+        object.__setattr__(self, "goal", Goal(self.goal))  # of the same text
+        if self.goal not in self.method.goals:
+            raise ValueError(f"{self.name} knows the goals {', '.join(self.method.goals)}, not {str(self.goal)!r}")
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0 and math.isfinite(self.logit_shift)):
             raise ValueError(f"logits cannot be scaled by {self.logit_scale} and shifted by {self.logit_shift}")
 
@@ -103,7 +89,7 @@ class AttackSpec:
     def label(self) -> str:
         """Its name, and what sets it apart from the protocol's attack of that name."""
         parts = [
-            "towards a wrong label" if self.goal == "confident" else "",
+            "towards a wrong label" if self.goal is Goal.CONFIDENT else "",
             f"{self.restarts} starts" if self.restarts > 1 else "",
             f"logits x {self.logit_scale:g}" if self.logit_scale != 1 else "",
             f"logits + {self.logit_shift:g}" if self.logit_shift else "",
@@ -113,9 +99,9 @@ class AttackSpec:
         return ", ".join([self.name, *filter(None, parts)])
 
     @property
-    def takes_gradients(self) -> bool:
-        """Whether it takes gradients: Square and noise only ask for predictions."""
-        return not self.name.startswith(("square", "noise"))
+    def method(self) -> Method:
+        """What is the same of it in every norm."""
+        return METHOD_OF[self.name]
 
     def to_json(self) -> dict[str, Any]:
         """Without what is at its default among the fields that came later: attacks keep the keys that they had."""
@@ -124,10 +110,11 @@ class AttackSpec:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> AttackSpec:
-        return cls(**{**fields, "threat": ThreatModel(**fields["threat"])})
+        goal = Goal(fields.get("goal", Goal.UNTARGETED))
+        return cls(**{**fields, "threat": ThreatModel(**fields["threat"]), "goal": goal})
 
 
-_LATER = {"goal": "untargeted", "source": None, "logit_scale": 1.0, "logit_shift": 0.0}
+_LATER = {"goal": Goal.UNTARGETED, "source": None, "logit_scale": 1.0, "logit_shift": 0.0}
 
 
 def format_eps(eps: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,31 +11,29 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from benchmark.attacks.metered import MeteredModel
+from benchmark.attacks.methods import Goal
 from benchmark.attacks.spec import AttackSpec
 
 
-def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
-    """Adversarial images by `spec`; see `benchmark.attacks.craft.Adapter`."""
-    eps, alpha, steps = spec.threat.eps, spec.step_size, spec.steps
-    options: dict[str, Any] = {"eps": eps, "alpha": alpha, "steps": steps}
-    norm = "L2" if spec.threat.norm == "l2" else "Linf"
-    if spec.name == "fgsm":
-        runner = torchattacks.FGSM(model, eps=eps)
-    elif spec.name == "bim":
-        runner = torchattacks.BIM(model, **options)
-    elif spec.name == "pgd-linf":
-        runner = torchattacks.PGD(model, **options, random_start=start is not None)
-    elif spec.name == "pgd-l2":
+def _fgsm(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    images: Tensor = torchattacks.FGSM(model, eps=spec.threat.eps)(x, y)
+    return images
+
+
+def _bim(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    images: Tensor = torchattacks.BIM(model, eps=spec.threat.eps, alpha=spec.step_size, steps=spec.steps)(x, y)
+    return images
+
+
+def _pgd(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    options: dict[str, Any] = {"eps": spec.threat.eps, "alpha": spec.step_size, "steps": spec.steps}
+    options["random_start"] = start is not None
+    if spec.threat.norm == "l2":
         # The default 1e-10 stops the steps of a confident network, whose gradient is smaller than that.
-        runner = torchattacks.PGDL2(model, **options, random_start=start is not None, eps_for_division=1e-30)
-    elif spec.name.startswith("apgd"):
-        loss = spec.name.split("-")[1]
-        return _auto_pgd(torchattacks.APGD(model, norm=norm, eps=eps, steps=steps, loss=loss), x, y)
-    elif spec.name.startswith("square"):
-        return _square(torchattacks.Square(model, norm=norm, eps=eps, n_queries=steps), x, y)
+        runner = torchattacks.PGDL2(model, **options, eps_for_division=1e-30)
     else:
-        raise ValueError(f"torchattacks has no {spec.name}")
-    if spec.goal == "confident":
+        runner = torchattacks.PGD(model, **options)
+    if spec.goal is Goal.CONFIDENT:
         runner.set_mode_targeted_by_label(quiet=True)
     if start is None:
         images: Tensor = runner(x, y)
@@ -48,19 +47,32 @@ def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: T
     return images
 
 
-def _auto_pgd(runner: torchattacks.APGD, x: Tensor, y: Tensor) -> Tensor:
+def _apgd(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None, loss: str) -> Tensor:
     """By its one run: calling it would return the original wherever the attacker's own draws withstand."""
+    runner = torchattacks.APGD(model, norm=_NORMS[spec.threat.norm], eps=spec.threat.eps, steps=spec.steps, loss=loss)
     best, stands, _, broken = runner.attack_single_run(x, y)
     images: Tensor = torch.where(stands.view(-1, 1, 1, 1).bool(), best, broken)
     return images
 
 
-def _square(runner: torchattacks.Square, x: Tensor, y: Tensor) -> Tensor:
+def _square(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
     """As for APGD: what came closest, where the attacker's own draws withstand."""
+    runner = torchattacks.Square(model, norm=_NORMS[spec.threat.norm], eps=spec.threat.eps, n_queries=spec.steps)
     runner.init_hyperparam(x)
     _, images = runner.attack_single_run(x, y)
     best: Tensor = images
     return best
+
+
+_NORMS = {"linf": "Linf", "l2": "L2"}
+RUNNERS = {
+    "fgsm": _fgsm,
+    "bim": _bim,
+    "pgd": _pgd,
+    "apgd-ce": partial(_apgd, loss="ce"),
+    "apgd-dlr": partial(_apgd, loss="dlr"),
+    "square": _square,
+}
 
 
 class _GivenStart(TorchFunctionMode):

@@ -108,7 +108,7 @@ class _Cells:
         draws = draw_counts(self.entry.is_deterministic)
         self.evaluator.timing.clear()
         for eps in grid:
-            spec = standard_attack(attack, eps)  # type: ignore[arg-type]
+            spec = standard_attack(attack, eps)
             cell = Cell(self.entry.name, self.entry.dataset, spec, start, start + SHARD, self.libraries, *draws)
             self.evaluator.evaluate(cell)
         return self.evaluator.timing["asked"], self.evaluator.timing["computed"]

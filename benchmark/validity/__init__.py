@@ -14,7 +14,8 @@ from typing import Literal
 import pandas as pd
 from scipy.stats import binomtest
 
-from benchmark.attacks.spec import Norm, ThreatModel
+from benchmark.attacks.methods import Norm
+from benchmark.attacks.spec import ThreatModel
 from benchmark.protocol import SIGNIFICANCE
 from benchmark.record import Record
 from benchmark.statistics import mcnemar

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 from tqdm import tqdm
 
+from benchmark.attacks.craft import Adapter
 from benchmark.boards import build_boards
 from benchmark.cells import Selection
 from benchmark.evaluate import Evaluator
-from benchmark.machine import Machine
 from benchmark.rows import Row
 from benchmark.suites import SUITES
 from benchmark.validity import worst_verdicts
-from examples.broken.networks import BROKEN, Broken, adapters
+from examples.broken.networks import BROKEN, Broken
 from zoo import ZooEntry, models
 from zoo.commands import mistakes_in_one_line
 from zoo.files import write_whole
@@ -25,9 +27,12 @@ from zoo.lookup import lookup
 app = typer.Typer(add_completion=False)
 
 
-def audited(entry: ZooEntry, selection: Selection, machine: Machine = Machine()) -> list[Row]:  # noqa: B008 - frozen
-    """An entry's rows after the adaptive suite, threat model by threat model; nothing is stored."""
-    evaluator, suite = Evaluator(machine), SUITES["adaptive"]
+def audited(entry: ZooEntry, selection: Selection, adapters: Mapping[str, Adapter] = MappingProxyType({})) -> list[Row]:
+    """An entry's rows after the adaptive suite, threat model by threat model; nothing is stored.
+
+    adapters: by library, what runs its attacks in place of its own adapter.
+    """
+    evaluator, suite = Evaluator(adapters=adapters), SUITES["adaptive"]
     subject = evaluator.subject(entry)
     records = [evaluator.evaluate(cell) for cell in tqdm(suite.cells([subject], selection), entry.name, leave=False)]
     following = suite.follow_up(records, [subject], selection)
@@ -37,8 +42,8 @@ def audited(entry: ZooEntry, selection: Selection, machine: Machine = Machine())
 
 def audit_broken(broken: Broken, selection: Selection) -> list[Row]:
     """The rows of a broken network."""
-    with models.with_entries(broken.entry), adapters(broken.fault):
-        return audited(broken.entry, selection)
+    with models.with_entries(broken.entry):
+        return audited(broken.entry, selection, broken.adapters)
 
 
 @app.command()

@@ -7,9 +7,7 @@ Evaluating the Robustness of Neural Networks" (logits of great scale); Kurakin e
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.closed_form import closed_form_gaps
+from benchmark.attacks.craft import Adapter
+from benchmark.attacks.metered import MeteredModel
+from benchmark.attacks.spec import AttackSpec
 from benchmark.protocol import LIBRARIES
 from zoo import ZooEntry, models
 from zoo.posterior import Posterior, posterior_draws, posterior_of
@@ -211,22 +211,6 @@ class Unchecked(ZooEntry):
         return super().predictor(draws, seed, target, device, **options)
 
 
-@contextlib.contextmanager
-def adapters(fault: Callable[[Tensor, float], Tensor] | None) -> Iterator[None]:
-    """Every library's attacks replaced by a function of images and eps; None leaves them."""
-    modules = [importlib.import_module(f"benchmark.attacks.{library}") for library in LIBRARIES if fault]
-    before = [module.attack for module in modules]
-    closed_form_gaps.cache_clear()
-    for module in modules:
-        module.attack = lambda model, x, y, spec, start: fault(x, spec.threat.eps)  # type: ignore[attr-defined,misc]
-    try:
-        yield
-    finally:
-        for module, attack in zip(modules, before, strict=True):
-            module.attack = attack  # type: ignore[attr-defined]
-        closed_form_gaps.cache_clear()
-
-
 @dataclass(frozen=True)
 class Broken:
     """entry: what is attacked. defect: in a line. checks: those that must catch it, each of them.
@@ -238,6 +222,17 @@ class Broken:
     defect: str
     checks: tuple[str, ...]
     fault: Callable[[Tensor, float], Tensor] | None = None
+
+    @property
+    def adapters(self) -> dict[str, Adapter]:
+        """By library, what runs its attacks, where that is what is broken."""
+        if (fault := self.fault) is None:
+            return {}
+
+        def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+            return fault(x, spec.threat.eps)
+
+        return dict.fromkeys(LIBRARIES, attack)
 
 
 def _entry(

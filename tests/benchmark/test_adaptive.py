@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchmark.attacks.craft import craft
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Selection
-from benchmark.closed_form import optimum
+from benchmark.closed_form import closed_form_gaps, optimum
 from benchmark.evaluate import Evaluator, likeliest_wrong
 from benchmark.health import examine
 from benchmark.machine import Machine
@@ -194,20 +194,21 @@ def test_mutual_information_is_that_of_the_judges_draws(small_entry: ZooEntry) -
 def test_health_of_a_sound_network_and_of_unsound_ones(bayesian_net: nn.Module) -> None:
     x, y = torch.rand(6, 1, 4, 4, generator=private_generator(GENERATOR)), torch.arange(6) % 3
     net = bayesian_net.float()
-    sound = examine(ExpectedPrediction.of(net, 8, 0), ExpectedPrediction.of(net, 8, 1), x, y)
+    gaps = closed_form_gaps(LIBRARIES)
+    sound = examine(ExpectedPrediction.of(net, 8, 0), ExpectedPrediction.of(net, 8, 1), x, y, gaps)
     assert (sound.images, sound.repeat, sound.probabilities, sound.dead, sound.undefined) == (6, 0.0, 0, 0, 0)
     assert sound.normalisation < 1e-6
     assert sound.cosine is not None
     assert 0 < sound.cosine < 1
     assert (len(sound.shortfall), sound.missed) == (12, [])
-    same = examine(ExpectedPrediction.of(net, 8, 0), ExpectedPrediction.of(net, 8, 0), x, y)
+    same = examine(ExpectedPrediction.of(net, 8, 0), ExpectedPrediction.of(net, 8, 0), x, y, gaps)
     assert same.cosine == 1
 
     class Rounding(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
             return images.flatten(1)[:, :3].round().softmax(1)
 
-    unsound = examine(prediction_of(Rounding()), None, x, y)
+    unsound = examine(prediction_of(Rounding()), None, x, y, gaps)
     assert (unsound.probabilities, unsound.dead, unsound.cosine) == (6, 6, None)
 
 

@@ -15,6 +15,8 @@ from torchvision.models import resnet18
 
 from benchmark.attacks.craft import craft
 from benchmark.attacks.metered import MeteredModel
+from benchmark.attacks.methods import NORMS
+from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.protocol import ATTACKS, LIBRARIES, required_agreement, standard_attack
 from benchmark.verify import violations
 from zoo.layers import make_bayesian
@@ -71,10 +73,8 @@ def test_a_residual_network_with_batch_norm_goes_through_every_library(kind: str
 
 @pytest.mark.parametrize("name", ["apgd-ce-l2", "apgd-dlr-l2", "apgd-dlr-linf"])
 def test_and_through_attacks_that_take_gradients_of_other_losses(name: str) -> None:
-    from benchmark.attacks.spec import NORMS, AttackSpec, ThreatModel
-
     prediction = PREDICTIONS["mean-field"]()
-    spec = AttackSpec(name, ThreatModel(NORMS[name], 0.2), 0.4, 5)  # type: ignore[arg-type]
+    spec = AttackSpec(name, ThreatModel(NORMS[name], 0.2), 0.4, 5)
     images = craft("torchattacks", prediction, X, Y, spec, EXAMPLES, 0).images
     assert F.cross_entropy(prediction(images), Y) > F.cross_entropy(prediction(X), Y)
 

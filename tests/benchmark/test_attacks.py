@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import ModuleType
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from torch import Tensor, nn
 
-from benchmark.attacks import craft as craft_module
 from benchmark.attacks.craft import craft, random_start
+from benchmark.attacks.methods import METHOD_OF, METHODS, NORMS
 from benchmark.attacks.spec import AttackSpec, ThreatModel, format_eps
 from benchmark.closed_form import closed_form_gaps, optimum
 from benchmark.protocol import ATTACKS, LIBRARIES, required_agreement, standard_attack
@@ -151,12 +151,26 @@ def test_restarts_never_hurt_the_attack(library: str) -> None:
     assert not torch.equal(once, thrice)
 
 
-def test_a_library_that_returns_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = ModuleType("broken")
-    broken.attack = lambda model, x, y, spec, start: x[:3]
-    monkeypatch.setattr(craft_module.importlib, "import_module", lambda name: broken)
-    with pytest.raises(ValueError, match=r"\(3, 1, 8, 8\)"):
-        crafted("torchattacks", standard_attack("fgsm", 0.1), prediction_of(small_network()))
+def test_a_library_that_returns_another_shape_is_refused() -> None:
+    spec, prediction = standard_attack("fgsm", 0.1), prediction_of(small_network())
+    with pytest.raises(ValueError, match=r"torchattacks returned images of shape \(3, 1, 8, 8\)"):
+        craft("torchattacks", prediction, X, Y, spec, EXAMPLES, 0, adapter=lambda model, x, y, spec, start: x[:3])
+
+
+@pytest.mark.parametrize(
+    ("library", "name"), [("art", "apgd-ce-linf"), ("foolbox", "square-l2"), ("torchattacks", "noise-linf")]
+)
+def test_a_method_that_a_library_does_not_have_is_refused_by_name(library: str, name: str) -> None:
+    spec = AttackSpec(name, ThreatModel(NORMS[name], 0.1), 0.1, 1)
+    with pytest.raises(ValueError, match=f"adapter of {library} has no .*; it has fgsm, bim, pgd"):
+        crafted(library, spec, prediction_of(small_network()))
+
+
+def test_every_method_is_run_by_a_library_and_every_runner_is_a_method() -> None:
+    run = {library: set(import_module(f"benchmark.attacks.{library}").RUNNERS) for library in LIBRARIES}
+    assert set.union(*run.values()) == set(METHODS)
+    standard = {METHOD_OF[name].name for name in ATTACKS}
+    assert all(standard <= methods for methods in run.values())
 
 
 @pytest.mark.parametrize(

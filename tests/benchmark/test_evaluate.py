@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from types import ModuleType
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.attacks import craft as craft_module
 from benchmark.boards import build_boards
 from benchmark.cells import Cell
 from benchmark.evaluate import Evaluator
@@ -26,20 +25,6 @@ CELL = Cell("mnist/small", "mnist", standard_attack("bim", 0.05), 3, 13, attack_
 @pytest.fixture
 def evaluator(small_entry: ZooEntry) -> Evaluator:
     return Evaluator()
-
-
-def with_adapter(monkeypatch: pytest.MonkeyPatch, library: str, adapter: object) -> None:
-    """Replace one library's adapter."""
-    genuine = craft_module.importlib.import_module
-
-    def import_module(name: str) -> ModuleType:
-        if name != f"benchmark.attacks.{library}":
-            return genuine(name)
-        module = ModuleType(name)
-        module.attack = adapter
-        return module
-
-    monkeypatch.setattr(craft_module.importlib, "import_module", import_module)
 
 
 def test_a_cells_record_is_what_its_definition_says(
@@ -104,13 +89,12 @@ def test_the_key_follows_what_determines_the_outcome(evaluator: Evaluator) -> No
 
 
 def test_a_library_that_raises_is_an_error_and_never_a_score(
-    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+    small_entry: ZooEntry,
 ) -> None:
     def broken(*_: object) -> Tensor:
         raise RuntimeError("out of cheese")
 
-    with_adapter(monkeypatch, "foolbox", broken)
-    record = evaluator.evaluate(CELL)
+    record = Evaluator(adapters={"foolbox": broken}).evaluate(CELL)
     assert record.outcomes["foolbox"].error == "RuntimeError: out of cheese"
     assert record.outcomes["foolbox"].correct == []
     assert not record.complete
@@ -133,10 +117,9 @@ def test_a_library_that_raises_is_an_error_and_never_a_score(
     ids=["budget", "box", "nan"],
 )
 def test_images_that_break_the_rules_do_not_count_and_fail_the_entry(
-    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch, spoil: object
+    small_entry: ZooEntry, spoil: Callable[[Tensor], Tensor]
 ) -> None:
-    with_adapter(monkeypatch, "art", lambda model, x, y, spec, start: spoil(x))
-    record = evaluator.evaluate(CELL)
+    record = Evaluator(adapters={"art": lambda model, x, y, spec, start: spoil(x)}).evaluate(CELL)
     outcome = record.outcomes["art"]
     assert outcome.violations == record.examples
     assert outcome.correct == record.clean.correct
@@ -153,11 +136,10 @@ def test_images_that_break_the_rules_do_not_count_and_fail_the_entry(
     )
 
 
-def test_a_library_that_does_nothing_is_seen_to_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_does_nothing_is_seen_to_disagree() -> None:
     """On mnist/lenet, which BIM breaks on every image."""
-    with_adapter(monkeypatch, "torchattacks", lambda model, x, y, spec, start: x)
     cell = Cell("mnist/lenet", "mnist", standard_attack("bim", 0.3), 0, 100, attack_draws=1, judge_draws=1)
-    record = Evaluator().evaluate(cell)
+    record = Evaluator(adapters={"torchattacks": lambda model, x, y, spec, start: x}).evaluate(cell)
     assert {(pair.first, pair.second): pair.level for pair in record.agreement} == {
         ("torchattacks", "foolbox"): "disagree",
         ("torchattacks", "art"): "disagree",

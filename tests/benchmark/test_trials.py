@@ -113,7 +113,7 @@ def test_what_was_added_to_attacks_and_cells_changed_no_key(monkeypatch: pytest.
     ("changes", "message"),
     [
         ({"goal": "sure"}, "no goal"),
-        ({"name": "bim", "random_start": False, "goal": "confident"}, "is one of pgd"),
+        ({"name": "bim", "random_start": False, "goal": "confident"}, "bim knows .* not 'confident'"),
         ({"logit_scale": 0.0}, "cannot be scaled"),
         ({"logit_shift": float("nan")}, "cannot be scaled"),
     ],

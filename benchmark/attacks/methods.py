@@ -1,0 +1,86 @@
+"""What there is to attack with: a row a method. Pure: no torch.
+
+A method is one way to look for an adversarial image. In a norm it is an attack: `pgd` in l2 is `pgd-l2`; a method of
+one norm alone lends the attack its own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, TypeVar
+
+Norm = Literal["linf", "l2"]
+Runner = TypeVar("Runner", bound=Callable[..., Any])
+
+
+class Goal(StrEnum):
+    """What an attack is after."""
+
+    UNTARGETED = "untargeted"
+    """Any wrong label."""
+    CONFIDENT = "confident"
+    """The likeliest wrong label, beyond the point where the image is taken for it: the prediction is then wrong and
+    certain, and predictive entropy and mutual information vanish together."""
+
+
+class Loss(StrEnum):
+    """What a method makes as large as it can."""
+
+    CROSS_ENTROPY = "cross-entropy"
+    """-log of the label's probability. Its gradient is recognised, and computed once for all libraries."""
+    LOGIT_RATIO = "difference of logits ratio"
+    """DLR of Croce and Hein 2020: the margin over the spread of the largest logits, blind to their scale."""
+    MARGIN = "margin"
+    """The largest other log-probability less the label's: asked for, not differentiated."""
+    NONE = "none"
+    """Nothing: points of the ball at random, of which the worst is kept."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """norms: in which it is an attack. loss: what it climbs.
+
+    gradients: whether it follows the loss's gradient; if not, it asks for predictions only.
+    random_start: whether it may begin at a random point of the ball; a method that may not begins at the image, or
+        where it decides itself.
+    single_step: whether it takes one step by definition. goals: those it knows.
+    """
+
+    name: str
+    norms: tuple[Norm, ...] = ("linf", "l2")
+    loss: Loss = Loss.CROSS_ENTROPY
+    gradients: bool = True
+    random_start: bool = False
+    single_step: bool = False
+    goals: tuple[Goal, ...] = (Goal.UNTARGETED,)
+
+    def attack(self, norm: Norm) -> str:
+        """Its name in a norm."""
+        return self.name if len(self.norms) == 1 else f"{self.name}-{norm}"
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method("fgsm", norms=("linf",), single_step=True),
+        Method("bim", norms=("linf",)),
+        Method("pgd", random_start=True, goals=(Goal.UNTARGETED, Goal.CONFIDENT)),
+        Method("apgd-ce"),
+        Method("apgd-dlr", loss=Loss.LOGIT_RATIO),
+        Method("square", loss=Loss.MARGIN, gradients=False),
+        Method("noise", loss=Loss.NONE, gradients=False),
+    )
+}
+
+# Name of an attack -> its method, and its norm.
+METHOD_OF: dict[str, Method] = {method.attack(norm): method for method in METHODS.values() for norm in method.norms}
+NORMS: dict[str, Norm] = {method.attack(norm): norm for method in METHODS.values() for norm in method.norms}
+
+
+def runner_for(runners: dict[str, Runner], method: str, library: str) -> Runner:
+    """A library's function for a method. Raises ValueError where it has none."""
+    if method not in runners:
+        raise ValueError(f"the adapter of {library} has no {method}; it has {', '.join(runners)}")
+    return runners[method]
