@@ -61,8 +61,9 @@ def leaderboard(
         _check(main, readme)
         return
     plans = _project(main, readme, store, folder is None) if _is_project(main) else [_own(main, readme, store)]
-    for line in [line for plan in plans for line in plan.carry_out()]:
-        typer.echo(line)
+    for plan in plans:
+        for line in plan.carry_out():
+            typer.echo(line)
 
 
 def _is_project(folder: Path) -> bool:
