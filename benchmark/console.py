@@ -1,122 +1,17 @@
-"""What a person sees in the terminal: progress while cells run, tables at the end."""
+"""What a person sees in the terminal when a run is done, or asks what there is."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
 from rich.table import Table
-from rich.text import Text
 
-from benchmark.cells import Cell
 from benchmark.record import Record
-from benchmark.timing import Timing, duration
+from benchmark.timing import Timing
 
 console = Console()
-
-
-class Progress:
-    """One bar over the cells of a run: what runs, time left, throughput; plain lines where no one watches.
-
-    cells: all of the run. costs: of a pass, by entry. Time left is reckoned by passes x cost, for a PGD cell has 100
-    times the passes of FGSM, and a pass of one network 30 times the work of another's.
-    """
-
-    def __init__(
-        self, suite: str, cells: Sequence[Cell], waiting: Sequence[Cell], costs: Mapping[str, int] | None = None
-    ) -> None:
-        self._costs = costs or {}
-        self._total, self._done = len(cells), len(cells) - len(waiting)
-        self._running: dict[str, float] = {}
-        self._live = console.is_terminal
-        self._bar = RichProgress(
-            TextColumn(f"[bold]{suite}[/bold]"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[cells]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            _Throughput(),
-            TextColumn("{task.description}"),
-            console=console,
-            disable=not self._live,
-            speed_estimate_period=300,
-        )
-        total, left = sum(map(self._work, cells)), sum(map(self._work, waiting))
-        self._before, self._began = total - left, time.monotonic()
-        self._task = self._bar.add_task("", total=total, completed=total - left, cells=self._count)
-        if self._done:
-            console.print(f"{self._done} of {self._total} cells are stored already")
-        if waiting:
-            self._print_left(cells, waiting, left)
-
-    def __enter__(self) -> Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._bar.update(self._task, description="")
-        self._bar.stop()
-
-    def start(self, cell: Cell) -> None:
-        """Say that a cell runs now."""
-        self._running[cell.label] = time.monotonic()
-        self._describe()
-
-    def finish(self, cell: Cell) -> None:
-        """Count a cell that was started, here or by another process."""
-        began = self._running.pop(cell.label, None)
-        self._done += 1
-        self._bar.update(self._task, advance=self._work(cell), cells=self._count)
-        self._describe()
-        if not self._live:
-            how = "stored by another process" if began is None else f"{time.monotonic() - began:.1f} s"
-            task = self._bar.tasks[0]
-            spent, done = time.monotonic() - self._began, task.completed - self._before
-            ahead = (task.total or 0) - task.completed
-            known = done > ahead / 10 or spent > 20  # the first are slow and small
-            left = f", {duration(spent / done * ahead)} left" if known and ahead else ""
-            console.print(f"[{self._count}] {cell.label}  {how}{left}", markup=False, soft_wrap=True)
-
-    def _work(self, cell: Cell) -> int:
-        return cell.passes * max(1, self._costs.get(cell.model, 1))
-
-    def _print_left(self, cells: Sequence[Cell], waiting: Sequence[Cell], left: int) -> None:
-        """What is to be done, entry by entry, and which share of the time each is likely to take."""
-        models = dict.fromkeys(cell.model for cell in cells)
-        if len(models) < 2 or len(waiting) < 100:
-            return
-        for model in models:
-            own = [cell for cell in cells if cell.model == model]
-            to_do = [cell for cell in waiting if cell.model == model]
-            share = sum(map(self._work, to_do)) / left
-            console.print(
-                f"  {model}: {len(to_do)} of {len(own)} cells to do, {100 * share:.0f} % of the time",
-                markup=False,
-                soft_wrap=True,
-            )
-
-    @property
-    def _count(self) -> str:
-        return f"{self._done}/{self._total}"
-
-    def _describe(self) -> None:
-        first, *others = [*self._running, ""]
-        self._bar.update(self._task, description=first + (f" and {len(others) - 1} more" if len(others) > 1 else ""))
-
-
-class _Throughput(ProgressColumn):
-    """Multiplications per second, those of a backward pass counted twice."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed / 1e9:.1f}G/s", style="progress.data.speed")
 
 
 def print_profile(timing: Timing, seconds: float, processes: int | None) -> None:

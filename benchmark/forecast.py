@@ -8,6 +8,7 @@ entry and kind of attack as far as there are any, otherwise those of the entry a
 from __future__ import annotations
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _PROPAGATED = 8  # draws that a pass of moments in place of draws takes as long 
 _HEALTH = 4  # gradients that `benchmark.health` takes
 # Seconds that matter only for the smallest cells: a cell's own, and a library's for a step, alone and for an image.
 _CELL, _STEP, _STEP_OF_IMAGE = 0.02, 0.0003, 0.000025
+_ROUNDED = 0.0005  # seconds that a record writes as none
 _TINY = 0.05  # seconds under which a measurement says little
 
 Kind = tuple[object, ...]
@@ -126,7 +128,7 @@ class Ratios:
     def learn(self, entry: str, of: Kind, measured: float, reckoned: float) -> None:
         """Take in one cell's seconds; those of small cells count less."""
         weight = reckoned / (reckoned + _TINY)
-        ratio = math.log(max(measured, 1e-6) / max(reckoned, 1e-6))
+        ratio = math.log(max(measured, _ROUNDED) / max(reckoned, _ROUNDED))
         total, logs = self._sums.get((entry, of), (0.0, 0.0))
         self._sums[entry, of] = total + weight, logs + weight * ratio
         self._fitted = None
@@ -177,10 +179,16 @@ class Forecast:
     def __init__(self, paces: Mapping[str, Pace], earlier: Iterable[Record] = ()) -> None:
         self._paces = dict(paces)
         self._before, self._attacks, self._rests = Ratios(), Ratios(), Ratios()
+        self._judging: dict[str, float] = {}  # how much longer the rest took before, by entry
+        rests: dict[str, list[float]] = defaultdict(list)
         for record in earlier:
             if (spent := seconds_of(record)) is not None:
-                work = effort(record.cell)
-                self._before.learn(work.network, kind(record.cell), spent[0], self._attack(work, record.cell))
+                work, cell = effort(record.cell), record.cell
+                self._before.learn(work.network, kind(cell), spent[0], self._attack(work, cell))
+                if work.judged:
+                    rests[cell.model].append(spent[1] / self._rest(work, cell))
+        # the median: it is not said which were the first of a process, with imports in their time
+        self._judging = {model: statistics.median(found) for model, found in rests.items() if len(found) > 2}
 
     def learn(self, cell: Cell, attack: float, rest: float | None) -> None:
         """Take in the seconds of a finished cell. rest: None where more is in them, as for the first of a process."""
@@ -189,11 +197,15 @@ class Forecast:
         if rest is not None:
             self._rests.learn(cell.model, (), rest, self._rest(work, cell))
 
-    def seconds(self, cell: Cell) -> float:
-        """How long a cell will take in a process that is at work already."""
+    def parts(self, cell: Cell) -> tuple[float, float]:
+        """Seconds of a cell's attack and of the rest, in a process that is at work already."""
         work = effort(cell)
         attack = self._reckoned(work, cell) * self._attacks(work.network, kind(cell))
-        return attack + self._rest(work, cell) * self._rests(cell.model, ())
+        return attack, self._rest(work, cell) * self._rests(cell.model, ())
+
+    def seconds(self, cell: Cell) -> float:
+        """Seconds of a cell."""
+        return sum(self.parts(cell))
 
     def _reckoned(self, work: Effort, cell: Cell) -> float:
         return self._attack(work, cell) * self._before(work.network, kind(cell))
@@ -204,7 +216,8 @@ class Forecast:
         return steps + work.calls * (pace.call + pace.image * work.passes)
 
     def _rest(self, work: Effort, cell: Cell) -> float:
-        return _CELL + work.judged * self._pace(cell.model, cell.model).image
+        judging = work.judged * self._pace(cell.model, cell.model).image
+        return (_CELL + judging) * self._judging.get(cell.model, 1.0)
 
     def _pace(self, network: str, model: str) -> Pace:
         """A network that a transfer comes from, and that is no entry of the run, passes for the one it goes to."""

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from benchmark.cells import Cell, Selection, Subject
     from benchmark.evaluate import Evaluator
     from benchmark.machine import Machine
+    from benchmark.progress import Progress
     from benchmark.record import Record
     from benchmark.store import Store
     from benchmark.suites import Suite
@@ -64,22 +66,53 @@ class Plan(NamedTuple):
                 raise ValueError("nothing to run: no cell matches the selection; see --list for what there is")
             if self.suite.name == "smoke":
                 print_closed_form(self.selection.libraries)
-            costs = {subject.model: subject.cost for subject in subjects}
             keys = {evaluator.key(cell): cell for cell in cells}
-            self._evaluate(keys, costs, store)
-            if more := self.suite.follow_up(store.records(set(keys)), subjects, self.selection):
-                following = {evaluator.key(cell): cell for cell in more}
-                self._evaluate(following, costs, store)
-                keys |= following
+            with self._progress(keys, subjects, store) as progress:
+                self._evaluate(keys, store, progress)
+                more = self.suite.follow_up(store.records(set(keys)), subjects, self.selection)
+                progress.settle()
+                if more:
+                    following = {evaluator.key(cell): cell for cell in more}
+                    self._evaluate(following, store, progress)
+                    keys |= following
             return list(store.records(set(keys)))
 
-    def _evaluate(self, keys: dict[str, Cell], costs: dict[str, int], store: Store) -> None:
+    def _progress(self, keys: dict[str, Cell], subjects: list[Subject], store: Store) -> Progress:
+        """What tells the time left, from what was measured on this machine before."""
+        from benchmark.executors import evaluator_on
+        from benchmark.outlook import Outlook
+        from benchmark.probe import forecast_for, threads_of
+        from benchmark.progress import Progress
+        from benchmark.survival import Survival
+
+        waiting = [cell for key, cell in keys.items() if key not in store]
+        met, follow_up = Survival(), partial(self.suite.expected_follow_up, subjects, self.selection)
+        if follow_up(met):
+            stored = list(store.records({key for key in keys if key in store}))
+            for record in stored:
+                met.learn(record)
+            if not waiting:  # a run that was stopped in the second phase
+                more, key_of = self.suite.follow_up(stored, subjects, self.selection), evaluator_on(self.machine).key
+                waiting = [cell for cell in more if key_of(cell) not in store]
+        threads = threads_of(self.machine, self.executor, self.workers)
+        forecast = forecast_for(subjects, waiting, self.machine, threads, store)
+        return Progress(self.suite.name, Outlook(forecast, self._at_once, follow_up, met))
+
+    @property
+    def _at_once(self) -> int | None:
+        """How many cells are evaluated at once; None where that is the cluster's to say."""
+        return self.workers if self.executor == "ray" else self.workers or 1
+
+    def _evaluate(self, keys: dict[str, Cell], store: Store, progress: Progress) -> None:
         """Store the record of every cell that has none yet; this process alone writes."""
-        from benchmark.console import Progress, print_profile
+        from benchmark.console import print_profile
         from benchmark.executors import execute
         from benchmark.timing import Timing
 
         waiting = {key: cell for key, cell in keys.items() if key not in store}
+        progress.begin(list(keys.values()), list(waiting.values()))
+        if not waiting:  # no cluster is started for nothing
+            return
         timing, began = Timing(), time.monotonic()
 
         def work() -> Iterator[tuple[str, Cell]]:
@@ -90,16 +123,13 @@ class Plan(NamedTuple):
                     progress.start(cell)
                     yield key, cell
 
-        with Progress(self.suite.name, list(keys.values()), list(waiting.values()), costs) as progress:
-            results = execute(work(), self.machine, self.executor, self.workers, self.ray_address)
-            if not waiting:  # no cluster is started for nothing
-                return
-            with contextlib.closing(results):
-                for record, spent in results:
-                    with timing.measuring("store"):
-                        store.put(record)
-                    timing.add(spent)
-                    progress.finish(record.cell)
+        results = execute(work(), self.machine, self.executor, self.workers, self.ray_address)
+        with contextlib.closing(results):
+            for record, spent in results:
+                with timing.measuring("store"):
+                    store.put(record)
+                timing.add(spent)
+                progress.finish(record.cell, record)
         if self.profile:
             print_profile(timing, time.monotonic() - began, None if self.executor == "ray" else self.workers or 1)
 

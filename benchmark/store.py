@@ -141,6 +141,17 @@ class Store:
             if fields["schema"] == SCHEMA_VERSION:  # another schema has other keys: it is not this program's
                 yield Record.from_json(fields)
 
+    def recent(self, model: str, count: int) -> Iterator[Record]:
+        """The records of an entry that were stored last, at most so many; one that is damaged is left out."""
+        with self._translated("read"):
+            keys = self._connection.execute(
+                "SELECT key FROM cells WHERE model = ? ORDER BY stored_at DESC, key LIMIT ?", (model, count)
+            ).fetchall()
+        for (key,) in keys:
+            text = self._undamaged(key)
+            if text is not None and (fields := json.loads(text))["schema"] == SCHEMA_VERSION:
+                yield Record.from_json(fields)
+
     def _undamaged(self, key: str, complete: bool = False) -> str | None:
         """The text of a record whose checksum holds; with `complete`, only of one without a library's error."""
         with self._translated("read"):

@@ -1,0 +1,71 @@
+"""Runs that never happened: cells whose seconds are made up, on a clock that jumps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from benchmark.cells import Cell
+from benchmark.outlook import Outlook
+from benchmark.record import Record
+from tests.benchmark.records import make
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def measured(cell: Cell, attack: float, rest: float, stands: Callable[[int], bool] = lambda _: True) -> Record:
+    """A cell's record with so many seconds; an image stands where `stands` says so of its position."""
+    positions = list(range(cell.start, cell.stop)) if cell.only is None else list(cell.only)
+    survivors = [stands(position) for position in positions]
+    record = make(cell.model, "fgsm", 0.1, dict.fromkeys(cell.libraries, survivors))
+    outcomes = {
+        library: dataclasses.replace(outcome, seconds=attack / len(cell.libraries))
+        for library, outcome in record.outcomes.items()
+    }
+    provenance = {**record.provenance, "seconds": attack + rest}
+    return dataclasses.replace(record, cell=cell, examples=positions, outcomes=outcomes, provenance=provenance)
+
+
+def simulated(
+    outlook: Outlook,
+    clock: Clock,
+    phases: Sequence[Callable[[list[Record]], Iterable[Cell]]],
+    record_of: Callable[[Cell], Record],
+    workers: int = 1,
+) -> list[tuple[float, float]]:
+    """Run the phases, each from the records of those before; (now, seconds left as told) at every finished cell."""
+    told: list[tuple[float, float]] = []
+    records: list[Record] = []
+    for number, phase in enumerate(phases):
+        cells = list(phase(records))
+        if number:
+            outlook.settle()
+        outlook.add(cells, cells)
+        waiting, running = deque(cells), dict[Cell, float]()
+        while waiting or running:
+            while waiting and len(running) < workers:
+                cell = waiting.popleft()
+                running[cell] = clock.now + float(record_of(cell).provenance["seconds"])
+                outlook.start(cell)
+            cell = min(running, key=running.__getitem__)
+            clock.now = running.pop(cell)
+            records.append(record_of(cell))
+            outlook.finish(cell, records[-1])
+            told.append((clock.now, outlook.left()))
+    return told
+
+
+def ratio_at(told: Sequence[tuple[float, float]], began: float, share: float) -> float:
+    """Told over true time left, when the first cell was finished after that share of a run's duration."""
+    end = told[-1][0]
+    now, left = next(pair for pair in told if pair[0] - began >= share * (end - began))
+    return left / (end - now)
