@@ -36,8 +36,9 @@ def worst(rows: list[Row]) -> dict[str, Verdict]:
 def test_a_broken_network_is_caught_by_the_checks_named_for_it(name: str) -> None:
     broken = BROKEN[name]
     attacks = {attack for check in broken.checks for attack in NEEDED.get(check, ())} or {"noise-l2"}
-    eps = 0.05 if name == "drowned" else 0.1  # where many images fall to the attacker's draws alone
-    rows = audit_broken(broken, Selection(examples=20, eps=(eps,), attacks=tuple(sorted(attacks))))
+    # Where many images fall to the attacker's draws alone: 19 to 21 of 40, by rounding; 10 are too many for V14.
+    examples, eps = (40, 0.05) if name == "drowned" else (20, 0.1)
+    rows = audit_broken(broken, Selection(examples=examples, eps=(eps,), attacks=tuple(sorted(attacks))))
     found = worst(rows)
     assert {check: found[check].status for check in broken.checks if found[check].status not in CAUGHT} == {}
     assert {row.rank for row in rows if row.threat.norm == "linf"} == {None}

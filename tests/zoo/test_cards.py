@@ -48,14 +48,15 @@ def test_an_entry_is_there_once_it_has_been_trained() -> None:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_committed_weights_have_the_accuracy_on_their_cards(name: str, data_root: Path | None) -> None:
-    """On 1,000 random test images, within four standard errors."""
+    """On 1,000 random test images, within four standard errors; 8 draws, for which a Bayesian card has a number."""
     entry, split = models[name], test_split(name, data_root)
     index = np.random.default_rng(0).choice(len(split), 1000, replace=False)
-    prediction = entry.predictor(16, derive_seed("card test"))
+    prediction = entry.predictor(8, derive_seed("card test"))
     with torch.no_grad():
         predicted = prediction(torch.from_numpy(split.images[index]).float() / 255).argmax(-1).numpy()
     measured = float((predicted == split.labels[index]).mean())
-    on_card = entry.card["results"]["accuracy"]
+    results = entry.card["results"]
+    on_card = results["accuracy_by_draws"]["8"] if "accuracy_by_draws" in results else results["accuracy"]
     assert abs(measured - on_card) < 4 * np.sqrt(on_card * (1 - on_card) / 1000)
 
 
@@ -109,7 +110,9 @@ def test_cards_name_recipe_and_data(name: str, data_root: Path | None) -> None:
 
 
 def test_the_norm_on_a_card_is_that_of_autograd() -> None:
+    """On noise: on a digit's black the units that are pooled are equal, and rounding says which has the gradient."""
     split = load_split("mnist", "test")
+    split = dataclasses.replace(split, images=np.random.default_rng(0).integers(0, 256, split.images.shape, np.uint8))
     network = build_network("bayesian-lenet", "mnist")
     norms = gradient_norms(network, Recipe("bayesian-lenet", 1, 1e-3, seed=5), split)
     assert list(norms) == ["1", "2", "4", "8", "16", "32", "64"]
