@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from rich import box
@@ -34,37 +35,22 @@ def print_profile(timing: Timing, seconds: float, processes: int | None) -> None
 
 
 def print_boards(records: list[Record]) -> None:
-    """The ranking of every data set, norm and eps among the records, in 80 columns."""
+    """The ranking of every data set among the records; nothing in it is cut but names."""
     from benchmark.boards import build_boards
-    from benchmark.tables import ranking, threat_title
+    from benchmark.standings import standings
 
-    for board in build_boards(records):
-        rows = ranking(board)
-        said_once = {
-            name: ", ".join(dict.fromkeys(str(row.pop(name)) for row in rows)) for name in ("images", "libraries")
-        }
-        title = f"{board.dataset}, {threat_title(board.norm, board.eps)}: {said_once['images']} images, libraries "
-        table = Table(
-            title=title + said_once["libraries"],
-            title_justify="left",
-            box=box.SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-            show_edge=False,
-            pad_edge=False,
-        )
-        hidden = ("family", "white-box", "attacks", "passes x draws")
-        shown = [name for name in dict.fromkeys(column for row in rows for column in row) if name not in hidden]
-        for column in shown:
-            table.add_column(
-                column.replace("rank", "#"), justify="left" if column in ("entry", "verdict") else "right", no_wrap=True
-            )
-        for row in rows:
-            row["entry"] = str(row["entry"]).removeprefix(f"{board.dataset}/")
-            table.add_row(*(str(row.get(column, "")) for column in shown))
-        console.print(table)
-    console.print(
-        "Accuracy in %, judged by fresh posterior draws. Pages: python -m benchmark.leaderboard", soft_wrap=True
-    )
+    console.print(standings(build_boards(records), console.width), soft_wrap=True, highlight=False)
+
+
+def ranking_text(records: list[Record], width: int = 100) -> str:
+    """The same as text."""
+    from benchmark.boards import build_boards
+    from benchmark.standings import standings
+
+    plain = Console(width=width, file=io.StringIO(), color_system=None)
+    with plain.capture() as captured:
+        plain.print(standings(build_boards(records), width), soft_wrap=True, highlight=False)
+    return captured.get()
 
 
 def print_closed_form(libraries: tuple[str, ...] | None) -> None:
