@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from benchmark.record import Record
 
 _OVERDUE = 0.1  # of the time that a cell took so far, where that is longer than it was expected to
+_IMPORTS, _PROCESS = 2.0, 4.0  # seconds until a process has the libraries, and until there is one with torch in it
 _LOOKING = 0.05  # share of a run's time that may be spent on expecting what is not known yet
 
 
@@ -41,7 +42,8 @@ class Outlook:
         self._running: dict[Cell, float] = {}
         self._at_once = 0
         self._first: set[Cell] = set()  # cells that a process begins with: imports and weights are loaded in them
-        self._fresh, self._began, self._start_up = True, clock(), 0.0
+        self._fresh, self._began = True, clock()
+        self._start_up = _IMPORTS if workers == 1 else _IMPORTS + _PROCESS  # until it is measured
         self._follow_up, self._met = follow_up, met or Survival()
         self._expected: Sequence[Expected] = () if follow_up is None else follow_up(self._met)
         self._next_look = 0.0
@@ -91,6 +93,8 @@ class Outlook:
             ]
             known += [(self._remaining(cell, began), 1) for cell, began in self._running.items()]
             left = _span(known, at_once)
+            if known and self._fresh:
+                left += max(0.0, self._start_up - (self._clock() - self._began))
             if self._expected:
                 later = [(self._forecast.seconds(cell), times) for cell, times in self._expected]
                 left += _span(later, at_once) + (self._start_up if self._workers != 1 else 0.0)
@@ -124,7 +128,8 @@ class Outlook:
         if spent is None:
             return
         if self._fresh:
-            self._fresh, self._start_up = False, max(0.0, self._clock() - self._began - sum(spent))
+            since = self._clock() - self._began
+            self._fresh, self._start_up = False, max(0.0, since - self._forecast.seconds(cell))
         attack, rest = spent
         self._forecast.learn(cell, attack, None if cell in self._first else rest)
 
@@ -139,6 +144,8 @@ class Outlook:
 
     def _remaining(self, cell: Cell, began: float) -> float:
         spent = self._clock() - began
+        if cell in self._first:
+            spent = max(0.0, spent - self._start_up)
         return max(self._forecast.seconds(cell) - spent, _OVERDUE * spent)
 
 
