@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_args
 from benchmark.attacks.methods import NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, format_eps
 from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES
-from zoo.targets import GRADIENT_TARGETS, OF_ONE_NETWORK, PRECISIONS, GradientTarget, Precision
+from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,6 @@ class Cell:
     judge_draws: int = JUDGE_DRAWS
     seed: int = 0
     only: tuple[int, ...] | None = None
-
-    @property
-    def passes(self) -> int:
-        """Roughly how many passes of one network it takes: what the time left is reckoned by."""
-        draws = 1 if self.attack.target in OF_ONE_NETWORK else self.attack_draws
-        walks = len(self.libraries) if self.attack.threat.norm == "l2" else 1  # in linf they share most gradients
-        each = 3 if self.attack.method.gradients else 1  # a backward pass counts twice
-        steps = each * walks * self.attack.steps * self.attack.restarts * draws
-        judging = (1 + len(self.libraries)) * (self.judge_draws + self.attack_draws)
-        count = self.stop - self.start if self.only is None else len(self.only)
-        return count * (steps + judging)
 
     @property
     def label(self) -> str:

@@ -29,7 +29,7 @@ class Progress:
     """
 
     def __init__(self, suite: str, outlook: Outlook) -> None:
-        self._outlook, self._began = outlook, time.monotonic()
+        self.outlook, self._began = outlook, time.monotonic()
         self._live = console.console.is_terminal
         columns: list[ProgressColumn] = [
             TextColumn(f"[bold]{suite}[/bold]", table_column=Column(no_wrap=True)),
@@ -56,7 +56,7 @@ class Progress:
 
     def begin(self, cells: Sequence[Cell], waiting: Collection[Cell]) -> None:
         """Take in a phase: all its cells, and those among them that are not stored yet."""
-        self._outlook.add(cells, waiting)
+        self.outlook.add(cells, waiting)
         if stored := len(cells) - len(waiting):
             console.console.print(f"{stored} of {len(cells)} cells are stored already")
         if waiting:
@@ -67,16 +67,16 @@ class Progress:
 
     def settle(self) -> None:
         """All cells that there will be are known, or begin now."""
-        self._outlook.settle()
+        self.outlook.settle()
 
     def start(self, cell: Cell) -> None:
         """Say that a cell runs now."""
-        self._outlook.start(cell)
+        self.outlook.start(cell)
         self._describe()
 
     def finish(self, cell: Cell, record: Record | None = None) -> None:
         """Count a cell that is done, by its record, or by another process."""
-        spent = self._outlook.finish(cell, record)
+        spent = self.outlook.finish(cell, record)
         self._describe()
         if not self._live:
             how = "stored by another process" if spent is None else f"{spent:.1f} s"
@@ -85,7 +85,7 @@ class Progress:
             )
 
     def _left(self) -> str:
-        left = self._outlook.left()
+        left = self.outlook.left()
         return f", {duration(left)} left" if left else ""
 
     def _say_shares(self, cells: Sequence[Cell], waiting: Collection[Cell]) -> None:
@@ -93,7 +93,7 @@ class Progress:
         every, to_do = Counter(cell.model for cell in cells), Counter(cell.model for cell in waiting)
         if len(every) < 2 or len(waiting) < 100:
             return
-        seconds = self._outlook.by_entry()
+        seconds = self.outlook.by_entry()
         for model, count in every.items():
             share = seconds.get(model, 0.0) / sum(seconds.values())
             console.console.print(
@@ -104,11 +104,11 @@ class Progress:
 
     @property
     def _count(self) -> str:
-        ahead = self._outlook.ahead
-        return f"{self._outlook.done}/{self._outlook.total}" + (f"+~{ahead}" if ahead else "")
+        ahead = self.outlook.ahead
+        return f"{self.outlook.done}/{self.outlook.total}" + (f"+~{ahead}" if ahead else "")
 
     def _describe(self, text: str | None = None) -> None:
-        labels = [cell.label for cell in self._outlook.running]
+        labels = [cell.label for cell in self.outlook.running]
         others = f"{len(labels) - 1} more and " if len(labels) > 1 else ""
         spent = time.monotonic() - self._began
         self.bar.update(
@@ -116,7 +116,7 @@ class Progress:
             description=others + labels[0] if text is None and labels else "",
             cells=self._count,
             completed=spent,
-            total=max(spent + self._outlook.left(), 1e-9),
+            total=max(spent + self.outlook.left(), 1e-9),
         )
 
 
