@@ -1,3 +1,28 @@
-"""The harness: attacks from three libraries on every zoo entry, verified, compared, stored and ranked."""
+"""The harness: attacks from three libraries on every zoo entry, verified, compared, stored and ranked.
+
+from benchmark import compare, evaluate
+
+r = evaluate(net, "mnist", family="bayesian")  # a network in memory, a function that builds one, an entry's name
+r, r.boards, r.df, r.audit(), r.curve("pgd-linf")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.api import evaluate
+    from benchmark.results import Results, compare
 
 __version__ = "0.1.0"
+__all__ = ["Results", "compare", "evaluate"]
+
+_HOMES = {"evaluate": "benchmark.api", "Results": "benchmark.results", "compare": "benchmark.results"}
+
+
+def __getattr__(name: str) -> Any:
+    """What the package offers is imported when it is asked for, so that `--help` stays fast."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,11 +16,13 @@ import multiprocessing
 import os
 import platform
 import signal
+import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.cells import Cell
@@ -28,8 +30,9 @@ from benchmark.machine import Machine
 from benchmark.timing import Timing
 
 if TYPE_CHECKING:
-    from benchmark.evaluate import Evaluator
+    from benchmark.evaluator import Evaluator
     from benchmark.record import Record
+    from zoo import ZooEntry
 
 EXECUTORS = ("local", "ray")
 ATTEMPTS = 3  # how often a cell whose worker died is tried before the run gives up
@@ -47,7 +50,7 @@ class Result(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def evaluator_on(machine: Machine) -> Evaluator:
     """The evaluator of this process, which keeps networks and gradients from one cell to the next."""
-    from benchmark.evaluate import Evaluator
+    from benchmark.evaluator import Evaluator
     from zoo import external_model
 
     for reference in machine.external:
@@ -57,7 +60,10 @@ def evaluator_on(machine: Machine) -> Evaluator:
 
 def evaluate(machine: Machine, key: str, cell: Cell) -> Result:
     """Evaluate one cell in this process. Raises ValueError where network, data or packages are not the caller's."""
-    evaluator = evaluator_on(machine)
+    return _evaluated(evaluator_on(machine), key, cell)
+
+
+def _evaluated(evaluator: Evaluator, key: str, cell: Cell) -> Result:
     evaluator.timing.clear()
     if (found := evaluator.key(cell)) != key:
         raise ValueError(
@@ -68,36 +74,70 @@ def evaluate(machine: Machine, key: str, cell: Cell) -> Result:
 
 
 def execute(
-    work: Work, machine: Machine, executor: str = "local", workers: int | None = None, address: str | None = None
+    work: Work,
+    evaluator: Evaluator,
+    executor: str = "local",
+    workers: int | None = None,
+    address: str | None = None,
 ) -> Generator[Result, None, None]:
     """Evaluate cells and yield their results as they come.
 
-    executor: `local`, with `workers` processes (default: this one), or `ray`, on the cluster at `address` (default: one
-    started on this machine), with at most `workers` cells at once (default: the cluster's cores).
-    Raises ValueError for an unknown executor, for Ray where it is not installed, and where a cell's worker died
-    `ATTEMPTS` times.
+    evaluator: of this process; others make one like it. executor: `local`, with `workers` processes (default: this
+    one), or `ray`, on the cluster at `address` (default: one started on this machine), with at most `workers` cells at
+    once (default: the cluster's cores).
+    Raises ValueError for an unknown executor, for Ray where it is not installed, for adapters or networks that another
+    process cannot have, and where a cell's worker died `ATTEMPTS` times.
     """
+    machine = evaluator.machine
     if executor not in EXECUTORS:
         raise ValueError(f"no executor {executor!r}; there are: {', '.join(EXECUTORS)}")
     if address is not None and executor != "ray":
         raise ValueError("--ray-address needs --executor ray")
     if workers is not None and workers < 1:
         raise ValueError(f"--workers must be at least 1, not {workers}")
+    if executor == "local" and workers in (None, 1):
+        return (_evaluated(evaluator, key, cell) for key, cell in work)
+    if evaluator.adapters:
+        raise ValueError("adapters of one's own run in this process alone: leave out workers and executor")
+    live = _live(evaluator)
     if executor == "ray":
+        if live:
+            raise ValueError(f"{live[0].name} is in this process alone: register it in a file that all nodes have")
         return _on_ray(_ray(), work, machine, workers, address)
-    if workers is None or workers == 1:
-        return (evaluate(machine, key, cell) for key, cell in work)
-    return _in_processes(work, machine, workers)
+    return _in_processes(work, machine, workers or 1, live)
 
 
-def _in_processes(work: Work, machine: Machine, workers: int) -> Generator[Result, None, None]:
+def _live(evaluator: Evaluator) -> list[ZooEntry]:
+    """The entries that another process does not find by itself. Raises ValueError for one that cannot be sent to it."""
+    from zoo import models
+
+    live = [entry for entry in evaluator.entries.values() if entry.name not in models]
+    for entry in evaluator.entries.values():
+        try:
+            in_notebook = entry.factory.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__")
+            problem = "it is defined in a notebook" if in_notebook else ""
+            if entry in live:
+                ForkingPickler.dumps(entry)
+        except Exception as error:  # whatever a part of a user's network raises
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            raise ValueError(
+                f"{entry.name} cannot be sent to worker processes ({problem}): leave out workers, or define its parts "
+                "in a file and not inside a function"
+            )
+    return live
+
+
+def _in_processes(
+    work: Work, machine: Machine, workers: int, live: Sequence[ZooEntry]
+) -> Generator[Result, None, None]:
     coming = iter(work)
     suspects: deque[tuple[str, Cell]] = deque()  # at work when a worker died: tried again, one at a time
     suspected: set[tuple[str, Cell]] = set()  # those and the one of them that is at work
     deaths: Counter[tuple[str, Cell]] = Counter()  # of workers that were alone: only then it is known what they died of
     while True:  # once for every pool: a worker that dies takes its pool with it
         started: dict[Future[Result], tuple[str, Cell]] = {}
-        with _pool(workers, machine.threads) as pool:
+        with _pool(workers, machine.threads, live) as pool:
             try:
                 while True:
                     alone = bool(suspects) or any(task in suspected for task in started.values())
@@ -123,12 +163,12 @@ def _in_processes(work: Work, machine: Machine, workers: int) -> Generator[Resul
 
 
 @contextlib.contextmanager
-def _pool(workers: int, threads: int | None) -> Iterator[ProcessPoolExecutor]:
+def _pool(workers: int, threads: int | None, live: Sequence[ZooEntry]) -> Iterator[ProcessPoolExecutor]:
     """Processes that share the cores. Left early, they end at once and not with the cells they are at."""
     threads = threads or max(1, (os.cpu_count() or 1) // workers)
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads,)
+        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads, live)
     )
     try:
         yield pool
@@ -140,13 +180,18 @@ def _pool(workers: int, threads: int | None) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(threads: int) -> None:
+def _start_worker(threads: int, live: Sequence[ZooEntry]) -> None:
     import torch
     from tqdm import tqdm
+
+    from zoo import models
 
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a worker that is ended would leave behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     torch.set_num_threads(threads)
+    for entry in live:
+        if entry.name not in models:  # the file that its parts are in may have registered it
+            models.add(entry)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,11 +17,12 @@ from benchmark.cells import Cell, Subject
 from benchmark.forecast import GRADIENT, Forecast, Pace, images
 from benchmark.machine import Machine
 from benchmark.record import Record, device_name
-from zoo import models
+from zoo import ZooEntry
 from zoo.datasets import dataset_spec
 from zoo.seeding import derive_seed, private_generator
 
 if TYPE_CHECKING:
+    from benchmark.evaluator import Evaluator
     from benchmark.store import Store
 
 EARLIER = 400  # records that are read for what they measured: half a second
@@ -30,21 +32,20 @@ _FEW = 8  # images that it is tried with at least: of one alone a call's own tim
 
 
 def forecast_for(
-    subjects: Sequence[Subject], waiting: Sequence[Cell], machine: Machine, threads: int, store: Store
+    subjects: Sequence[Subject], waiting: Sequence[Cell], evaluator: Evaluator, threads: int, store: Store
 ) -> Forecast:
     """A forecast of cells that have not begun. threads: of each process that evaluates them."""
     first = {cell.model: cell for cell in reversed(waiting)}
     each = EARLIER // max(1, len(first))
-    earlier = [
-        record for model in first for record in store.recent(model, each) if _from_here(record, machine, threads)
-    ]
+    here = partial(_from_here, machine=evaluator.machine, threads=threads)
+    earlier = [record for model in first for record in filter(here, store.recent(model, each))]
     known = Counter(record.cell.model for record in earlier)
     paces = {subject.model: Pace.by_cost(subject.cost) for subject in subjects}
     with contextlib.ExitStack() as stack:
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(threads)
         for model, cell in first.items():
-            if known[model] < _ENOUGH and (pace := tried(cell, machine)) is not None:
+            if known[model] < _ENOUGH and (pace := tried(cell, evaluator)) is not None:
                 paces[model] = pace
     return Forecast(paces, earlier)
 
@@ -58,20 +59,19 @@ def threads_of(machine: Machine, executor: str, workers: int | None) -> int:
     return torch.get_num_threads() if workers in (None, 1) else max(1, (os.cpu_count() or 1) // (workers or 1))
 
 
-def tried(cell: Cell, machine: Machine) -> Pace | None:
+def tried(cell: Cell, evaluator: Evaluator) -> Pace | None:
     """The pace of a cell's network: gradients of the expected prediction, of one image and of as many as it has.
 
     The images are noise, and fewer where a gradient of all would take long. None for a network that fails on them: the
     records of its cells will say how, and the run goes on as they do.
     """
     try:
-        return _tried(cell, machine)
+        return _tried(cell, evaluator.entry(cell.model), evaluator.machine)
     except Exception:
         return None
 
 
-def _tried(cell: Cell, machine: Machine) -> Pace:
-    entry = models[cell.model]
+def _tried(cell: Cell, entry: ZooEntry, machine: Machine) -> Pace:
     network = entry.predictor(cell.attack_draws, derive_seed("pace"), "expected", machine.device, stack=machine.stack)
     shape = dataset_spec(cell.dataset).shape
     x = torch.rand(images(cell), *shape, generator=private_generator("pace")).to(machine.device)

@@ -40,17 +40,23 @@ class StoreError(ValueError):
 
 
 class Store:
-    """A context manager around the file. Several processes may use one file: SQLite's write-ahead log orders them."""
+    """A context manager around the file. Several processes may use one file: SQLite's write-ahead log orders them.
 
-    def __init__(self, path: Path) -> None:
+    path: None for a store in memory, which is gone when it is closed.
+    """
+
+    def __init__(self, path: Path | None) -> None:
         self.path = path
         with self._translated("open"):
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(f"cannot create the folder of the store {path}: {error.strerror}") from error
-            self._connection = sqlite3.connect(path, timeout=60)
-            self._use_write_ahead_log()
+            if path is None:
+                self._connection = sqlite3.connect(":memory:")
+            else:
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise StoreError(f"cannot create the folder of the store {path}: {error.strerror}") from error
+                self._connection = sqlite3.connect(path, timeout=60)
+                self._use_write_ahead_log()
             self._connection.execute("PRAGMA synchronous=FULL")
             with self._connection:
                 self._connection.executescript(_TABLES)

@@ -114,7 +114,7 @@ def register_model(
 
     def register(factory: Factory) -> Factory:
         _require_factory(factory, f"what is registered as {name}")
-        source = _source_file(factory)
+        source = source_of(factory)
         path = None if weights is None else source.parent / weights
         registry.add(ZooEntry(name, dataset, family, factory, path, source, accuracy, normalize, dropout))
         return factory
@@ -143,9 +143,9 @@ def external_model(reference: str, dataset: str | None = None, family: str | Non
             return entry
     if dataset is None:
         raise ValueError(f"{reference!r} is not registered, so its data set is not known: add --dataset")
-    entry = ZooEntry(f"{dataset}/{reference}", dataset, family or "frequentist", factory, None, _source_file(factory))
+    entry = ZooEntry(f"{dataset}/{reference}", dataset, family or "frequentist", factory, None, source_of(factory))
     if family is None:
-        _require_nothing_random(entry)
+        require_nothing_random(entry)
     models.add(entry)
     return entry
 
@@ -179,7 +179,7 @@ def _require_factory(found: object, name: str) -> None:
         raise ValueError(f"{name} is a {type(found).__name__}, not a function that returns a network")
 
 
-def _require_nothing_random(entry: ZooEntry) -> None:
+def require_nothing_random(entry: ZooEntry) -> None:
     """Raises ValueError where a bare factory's network might be meant to be random, and nobody says."""
     from zoo.posterior import held_posterior
     from zoo.structure import counted, dropout_layers
@@ -192,7 +192,7 @@ def _require_nothing_random(entry: ZooEntry) -> None:
         raise ValueError(f"{entry.name} is not registered and has {held}, so say what is random in it: {remedy}")
 
 
-def _source_file(factory: Callable[[], nn.Module]) -> Path:
+def source_of(factory: Callable[[], nn.Module]) -> Path:
     """The file that defines a factory, which may be any callable: a function, a partial, an instance."""
     try:
         file = inspect.getsourcefile(inspect.unwrap(factory))

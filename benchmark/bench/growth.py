@@ -75,7 +75,7 @@ def _measure(entries: tuple[str, ...], examples: int, draws: int) -> Point:
 
 
 def _point(entries: tuple[str, ...], examples: int, draws: int) -> Point:
-    from benchmark.evaluate import Evaluator
+    from benchmark.evaluator import Evaluator
     from zoo import models
 
     evaluator = Evaluator()

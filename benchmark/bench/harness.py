@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmark.attacks.craft import Adapter, craft
 from benchmark.bench.measure import Row, compared, ratio, side_by_side
 from benchmark.cells import Cell, draw_counts
-from benchmark.evaluate import Evaluator
+from benchmark.evaluator import Evaluator
 from benchmark.machine import Machine
 from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, SHARD, standard_attack
 from zoo import models

@@ -83,7 +83,7 @@ def _run(variant: Variant) -> _Found:
     same = dict(zip(cells, plain, strict=True))
     work = ((evaluator.key(cell), cell) for cell in cells)
     found = _Found({}, Timing())
-    for record, timing in execute(work, variant.machine, variant.executor, variant.workers):
+    for record, timing in execute(work, evaluator, variant.executor, variant.workers):
         found.records[same[record.cell]] = record
         found.timing.add(timing)
     return found

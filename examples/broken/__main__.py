@@ -14,7 +14,7 @@ from tqdm import tqdm
 from benchmark.attacks.craft import Adapter
 from benchmark.boards import build_boards
 from benchmark.cells import Selection
-from benchmark.evaluate import Evaluator
+from benchmark.evaluator import Evaluator
 from benchmark.rows import Row
 from benchmark.suites import SUITES
 from benchmark.validity import worst_verdicts

@@ -12,7 +12,7 @@ from benchmark.attacks.craft import craft
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Selection
 from benchmark.closed_form import closed_form_gaps, optimum
-from benchmark.evaluate import Evaluator, likeliest_wrong
+from benchmark.evaluator import Evaluator, likeliest_wrong
 from benchmark.health import examine
 from benchmark.machine import Machine
 from benchmark.protocol import LIBRARIES, standard_attack

@@ -43,7 +43,7 @@ def test_what_the_current_folder_holds_hides_nothing_and_is_found_all_the_same(c
     arguments = ["--suite", "smoke", "--attack", "fgsm", "--library", "foolbox", "--examples", "5", "--workers", "2"]
     run = command(crowded, "run", "--model", "nets:plain", "--dataset", "mnist", *arguments)
     assert run.returncode == 0, run.stderr
-    assert "one network, none random" in run.stdout
+    assert "one network, none random" in run.stderr
     assert (crowded / "results.sqlite").is_file()
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.cells import Cell
-from benchmark.evaluate import Evaluator
+from benchmark.evaluator import Evaluator
 from benchmark.protocol import standard_attack
 from zoo import ZooEntry, models
 from zoo.posterior import posterior_draws, posterior_mean

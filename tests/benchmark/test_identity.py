@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from benchmark.cells import Selection
-from benchmark.evaluate import Evaluator
+from benchmark.evaluator import Evaluator
 from benchmark.machine import Machine
 from benchmark.plan import Plan
 from benchmark.store import Store
@@ -68,7 +68,7 @@ def test_what_a_registering_file_imports_is_a_part_of_the_network(tmp_path: Path
     (tmp_path / "settings.py").write_text("PRECISION = 10_000.0\n")
     first = run_in(tmp_path, "--threads", "1")
     assert first.returncode == 0, first.stderr
-    assert "averaged over what its method draw(generator) gives" in first.stdout
+    assert "averaged over what its method draw(generator) gives" in first.stderr
     again = run_in(tmp_path, "--threads", "2")
     assert "1 of 1 cells are stored already" in again.stdout
     (tmp_path / "settings.py").write_text("PRECISION = 100.0\n")

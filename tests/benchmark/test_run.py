@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from benchmark import console, evaluate
+from benchmark import console, evaluator
 from benchmark.run import app
 from benchmark.store import Store
 
@@ -35,7 +35,7 @@ def test_a_run_prints_a_ranking_and_the_second_computes_nothing(
     first = subprocess.run(command, capture_output=True, text=True, env=env)
     assert first.returncode == 0, first.stderr
     assert "closed form: " in first.stdout
-    assert "mnist, linf, eps 0.1" in first.stdout
+    assert "mnist: 20 images" in first.stdout
     assert "mnist/lenet" in first.stdout
     second = subprocess.run(command, capture_output=True, text=True, env=env)
     assert second.returncode == 0
@@ -132,15 +132,15 @@ def test_a_full_disk_in_the_middle_is_one_line_and_keeps_what_was_done(
 
 
 def test_ctrl_c_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    genuine, calls = evaluate.Evaluator.evaluate, []
+    genuine, calls = evaluator.Evaluator.evaluate, []
 
-    def interrupted(self: evaluate.Evaluator, cell: object) -> object:
+    def interrupted(self: evaluator.Evaluator, cell: object) -> object:
         calls.append(cell)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return genuine(self, cell)
 
-    monkeypatch.setattr(evaluate.Evaluator, "evaluate", interrupted)
+    monkeypatch.setattr(evaluator.Evaluator, "evaluate", interrupted)
     result = invoke(*FAST, "--eps", "0.1,0.2,0.3", *store_in(tmp_path))
     assert result.exit_code == 130
     assert "the same command goes on" in result.stderr
@@ -153,7 +153,7 @@ def test_a_failing_library_makes_the_exit_status_1(tmp_path: Path, monkeypatch: 
     def broken(library: str, *_: object) -> object:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(evaluate, "craft", broken)
+    monkeypatch.setattr(evaluator, "craft", broken)
     result = invoke(*FAST, *store_in(tmp_path))
     assert result.exit_code == 1
     assert "failed on mnist/lenet fgsm" in result.stderr

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cells import Cell
-from benchmark.evaluate import Evaluator
+from benchmark.evaluator import Evaluator
 from benchmark.protocol import standard_attack
 from benchmark.record import Outcome, Record
 from benchmark.store import Store, StoreError

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmark.boards import build_boards
 from benchmark.cells import Cell
-from benchmark.evaluate import Evaluator
+from benchmark.evaluator import Evaluator
 from benchmark.machine import Machine
 from benchmark.protocol import example_order, standard_attack
 from benchmark.record import Record

@@ -45,21 +45,27 @@ class Evaluator:
         self,
         machine: Machine = Machine(),  # noqa: B008 - frozen
         adapters: Mapping[str, Adapter] = MappingProxyType({}),
+        entries: Mapping[str, ZooEntry] = MappingProxyType({}),
     ) -> None:
         """adapters: by library, what runs its attacks in place of its own adapter.
 
+        entries: by name, networks beside those that are registered, or in place of them.
         Raises ValueError if nothing can be computed on the machine's device.
         """
         require_device(machine.device)
         if machine.threads is not None:
             torch.set_num_threads(machine.threads)
-        self.machine, self.adapters = machine, adapters
+        self.machine, self.adapters, self.entries = machine, adapters, entries
         self.timing = Timing()
         self._shard: tuple[object, ...] = ("",)
         self._gradients: dict[tuple[object, ...], GradientStore] = {}
         self._predictors: dict[tuple[object, ...], ExpectedPrediction] = {}
         self._known: dict[tuple[object, ...], JudgedImages] = {}
         self._identities: dict[str, str] = {}
+
+    def entry(self, name: str) -> ZooEntry:
+        """The entry of that name. Raises KeyError, with suggestions, for one that does not exist."""
+        return self.entries[name] if name in self.entries else models[name]
 
     def split(self, dataset: str) -> Split:
         """The test split, verified. Raises ValueError where it is missing or damaged."""
@@ -103,7 +109,7 @@ class Evaluator:
         Raises ValueError where that is not what the run was started with.
         """
         if name not in self._identities:
-            entry = models[name]
+            entry = self.entry(name)
             self._identities[name] = entry.fingerprint
             if entry.is_external:
                 found = entry.behaviour()
@@ -122,7 +128,7 @@ class Evaluator:
 
     def evaluate(self, cell: Cell) -> Record:
         """Run the cell. A library that raises is recorded with its error, never with a score."""
-        entry, began = models[cell.model], time.monotonic()
+        entry, began = self.entry(cell.model), time.monotonic()
         self._forget_what_others_shared(cell)
         with self.timing.measuring("loading"):
             examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
@@ -172,7 +178,7 @@ class Evaluator:
         """Taken once, with the attack at eps = 0 that takes one gradient."""
         if (cell.attack.name, cell.attack.threat.eps) != ("fgsm", 0):
             return None
-        entry = models[cell.model]
+        entry = self.entry(cell.model)
         independent = None if entry.is_deterministic else self._predictor(entry, "independent", cell)
         return examine(own, independent, x, y, self._gaps)
 
@@ -189,7 +195,7 @@ class Evaluator:
     def _attacked(self, cell: Cell) -> ExpectedPrediction:
         """What gradients are taken of."""
         spec = cell.attack
-        entry = models[cell.model if spec.source is None else spec.source]
+        entry = self.entry(cell.model if spec.source is None else spec.source)
         options = {"precision": spec.precision, "logit_scale": spec.logit_scale, "logit_shift": spec.logit_shift}
         return self._predictor(entry, "attack", cell, spec.target, **options)
 
