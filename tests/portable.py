@@ -26,7 +26,7 @@ NUMERIC = (
     EXECUTORS,
     *(
         f"tests/benchmark/test_{name}.py"
-        for name in ("adaptive", "agreement", "attacks", "evaluate", "metered", "memo", "statistics")
+        for name in ("adaptive", "agreement", "attacks", "evaluator", "metered", "memo", "statistics")
     ),
 )
 
@@ -101,7 +101,8 @@ def main(names: list[str]) -> int:
         broken = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
         if done.returncode:
             status = 1
-            print("\n".join(broken or [*lines[-20:], done.stderr[-2000:]]), f"\nunder {name}\n", flush=True)
+            print(*(broken or [*lines[-20:], done.stderr[-2000:]]), sep="\n")
+        print(f"{name}: {lines[-1] if lines else 'nothing ran'}", flush=True)
         kinds = {kind: found.get(kind, 0) for kind in ("passed", "failed", "skipped")}
         kinds["failed"] += found.get("error", 0)
         rows.append({"combination": name, **kinds, "minutes": f"{(time.monotonic() - began) / 60:.1f}"})
