@@ -114,7 +114,9 @@ def _live(evaluator: Evaluator) -> list[ZooEntry]:
     live = [entry for entry in evaluator.entries.values() if entry.name not in models]
     for entry in evaluator.entries.values():
         try:
-            in_notebook = entry.factory.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__")
+            in_notebook = getattr(entry.factory, "__module__", "") == "__main__" and not hasattr(
+                sys.modules["__main__"], "__file__"
+            )
             problem = "it is defined in a notebook" if in_notebook else ""
             if entry in live:
                 ForkingPickler.dumps(entry)

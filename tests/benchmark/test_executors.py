@@ -48,7 +48,7 @@ def mortal():
 
 def records(machine: Machine, cells: list[Cell], **how: Any) -> dict[str, Record]:
     work = ((evaluator_on(machine).key(cell), cell) for cell in cells)
-    return {record.key: record for record, _ in execute(work, machine, **how)}
+    return {record.key: record for record, _ in execute(work, evaluator_on(machine), **how)}
 
 
 def outcomes(found: dict[str, Record]) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_a_worker_that_is_killed_costs_its_cell_another_try(mortal: tuple[Machin
     here = records(machine, cells)
     marker.write_text("1")  # after the fingerprint is known: a worker computes it too, and dies of it
     keys = list(here)
-    there = {r.key: r for r, _ in execute(zip(keys, cells, strict=True), machine, workers=2)}
+    there = {r.key: r for r, _ in execute(zip(keys, cells, strict=True), evaluator_on(machine), workers=2)}
     assert marker.read_text() == "0"
     assert outcomes(there) == outcomes(here)
 
@@ -111,14 +111,14 @@ def test_a_cell_that_always_kills_its_worker_ends_the_run_and_no_other_is_blamed
     work = [(evaluator_on(machine).key(cell), cell) for cell in cells]
     marker.write_text("99")
     with pytest.raises(ValueError, match=rf"worker of mnist/mortal fgsm .* died {ATTEMPTS} times"):
-        list(execute(work, machine, workers=2))
+        list(execute(work, evaluator_on(machine), workers=2))
     assert int(marker.read_text()) >= 99 - 1 - ATTEMPTS  # once beside another cell, then alone
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_with_other_weights_or_versions_is_refused(workers: int) -> None:
     with pytest.raises(ValueError, match="install the same versions, weights and data"):
-        list(execute([("0" * 64, CELLS[0])], Machine(), workers=workers))
+        list(execute([("0" * 64, CELLS[0])], evaluator_on(Machine()), workers=workers))
 
 
 def test_what_cannot_be_executed_is_refused_before_it_starts() -> None:
@@ -128,13 +128,13 @@ def test_what_cannot_be_executed_is_refused_before_it_starts() -> None:
         ({"address": "auto"}, "--ray-address needs --executor ray"),
     ):
         with pytest.raises(ValueError, match=message):
-            execute(CELLS, Machine(), **how)  # type: ignore[arg-type]
+            execute(CELLS, evaluator_on(Machine()), **how)  # type: ignore[arg-type]
 
 
 def test_without_ray_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match="pip install"):
-        list(execute([], Machine(), executor="ray"))
+        list(execute([], evaluator_on(Machine()), executor="ray"))
 
 
 def test_a_run_says_where_its_time_went_and_stores_what_one_process_would(tmp_path: Path) -> None:
@@ -201,14 +201,14 @@ def test_two_ray_nodes_with_a_killed_worker_give_the_records_of_one_process(mort
     try:
         cluster.add_node(num_cpus=1)
         work = zip(keys, cells, strict=True)
-        there = {r.key: r for r, _ in execute(work, machine, "ray", address=cluster.address)}
+        there = {r.key: r for r, _ in execute(work, evaluator_on(machine), "ray", address=cluster.address)}
         assert marker.read_text() == "0"  # it died, and was tried again
         assert outcomes(there) == outcomes(here)
         marker.write_text("99")
         with pytest.raises(ValueError, match=rf"died {ATTEMPTS} times"):
-            list(execute([(keys[2], cell)], machine, "ray", address=cluster.address))
+            list(execute([(keys[2], cell)], evaluator_on(machine), "ray", address=cluster.address))
         greedy = dataclasses.replace(machine, threads=64)
         with pytest.raises(ValueError, match="has what a cell needs"):
-            list(execute(zip(keys, cells, strict=True), greedy, "ray", address=cluster.address))
+            list(execute(zip(keys, cells, strict=True), evaluator_on(greedy), "ray", address=cluster.address))
     finally:
         cluster.shutdown()
