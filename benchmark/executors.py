@@ -114,10 +114,7 @@ def _live(evaluator: Evaluator) -> list[ZooEntry]:
     live = [entry for entry in evaluator.entries.values() if entry.name not in models]
     for entry in evaluator.entries.values():
         try:
-            in_notebook = getattr(entry.factory, "__module__", "") == "__main__" and not hasattr(
-                sys.modules["__main__"], "__file__"
-            )
-            problem = "it is defined in a notebook" if in_notebook else ""
+            problem = "it is defined in a notebook" if _is_in_notebook(entry) else ""
             if entry in live:
                 ForkingPickler.dumps(entry)
         except Exception as error:  # whatever a part of a user's network raises
@@ -128,6 +125,11 @@ def _live(evaluator: Evaluator) -> list[ZooEntry]:
                 "in a file and not inside a function"
             )
     return live
+
+
+def _is_in_notebook(entry: ZooEntry) -> bool:
+    """Whether its factory is of a session that no other process can read again."""
+    return getattr(entry.factory, "__module__", "") == "__main__" and not hasattr(sys.modules["__main__"], "__file__")
 
 
 def _in_processes(
