@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import NamedTuple
@@ -13,13 +13,15 @@ from typing import NamedTuple
 from benchmark.agreement import meets, weakest
 from benchmark.bench.measure import Row, side_by_side, spread
 from benchmark.cells import Cell, Selection
-from benchmark.executors import evaluator_on, execute
+from benchmark.loop import How, run
 from benchmark.machine import Machine
 from benchmark.protocol import required_agreement
 from benchmark.record import Record
+from benchmark.store import Store
 from benchmark.suites import SUITES
 from benchmark.timing import Timing
 from zoo import models
+from zoo.targets import Precision
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Variant:
     machine: Machine = field(default_factory=Machine)
     executor: str = "local"
     workers: int | None = None
-    precision: str = "float32"
+    precision: Precision = "float32"
 
 
 VARIANTS = {
@@ -75,18 +77,12 @@ class _Found(NamedTuple):
 
 
 def _run(variant: Variant) -> _Found:
-    evaluator_on.cache_clear()  # nothing is known from the run before
-    evaluator = evaluator_on(variant.machine)
-    subjects = [evaluator.subject(entry) for entry in models.values() if entry.dataset == "mnist"]
-    plain = SUITES["whitebox"].cells(subjects, Selection())
-    cells = SUITES["whitebox"].cells(subjects, Selection(precision=variant.precision))  # type: ignore[arg-type]
-    same = dict(zip(cells, plain, strict=True))
-    work = ((evaluator.key(cell), cell) for cell in cells)
-    found = _Found({}, Timing())
-    for record, timing in execute(work, evaluator, variant.executor, variant.workers):
-        found.records[same[record.cell]] = record
-        found.timing.add(timing)
-    return found
+    entries = [entry for entry in models.values() if entry.dataset == "mnist"]
+    how = How(variant.machine, variant.executor, variant.workers)
+    with Store(None) as store:
+        done = run(SUITES["whitebox"], Selection(precision=variant.precision), entries, store, how)
+    plain = {record.cell: replace(record.cell.attack, precision="float32") for record in done.records}
+    return _Found({replace(r.cell, attack=plain[r.cell]): r for r in done.records}, done.timing)
 
 
 def _beside(reference: dict[Cell, Record], records: dict[Cell, Record]) -> Row:

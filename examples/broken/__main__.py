@@ -9,17 +9,17 @@ from types import MappingProxyType
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
 from benchmark.attacks.craft import Adapter
 from benchmark.boards import build_boards
 from benchmark.cells import Selection
-from benchmark.evaluator import Evaluator
+from benchmark.loop import How, run
 from benchmark.rows import Row
+from benchmark.store import Store
 from benchmark.suites import SUITES
 from benchmark.validity import worst_verdicts
 from examples.broken.networks import BROKEN, Broken
-from zoo import ZooEntry, models
+from zoo import ZooEntry
 from zoo.commands import mistakes_in_one_line
 from zoo.files import write_whole
 from zoo.lookup import lookup
@@ -32,18 +32,14 @@ def audited(entry: ZooEntry, selection: Selection, adapters: Mapping[str, Adapte
 
     adapters: by library, what runs its attacks in place of its own adapter.
     """
-    evaluator, suite = Evaluator(adapters=adapters), SUITES["adaptive"]
-    subject = evaluator.subject(entry)
-    records = [evaluator.evaluate(cell) for cell in tqdm(suite.cells([subject], selection), entry.name, leave=False)]
-    following = suite.follow_up(records, [subject], selection)
-    records += [evaluator.evaluate(cell) for cell in tqdm(following, entry.name, leave=False)]
-    return [row for board in build_boards(records) for row in board.rows]
+    with Store(None) as store:
+        done = run(SUITES["adaptive"], selection, [entry], store, How(adapters=adapters))
+    return [row for board in build_boards(done.records) for row in board.rows]
 
 
 def audit_broken(broken: Broken, selection: Selection) -> list[Row]:
     """The rows of a broken network."""
-    with models.with_entries(broken.entry):
-        return audited(broken.entry, selection, broken.adapters)
+    return audited(broken.entry, selection, broken.adapters)
 
 
 @app.command()
