@@ -27,7 +27,7 @@ _APART = {"fgsm": 0.0, "bim": 0.35, "pgd-linf": 0.0, "pgd-l2": 0.85}
 _PROPAGATED = 8  # draws that a pass of moments in place of draws takes as long as
 _HEALTH = 4  # gradients that `benchmark.health` takes
 # Seconds that matter only for the smallest cells: a cell's own, and a library's for a step, alone and for an image.
-_CELL, _STEP, _STEP_OF_IMAGE = 0.02, 0.0003, 0.000025
+_CELL, _STEP, _STEP_OF_IMAGE = 0.03, 0.0003, 0.000025
 _ROUNDED = 0.0005  # seconds that a record writes as none
 _TINY = 0.05  # seconds under which a measurement says little
 
@@ -45,6 +45,9 @@ class Pace:
     def by_cost(cls, multiplications: int) -> Pace:
         """A guess for a network that was not tried: right within a factor of ten."""
         return cls(0.002, 1e-6 + 1e-10 * multiplications)
+
+
+_UNTRIED = Pace(0.002, 1.4e-4)  # a network that transfers come from, in the mean of the zoo's on a core
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,9 @@ class Ratios:
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, Kind], tuple[float, float]] = {}
+        self._seconds: dict[tuple[str, Kind], tuple[float, float]] = {}  # measured and reckoned
         self._fitted: dict[tuple[str, Kind], float] | None = {}
-        self._all = 0.0
+        self._all, self._level = 0.0, 1.0  # level: by which the sum of all that fits is what all took
         self._effects: tuple[dict[object, float], dict[object, float]] = {}, {}  # of entries and of kinds
 
     def learn(self, entry: str, of: Kind, measured: float, reckoned: float) -> None:
@@ -131,6 +135,8 @@ class Ratios:
         ratio = math.log(max(measured, _ROUNDED) / max(reckoned, _ROUNDED))
         total, logs = self._sums.get((entry, of), (0.0, 0.0))
         self._sums[entry, of] = total + weight, logs + weight * ratio
+        before = self._seconds.get((entry, of), (0.0, 0.0))
+        self._seconds[entry, of] = before[0] + measured, before[1] + reckoned
         self._fitted = None
 
     def __call__(self, entry: str, of: Kind) -> float:
@@ -139,7 +145,7 @@ class Ratios:
         if (entry, of) in self._fitted:
             return self._fitted[entry, of]
         entries, kinds = self._effects
-        return math.exp(entries.get(entry, self._all) + kinds.get(of, 0.0))
+        return self._level * math.exp(entries.get(entry, self._all) + kinds.get(of, 0.0))
 
     def _fit(self) -> dict[tuple[str, Kind], float]:
         """Entries' and kinds' effects in turns, each on what the other leaves to be explained."""
@@ -151,10 +157,14 @@ class Ratios:
             entries = self._drawn(0, kinds, self._all)
             kinds = self._drawn(1, entries, 0.0)
         self._effects = entries, kinds
-        return {
+        fitted = {
             (entry, of): math.exp((logs + self._OWN * (entries[entry] + kinds[of])) / (total + self._OWN))
             for (entry, of), (total, logs) in self._sums.items()
         }
+        took = sum(measured for measured, _ in self._seconds.values())
+        fits = sum(fitted[pair] * reckoned for pair, (_, reckoned) in self._seconds.items())
+        self._level = (took + _TINY) / (fits + _TINY)
+        return {pair: self._level * factor for pair, factor in fitted.items()}
 
     def _drawn(self, side: int, others: dict[object, float], general: float) -> dict[object, float]:
         """The effects of entries (side 0) or kinds (side 1) beside those of the others, drawn to what is general."""
@@ -168,6 +178,16 @@ class Ratios:
         }
 
 
+class _Attacks:
+    """Ratios of attacks, those of transfers apart: what a source costs is another network's affair."""
+
+    def __init__(self) -> None:
+        self._own, self._transfers = Ratios(), Ratios()
+
+    def of(self, cell: Cell) -> Ratios:
+        return self._own if cell.attack.source is None else self._transfers
+
+
 class Forecast:
     """Seconds of cells, better known with every one that is finished.
 
@@ -178,13 +198,14 @@ class Forecast:
 
     def __init__(self, paces: Mapping[str, Pace], earlier: Iterable[Record] = ()) -> None:
         self._paces = dict(paces)
-        self._before, self._attacks, self._rests = Ratios(), Ratios(), Ratios()
+        self._before, self._attacks = _Attacks(), _Attacks()
+        self._rests = Ratios()
         self._judging: dict[str, float] = {}  # how much longer the rest took before, by entry
         rests: dict[str, list[float]] = defaultdict(list)
         for record in earlier:
             if (spent := seconds_of(record)) is not None:
                 work, cell = effort(record.cell), record.cell
-                self._before.learn(work.network, kind(cell), spent[0], self._attack(work, cell))
+                self._before.of(cell).learn(work.network, kind(cell), spent[0], self._attack(work, cell))
                 if work.judged:
                     rests[cell.model].append(spent[1] / self._rest(work, cell))
         # the median: it is not said which were the first of a process, with imports in their time
@@ -193,14 +214,14 @@ class Forecast:
     def learn(self, cell: Cell, attack: float, rest: float | None) -> None:
         """Take in the seconds of a finished cell. rest: None where more is in them, as for the first of a process."""
         work = effort(cell)
-        self._attacks.learn(work.network, kind(cell), attack, self._reckoned(work, cell))
+        self._attacks.of(cell).learn(work.network, kind(cell), attack, self._reckoned(work, cell))
         if rest is not None:
             self._rests.learn(cell.model, (), rest, self._rest(work, cell))
 
     def parts(self, cell: Cell) -> tuple[float, float]:
         """Seconds of a cell's attack and of the rest, in a process that is at work already."""
         work = effort(cell)
-        attack = self._reckoned(work, cell) * self._attacks(work.network, kind(cell))
+        attack = self._reckoned(work, cell) * self._attacks.of(cell)(work.network, kind(cell))
         return attack, self._rest(work, cell) * self._rests(cell.model, ())
 
     def seconds(self, cell: Cell) -> float:
@@ -208,17 +229,13 @@ class Forecast:
         return sum(self.parts(cell))
 
     def _reckoned(self, work: Effort, cell: Cell) -> float:
-        return self._attack(work, cell) * self._before(work.network, kind(cell))
+        return self._attack(work, cell) * self._before.of(cell)(work.network, kind(cell))
 
     def _attack(self, work: Effort, cell: Cell) -> float:
-        pace = self._pace(work.network, cell.model)
+        pace = self._paces.get(work.network, _UNTRIED)
         steps = work.asked * (_STEP + _STEP_OF_IMAGE * images(cell))
         return steps + work.calls * (pace.call + pace.image * work.passes)
 
     def _rest(self, work: Effort, cell: Cell) -> float:
-        judging = work.judged * self._pace(cell.model, cell.model).image
+        judging = work.judged * self._paces.get(cell.model, _UNTRIED).image
         return (_CELL + judging) * self._judging.get(cell.model, 1.0)
-
-    def _pace(self, network: str, model: str) -> Pace:
-        """A network that a transfer comes from, and that is no entry of the run, passes for the one it goes to."""
-        return self._paces.get(network) or self._paces.get(model) or Pace.by_cost(0)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EARLIER = 400  # records that are read for what they measured: half a second
 _ENOUGH = 8  # records of an entry that make trying its network needless
-_SECONDS = 0.5  # that trying a network may take
+_SECONDS = 0.4  # that trying a network may take
 _FEW = 8  # images that it is tried with at least: of one alone a call's own time cannot be told apart
 
 
@@ -87,9 +87,10 @@ def _tried(cell: Cell, entry: ZooEntry, machine: Machine) -> Pace:
     count = min(len(x), max(_FEW, round(_SECONDS / 5 / seconds(1))))
     rounds: list[tuple[float, float]] = []
     until = time.perf_counter() + _SECONDS
-    while not rounds or (len(rounds) < 5 and time.perf_counter() < until):
-        rounds.append((seconds(1), seconds(count)))  # in turns: a machine is busy by fits and starts
-    one, all_ = (statistics.median(times) for times in zip(*rounds, strict=True))
+    while not rounds or time.perf_counter() < until:
+        rounds.append((seconds(1), seconds(count)))
+    # the mean: where others use the machine, too, cells are held up as often as these
+    one, all_ = (statistics.fmean(times) for times in zip(*rounds, strict=True))
     passes = GRADIENT * network.draws
     image = all_ if count == 1 else max(all_ - one, one / 10) / (count - 1)
     return Pace(max(0.0, one - image), image / passes)
