@@ -15,7 +15,7 @@ from zoo.commands import mistakes_in_one_line
 
 app = typer.Typer(add_completion=False)
 
-TABLES = ("gradients", "chunks", "libraries", "overhead", "growth", "options")
+TABLES = ("gradients", "chunks", "libraries", "overhead", "growth", "options", "forecast")
 
 
 @app.command()
@@ -72,6 +72,7 @@ def _machine() -> str:
 
 
 def _measures(repeats: int) -> dict[str, Any]:
+    from benchmark.bench.forecast import forecast_tables
     from benchmark.bench.gradients import chunk_tables, gradient_tables
     from benchmark.bench.growth import growth_tables
     from benchmark.bench.harness import ENTRIES, gradients_computed, library_table, overhead_table
@@ -87,6 +88,7 @@ def _measures(repeats: int) -> dict[str, Any]:
         "overhead": lambda: {entry: overhead_table(entry, repeats) for entry in ENTRIES},
         "growth": growth_tables,
         "options": option_table,
+        "forecast": forecast_tables,
     }
 
 

@@ -164,5 +164,5 @@ def own_index_page(boards: list[Board], pages: set[str], figures: list[str]) -> 
 
 def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:
     """What `benchmark.bench` measured, by table; a table that was not measured is left out."""
-    tables = dict.fromkeys(("gradients", "chunks", "libraries", "overhead", "growth", "options")) | measured
+    tables = dict.fromkeys(("gradients", "chunks", "libraries", "overhead", "growth", "options", "forecast")) | measured
     return render_page("performance.md", machine=machine, repeats=repeats, **tables)
