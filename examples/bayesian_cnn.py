@@ -19,9 +19,9 @@ from torch.nn import functional as F
 
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
-from zoo.figures.weights import filters, learning_curves, posterior_over_epochs
 from zoo.layers import MeanFieldLayer
 from zoo.recipes import Recipe
+from zoo.studies.weights_figure import filters, learning_curves, posterior_over_epochs
 from zoo.training import Training, checkpoint_path
 
 SHOWN = (1, 5, 20, 50, 100)  # seed 002's epochs

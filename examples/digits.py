@@ -20,10 +20,10 @@ from torch import Tensor
 from zoo import models
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import DATASETS
-from zoo.figures.style import COLUMN
 from zoo.seeding import derive_seed
+from zoo.studies.strange_images import strange_images
+from zoo.style import COLUMN
 from zoo.uncertainty import entropies
-from zoo.uncertainty.inputs import strange_images
 
 IMAGES, DRAWS, SHOWN = 1000, 100, 4
 

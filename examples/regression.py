@@ -21,10 +21,10 @@ from torch.nn import functional as F
 
 from examples.one_weight import nll
 from zoo.commands import mistakes_in_one_line
-from zoo.figures.style import COLUMN
 from zoo.layers import BayesianLinear, Options, kl_divergence, use_generator
 from zoo.posterior import posterior_draws
 from zoo.seeding import derive_seed, forked_random_state, private_generator
+from zoo.style import COLUMN
 
 NOISE = 0.1  # standard deviation of an observation
 X = torch.tensor([-2.0, -1.8, -1.0, 1.0, 1.8, 2.0])[:, None]

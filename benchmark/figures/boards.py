@@ -13,7 +13,7 @@ from benchmark.boards import Board
 from benchmark.record import Record
 from benchmark.rows import Share
 from benchmark.tables import labelled, span, threat_title
-from zoo.figures.style import network_style
+from zoo.style import network_style
 
 
 def worst_case(boards: list[Board]) -> Figure:

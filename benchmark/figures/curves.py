@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from benchmark.curves import Curve, points
 from benchmark.protocol import ATTACKS, PAPER_GRIDS
-from zoo.figures.style import COLUMN, NETWORKS, family_line, network_of, network_style
+from zoo.style import COLUMN, NETWORKS, family_line, network_of, network_style
 
 
 def accuracy_curves(curves: Sequence[Curve], grid: str) -> Figure:

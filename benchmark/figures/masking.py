@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from benchmark.masking import Masked
 from benchmark.tables import span, threat_title
-from zoo.figures.style import TARGETS
+from zoo.style import TARGETS
 
 LEGEND = 0.5  # inches
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from zoo.figures.style import network_style
+from zoo.style import network_style
 
 
 def accuracy_against_eps(attack: str, frame: pd.DataFrame) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmark.pages.zoo import cards
 from benchmark.rows import Share
-from zoo.figures.style import COLUMN, NETWORKS, network_of, network_style
+from zoo.style import COLUMN, NETWORKS, network_of, network_style
 
 
 def clean_accuracies(dataset: str) -> Figure:

@@ -19,9 +19,9 @@ from examples.propagation.networks import ACTIVATIONS, Method, nine_layers, trai
 from examples.propagation.normalisation import pixel_statistics
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
-from zoo.figures.style import COLUMN
 from zoo.propagation.statistics import AnalyticNormalisation
 from zoo.recipes import Recipe
+from zoo.style import COLUMN
 
 DATASET = "cifar10-jpeg"
 # title -> (how it is trained, whether it is normalised, line of the figure)

@@ -23,9 +23,9 @@ from benchmark.statistics import wilson
 from zoo import models
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
-from zoo.figures.style import COLUMN
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import private_generator
+from zoo.style import COLUMN
 
 NETWORKS = ("mnist/logistic", "mnist/logistic-ap2")
 SIGMAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

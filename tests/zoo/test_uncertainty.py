@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from zoo import models
 from zoo.datasets import DATASETS, DataNotFoundError, load_split
+from zoo.studies.strange_images import strange_images
+from zoo.studies.uncertainty import auroc, study, uncertainties
 from zoo.uncertainty import entropies, probabilities, variances
 from zoo.uncertainty.__main__ import app
-from zoo.uncertainty.inputs import strange_images
-from zoo.uncertainty.study import auroc, study, uncertainties
 
 logit_tensors = st.integers(2, 5).flatmap(
     lambda draws: st.lists(st.floats(-300, 300, width=32), min_size=draws * 6, max_size=draws * 6).map(

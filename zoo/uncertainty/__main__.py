@@ -36,9 +36,9 @@ def uncertainty(
     out: Annotated[Path, typer.Option(help="Folder for the table (CSV) and the figure.")] = Path("uncertainty"),
 ) -> None:
     """Entropies, variances, and how well each tells the entry's test images from images of other kinds (AUROC)."""
-    from zoo.figures.uncertainty import images_with_predictions
     from zoo.registry import find_entry
-    from zoo.uncertainty.study import study
+    from zoo.studies.uncertainty import study
+    from zoo.studies.uncertainty_figure import images_with_predictions
 
     entry = find_entry(name)
     found = study(entry, _kinds(entry.dataset, against), examples, draws, seed, data_root, download)

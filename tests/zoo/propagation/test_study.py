@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from zoo import models
 from zoo.posterior import posterior_draws
-from zoo.propagation import study as study_module
+from zoo.studies import propagation as study as study_module
 from zoo.propagation.__main__ import app
 from zoo.seeding import derive_seed
 

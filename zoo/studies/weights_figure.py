@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from torch import Tensor
 
-from zoo.figures.style import COLUMN
 from zoo.layers import MeanFieldLayer
+from zoo.style import COLUMN
 
 History = Sequence[Mapping[str, float]]  # a row an epoch, as `zoo.training.Training` writes it
 

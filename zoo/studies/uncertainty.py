@@ -14,8 +14,8 @@ from torch import Tensor
 from zoo.datasets import dataset_spec, load_split
 from zoo.entry import ZooEntry
 from zoo.seeding import derive_seed
+from zoo.studies.strange_images import strange_images
 from zoo.uncertainty import entropies, variances
-from zoo.uncertainty.inputs import strange_images
 
 
 @dataclass(frozen=True)

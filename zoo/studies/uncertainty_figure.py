@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from zoo.figures.style import COLUMN
+from zoo.style import COLUMN
 from zoo.uncertainty import entropies
 
 SHOWN = 3  # images of each kind
