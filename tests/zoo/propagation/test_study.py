@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from zoo import models
 from zoo.posterior import posterior_draws
-from zoo.studies import propagation as study as study_module
 from zoo.propagation.__main__ import app
 from zoo.seeding import derive_seed
+from zoo.studies import propagation as study_module
 
 
 def test_it_prints_and_writes_what_it_measured(tmp_path: Path) -> None:
