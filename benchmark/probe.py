@@ -84,7 +84,9 @@ def _tried(cell: Cell, entry: ZooEntry, machine: Machine) -> Pace:
         return time.perf_counter() - began
 
     seconds(1)  # what is done once
-    count = min(len(x), max(_FEW, round(_SECONDS / 5 / seconds(1))))
+    few = min(len(x), _FEW)
+    seconds(few)
+    count = min(len(x), max(few, round(_SECONDS / 4 * few / seconds(few))))  # of many an image takes longer
     rounds: list[tuple[float, float]] = []
     until = time.perf_counter() + _SECONDS
     while not rounds or time.perf_counter() < until:
