@@ -15,11 +15,9 @@ def accuracy_against_eps(attack: str, frame: pd.DataFrame) -> Figure:
     """
     figure = Figure(figsize=(5.0, 3.2))
     axis = figure.subplots()
-    for number, (model, points) in enumerate(frame.groupby("model", sort=False)):
-        colour, marker = network_style(str(model))
-        line = axis.plot(points["eps"], 100 * points["accuracy"], marker=marker, label=model, linewidth=1.6)[0]
-        if number < 1 or str(model).partition("/")[2] in ("lenet", "alexnet", "3conv3fc"):
-            line.set_color(colour)
+    for model, points in frame.groupby("model", sort=False):
+        _, marker = network_style(str(model))
+        (line,) = axis.plot(points["eps"], 100 * points["accuracy"], marker=marker, label=model, linewidth=1.6)
         axis.fill_between(points["eps"], 100 * points["low"], 100 * points["high"], alpha=0.15, color=line.get_color())
     axis.set(xlabel="eps", ylabel=f"accuracy under {attack} in %", ylim=(-3, 103))
     axis.set_xlim(left=0)
