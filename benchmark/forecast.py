@@ -212,7 +212,7 @@ class Forecast:
         self._judging = {model: statistics.median(found) for model, found in rests.items() if len(found) > 2}
 
     def learn(self, cell: Cell, attack: float, rest: float | None) -> None:
-        """Take in the seconds of a finished cell. rest: None where more is in them, as for the first of a process."""
+        """Take in the seconds of a finished cell. rest: None where more is in it, as in an entry's first."""
         work = effort(cell)
         self._attacks.of(cell).learn(work.network, kind(cell), attack, self._reckoned(work, cell))
         if rest is not None:

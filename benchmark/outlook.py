@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,9 @@ class Outlook:
         self._waiting: dict[object, dict[Cell, None]] = defaultdict(dict)  # by what takes as long
         self._running: dict[Cell, float] = {}
         self._at_once = 0
-        self._first: set[Cell] = set()  # cells that a process begins with: imports and weights are loaded in them
+        self._first: set[Cell] = set()  # cells that a process begins with, in which it imports the libraries
+        self._loading: set[Cell] = set()  # and those that begin with an entry, whose weights are loaded in them
+        self._started = Counter[str]()  # cells by entry
         self._fresh, self._began = True, clock()
         self._start_up = _IMPORTS if workers == 1 else _IMPORTS + _PROCESS  # until it is measured
         self._follow_up, self._met = follow_up, met or Survival()
@@ -70,6 +72,9 @@ class Outlook:
             self._waiting[alike(cell)].pop(cell, None)
             self._running[cell] = self._clock()
             self._at_once = max(self._at_once, len(self._running))
+            self._started[cell.model] += 1
+            if self._started[cell.model] <= self._at_once:
+                self._loading.add(cell)
             if self._fresh:
                 self._first.add(cell)
 
@@ -131,7 +136,7 @@ class Outlook:
             since = self._clock() - self._began
             self._fresh, self._start_up = False, max(0.0, since - self._forecast.seconds(cell))
         attack, rest = spent
-        self._forecast.learn(cell, attack, None if cell in self._first else rest)
+        self._forecast.learn(cell, attack, None if cell in self._first | self._loading else rest)
 
     def _look_ahead(self, record: Record) -> None:
         """Expect again what is to follow; the longer that takes, the less often."""

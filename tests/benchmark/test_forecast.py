@@ -136,6 +136,22 @@ def test_the_first_cell_of_a_process_says_nothing_of_judging() -> None:
     assert 0.5 * before < outlook.left() < 1.2 * before
 
 
+def test_the_first_cell_of_an_entry_says_nothing_of_judging_either() -> None:
+    """Its weights are loaded in it, and no other's."""
+    clock, paces = Clock(), {subject.model: Pace(0.001, 1e-4) for subject in SUBJECTS}
+    cells = SUITES["whitebox"].cells(SUBJECTS[:2], Selection(examples=20))
+    outlook, reckoned = Outlook(Forecast(paces), clock=clock), Forecast(paces)
+    outlook.add(cells, cells)
+    for cell in cells[:12]:
+        outlook.start(cell)
+        outlook.finish(cell, measured(cell, *reckoned.parts(cell)))
+    before, second = outlook.left(), cells[12]
+    outlook.start(second)
+    attack, rest = reckoned.parts(second)
+    outlook.finish(second, measured(second, attack, rest + 5.0))
+    assert outlook.left() < before
+
+
 def test_an_attack_at_radius_zero_costs_next_to_nothing_where_gradients_are_shared() -> None:
     forecast = Forecast({"mnist/b": Pace(0.001, 1e-4)})
     zero, one = (Cell("mnist/b", "mnist", standard_attack("pgd-l2", eps), 0, 100) for eps in (0.0, 1.0))
