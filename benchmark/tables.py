@@ -34,7 +34,9 @@ def threat_title(norm: str, eps: float) -> str:
 
 def markdown(rows: Iterable[Mapping[str, object]]) -> str:
     """A Markdown table of dictionaries, empty where a row lacks a key; nothing for no rows."""
-    frame = pd.DataFrame([{key: str(value) for key, value in row.items()} for row in rows]).fillna("")
+    # a bar would end the cell, and what stands behind it be cut
+    cells = [{key: str(value).replace("|", "\\|") for key, value in row.items()} for row in rows]
+    frame = pd.DataFrame(cells).fillna("")
     return str(frame.to_markdown(index=False, disable_numparse=True)) if len(frame) else ""
 
 

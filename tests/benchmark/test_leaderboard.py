@@ -27,6 +27,7 @@ from benchmark.publish import planned, read_manifest, sha256
 from benchmark.record import Record
 from benchmark.render import project_pages
 from benchmark.selection import is_current
+from benchmark.tables import markdown
 from tests.benchmark.records import make, outcome, status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,6 +156,11 @@ def test_one_disagreeing_cell_shows_in_the_matrix() -> None:
     small = make("mnist/a", "pgd-l2", 1.0, {"foolbox": [True] * 20, "art": [True] * 20}, agreement=[one])
     rest = make("mnist/a", "pgd-l2", 1.0, {"foolbox": [True] * 80, "art": [True] * 80}, start=20)
     assert status("V16", [small, rest]) == "PASS"
+
+
+def test_a_bar_in_a_cell_does_not_end_it() -> None:
+    (_, _, line) = markdown([{"evidence": "largest |logsumexp| 2e-07", "status": "PASS"}]).splitlines()
+    assert re.split(r"(?<!\\)\|", line)[1:-1] == [r" largest \|logsumexp\| 2e-07 ", " PASS     "]
 
 
 @pytest.fixture(scope="module")
