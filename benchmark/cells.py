@@ -66,7 +66,7 @@ class Subject(NamedTuple):
 
     cost: multiplications of one pass for one image, which tells the time left over networks of different size.
     others: the zoo's other networks for the same images, with whether they are deterministic.
-    has_mean: whether the gradient target `mean-weights` is defined for it.
+    undefined: the gradient targets that there are not for it, such as `mean-weights` without a posterior mean.
     averaged_over: what is random in it, in words; empty for a deterministic one.
     """
 
@@ -76,7 +76,7 @@ class Subject(NamedTuple):
     deterministic: bool
     cost: int = 1
     others: tuple[tuple[str, bool], ...] = ()
-    has_mean: bool = True
+    undefined: tuple[GradientTarget, ...] = ()
     averaged_over: str = ""
 
 

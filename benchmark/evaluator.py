@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.agreement import compare
 from benchmark.attacks.craft import Adapter, Crafted, craft
@@ -23,19 +22,16 @@ from benchmark.health import examine
 from benchmark.machine import Machine
 from benchmark.protocol import LIBRARIES, example_order
 from benchmark.record import Health, Outcome, Record, cell_key, provenance
+from benchmark.subjects import subject_of
 from benchmark.timing import Timing
 from benchmark.verify import Judged, distance, judge, violations
 from zoo import ZooEntry, models
 from zoo.behaviour import same_behaviour
-from zoo.combine import expected
 from zoo.commands import require_device
-from zoo.conformance import check_accuracy
-from zoo.datasets import Split, dataset_spec, load_split
+from zoo.datasets import Split, load_split
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import GradientTarget
-
-ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # with which a stated accuracy is compared
 
 
 class Evaluator:
@@ -72,30 +68,8 @@ class Evaluator:
         return load_split(dataset, "test", self.machine.data_root, self.machine.download)
 
     def subject(self, entry: ZooEntry) -> Subject:
-        """The entry as suites expand it. Raises ValueError where its data are missing or damaged, or the network."""
-        split = self.split(entry.dataset)
-        image = torch.zeros(1, *dataset_spec(entry.dataset).shape)
-        _, posterior = entry.load()
-        one_draw = entry.predictor(1, derive_seed("cost"))
-        if entry.accuracy is not None:
-            self._check_accuracy(entry, entry.accuracy, split)
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            one_draw.logits(image)
-        others = tuple(
-            (other.name, other.is_deterministic)
-            for other in models.values()
-            if other.dataset == entry.dataset and other.name != entry.name and not other.is_external
-        )
-        cost, mean = counter.get_total_flops() // 2, posterior is None or posterior.mean is not None
-        averaged = "" if posterior is None else posterior.what
-        return Subject(entry.name, entry.dataset, len(split), posterior is None, cost, others, mean, averaged)
-
-    def _check_accuracy(self, entry: ZooEntry, accuracy: float, split: Split) -> None:
-        """Raises ValueError for an entry that misses the accuracy which it is registered with."""
-        x, y = split.sample(min(ACCURACY_IMAGES, len(split)), "accuracy")
-        prediction = entry.predictor(ACCURACY_DRAWS, derive_seed("accuracy", entry.name), device=self.machine.device)
-        right = expected(prediction.logits_in_batches(x.to(self.machine.device))).argmax(1).cpu() == y
-        check_accuracy(entry.name, accuracy, int(right.sum()), len(y))
+        """The entry as suites expand it; see `benchmark.subjects`."""
+        return subject_of(entry, self.split(entry.dataset), self.machine.device)
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
         """What identifies the network and the images of a cell, and the network that a transfer comes from."""

@@ -31,6 +31,12 @@ class Suite:
         """The attacks on an entry, eps by eps."""
         names = selection.attacks or ATTACKS
         grids = {norm: selection.radii(norm, grid) for norm, grid in self.grid(subject.dataset).items()}
+        for target in selection.targets or ():
+            if target in subject.undefined:
+                raise ValueError(
+                    f"{subject.model} has no gradient target {target!r}: mean-weights needs a posterior mean, "
+                    "propagation mean-field layers and a rule for every layer between them"
+                )
         return [
             standard_attack(name, eps, target, selection.precision)
             for target in selection.targets or self.targets(subject)
@@ -220,7 +226,7 @@ class MaskingSuite(Suite):
         return [] if subject.deterministic else super().attacks(subject, selection)
 
     def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
-        return GRADIENT_TARGETS
+        return tuple(target for target in GRADIENT_TARGETS if target not in subject.undefined)
 
 
 class AnchorSuite(Suite):

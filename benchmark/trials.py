@@ -145,7 +145,7 @@ def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[t
         (trial, trial.attack(threat))
         for threat in threats
         for trial in trials(subject.deterministic, on)
-        if subject.has_mean or trial.name != "posterior mean"
+        if trial.attack(threat).target not in subject.undefined
     ]
     if on == "all":
         plan.append((UNBOUNDED_TRIAL, unbounded(UNBOUNDED)))

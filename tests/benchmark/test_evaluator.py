@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from benchmark.protocol import example_order, standard_attack
 from benchmark.record import Record
 from zoo import ZooEntry, models
 from zoo.datasets import load_split
+from zoo.layers import BayesianLinear
 from zoo.seeding import derive_seed
 
 CELL = Cell("mnist/small", "mnist", standard_attack("bim", 0.05), 3, 13, attack_draws=3, judge_draws=5, seed=4)
@@ -212,3 +214,17 @@ def test_what_one_shard_shared_is_forgotten_with_the_next(evaluator: Evaluator) 
         sizes.append([len(kept) for kept in (evaluator._predictors, evaluator._gradients, evaluator._known)])
     assert sizes[1] == sizes[2]
     assert sizes[2][1:] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("layers", "undefined"),
+    [
+        ([BayesianLinear(784, 10)], ()),
+        ([nn.Dropout(0.5), nn.Linear(784, 10)], ("mean-weights", "propagation")),
+        ([BayesianLinear(784, 10), nn.GLU(), nn.Linear(5, 10)], ("propagation",)),  # no rule for its moments
+    ],
+)
+def test_a_subject_says_which_gradients_there_are(layers: list[nn.Module], undefined: tuple[str, ...]) -> None:
+    network = nn.Sequential(nn.Flatten(), *layers)
+    entry = ZooEntry("mnist/own", "mnist", "bayesian", lambda: network, None, Path(__file__))
+    assert Evaluator().subject(entry).undefined == undefined

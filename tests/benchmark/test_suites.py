@@ -169,3 +169,16 @@ def test_radii_are_chosen_norm_by_norm(
     assert len({json.dumps(cell.to_json()) for cell in cells}) == len(cells)
     if suite == "adaptive":
         assert any(cell.attack.threat.eps == 0 for cell in cells)
+
+
+def test_gradient_targets_that_a_network_has_not_are_left_out_or_refused() -> None:
+    """MC dropout has neither a posterior mean nor moments: the masking suite must not end in the middle."""
+    dropout = Subject("mnist/d", "mnist", 10_000, deterministic=False, undefined=("mean-weights", "propagation"))
+    cells = SUITES["masking"].cells([dropout], Selection(examples=10))
+    assert {cell.attack.target for cell in cells} == set(GRADIENT_TARGETS) - set(dropout.undefined)
+    adaptive = SUITES["adaptive"]
+    assert all(
+        cell.attack.target not in dropout.undefined for cell in adaptive.cells([dropout], Selection(examples=10))
+    )
+    with pytest.raises(ValueError, match="mnist/d has no gradient target 'propagation'"):
+        SUITES["whitebox"].cells([dropout], Selection(targets=("propagation",)))

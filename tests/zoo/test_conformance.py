@@ -234,6 +234,14 @@ class Sharing(Swag):
         return nn.Sequential(super().draw(generator))
 
 
+class With(nn.Module):
+    """An ensemble of what a function gives."""
+
+    def __init__(self, members: Callable[[], list[nn.Module]]) -> None:
+        super().__init__()
+        self.members = members
+
+
 class Counting(nn.Module):
     """Another answer at every call."""
 
@@ -268,6 +276,8 @@ def deep() -> nn.Module:
         (Sharing, "bayesian", "changes the ones before", "copy.deepcopy"),
         (lambda: make_bayesian(linear()), "frequentist", "MeanFieldLayer|BayesianLinear", "--family bayesian"),
         (Swag, "frequentist", r"a method draw\(\)", "--family bayesian"),
+        (lambda: With(lambda: [linear(), 3]), "ensemble", r"members\(\) returned int", "nn.Module"),
+        (lambda: With(lambda: 1 / 0), "ensemble", r"members\(\) failed: ZeroDivisionError", "takes nothing"),
     ],
 )
 def test_a_refusal_says_what_was_found_and_what_to_do(

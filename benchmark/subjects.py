@@ -1,0 +1,73 @@
+"""What suites need to know of an entry: found by loading it, once, before anything is attacked."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmark.cells import Subject
+from zoo import ZooEntry, models
+from zoo.combine import expected
+from zoo.conformance import check_accuracy
+from zoo.datasets import Split, dataset_spec
+from zoo.posterior import MeanFieldPosterior, Posterior
+from zoo.propagation.network import PropagatedNetwork
+from zoo.seeding import derive_seed
+from zoo.targets import GradientTarget
+
+ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # with which a stated accuracy is compared
+
+
+def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
+    """The entry as suites expand it. split: its test images.
+
+    Raises ValueError for a network that is refused when it is loaded, or that misses its stated accuracy.
+    """
+    image = torch.zeros(1, *dataset_spec(entry.dataset).shape)
+    network, posterior = entry.load()
+    one_draw = entry.predictor(1, derive_seed("cost"))
+    if entry.accuracy is not None:
+        _require_accuracy(entry, entry.accuracy, split, device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        one_draw.logits(image)
+    others = tuple(
+        (other.name, other.is_deterministic)
+        for other in models.values()
+        if other.dataset == entry.dataset and other.name != entry.name and not other.is_external
+    )
+    return Subject(
+        entry.name,
+        entry.dataset,
+        len(split),
+        posterior is None,
+        cost=counter.get_total_flops() // 2,
+        others=others,
+        undefined=() if posterior is None else _undefined(network, posterior, image),
+        averaged_over="" if posterior is None else posterior.what,
+    )
+
+
+def _require_accuracy(entry: ZooEntry, accuracy: float, split: Split, device: str) -> None:
+    x, y = split.sample(min(ACCURACY_IMAGES, len(split)), "accuracy")
+    prediction = entry.predictor(ACCURACY_DRAWS, derive_seed("accuracy", entry.name), device=device)
+    right = expected(prediction.logits_in_batches(x.to(device))).argmax(1).cpu() == y
+    check_accuracy(entry.name, accuracy, int(right.sum()), len(y))
+
+
+def _undefined(network: nn.Module, posterior: Posterior, image: Tensor) -> tuple[GradientTarget, ...]:
+    """The gradient targets that there are not for a network with draws."""
+    missing: list[GradientTarget] = [] if posterior.mean is not None else ["mean-weights"]
+    if not isinstance(posterior, MeanFieldPosterior) or not _propagates(network, image):
+        missing.append("propagation")
+    return tuple(missing)
+
+
+def _propagates(network: nn.Module, image: Tensor) -> bool:
+    """Whether there is a rule for the moments of every layer."""
+    try:
+        with torch.no_grad():
+            PropagatedNetwork(network)(image)
+    except ValueError:
+        return False
+    return True
