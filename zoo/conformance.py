@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zoo.posterior import (
     DrawnPosterior,
     ForwardPosterior,
+    MemberPosterior,
     MixturePosterior,
     Posterior,
     SeededPass,
@@ -103,11 +104,17 @@ def _draws(probe: Probe, posterior: Posterior, count: int, state: int = 0) -> li
             draws = posterior.draws(count, derive_seed("probe", probe.name))
     except Exception as error:  # whatever a user's method raises
         what = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{probe.name}: draw(generator) failed: {what}; it takes a torch.Generator") from error
+        takes = "nothing" if isinstance(posterior, MemberPosterior) else "a torch.Generator"
+        raise ValueError(f"{probe.name}: {_method(posterior)} failed: {what}; it takes {takes}") from error
     for draw in draws:
         if not isinstance(draw, nn.Module):
-            raise ValueError(f"{probe.name}: draw(generator) returned {type(draw).__name__}, not an nn.Module")
+            raise ValueError(f"{probe.name}: {_method(posterior)} returned {type(draw).__name__}, not an nn.Module")
     return draws
+
+
+def _method(posterior: Posterior) -> str:
+    """What draws come from, as a user has written it."""
+    return "members()" if isinstance(posterior, MemberPosterior) else "draw(generator)"
 
 
 def _check_logits(probe: Probe, network: nn.Module, restless: str, remedy: str) -> Tensor:
