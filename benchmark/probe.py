@@ -67,7 +67,7 @@ def tried(cell: Cell, evaluator: Evaluator) -> Pace | None:
     """
     try:
         return _tried(cell, evaluator.entry(cell.model), evaluator.machine)
-    except Exception:
+    except Exception:  # whatever a user's network raises: its cells record it as an error, here it only has no pace
         return None
 
 
