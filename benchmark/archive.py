@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.agreement import meets
 from benchmark.boards import is_evidence
+from benchmark.protocol import required_agreement
 from benchmark.record import SCHEMA_VERSION, Outcome, Record
 
 
@@ -63,10 +65,13 @@ def findings(record: Record) -> dict[str, Any]:
 
     The key is all that determines an outcome, so probabilities, distances and pixels differ in their last digits only.
     """
-    health = record.health
+    health, required = record.health, required_agreement(record.cell.attack)
     return {
         "outcomes": {name: _verdicts(one) for name, one in {"clean": record.clean, **record.outcomes}.items()},
-        "agreement": [(p.first, p.second, p.level, p.only_first, p.only_second) for p in record.agreement],
+        # whether the level is the one that is asked for: in l2 rounding alone makes pixels differ, and no verdict
+        "agreement": [
+            (p.first, p.second, meets(p.level, required), p.only_first, p.only_second) for p in record.agreement
+        ],
         "health": None if health is None else (health.dead, health.undefined, health.probabilities, health.missed),
     }
 

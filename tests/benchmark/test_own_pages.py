@@ -284,6 +284,13 @@ def test_what_a_record_says_replaces_a_known_one_and_a_failure_none() -> None:
     with_health = dataclasses.replace(known, health=healthy)
     assert merged({known.key: with_health}, [dead])[known.key] is dead
     assert merged({known.key: with_health}, [rounded])[known.key] is with_health
+    # in l2 another processor's rounding moves pixels, and identical becomes same-verdict, which is what is asked for
+    in_l2 = make("mnist/lenet", "pgd-l2", 1.0, dict.fromkeys(LIBRARIES, [True] * 100))
+    apart = dataclasses.replace(in_l2, agreement=[dataclasses.replace(p, close=p.pixels // 2) for p in in_l2.agreement])
+    assert {(p.level, q.level) for p, q in zip(in_l2.agreement, apart.agreement, strict=True)} == {
+        ("identical", "same-verdict")
+    }
+    assert merged({in_l2.key: in_l2}, [apart])[in_l2.key] is in_l2
     failed = dataclasses.replace(known, outcomes=art(error="no memory"))
     other = dataclasses.replace(known, outcomes={**known.outcomes, "foolbox": Outcome(error="no memory")})
     assert merged({known.key: known}, [failed])[known.key] is known
