@@ -84,7 +84,7 @@ class Evaluator:
         """
         if name not in self._identities:
             entry = self.entry(name)
-            self._identities[name] = entry.fingerprint
+            identity = entry.fingerprint
             if entry.is_external:
                 found = entry.behaviour()
                 known = dict(self.machine.behaviours).get(name, found)
@@ -93,7 +93,8 @@ class Evaluator:
                         f"{name} answers otherwise than where the run was started: its factory builds another network "
                         "each time (fix its seed, or load its weights), or code, weights or packages differ there"
                     )
-                self._identities[name] = hashlib.sha256(f"{entry.fingerprint} {known}".encode()).hexdigest()
+                identity = hashlib.sha256(f"{identity} {known}".encode()).hexdigest()
+            self._identities[name] = identity
         return self._identities[name]
 
     def key(self, cell: Cell) -> str:

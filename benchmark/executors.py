@@ -107,6 +107,17 @@ def execute(
     return _in_processes(work, machine, workers or 1, live)
 
 
+def threads_of(machine: Machine, executor: str, workers: int | None) -> int:
+    """How many threads each process that evaluates cells will have."""
+    if machine.threads is not None:
+        return machine.threads
+    if executor == "ray":
+        return 1  # a core for each cell
+    import torch
+
+    return torch.get_num_threads() if workers in (None, 1) else max(1, (os.cpu_count() or 1) // (workers or 1))
+
+
 def _live(evaluator: Evaluator) -> list[ZooEntry]:
     """The entries that another process does not find by itself. Raises ValueError for one that cannot be sent to it."""
     from zoo import models
@@ -141,7 +152,7 @@ def _in_processes(
     deaths: Counter[tuple[str, Cell]] = Counter()  # of workers that were alone: only then it is known what they died of
     while True:  # once for every pool: a worker that dies takes its pool with it
         started: dict[Future[Result], tuple[str, Cell]] = {}
-        with _pool(workers, machine.threads, live) as pool:
+        with _pool(workers, threads_of(machine, "local", workers), live) as pool:
             try:
                 while True:
                     alone = bool(suspects) or any(task in suspected for task in started.values())
@@ -167,9 +178,8 @@ def _in_processes(
 
 
 @contextlib.contextmanager
-def _pool(workers: int, threads: int | None, live: Sequence[ZooEntry]) -> Iterator[ProcessPoolExecutor]:
+def _pool(workers: int, threads: int, live: Sequence[ZooEntry]) -> Iterator[ProcessPoolExecutor]:
     """Processes that share the cores. Left early, they end at once and not with the cells they are at."""
-    threads = threads or max(1, (os.cpu_count() or 1) // workers)
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads, live)
@@ -222,7 +232,7 @@ def _on_ray(
         ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError) as error:
         raise ValueError(f"cannot reach a Ray cluster at {address}: {str(error).splitlines()[0]}") from error
-    needs = {"num_cpus": machine.threads or 1, "num_gpus": int(machine.device.startswith("cuda"))}
+    needs = {"num_cpus": threads_of(machine, "ray", workers), "num_gpus": int(machine.device.startswith("cuda"))}
     remote = ray.remote(max_retries=ATTEMPTS - 1, **needs)(evaluate)
     coming = iter(work)
     running: dict[Any, Cell] = {}

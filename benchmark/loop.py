@@ -164,8 +164,9 @@ class _Loop:
         self, suite: Suite, selection: Selection, subjects: Sequence[Subject], keys: Mapping[str, Cell]
     ) -> Outlook:
         """What tells the time left, from what was measured on this machine before."""
+        from benchmark.executors import threads_of
         from benchmark.outlook import Outlook
-        from benchmark.probe import forecast_for, threads_of
+        from benchmark.probe import forecast_for
         from benchmark.survival import Survival
 
         store, how = self.store, self.how

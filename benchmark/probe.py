@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
 import time
 from collections import Counter
@@ -48,15 +47,6 @@ def forecast_for(
             if known[model] < _ENOUGH and (pace := tried(cell, evaluator)) is not None:
                 paces[model] = pace
     return Forecast(paces, earlier)
-
-
-def threads_of(machine: Machine, executor: str, workers: int | None) -> int:
-    """How many threads each process that evaluates cells will have."""
-    if machine.threads is not None:
-        return machine.threads
-    if executor == "ray":
-        return 1  # a core for each cell
-    return torch.get_num_threads() if workers in (None, 1) else max(1, (os.cpu_count() or 1) // (workers or 1))
 
 
 def tried(cell: Cell, evaluator: Evaluator) -> Pace | None:

@@ -12,6 +12,7 @@ Everything is computed from the records when it is asked for, once, and needs no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -171,8 +172,8 @@ def _table(found: list[tuple[Board, Paired]]) -> pd.DataFrame:
 
     p_values = corrected([pair.p for _, pair in found])
     lines = []
-    for (board, pair), adjusted in zip(found, p_values, strict=True):
-        better = pair.first if pair.only_first > pair.only_second else pair.second
+    for (board, of_two), adjusted in zip(found, p_values, strict=True):
+        pair = replace(of_two, corrected=adjusted)
         lines.append(
             {
                 "dataset": board.dataset,
@@ -182,8 +183,8 @@ def _table(found: list[tuple[Board, Paired]]) -> pd.DataFrame:
                 "only_first": pair.only_first,
                 "only_second": pair.only_second,
                 "p": pair.p,
-                "corrected": adjusted,
-                "more_robust": better.configuration.model if adjusted < 0.05 else "not separated",
+                "corrected": pair.corrected,
+                "more_robust": "not separated" if pair.better is None else pair.better.configuration.model,
             }
         )
     return pd.DataFrame(lines)

@@ -37,11 +37,6 @@ def sifted(records: Iterable[Record]) -> Sifted:
     return Sifted(kept, [f"dropped {count} records of {of}" for of, count in dropped.items()])
 
 
-def is_current(record: Record) -> bool:
-    """Whether a record speaks of this protocol and of the zoo's networks as they are; others count as they stand."""
-    return not _out_of_date(record, counted_networks([record]))
-
-
 def counted_networks(records: Iterable[Record]) -> dict[str, str]:
     """Name -> fingerprint of the network that counts, of every name that the records speak of.
 

@@ -12,6 +12,7 @@ from zoo.combine import expected
 from zoo.conformance import check_accuracy
 from zoo.datasets import Split, dataset_spec
 from zoo.posterior import MeanFieldPosterior, Posterior
+from zoo.predictive import ExpectedPrediction
 from zoo.propagation.network import PropagatedNetwork
 from zoo.seeding import derive_seed
 from zoo.targets import GradientTarget
@@ -26,7 +27,9 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
     """
     image = torch.zeros(1, *dataset_spec(entry.dataset).shape)
     network, posterior = entry.load()
-    one_draw = entry.predictor(1, derive_seed("cost"))
+    one_draw = ExpectedPrediction.of(
+        network, 1, derive_seed("cost"), deterministic=posterior is None, posterior=posterior
+    )
     if entry.accuracy is not None:
         _require_accuracy(entry, entry.accuracy, split, device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

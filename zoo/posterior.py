@@ -217,11 +217,6 @@ def posterior_draws(module: nn.Module, count: int, seed: int) -> list[nn.Module]
     return posterior_of(module).draws(count, seed)
 
 
-def has_mean(module: nn.Module) -> bool:
-    """Whether `posterior_mean` is defined for a network."""
-    return posterior_of(module).mean is not None
-
-
 def posterior_mean(module: nn.Module, posterior: Posterior | None = None) -> nn.Module:
     """The network with the posterior mean as its weights. Raises ValueError where no mean is defined."""
     mean = (posterior or posterior_of(module)).mean

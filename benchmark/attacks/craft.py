@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmark.attacks.metered import GradientStore, MeteredModel
-from benchmark.attacks.methods import Goal, Loss, Norm, runner_for
+from benchmark.attacks.methods import Goal, Loss, Norm
 from benchmark.attacks.spec import AttackSpec
 from benchmark.timing import Timing
 from zoo.predictive import ExpectedPrediction
@@ -88,7 +88,9 @@ def adapter_of(library: str) -> Adapter:
         runners: dict[str, Adapter] = importlib.import_module(f"benchmark.attacks.{library}").RUNNERS
 
     def attack(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
-        return runner_for(runners, spec.method.name, library)(model, x, y, spec, start)
+        if (method := spec.method.name) not in runners:
+            raise ValueError(f"the adapter of {library} has no {method}; it has {', '.join(runners)}")
+        return runners[method](model, x, y, spec, start)
 
     return attack
 

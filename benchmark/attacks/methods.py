@@ -6,13 +6,11 @@ one norm alone lends the attack its own name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 Norm = Literal["linf", "l2"]
-Runner = TypeVar("Runner", bound=Callable[..., Any])
 
 
 class Goal(StrEnum):
@@ -77,10 +75,3 @@ METHODS: dict[str, Method] = {
 # Name of an attack -> its method, and its norm.
 METHOD_OF: dict[str, Method] = {method.attack(norm): method for method in METHODS.values() for norm in method.norms}
 NORMS: dict[str, Norm] = {method.attack(norm): norm for method in METHODS.values() for norm in method.norms}
-
-
-def runner_for(runners: dict[str, Runner], method: str, library: str) -> Runner:
-    """A library's function for a method. Raises ValueError where it has none."""
-    if method not in runners:
-        raise ValueError(f"the adapter of {library} has no {method}; it has {', '.join(runners)}")
-    return runners[method]

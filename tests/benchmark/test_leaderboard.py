@@ -26,7 +26,7 @@ from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, standard_attack
 from benchmark.publish import planned, read_manifest, sha256
 from benchmark.record import Record
 from benchmark.render import project_pages
-from benchmark.selection import is_current
+from benchmark.selection import sifted
 from benchmark.tables import markdown
 from tests.benchmark.records import make, outcome, status
 
@@ -123,8 +123,8 @@ def test_results_on_other_data_or_another_protocol_never_mix() -> None:
     of_data, of_other = build_boards([record, other_data, old])
     assert sorted(row.worst.hits for row in of_data.rows) == [0, 4]
     assert [row.worst.hits for row in of_other.rows] == [0]  # other images are another board
-    assert is_current(record)
-    assert not is_current(old)
+    assert sifted([record]).records == [record]
+    assert sifted([old]).records == []
 
 
 def test_a_run_with_other_draws_or_seed_stays_out_of_the_ranking() -> None:

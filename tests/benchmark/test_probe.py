@@ -11,9 +11,10 @@ import torch
 from benchmark import probe
 from benchmark.cells import Cell, Selection, draw_counts
 from benchmark.evaluator import Evaluator
+from benchmark.executors import threads_of
 from benchmark.forecast import Pace
 from benchmark.machine import Machine
-from benchmark.probe import forecast_for, threads_of, tried
+from benchmark.probe import forecast_for, tried
 from benchmark.protocol import standard_attack
 from benchmark.record import device_name
 from benchmark.store import Store

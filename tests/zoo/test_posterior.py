@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tests.zoo.networks import After, Drawing, Factory, Noisy, X, entry, linear
 from zoo.layers import BayesianLinear, bayesian_layers, make_bayesian
-from zoo.posterior import has_mean, posterior_draws, posterior_of
+from zoo.posterior import posterior_draws, posterior_of
 from zoo.seeding import forked_random_state
 
 # What is random
@@ -120,8 +120,8 @@ def test_an_own_draw_around_mean_field_layers_has_no_mean() -> None:
             return posterior_of(self.layers).draws(1, any_seed(generator))[0]
 
     assert bayesian_layers(Around())
-    assert not has_mean(Around())
-    assert has_mean(Around().layers)
+    assert posterior_of(Around()).mean is None
+    assert posterior_of(Around().layers).mean is not None
     entry(Around).predictor(2, 0)
 
 
