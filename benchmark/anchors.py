@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmark.outcomes import outcome_frame, survivors, without_subsumed
 from benchmark.record import Record
-from benchmark.rows import Share
+from benchmark.results.frames import latest, surviving, tidy
+from benchmark.results.share import Share
 
 TUTORIAL = "PyTorch FGSM tutorial"
 MADRY = "Madry et al. 2018"
@@ -38,7 +38,7 @@ ANCHORS: tuple[Anchor, ...] = (
 
 def compare_with_published(records: Iterable[Record]) -> list[tuple[Anchor, Share | None]]:
     """Each anchor with our share of surviving images, None where it was not measured."""
-    records = without_subsumed(records)
+    records = list(records)
     return [(anchor, _measured(anchor, records)) for anchor in ANCHORS]
 
 
@@ -53,5 +53,5 @@ def _measured(anchor: Anchor, records: list[Record]) -> Share | None:
     ]
     if not matching:
         return None
-    survived = survivors(outcome_frame(matching)).groupby("example")["correct"].all()
+    survived = surviving(latest(tidy(matching))).groupby("image")["correct"].all()
     return Share(int(survived.sum()), len(survived))

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.agreement import meets
-from benchmark.boards import is_evidence
 from benchmark.protocol import required_agreement
 from benchmark.record import SCHEMA_VERSION, Outcome, Record
+from benchmark.roles import role_of
 
 
 def read_records(folder: Path, dataset: str = "*") -> dict[str, Record]:
@@ -37,7 +37,7 @@ def record_texts(records: Iterable[Record], folder: Path) -> dict[Path, str]:
     for record in records:
         dataset, _, name = record.cell.model.partition("/")
         # apart, so that what is run anew changes no file that holds something else
-        name = f"{name}{'-trials' if is_evidence(record.cell) else ''}".replace("/", "-").replace(":", "-")
+        name = f"{name}{'-trials' if role_of(record.cell).is_evidence else ''}".replace("/", "-").replace(":", "-")
         by_file.setdefault(folder / dataset / f"{name}.json.xz", []).append(record)
     return {path: _text(own) for path, own in by_file.items()}
 

@@ -39,11 +39,11 @@ def audit(
     Exit status: 0 if nothing speaks against the figures, 1 if a check failed, 2 for a mistake in the command or an
     entry that is refused when it is loaded, 130 if interrupted.
     """
-    from benchmark.boards import build_boards, rows_of
     from benchmark.cells import Selection
     from benchmark.machine import Machine
     from benchmark.pages.audit import audit_page
     from benchmark.plan import Plan, external, interruptible, select_entries
+    from benchmark.results import Results
     from benchmark.suites import SUITES
     from zoo.files import write_whole
 
@@ -53,12 +53,12 @@ def audit(
         root = None if data_root is None else data_root.resolve()
         machine = Machine(device, root, threads=threads, external=external((name,), datasets, family))
         records = Plan(suite, Selection(examples=examples), entries, machine, workers=workers).carry_out(store)
-    (rows,) = rows_of(build_boards(records)).values()
-    text = audit_page(rows, notice=None)
+    entry = Results(records).entry()
+    text = audit_page(entry, notice=None)
     typer.echo(f"\n{text}")
     if out is not None:
         write_whole(out, text.encode())
-    raise typer.Exit(1 if any(row.status in ("FAIL", "ERROR") for _, row in rows) else 0)
+    raise typer.Exit(1 if {"FAIL", "ERROR"} & set(entry.statuses.values()) else 0)
 
 
 if __name__ == "__main__":

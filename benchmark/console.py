@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.record import Record
 from benchmark.timing import Timing
+
+if TYPE_CHECKING:
+    from benchmark.results import Results
 
 console = Console()
 
@@ -34,22 +37,20 @@ def print_profile(timing: Timing, seconds: float, processes: int | None) -> None
     )
 
 
-def print_boards(records: list[Record]) -> None:
-    """The ranking of every data set among the records; nothing in it is cut but names."""
-    from benchmark.boards import build_boards
+def print_boards(results: Results) -> None:
+    """The ranking of every data set among the results; nothing in it is cut but names."""
     from benchmark.standings import standings
 
-    console.print(standings(build_boards(records), console.width), soft_wrap=True, highlight=False)
+    console.print(standings(results.boards, console.width), soft_wrap=True, highlight=False)
 
 
-def ranking_text(records: list[Record], width: int = 100) -> str:
+def ranking_text(results: Results, width: int = 100) -> str:
     """The same as text."""
-    from benchmark.boards import build_boards
     from benchmark.standings import standings
 
     plain = Console(width=width, file=io.StringIO(), color_system=None)
     with plain.capture() as captured:
-        plain.print(standings(build_boards(records), width), soft_wrap=True, highlight=False)
+        plain.print(standings(results.boards, width), soft_wrap=True, highlight=False)
     return captured.get()
 
 
@@ -72,9 +73,9 @@ def print_closed_form(libraries: tuple[str, ...] | None) -> None:
 
 def print_suites() -> None:
     """Suites, attacks and libraries."""
+    from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS
     from benchmark.protocol import ATTACKS, LIBRARIES
     from benchmark.suites import SUITES
-    from benchmark.trials import TRIALS
 
     table = Table(title="Suites", title_justify="left")
     for column in ("suite", "what it runs"):
@@ -83,7 +84,7 @@ def print_suites() -> None:
         table.add_row(suite.name, suite.help)
     console.print(table)
     console.print(f"Attacks: {', '.join(ATTACKS)}    Libraries: {', '.join(LIBRARIES)}")
-    console.print(f"Suite adaptive tries beside them: {', '.join(TRIALS)}", soft_wrap=True)
+    console.print(f"Suite adaptive adds: {', '.join(ADAPTIVE_ATTACKS)}", soft_wrap=True)
 
 
 def print_entries(data_root: Path | None) -> None:

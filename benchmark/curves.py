@@ -10,16 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.outcomes import (
-    Configuration,
-    configuration,
-    has_protocol_draws,
-    is_standard,
-    last_finished,
-    without_subsumed,
-)
 from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS
 from benchmark.record import Record
+from benchmark.results.configuration import Configuration, configuration, last_finished
+from benchmark.roles import role_of
 from benchmark.statistics import wilson
 from zoo.targets import GRADIENT_TARGETS
 
@@ -65,11 +59,11 @@ def build_curves(records: Iterable[Record]) -> list[Curve]:
     none. Of an entry whose network or data are there in two versions, the one measured last counts.
     """
     met: dict[tuple[Configuration, str, str], dict[float, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in without_subsumed(records):
-        cell, spec = record.cell, record.cell.attack
-        on_grid = has_protocol_draws(cell) and spec.threat.eps in GRID
-        if on_grid and is_standard(spec, spec.target) and _is_attack(record):
-            met[configuration(record), spec.name, spec.target][spec.threat.eps].append(record)
+    for record in records:
+        spec, role = record.cell.attack, role_of(record.cell)
+        on_grid = role.usual and spec.threat.eps in GRID
+        if on_grid and role.target is not None and _is_attack(record):
+            met[configuration(record), spec.name, role.target][spec.threat.eps].append(record)
     curves: dict[tuple[str, str, str], Curve] = {}
     for (_, attack, target), by_eps in sorted(met.items(), key=_finished):
         if set(GRID) - {0.0} <= set(by_eps):

@@ -13,7 +13,7 @@ from zoo.commands import mistakes_in_one_line
 if TYPE_CHECKING:
     from benchmark.publish import Generated, Publication
     from benchmark.record import Record
-    from benchmark.selection import Split
+    from benchmark.results.selection import Split
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 PROJECT = Path(zoo.__file__).resolve().parents[1] / "leaderboards"  # of a clone; an installed package has none
@@ -74,7 +74,7 @@ def _project(folder: Path, readme: Path | None, store: Path, elsewhere: bool) ->
     """What is to be written into the project's own leaderboards, and, if `elsewhere`, of other records into `OWN`."""
     from benchmark.publish import planned
     from benchmark.render import project_pages
-    from benchmark.selection import split
+    from benchmark.results.selection import split
 
     stored = _stored(store)
     found = split(_known(folder, stored), {record.key for record in stored})
@@ -107,7 +107,7 @@ def _own_pages(
     """reference: the project's records, where they are at hand already."""
     from benchmark.archive import read_records
     from benchmark.render import own_pages
-    from benchmark.selection import sifted
+    from benchmark.results.selection import sifted
 
     datasets = {record.cell.dataset for record in records}
     if reference is None:
@@ -119,7 +119,7 @@ def _own_pages(
 def _known(folder: Path, found: list[Record]) -> list[Record]:
     """The records that lie in a folder, and those found beside them, as far as they count; what is dropped is said."""
     from benchmark.archive import merged, read_records
-    from benchmark.selection import sifted
+    from benchmark.results.selection import sifted
 
     lying = read_records(folder / "records")
     records, dropped = sifted(merged(lying, found).values())
@@ -156,7 +156,7 @@ def _check(folder: Path, readme: Path | None) -> None:
     from benchmark.archive import read_records
     from benchmark.publish import stale_files
     from benchmark.render import project_pages
-    from benchmark.selection import sifted, split
+    from benchmark.results.selection import sifted, split
 
     lying = read_records(folder / "records")
     records = sifted(lying.values()).records

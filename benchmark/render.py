@@ -7,15 +7,16 @@ from pathlib import Path
 
 from benchmark import tables
 from benchmark.archive import record_texts
-from benchmark.boards import Board, ranked_boards
 from benchmark.curves import build_curves
 from benchmark.figures import all_figures, result_figures
-from benchmark.masking import masking_matrix
-from benchmark.outcomes import is_ruled, without_subsumed
-from benchmark.pages import audit, experiment, masking, propagation, toolkit, validity, zoo
+from benchmark.pages import audit, experiment, gradient_targets, propagation, toolkit, validity, zoo
 from benchmark.pages import boards as board_pages
 from benchmark.publish import Generated
 from benchmark.record import Record
+from benchmark.results import Results
+from benchmark.results.boards import Board
+from benchmark.results.cards import cards
+from benchmark.roles import role_of
 
 STUDIES = "studies"  # folder of what `examples` and `zoo.uncertainty` wrote, a page's source
 BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of a README
@@ -24,28 +25,28 @@ BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated sectio
 def project_pages(records: Sequence[Record], folder: Path, readme: Path | None = None) -> Generated:
     """The project's leaderboards: records, pages, tables, figures, and the sections of its README."""
     texts = record_texts(sorted(records, key=_order), folder / "records")
-    records = sorted(without_subsumed(records), key=_order)
-    boards = ranked_boards(records)
-    curves, matrix = build_curves(records), masking_matrix(records)
+    results = Results(sorted(records, key=_order), protocol=True)
+    records, boards = list(results.records), results.boards
+    curves, matrix = build_curves(records), results.gradient_targets
     drawn = all_figures(boards, records, curves, matrix)
     texts |= {
         folder / "agreement.md": _agreement(records),
         folder / "anchors.md": board_pages.anchors_page(records),
-        folder / "validity.md": validity.validity_page(folder / STUDIES, boards),
+        folder / "validity.md": validity.validity_page(folder / STUDIES, results.entries),
     }
     if curves:
         texts[folder / "paper.md"] = experiment.paper_page(curves, drawn)
         texts[folder / "curves.csv"] = experiment.curves_table(curves)
         texts[folder / "claims.md"] = experiment.claims_page(curves)
     if matrix:
-        texts[folder / "masking.md"] = masking.masking_page(matrix)
-        texts[folder / "masking.csv"] = masking.masking_table(matrix)
-    if zoo.cards():
+        texts[folder / "masking.md"] = gradient_targets.masking_page(matrix)
+        texts[folder / "masking.csv"] = gradient_targets.masking_table(matrix)
+    if cards():
         texts[folder / "zoo.md"] = zoo.zoo_page()
     if (folder / STUDIES).is_dir():
         texts[folder / "toolkit.md"] = toolkit.toolkit_page(folder / STUDIES)
         texts[folder / "propagation.md"] = propagation.propagation_page(folder / STUDIES)
-    texts |= _board_texts(boards, folder)
+    texts |= _board_texts(results, folder)
     texts[folder / "README.md"] = board_pages.index_page(boards, {path.name for path in texts})
     figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
     return _with_readme(Generated(texts, figures), boards, folder, readme)
@@ -59,35 +60,35 @@ def own_pages(
     reference: the project's records. They are not copied, and what the project has studied is not repeated.
     """
     texts = record_texts(sorted(records, key=_order), folder / "records")
-    records = sorted(without_subsumed(records), key=_order)
-    boards = ranked_boards(records, reference)
-    curves, matrix = build_curves(records), masking_matrix(records)
+    results = Results(sorted(records, key=_order), reference, protocol=True)
+    records, boards = list(results.records), results.boards
+    curves, matrix = build_curves(records), results.gradient_targets
     drawn = result_figures(boards, curves, matrix)
     texts[folder / "agreement.md"] = _agreement(records)
     if curves:
         texts[folder / "curves.csv"] = experiment.curves_table(curves)
     if matrix:
-        texts[folder / "masking.md"] = masking.masking_page(matrix)
-        texts[folder / "masking.csv"] = masking.masking_table(matrix)
-    texts |= _board_texts(boards, folder)
+        texts[folder / "masking.md"] = gradient_targets.masking_page(matrix)
+        texts[folder / "masking.csv"] = gradient_targets.masking_table(matrix)
+    texts |= _board_texts(results, folder)
     texts[folder / "README.md"] = board_pages.own_index_page(boards, {path.name for path in texts}, sorted(drawn))
     figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
     return _with_readme(Generated(texts, figures), boards, folder, readme)
 
 
 def _agreement(records: list[Record]) -> str:
-    return board_pages.agreement_page(records, [record for record in records if is_ruled(record.cell)])
+    return board_pages.agreement_page(records, [record for record in records if role_of(record.cell).board])
 
 
-def _board_texts(boards: list[Board], folder: Path) -> dict[Path, str]:
+def _board_texts(results: Results, folder: Path) -> dict[Path, str]:
     """A page and a table for every data set, an audit for every entry, and what tells that it is attacked."""
-    texts = {}
+    texts, boards = {}, results.boards
     for dataset in dict.fromkeys(board.dataset for board in boards):
         shown = [board for board in boards if board.dataset == dataset]
         texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)
         texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
-    texts |= audit.audit_pages(boards, folder)
-    if detected := audit.detection_table(boards):
+    texts |= audit.audit_pages(results.entries, folder)
+    if detected := audit.detection_table(results.entries):
         texts[folder / "detection.csv"] = detected
     return texts
 

@@ -107,6 +107,7 @@ def run(
     from benchmark.machine import Machine
     from benchmark.options import parsed_eps, split, warn_of_large_eps
     from benchmark.plan import Plan, external, interruptible, print_errors, select_entries
+    from benchmark.results import Results
     from benchmark.suites import SUITES
     from zoo.lookup import lookup
 
@@ -139,7 +140,7 @@ def run(
         )
         plan = Plan(chosen, selection, entries, machine, names is not None, executor, workers, ray_address, profile)
         records = plan.carry_out(store)
-        print_boards(records)
+        print_boards(Results(records))
         failed = print_errors(records)
     raise typer.Exit(1 if failed else 0)
 

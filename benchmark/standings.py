@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board, by_images
-from benchmark.rows import Row
+from benchmark.results.boards import Board, by_images
+from benchmark.results.rows import Row
 from benchmark.tables import labelled, percent, rank
 
 _SHORTEST = 12  # to which a name may be cut before a table is broken

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from benchmark.adaptive_attacks import AdaptiveAttack, planned
 from benchmark.attacks.methods import NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Selection, Subject, draw_counts
 from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS, PAPER_NETWORKS, SHARD, eps_grid, standard_attack
+from benchmark.roles import surviving_examples
 from benchmark.survival import Expected, Survival
-from benchmark.trials import Trial, planned, still_standing
 from zoo.targets import GRADIENT_TARGETS, GradientTarget
 
 if TYPE_CHECKING:
@@ -113,10 +114,10 @@ class WhiteboxSuite(Suite):
 
 
 class AdaptiveSuite(WhiteboxSuite):
-    """The white-box attacks, and then all that may break what they left standing; see `benchmark.trials`."""
+    """The white-box attacks, and then all that may break what survives them; see `benchmark.adaptive_attacks`."""
 
     def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
-        """Raises ValueError for a gradient target: the trials have theirs."""
+        """Raises ValueError for a gradient target: adaptive attacks have their own."""
         if selection.targets is not None:
             raise ValueError("the adaptive suite takes every gradient that it needs: leave out --target")
         cells = []
@@ -129,23 +130,23 @@ class AdaptiveSuite(WhiteboxSuite):
             whitebox = super().cells([subject], replace(selection, attacks=None, eps=eps))
             shards = dict.fromkeys((cell.start, cell.stop) for cell in whitebox)
             cells += whitebox
-            for trial, attack in planned(subject, self._threats(subject, selection), "all"):
-                cells += self._cells(trial, attack, subject, selection, dict.fromkeys(shards))
+            for adaptive, attack in planned(subject, self._threats(subject, selection), "all"):
+                cells += self._cells(adaptive, attack, subject, selection, dict.fromkeys(shards))
         order = {model: place for place, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
         return sorted(cells, key=lambda cell: (order[cell.model], cell.start))
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
-        left = still_standing(records)
+        surviving = surviving_examples(records)
         return [
             cell
             for subject in subjects
             for threat in self._threats(subject, selection)
-            for trial, attack in planned(subject, [threat], "standing")
-            for cell in self._cells(trial, attack, subject, selection, left.get((subject.model, threat), {}))
+            for adaptive, attack in planned(subject, [threat], "surviving")
+            for cell in self._cells(adaptive, attack, subject, selection, surviving.get((subject.model, threat), {}))
         ]
 
     def expected_follow_up(self, subjects: Iterable[Subject], selection: Selection, met: Survival) -> list[Expected]:
-        """One cell for all shards of a trial, on the mean number of images."""
+        """One cell for all shards of an adaptive attack, on the mean number of images."""
         count = self.examples if selection.examples is None else selection.examples
         shards = [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
         found = []
@@ -156,8 +157,8 @@ class AdaptiveSuite(WhiteboxSuite):
                 if not times:
                     continue
                 images = max(1, round(sum(standing.images * standing.chance for standing in likely) / times))
-                for trial, attack in planned(subject, [threat], "standing"):
-                    cells = self._cells(trial, attack, subject, selection, {shards[0]: tuple(range(images))})
+                for adaptive, attack in planned(subject, [threat], "surviving"):
+                    cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(images))})
                     found += [Expected(cell, times) for cell in cells]
         return found
 
@@ -171,15 +172,15 @@ class AdaptiveSuite(WhiteboxSuite):
 
     def _cells(
         self,
-        trial: Trial,
+        adaptive: AdaptiveAttack,
         attack: AttackSpec,
         subject: Subject,
         selection: Selection,
         images: Mapping[tuple[int, int], tuple[int, ...] | None],
     ) -> list[Cell]:
-        """A trial's cells, by shard, on all its images or some; none where a selection leaves it out."""
+        """An adaptive attack's cells, by shard, on all its images or some; none where a selection leaves it out."""
         wanted = selection.attacks is None or attack.name in selection.attacks
-        if not wanted or trial.library not in (selection.libraries or LIBRARIES):
+        if not wanted or adaptive.library not in (selection.libraries or LIBRARIES):
             return []
         attack_draws, judge_draws = draw_counts(subject.deterministic, selection.draws)
         return [
@@ -189,8 +190,8 @@ class AdaptiveSuite(WhiteboxSuite):
                 replace(attack, precision=selection.precision),
                 start,
                 stop,
-                (trial.library,),
-                trial.draws(attack_draws),
+                (adaptive.library,),
+                adaptive.draws(attack_draws),
                 judge_draws,
                 selection.seed,
                 only,

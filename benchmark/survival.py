@@ -1,4 +1,4 @@
-"""How many images the white-box attacks are likely to leave standing, before all of them have run. Pure.
+"""How many images are likely to survive the white-box attacks, before all of them have run. Pure.
 
 What follows the white-box attacks is run on the images that these leave, so that is what its time depends on most.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmark.attacks.spec import ThreatModel
 from benchmark.cells import Cell
 from benchmark.protocol import eps_grid
-from benchmark.trials import trial_of
+from benchmark.roles import role_of
 
 if TYPE_CHECKING:
     from benchmark.record import Record
@@ -67,7 +67,7 @@ class Survival:
     def learn(self, record: Record) -> None:
         """Take in a record; those that are of no white-box attack say nothing here."""
         cell = record.cell
-        if cell.only is not None or cell.attack.threat.eps == 0 or trial_of(cell) is not None:
+        if not role_of(cell).is_white_box:
             return
         shards = self._shards[cell.model, cell.attack.threat]
         shard = shards.setdefault((cell.start, cell.stop), _Shard())

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board, by_images
-from benchmark.comparison import paired_tests
-from benchmark.rows import Row, Share
+from benchmark.results.boards import Board, by_images
+from benchmark.results.ranking import paired_tests
+from benchmark.results.rows import Row
+from benchmark.results.share import Share
 
 
 def percent(share: Share, interval: bool = False, digits: int = 1) -> str:
@@ -78,9 +80,8 @@ def _linked(text: str, row: Row, link: str) -> str:
     return text if row.reference else f"[{text}]({link}{audit_file(row.configuration.model)})"
 
 
-def verdicts_by_norm(rows: Iterable[tuple[Board, Row]]) -> str:
-    """`PASS`, or `linf PASS, l2 FAIL` where they differ."""
-    by_norm = {board.norm: row.status for board, row in rows}
+def statuses(by_norm: Mapping[Norm, str]) -> str:
+    """`PASS`, or `linf PASS, l2 FAIL` where they differ. by_norm: norm -> the worst verdict there."""
     first, *others = dict.fromkeys(by_norm.values())
     return first if not others else ", ".join(f"{norm} {status}" for norm, status in by_norm.items())
 
@@ -94,7 +95,7 @@ def details(board: Board) -> list[dict[str, object]]:
             "entropy": _arrow(row.clean_uncertainty.entropy, row.uncertainty.entropy),
             "ECE": _arrow(row.clean_uncertainty.ece, row.uncertainty.ece),
             "draws attack / judge": _draws(row),
-            "white-box on the attacker's draws": percent(row.own),
+            "white-box on the attacker's draws": percent(row.attacker),
         }
         for row in board.rows
     ]
@@ -132,25 +133,25 @@ def headline(boards: Iterable[Board], link: str = "") -> str:
 
 def _headline_rows(boards: list[Board], link: str) -> list[dict[str, object]]:
     """The most robust first, by the mean over the boards it is on."""
-    by_entry: dict[tuple[object, bool], list[tuple[Board, Row]]] = {}
+    by_entry: dict[tuple[object, bool], list[Row]] = {}
     for board in boards:
         for row in board.rows:
-            by_entry.setdefault((row.configuration, row.reference), []).append((board, row))
-    ordered = sorted(by_entry.values(), key=lambda rows: -sum(row.worst.value for _, row in rows) / len(rows))
+            by_entry.setdefault((row.configuration, row.reference), []).append(row)
+    ordered = sorted(by_entry.values(), key=lambda rows: -sum(row.worst.value for row in rows) / len(rows))
     return [_headline_row(rows, boards, link) for rows in ordered]
 
 
-def _headline_row(rows: list[tuple[Board, Row]], boards: list[Board], link: str) -> dict[str, object]:
-    by_board = {threat_title(board.norm, board.eps): row for board, row in rows}
-    first = rows[0][1]
+def _headline_row(rows: list[Row], boards: list[Board], link: str) -> dict[str, object]:
+    by_board = {threat_title(row.threat.norm, row.threat.eps): row for row in rows}
+    first = rows[0]
     line: dict[str, object] = {"entry": labelled(first), "family": first.family, "clean": percent(first.clean)}
     for title in (threat_title(board.norm, board.eps) for board in boards):
         shown = by_board.get(title)
         line[title] = f"{percent(shown.worst, interval=True)} ({rank(shown)})" if shown else "–"
-    line["images"] = min(row.worst.count for _, row in rows)
-    line["libraries"] = ", ".join(dict.fromkeys(level for _, row in rows for level in row.agreement.values()))
-    line["attacks"] = span(row.tried for _, row in rows)
-    line["verdict"] = _linked(verdicts_by_norm(rows), first, link)
+    line["images"] = min(row.worst.count for row in rows)
+    line["libraries"] = ", ".join(dict.fromkeys(level for row in rows for level in row.agreement.values()))
+    line["attacks"] = span(row.tried for row in rows)
+    line["verdict"] = _linked(statuses({row.threat.norm: row.status for row in rows}), first, link)
     return line
 
 
@@ -180,7 +181,7 @@ def csv_table(boards: list[Board]) -> str:
                     "worst_case": row.worst.value,
                     "worst_case_low": low,
                     "worst_case_high": high,
-                    "whitebox_attacker_draws": row.own.value,
+                    "whitebox_attacker_draws": row.attacker.value,
                     "nll_clean": row.clean_uncertainty.nll,
                     "nll": row.uncertainty.nll,
                     "entropy_clean": row.clean_uncertainty.entropy,

@@ -7,16 +7,16 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from benchmark.boards import Board, by_images
 from benchmark.curves import Curve
 from benchmark.figures.boards import fgsm_anchor, measured_anchors, worst_case
 from benchmark.figures.curves import accuracy_curves, curves_of
-from benchmark.figures.masking import masking
+from benchmark.figures.gradient_targets import masking
 from benchmark.figures.zoo import accuracy_against_draws, clean_accuracies
-from benchmark.masking import Masked
-from benchmark.pages.zoo import accuracy_by_draws, cards
 from benchmark.protocol import PAPER_GRIDS
 from benchmark.record import Record
+from benchmark.results.boards import Board, by_images
+from benchmark.results.cards import accuracy_by_draws, cards
+from benchmark.results.gradient_targets import Masked
 
 
 def all_figures(

@@ -9,9 +9,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from benchmark.anchors import ANCHORS, TUTORIAL, Anchor, compare_with_published
-from benchmark.boards import Board
 from benchmark.record import Record
-from benchmark.rows import Share
+from benchmark.results.boards import Board
+from benchmark.results.share import Share
 from benchmark.tables import labelled, span, threat_title
 from zoo.style import network_style
 

@@ -11,7 +11,7 @@ from zoo.style import network_style
 def accuracy_against_eps(attack: str, frame: pd.DataFrame) -> Figure:
     """Robust accuracy of every network against eps, Wilson intervals as bands.
 
-    frame: of `benchmark.frames.accuracy_by_eps`.
+    frame: of `benchmark.results.frames.accuracy_by_eps`.
     """
     figure = Figure(figsize=(5.0, 3.2))
     axis = figure.subplots()

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from benchmark.pages.zoo import cards
-from benchmark.rows import Share
+from benchmark.results.cards import cards
+from benchmark.results.share import Share
 from zoo.style import COLUMN, NETWORKS, network_of, network_style
 
 

@@ -7,36 +7,32 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board, rows_of
-from benchmark.detection import MEASURES, Detection, Level, detections
 from benchmark.pages import NOTICE, render_page
 from benchmark.protocol import ATTACKS
-from benchmark.record import Record
-from benchmark.rows import Row
-from benchmark.tables import audit_file, csv_text, markdown, percent, span, threat_title, verdicts_by_norm
-from benchmark.trials import TRIALS, UNBOUNDED_TRIAL
-from benchmark.validity import CONSEQUENCES, Verdict
-
-Rows = Sequence[tuple[Board, Row]]
+from benchmark.results.checks import ALL, Verdict
+from benchmark.results.detection import MEASURES, Detection, Level
+from benchmark.results.entries import Entry
+from benchmark.results.rows import Row
+from benchmark.tables import audit_file, csv_text, markdown, percent, span, statuses, threat_title
 
 
-def audit_pages(boards: Sequence[Board], folder: Path) -> dict[Path, str]:
-    """A page for every row's entry, below the folder."""
-    return {folder / audit_file(config.model): audit_page(rows) for config, rows in rows_of(boards).items()}
+def audit_pages(entries: Sequence[Entry], folder: Path) -> dict[Path, str]:
+    """A page for every entry, below the folder."""
+    return {folder / audit_file(entry.name): audit_page(entry) for entry in entries}
 
 
-def audit_page(rows: Rows, notice: str | None = NOTICE) -> str:
-    """All that is known of one entry. rows: its rows on the boards it is on, at least one."""
-    _, first = rows[0]
-    attacks: list[str] = [attack for attack in ATTACKS if any(attack in row.attacks for _, row in rows)]
-    by_norm = {board.norm: row for board, row in rows}
+def audit_page(entry: Entry, notice: str | None = NOTICE) -> str:
+    """All that is known of one entry."""
+    attacks: list[str] = [attack for attack in ATTACKS if any(attack in row.attacks for row in entry.rows)]
+    by_norm = {row.threat.norm: row for row in entry.rows}
     return render_page(
         "audit.md",
         notice=notice,
-        entry=first.configuration.model,
-        status=verdicts_by_norm(rows),
-        sentence=conclusion(rows),
+        entry=entry.name,
+        status=statuses(entry.statuses),
+        sentence=conclusion(entry),
         norms=[
             {
                 "name": norm,
@@ -44,43 +40,40 @@ def audit_page(rows: Rows, notice: str | None = NOTICE) -> str:
                 "reason": reason(row),
                 "checks": markdown(_check(verdict) for verdict in row.verdicts),
                 "concerns": [
-                    f"**{verdict.check}**: {CONSEQUENCES[verdict.check]}"
+                    f"**{verdict.check}**: {ALL[verdict.check].consequence}"
                     for verdict in row.verdicts
                     if verdict.status not in ("PASS", "OPEN")
                 ],
             }
             for norm, row in by_norm.items()
         ],
-        images=span(row.worst.count for _, row in rows),
+        images=span(row.worst.count for row in entry.rows),
         attacks=", ".join(attacks),
-        standing=markdown(_standing(board, row, attacks) for board, row in rows),
-        trials=markdown(_trials(rows)),
-        detection=markdown(_detected(one) for one in found_detections(rows)),
+        surviving=markdown(_surviving(row, attacks) for row in entry.rows),
+        adaptive=markdown(_adaptive(entry)),
+        detection=markdown(_detected(one) for one in entry.detections),
     )
 
 
-def conclusion(rows: Rows) -> str:
+def conclusion(entry: Entry) -> str:
     """What a reviewer may quote: norm by norm, in the words of the worst status."""
-    name, sentences = rows[0][1].configuration.model, []
-    for norm in dict.fromkeys(board.norm for board, _ in rows):
-        own = [(board, row) for board, row in rows if board.norm == norm]
-        first = own[0][1]
+    name, sentences = entry.name, []
+    for norm, audit in entry.audits.items():
+        rows = [row for row in entry.rows if row.threat.norm == norm]
         figures = "; ".join(
-            f"{percent(row.worst, interval=True)} % at eps {format_eps(board.eps)} ({percent(row.whitebox)} % under the"
-            " white-box attacks alone)"
-            for board, row in own
+            f"{percent(row.worst, interval=True)} % at eps {format_eps(row.threat.eps)} ({percent(row.whitebox)} % "
+            "under the white-box attacks alone)"
+            for row in rows
         )
-        measured = (
-            f"What stands of {span(row.worst.count for _, row in own)} images under all that was tried: {figures}."
-        )
-        failed = "; ".join(f"{v.check}, {v.title}: {v.evidence}" for v in first.verdicts if v.status == first.status)
+        measured = f"What stands of {span(row.worst.count for row in rows)} images under all that was tried: {figures}."
+        failed = "; ".join(f"{v.check}, {v.title}: {v.evidence}" for v in audit.verdicts if v.status == audit.status)
         said = {
             "PASS": f"No check found a reason to disbelieve the figures of {name} in {norm}.",
             "OPEN": f"Nothing speaks against the figures of {name} in {norm} so far, but not all was checked.",
             "FLAG": f"No check failed on {name} in {norm}, but some ask for a look.",
             "ERROR": f"{name} was not evaluated in {norm}: an attack did not run, which says nothing about the "
             f"network, and its figures do not count until it has. {failed}.",
-        }.get(first.status, f"The accuracy of {name} under {norm} attacks is no evidence of robustness. {failed}.")
+        }.get(audit.status, f"The accuracy of {name} under {norm} attacks is no evidence of robustness. {failed}.")
         sentences.append(f"{said} {measured}")
     return "\n\n".join(sentences)
 
@@ -95,30 +88,15 @@ def reason(row: Row) -> str:
     return "; ".join(f"{verdict.check} {row.status}: {verdict.title}" for verdict in worst)
 
 
-def found_detections(rows: Rows) -> list[Detection]:
-    """Of the entry whose rows these are."""
-    board, row = rows[0]
-    return detections(row.configuration.model, board.dataset, tried_in_all(rows))
-
-
-def tried_in_all(rows: Rows) -> dict[str, list[Record]]:
-    """Trial -> its records in either norm."""
-    tried: dict[str, dict[str, Record]] = {}
-    for evidence in {board.norm: row.evidence for board, row in rows}.values():
-        for trial, records in evidence.tried.items():
-            tried.setdefault(trial, {}).update({record.key: record for record in records})
-    return {trial: list(records.values()) for trial, records in tried.items()}
-
-
-def detection_table(boards: Sequence[Board]) -> str:
+def detection_table(entries: Sequence[Entry]) -> str:
     """Uncertainty under attack of every entry, as CSV; empty where nothing was measured."""
-    lines = [_detected(one, exact=True) for rows in rows_of(boards).values() for one in found_detections(rows)]
+    lines = [_detected(one, exact=True) for entry in entries for one in entry.detections]
     return csv_text(pd.DataFrame(lines)) if lines else ""
 
 
-def _standing(board: Board, row: Row, attacks: list[str]) -> dict[str, object]:
+def _surviving(row: Row, attacks: list[str]) -> dict[str, object]:
     return {
-        "threat model": threat_title(board.norm, board.eps),
+        "threat model": threat_title(row.threat.norm, row.threat.eps),
         "clean": percent(row.clean),
         **{attack: percent(row.attacks[attack]) if attack in row.attacks else "" for attack in attacks},
         "white-box": percent(row.whitebox),
@@ -128,15 +106,16 @@ def _standing(board: Board, row: Row, attacks: list[str]) -> dict[str, object]:
     }
 
 
-def _trials(rows: Rows) -> list[dict[str, object]]:
+def _adaptive(entry: Entry) -> list[dict[str, object]]:
     lines = []
-    named = [*TRIALS.values(), UNBOUNDED_TRIAL]
-    helps = {trial.name: trial.help for trial in named} | {"other gradients": "gradients of suite masking"}
+    known = [*ADAPTIVE_ATTACKS.values(), UNBOUNDED_ATTACK]
+    helps = {adaptive.name: adaptive.help for adaptive in known} | {"other gradients": "gradients of suite masking"}
     for name, text in helps.items():
         line: dict[str, object] = {"trial": name, "what it is": text}
-        for board, row in rows:
-            if name in row.trials:
-                line[threat_title(board.norm, board.eps)] = row.trials[name] if row.whitebox.hits else "–"
+        for row in entry.rows:
+            if name in row.adaptive:
+                survivors = row.whitebox.hits
+                line[threat_title(row.threat.norm, row.threat.eps)] = row.adaptive[name] if survivors else "–"
         if len(line) > 2:
             lines.append(line)
     return lines

@@ -5,12 +5,12 @@ from __future__ import annotations
 from benchmark.agreement import Comparison, weakest
 from benchmark.anchors import compare_with_published
 from benchmark.attacks.spec import format_eps
-from benchmark.boards import Board, by_images
-from benchmark.outcomes import merged_agreement
 from benchmark.pages import render_page
 from benchmark.pages.audit import reason
 from benchmark.protocol import ATTACKS, ECE_BINS, LIBRARIES, PIXEL_TOLERANCE
 from benchmark.record import Outcome, Record
+from benchmark.results.boards import Board, by_images
+from benchmark.results.configuration import merged_agreement
 from benchmark.tables import audit_file, details, headline, labelled, markdown, paired, percent, ranking, threat_title
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.pages import render_page
-from benchmark.pages.zoo import cards
 from benchmark.published import PUBLISHED, Sources, read_studies
+from benchmark.results.cards import cards
 from benchmark.tables import markdown
 
 NOT_MEASURED = "not measured"

@@ -6,32 +6,30 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.boards import Board, rows_of
 from benchmark.pages import render_page
-from benchmark.pages.audit import Rows, tried_in_all
+from benchmark.results.checks import ALL
+from benchmark.results.entries import Entry
 from benchmark.tables import markdown, percent, threat_title
 from benchmark.timing import duration
-from benchmark.validity import CONSEQUENCES, TITLES, load_checks, worst_verdicts
 
-SOURCE = "broken.json"  # what `python -m examples.broken` wrote into the folder of studies
+SOURCE = "broken.json"  # what `python -m benchmark.selftest` wrote into the folder of studies
 _MARKS = {"PASS": "·", "OPEN": "open", "FLAG": "flag", "FAIL": "**FAIL**", "ERROR": "**ERROR**"}
 
 
-def validity_page(studies: Path, boards: Sequence[Board]) -> str:
-    """studies: the folder that holds what `examples.broken` wrote."""
-    names = load_checks()
+def validity_page(studies: Path, entries: Sequence[Entry]) -> str:
+    """studies: the folder that holds what `benchmark.selftest` wrote."""
     broken: dict[str, dict[str, object]] = {}
     if (path := studies / SOURCE).is_file():
         broken = json.loads(path.read_text())
-    audited = [rows for rows in rows_of(boards).values() if rows[0][1].evidence.tried]
+    audited = [entry for entry in entries if next(iter(entry.audits.values())).evidence.adaptive]
     return render_page(
         "validity.md",
-        checks=markdown({"check": n, "asks": TITLES[n], "if not": CONSEQUENCES[n]} for n in names),
+        checks=markdown({"check": c.name, "asks": c.title, "if not": c.consequence} for c in ALL.values()),
         broken=markdown(_line(name, entry) for name, entry in broken.items()),
         drops=markdown(_drop(name, entry) for name, entry in broken.items()),
-        entries=markdown(_entry(rows) for rows in audited),
-        moved=markdown(_moved(rows) for rows in audited),
-        times=markdown(_times(rows) for rows in audited),
+        entries=markdown(_entry(entry) for entry in audited),
+        moved=markdown(_moved(entry) for entry in audited),
+        times=markdown(_times(entry) for entry in audited),
         images=", ".join(dict.fromkeys(str(entry["images"]) for entry in broken.values())),
     )
 
@@ -41,18 +39,17 @@ def _line(name: str, entry: dict[str, object]) -> dict[str, object]:
     verdicts: dict[str, list[str]] = entry["verdicts"]  # type: ignore[assignment]
     must: list[str] = entry["must"]  # type: ignore[assignment]
     line: dict[str, object] = {"network": name, "defect": entry["defect"], "named": ", ".join(must)}
-    for check in load_checks():
+    for check in ALL:
         status = verdicts[check][0]
         missed = check in must and status not in ("FAIL", "ERROR")
         line[check] = f"{_MARKS[status]} (missed)" if missed else _MARKS[status]
     return line
 
 
-def _entry(rows: Rows) -> dict[str, object]:
+def _entry(entry: Entry) -> dict[str, object]:
     """What the checks say of an entry, each in the norm where it is worst."""
-    worst = worst_verdicts(verdict for _, row in rows for verdict in row.verdicts)
-    statuses = {check: _MARKS[worst[check].status] for check in load_checks()}
-    return {"entry": rows[0][1].configuration.model, **statuses}
+    worst = entry.verdicts
+    return {"entry": entry.name, **{check: _MARKS[worst[check].status] for check in ALL}}
 
 
 def _drop(name: str, entry: dict[str, object]) -> dict[str, object]:
@@ -61,26 +58,26 @@ def _drop(name: str, entry: dict[str, object]) -> dict[str, object]:
     return {"network": name, **{threat: f"{whitebox[threat]} → {worst[threat]}" for threat in whitebox}}
 
 
-def _moved(rows: Rows) -> dict[str, object]:
-    """By threat model: what stands under the white-box attacks, under all that was tried, and what broke most."""
-    line: dict[str, object] = {"entry": rows[0][1].configuration.model}
-    for board, row in rows:
-        most = max(row.trials, key=lambda name: row.trials[name], default="")
-        by = f" ({most})" if row.trials.get(most) else ""
-        line[threat_title(board.norm, board.eps)] = f"{percent(row.whitebox)} → {percent(row.worst)}{by}"
+def _moved(entry: Entry) -> dict[str, object]:
+    """By threat model: what survives the white-box attacks, what survives every attack, and what broke most."""
+    line: dict[str, object] = {"entry": entry.name}
+    for row in entry.rows:
+        most = max(row.adaptive, key=lambda name: row.adaptive[name], default="")
+        by = f" ({most})" if row.adaptive.get(most) else ""
+        title = threat_title(row.threat.norm, row.threat.eps)
+        line[title] = f"{percent(row.whitebox)} → {percent(row.worst)}{by}"
     return line
 
 
-def _times(rows: Rows) -> dict[str, object]:
-    """Wall time of an entry's white-box attacks and of its audit, and which trials took most of that."""
-    evidences = {board.norm: row.evidence for board, row in rows}.values()
-    whitebox = {record.key: record for evidence in evidences for record in evidence.records}.values()
+def _times(entry: Entry) -> dict[str, object]:
+    """Wall time of an entry's white-box attacks and of its audit, and which adaptive attacks took most of that."""
+    whitebox = {record.key: record for record in entry.white_box}.values()
     seconds: dict[str, float] = {}
-    for name, records in tried_in_all(rows).items():
+    for name, records in entry.adaptive.items():
         seconds[name] = sum(record.provenance["seconds"] for record in records)
     total, longest = sum(seconds.values()), sorted(seconds, key=lambda name: -seconds[name])[:3]
     return {
-        "entry": rows[0][1].configuration.model,
+        "entry": entry.name,
         "white-box attacks": duration(sum(record.provenance["seconds"] for record in whitebox)),
         "trials": duration(total),
         "of that": ", ".join(f"{name} {100 * seconds[name] / total:.0f} %" for name in longest),

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
 from benchmark.pages import render_page
-from benchmark.rows import Share
+from benchmark.results.cards import cards
+from benchmark.results.share import Share
 from benchmark.tables import markdown, percent
-from zoo import models
 from zoo.recipes import GOALS, GOALS_UNDER_PGD40
-
-
-def cards() -> dict[str, dict[str, Any]]:
-    """Name -> card of the entries that this repository trained."""
-    return {name: entry.card for name, entry in models.items() if not entry.is_external and entry.card}
 
 
 def zoo_page() -> str:
@@ -37,17 +30,6 @@ def zoo_page() -> str:
 def accuracy_table() -> str:
     """Every entry's test accuracy beside its goal."""
     return markdown([_accuracy(name, card) for name, card in cards().items()])
-
-
-def accuracy_by_draws() -> pd.DataFrame:
-    """A row per Bayesian entry and number of draws."""
-    return pd.DataFrame(
-        [
-            {"entry": name, "draws": int(draws), "accuracy": value, "images": card["results"]["examples"]}
-            for name, card in cards().items()
-            for draws, value in card["results"].get("accuracy_by_draws", {}).items()
-        ]
-    )
 
 
 def _accuracy(name: str, card: dict[str, Any]) -> dict[str, object]:

@@ -8,11 +8,11 @@ from itertools import pairwise
 from benchmark.agreement import Comparison
 from benchmark.cells import Cell
 from benchmark.curves import GRID
-from benchmark.outcomes import outcome_frame
 from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, PROTOCOL_VERSION, eps_grid, standard_attack
 from benchmark.record import Outcome, Record
+from benchmark.results.checks import verdicts
+from benchmark.results.evidence import Evidence
 from benchmark.suites import PAPER_MODELS
-from benchmark.validity import Evidence, verdicts
 
 
 def outcome(correct: list[bool], log_p: list[float] | None = None) -> Outcome:
@@ -60,7 +60,7 @@ def make(
 
 
 def status(check: str, records: list[Record]) -> str:
-    found = {verdict.check: verdict for verdict in verdicts(Evidence(records, outcome_frame(records)))}
+    found = {verdict.check: verdict for verdict in verdicts(Evidence(records))}
     assert found[check].evidence
     return found[check].status
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS, AdaptiveAttack
 from benchmark.attacks.craft import craft
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Selection
@@ -16,8 +17,8 @@ from benchmark.evaluator import Evaluator, likeliest_wrong
 from benchmark.health import examine
 from benchmark.machine import Machine
 from benchmark.protocol import LIBRARIES, standard_attack
+from benchmark.roles import role_of
 from benchmark.suites import SUITES
-from benchmark.trials import TRIALS, Trial, trial_of
 from benchmark.verify import distance, violations
 from tests.benchmark.networks import EXAMPLES, X, Y, prediction_of, small_network
 from zoo import ZooEntry
@@ -54,7 +55,9 @@ def test_apgd_breaks_on_a_linear_model_exactly_what_can_be_broken(name: str, thr
     network, x, y, direction = two_classes()
     can = breakable(network, x, y, direction, threat)
     assert 5 < can.sum() < 40
-    images = craft("torchattacks", prediction_of(network), x, y, TRIALS[name].attack(threat), range(40), 0).images
+    images = craft(
+        "torchattacks", prediction_of(network), x, y, ADAPTIVE_ATTACKS[name].attack(threat), range(40), 0
+    ).images
     assert not violations(x, images, threat).any()
     assert torch.equal(network(images).argmax(1) != y, can)
 
@@ -66,7 +69,7 @@ def test_attacks_without_gradients_stay_inside_and_break_only_what_can_be_broken
 ) -> None:
     network, x, y, direction = two_classes()
     can = breakable(network, x, y, direction, threat)
-    library, spec = TRIALS[trial].library, TRIALS[trial].attack(threat)
+    library, spec = ADAPTIVE_ATTACKS[trial].library, ADAPTIVE_ATTACKS[trial].attack(threat)
     found = craft(library, prediction_of(network), x, y, spec, range(40), 0)
     assert not violations(x, found.images, threat).any()
     broken = network(found.images).argmax(1) != y
@@ -87,7 +90,7 @@ def test_noise_fills_the_linf_ball_and_does_not_leave_it() -> None:
         never[1].bias.copy_(torch.tensor([1.0, 0.0, 0.0]))
     x = torch.full((500, 1, 8, 8), 0.5)
     wrong = torch.ones(500, dtype=torch.long)  # so that the first point is kept
-    spec = dataclasses.replace(TRIALS["noise"].attack(BALLS[0]), steps=1)
+    spec = dataclasses.replace(ADAPTIVE_ATTACKS["noise"].attack(BALLS[0]), steps=1)
     first = craft("foolbox", prediction_of(never), x, 0 * wrong, spec, range(500), 0).images
     assert torch.equal(first, x)  # nothing is broken, so the image comes back
 
@@ -105,7 +108,7 @@ def test_noise_fills_the_linf_ball_and_does_not_leave_it() -> None:
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_towards_the_other_of_two_labels_is_away_from_the_right_one(library: str, threat: ThreatModel) -> None:
     network, x, y, direction = two_classes()
-    spec = dataclasses.replace(TRIALS["confident"].attack(threat), steps=80)
+    spec = dataclasses.replace(ADAPTIVE_ATTACKS["confident"].attack(threat), steps=80)
     images = craft(library, prediction_of(network), x, 1 - y, spec, range(40), 0).images
     best = ((optimum(x.flatten(1), direction, spec) - x.flatten(1)) * direction).sum(1)
     gain = ((images - x).flatten(1) * direction).sum(1)
@@ -116,7 +119,7 @@ def test_towards_the_other_of_two_labels_is_away_from_the_right_one(library: str
 def test_the_libraries_agree_on_the_way_towards_a_label(bayesian_net: nn.Module, threat: ThreatModel) -> None:
     prediction = ExpectedPrediction.of(bayesian_net.float(), 4, 0)
     x, y = torch.rand(6, 1, 4, 4, generator=private_generator(GENERATOR)), torch.arange(6) % 3
-    spec = TRIALS["confident"].attack(threat)
+    spec = ADAPTIVE_ATTACKS["confident"].attack(threat)
     images = [craft(library, prediction, x, y, spec, range(6), 0).images for library in LIBRARIES]
     for other in images[1:]:  # in l2 they clip and project in another order
         assert torch.allclose(images[0], other, atol=1e-5 if threat.norm == "linf" else 1e-2)
@@ -126,7 +129,7 @@ def test_the_libraries_agree_on_the_way_towards_a_label(bayesian_net: nn.Module,
 
 def test_restarts_towards_a_label_keep_what_is_surest_of_it() -> None:
     prediction = prediction_of(small_network())
-    spec = dataclasses.replace(TRIALS["confident"].attack(BALLS[0]), steps=2)
+    spec = dataclasses.replace(ADAPTIVE_ATTACKS["confident"].attack(BALLS[0]), steps=2)
     once, often = (
         craft("torchattacks", prediction, X, Y, dataclasses.replace(spec, restarts=count), EXAMPLES, 0).images
         for count in (1, 4)
@@ -153,14 +156,14 @@ def test_scaled_and_shifted_logits_are_those_of_each_draw(bayesian_net: nn.Modul
     assert not torch.allclose(changed.probabilities(images), plain.probabilities(images), atol=1e-3)
 
 
-def cell(trial: Trial, threat: ThreatModel = BALLS[0], **changes: object) -> Cell:
+def cell(trial: AdaptiveAttack, threat: ThreatModel = BALLS[0], **changes: object) -> Cell:
     fields = {"model": "mnist/small", "dataset": "mnist", "attack": trial.attack(threat), "start": 0, "stop": 8}
     fields |= {"libraries": (trial.library,), "attack_draws": 3, "judge_draws": 5, **changes}
     return Cell(**fields)  # type: ignore[arg-type]
 
 
 def test_a_cell_on_some_images_says_of_them_what_one_on_all_says(small_entry: ZooEntry) -> None:
-    evaluator, trial = Evaluator(Machine(share=False)), TRIALS["doubled steps"]
+    evaluator, trial = Evaluator(Machine(share=False)), ADAPTIVE_ATTACKS["doubled steps"]
     everything = evaluator.evaluate(cell(trial))
     some = (everything.examples[5], everything.examples[2])
     part = evaluator.evaluate(cell(trial, only=some))
@@ -173,19 +176,19 @@ def test_a_cell_on_some_images_says_of_them_what_one_on_all_says(small_entry: Zo
 
 
 def test_a_transfer_takes_the_others_gradients_and_names_it_in_its_key(small_entry: ZooEntry) -> None:
-    attack = dataclasses.replace(TRIALS["transfer"].attack(BALLS[0]), source="mnist/mlp")
-    own, transfer = cell(TRIALS["transfer"]), cell(TRIALS["transfer"], attack=attack)
+    attack = dataclasses.replace(ADAPTIVE_ATTACKS["transfer"].attack(BALLS[0]), source="mnist/mlp")
+    own, transfer = cell(ADAPTIVE_ATTACKS["transfer"]), cell(ADAPTIVE_ATTACKS["transfer"], attack=attack)
     evaluator = Evaluator()
     by_own, record = evaluator.evaluate(own), evaluator.evaluate(transfer)
     assert set(record.fingerprints) == {"model", "data", "source"}
     assert record.key != by_own.key
-    assert trial_of(dataclasses.replace(transfer, attack_draws=8)) is TRIALS["transfer"]
+    assert role_of(dataclasses.replace(transfer, attack_draws=8)).adaptive is ADAPTIVE_ATTACKS["transfer"]
     assert sum(record.outcomes["torchattacks"].log_p) > sum(by_own.outcomes["torchattacks"].log_p)
     assert sum(record.outcomes["torchattacks"].log_p) < sum(record.clean.log_p)
 
 
 def test_mutual_information_is_that_of_the_judges_draws(small_entry: ZooEntry) -> None:
-    record = Evaluator().evaluate(cell(TRIALS["doubled steps"]))
+    record = Evaluator().evaluate(cell(ADAPTIVE_ATTACKS["doubled steps"]))
     for outcome in (record.clean, record.outcomes["torchattacks"]):
         assert len(outcome.mutual_information) == 8
         assert all(0 < i <= h for i, h in zip(outcome.mutual_information, outcome.entropy, strict=True))

@@ -97,7 +97,7 @@ def test_the_same_call_gives_the_keys_of_the_command_line(tmp_path: Path) -> Non
 def test_several_networks_are_ranked_beside_each_other_and_compared() -> None:
     nets = [small(0).eval(), small(1).eval(), lambda: small(2)]
     results = evaluate([*nets, "mnist/lenet"], "mnist", family="frequentist", **FAST)
-    names = {config.model for config in results.rows}
+    names = {entry.name for entry in results.entries}
     assert names == {"mnist/Small", "mnist/Small-2", "mnist/<lambda>", "mnist/lenet"}
     lenet = evaluate("mnist/lenet", **FAST)
     table = compare(lenet, evaluate(small(), "mnist", family="frequentist", **FAST))

@@ -7,27 +7,28 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from benchmark.attacks.spec import ThreatModel
 from benchmark.audit import app
-from benchmark.boards import build_boards, rows_of
 from benchmark.pages.audit import audit_page, conclusion, detection_table
 from benchmark.record import Outcome, Record
-from benchmark.tables import verdicts_by_norm
+from benchmark.results import Results
+from benchmark.results.entries import Entry
+from benchmark.tables import statuses
 from tests.benchmark.test_validity import N, evidence, trial
 
 STANDS = [i < 60 for i in range(N)]
 
 
-def rows(**stands: list[bool]) -> list:
-    """The rows of an entry whose evidence passes, but for what is given; see `test_validity.evidence`."""
+def entry(**stands: list[bool]) -> Entry:
+    """An entry whose evidence passes, but for what is given; see `test_validity.evidence`."""
     found = evidence(**stands)
-    (of_entry,) = rows_of(build_boards([*found.records, *found.others])).values()
-    return of_entry
+    return Results([*found.records, *found.extra]).entry()
 
 
 def test_an_entry_that_passes_everything() -> None:
-    found = rows()
-    assert verdicts_by_norm(found) == "PASS"
-    assert {row.rank for _, row in found} == {1}
+    found = entry()
+    assert statuses(found.statuses) == "PASS"
+    assert {row.rank for row in found.rows} == {1}
     text = audit_page(found)
     assert text.count("No check found a reason to disbelieve the figures of mnist/a") == 2
     assert "What the checks that did not pass" not in text
@@ -35,24 +36,19 @@ def test_an_entry_that_passes_everything() -> None:
 
 
 def test_a_failure_in_one_norm_is_that_norms_alone() -> None:
-    found = rows()
     complete = evidence()
-    threat = found[0][0].norm, found[0][0].eps
-    assert threat == ("linf", 0.1)
     other = [
         trial("square", r.cell.attack.threat, [False] * N) if r.cell.attack.name == "square-l2" else r
-        for r in complete.others
+        for r in complete.extra
     ]
-    (mixed,) = rows_of(build_boards([*complete.records, *other])).values()
-    assert verdicts_by_norm(mixed) == "linf PASS, l2 FAIL"
-    assert {(board.norm, row.rank) for board, row in mixed} == {("linf", 1), ("l2", None)}
+    mixed = Results([*complete.records, *other]).entry()
+    assert statuses(mixed.statuses) == "linf PASS, l2 FAIL"
+    assert {(row.threat.norm, row.rank) for row in mixed.rows} == {("linf", 1), ("l2", None)}
     text = conclusion(mixed)
     assert "The accuracy of mnist/a under l2 attacks is no evidence of robustness. V11" in text
     assert "No check found a reason to disbelieve the figures of mnist/a in linf" in text
-    by_norm = {(board.norm, board.eps): row for board, row in mixed}
-    assert by_norm["l2", 1.0].whitebox.hits == 60
-    assert by_norm["l2", 1.0].worst.hits == 0
-    assert by_norm["l2", 1.0].trials["square"] == 60
+    (row,) = (row for row in mixed.rows if row.threat == ThreatModel("l2", 1.0))
+    assert (row.whitebox.hits, row.worst.hits, row.adaptive["square"]) == (60, 0, 60)
     assert "square" in audit_page(mixed)
 
 
@@ -65,10 +61,10 @@ def test_a_librarys_failure_is_told_apart_from_missing_evidence() -> None:
         is_l2 = record.cell.attack.name == "pgd-l2"
         return dataclasses.replace(record, outcomes=record.outcomes | {"torchattacks": error}) if is_l2 else record
 
-    records = [failing(record) for record in (*complete.records, *complete.others)]
+    records = [failing(record) for record in (*complete.records, *complete.extra)]
     assert any(not record.complete and record.cell.attack.threat.eps == 0 for record in records)
-    (found,) = rows_of(build_boards(records)).values()
-    assert verdicts_by_norm(found) == "linf PASS, l2 ERROR"
+    found = Results(records).entry()
+    assert statuses(found.statuses) == "linf PASS, l2 ERROR"
     text = conclusion(found)
     assert "no evidence of robustness" not in text
     assert "mnist/a was not evaluated in l2: an attack did not run, which says nothing about the network" in text
@@ -78,10 +74,10 @@ def test_a_librarys_failure_is_told_apart_from_missing_evidence() -> None:
 
 def test_the_worst_case_counts_each_broken_image_once_and_none_that_fell_before() -> None:
     half, other_half = [30 <= i < 60 for i in range(N)], [i < 30 for i in range(N)]
-    (_, row), *_ = rows(square=half, noise=half, restarts=[i >= 10 for i in range(N)])
+    row = entry(square=half, noise=half, restarts=[i >= 10 for i in range(N)]).rows[0]
     assert (row.whitebox.hits, row.worst.hits) == (60, 30)
-    assert (row.trials["square"], row.trials["noise"], row.trials["restarts"]) == (30, 30, 10)
-    (_, none), *_ = rows(square=half, noise=other_half)
+    assert (row.adaptive["square"], row.adaptive["noise"], row.adaptive["restarts"]) == (30, 30, 10)
+    none = entry(square=half, noise=other_half).rows[0]
     assert none.worst.hits == 0
     assert none.whitebox.hits == 60
 
@@ -94,16 +90,16 @@ def test_what_another_judge_said_of_another_network_is_no_evidence() -> None:
         return dataclasses.replace(broken, key="x", fingerprints={**broken.fingerprints, **fingerprints})
 
     for change, hits in (({}, 0), ({"model": "other"}, 60), ({"data": "other"}, 60)):
-        boards = build_boards([*complete.records, *complete.others, with_broken(**change)])
+        boards = Results([*complete.records, *complete.extra, with_broken(**change)]).boards
         by_threat = {(b.norm, b.eps): row for b in boards for row in b.rows}
         assert by_threat["linf", 0.1].worst.hits == hits
 
 
 def test_nothing_measured_gives_no_table_of_detection() -> None:
-    (of_entry,) = rows_of(build_boards(evidence().records)).values()
-    assert of_entry[0][1].status == "OPEN"
-    assert "Nothing yet" in audit_page(of_entry)
-    assert detection_table([board for board, _ in of_entry]) == ""
+    found = Results(evidence().records).entry()
+    assert set(found.statuses.values()) == {"OPEN"}
+    assert "Nothing yet" in audit_page(found)
+    assert detection_table([found]) == ""
 
 
 def test_the_command_audits_an_entry_and_goes_on_where_it_was(

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from benchmark import console
-from benchmark.boards import build_boards
 from benchmark.console import print_boards, ranking_text
 from benchmark.curves import GRID
 from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, NORMS, eps_grid
 from benchmark.record import Record
+from benchmark.results import Results
 from benchmark.standings import shortened
 from benchmark.tables import percent, rank
 from tests.benchmark.records import make
@@ -50,10 +50,10 @@ def networks(count: int) -> list[Record]:
 @pytest.mark.parametrize("count", [1, 2, 18])
 def test_every_number_rank_and_verdict_is_whole_at_any_width(count: int, width: int) -> None:
     records = networks(count)
-    text = ranking_text(records, width)
+    text = ranking_text(Results(records), width)
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
-    boards = build_boards(records)
+    boards = Results(records).boards
     words = re.sub(r"\[[^]]*\]", "", text).split()
     for row in (row for board in boards for row in board.rows):
         assert percent(row.worst) in words
@@ -68,8 +68,8 @@ def test_every_number_rank_and_verdict_is_whole_at_any_width(count: int, width: 
 
 def test_names_are_whole_where_there_is_room_and_lose_their_middle_where_there_is_none() -> None:
     records = networks(2)
-    assert "my_package.models.deep:bayesian_resnet_factory_2" in ranking_text(records, 160)
-    narrow = ranking_text(records, 80)
+    assert "my_package.models.deep:bayesian_resnet_factory_2" in ranking_text(Results(records), 160)
+    narrow = ranking_text(Results(records), 80)
     names = [line.split()[0] for line in narrow.splitlines() if "…" in line]
     assert len(set(names)) == 2
     for name in names:
@@ -89,27 +89,27 @@ def test_shortened_names_fit_and_short_ones_are_left_alone(names: list[str], wid
 
 def test_intervals_are_shown_where_there_is_room() -> None:
     records = networks(2)
-    interval = percent(build_boards(records)[0].rows[0].worst, interval=True)
-    assert interval in ranking_text(records, 180)
-    assert "[" not in ranking_text(records, 80)
+    interval = percent(Results(records).boards[0].rows[0].worst, interval=True)
+    assert interval in ranking_text(Results(records), 180)
+    assert "[" not in ranking_text(Results(records), 80)
 
 
 def test_what_is_shown_is_explained_and_nothing_else_is_spoken_of() -> None:
-    without_draws = ranking_text(list(attacked("mnist/a", 500)), 100)
+    without_draws = ranking_text(Results(attacked("mnist/a", 500)), 100)
     assert "draws" not in without_draws
     assert "(rank): one more than" in without_draws
     assert "OPEN: not all checks ran: --suite adaptive runs the rest" in without_draws
     for status in ("FLAG", "FAIL", "ERROR"):
         assert f"{status}:" not in without_draws
     assert "not ranked" not in without_draws
-    assert "64 fresh posterior draws" in ranking_text(list(attacked("mnist/a", 500, JUDGE_DRAWS)), 200)
+    assert "64 fresh posterior draws" in ranking_text(Results(attacked("mnist/a", 500, JUDGE_DRAWS)), 200)
 
 
 def test_a_network_whose_attack_failed_has_a_dash_and_a_reason() -> None:
     records = list(attacked("mnist/a", 500))
     failed = {**records[0].outcomes, "art": dataclasses.replace(records[0].outcomes["art"], error="no", correct=[])}
     records[0] = dataclasses.replace(records[0], outcomes=failed)
-    text = ranking_text(records, 200)
+    text = ranking_text(Results(records), 200)
     assert "(–)" in text
     assert "–: not ranked, for its verdict" in text
     assert "ERROR: an attack did not run" in text
@@ -118,7 +118,7 @@ def test_a_network_whose_attack_failed_has_a_dash_and_a_reason() -> None:
 def test_a_long_grid_is_broken_into_tables_that_fit() -> None:
     grid = {norm: tuple(GRID[1:]) for norm in ("linf", "l2")}
     records = list(attacked("mnist/a", 500, grid=grid))
-    text = ranking_text(records, 80)
+    text = ranking_text(Results(records), 80)
     assert max(map(len, text.splitlines())) <= 80
     heads = [line.split() for line in text.splitlines() if line.startswith("network")]
     assert [eps for head in heads for eps in head[1:]] == 2 * [f"{eps:g}" for eps in GRID[1:]]
@@ -127,7 +127,7 @@ def test_a_long_grid_is_broken_into_tables_that_fit() -> None:
 
 def test_networks_on_other_images_stand_in_a_table_of_their_own() -> None:
     some = [make("mnist/b", attack, 0.1, dict.fromkeys(LIBRARIES, [True] * 20), start=5000) for attack in ATTACKS[:3]]
-    text = ranking_text([*attacked("mnist/a", 500), *some], 100)
+    text = ranking_text(Results([*attacked("mnist/a", 500), *some]), 100)
     assert "mnist: 1,000 images" in text
     assert "mnist: 20 images" in text
 
@@ -136,5 +136,5 @@ def test_a_pipe_gets_what_a_terminal_of_80_columns_gets(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(console, "console", Console(width=80))
-    print_boards(networks(3))
-    assert capsys.readouterr().out == ranking_text(networks(3), 80)
+    print_boards(Results(networks(3)))
+    assert capsys.readouterr().out == ranking_text(Results(networks(3)), 80)

@@ -11,11 +11,11 @@ from scipy.stats import binom
 from benchmark.claims import CLAIMS
 from benchmark.curves import GRID, build_curves, points
 from benchmark.figures import all_figures
-from benchmark.masking import masking_matrix
 from benchmark.pages.experiment import claims_page, paper_page
-from benchmark.pages.masking import masking_page, masking_table
+from benchmark.pages.gradient_targets import masking_page, masking_table
 from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS
 from benchmark.record import Outcome
+from benchmark.results.gradient_targets import by_gradient_target
 from benchmark.statistics import wilson
 from benchmark.suites import PAPER_MODELS
 from tests.benchmark.records import N, attacked, masking_records, outcome, paper_records, walk
@@ -58,7 +58,7 @@ def test_an_attack_that_failed_is_no_robustness() -> None:
         else record
         for record in masking_records(3, 17)
     ]
-    assert {masked.threat.norm for masked in masking_matrix(failed)} == {"l2"}
+    assert {masked.threat.norm for masked in by_gradient_target(failed)} == {"l2"}
 
 
 def test_of_two_versions_of_an_entry_the_later_one_counts() -> None:
@@ -96,22 +96,22 @@ def test_points_are_shares_with_their_intervals() -> None:
     assert set(frame[frame["accuracy"] == 0]["eps"]) == {eps for eps in GRID if eps >= 0.3}
 
 
-def test_the_matrix_counts_what_a_gradient_invents() -> None:
-    matrix = masking_matrix(masking_records(3, 17))
+def test_the_matrix_counts_by_how_much_a_gradient_overestimates() -> None:
+    matrix = by_gradient_target(masking_records(3, 17))
     assert len(matrix) == 8
     for masked in matrix:
         counts = (0, 0) if masked.target == "expected" else (17, 3)
         assert (masked.only_target, masked.only_expected) == counts
-        assert masked.invented == pytest.approx((counts[0] - counts[1]) / N)
+        assert masked.overestimate == pytest.approx((counts[0] - counts[1]) / N)
     wrong = next(masked for masked in matrix if masked.target == "mean-loss")
     assert wrong.p == pytest.approx(2 * binom.cdf(3, 20, 0.5))
     incomplete = [record for record in masking_records(3, 17) if record.cell.attack.name != "bim"]
-    assert {masked.threat.norm for masked in masking_matrix(incomplete)} == {"l2"}
+    assert {masked.threat.norm for masked in by_gradient_target(incomplete)} == {"l2"}
 
 
 def test_pages_and_figures_show_what_was_measured() -> None:
     records = paper_records()
-    curves, matrix = build_curves(records), masking_matrix(masking_records(3, 17))
+    curves, matrix = build_curves(records), by_gradient_target(masking_records(3, 17))
     page = claims_page(curves)
     assert page.count("## ") == len(CLAIMS)
     assert "**confirmed**" in page

@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
+from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.attacks.spec import ThreatModel
-from benchmark.detection import detections
 from benchmark.record import Outcome, Record
-from benchmark.trials import TRIALS
+from benchmark.results.detection import detections
 from tests.benchmark.records import make
 
 THREAT = ThreatModel("linf", 0.1)
@@ -31,7 +31,7 @@ def measured(correct: list[bool], entropy: list[float], information: list[float]
 
 def attacked(trial: str, clean: Outcome, after: Outcome) -> Record:
     base = make("mnist/a", "fgsm", 0.1, {"torchattacks": after.correct})
-    cell = dataclasses.replace(base.cell, attack=TRIALS[trial].attack(THREAT))
+    cell = dataclasses.replace(base.cell, attack=ADAPTIVE_ATTACKS[trial].attack(THREAT))
     return dataclasses.replace(base, cell=cell, clean=clean, outcomes={"torchattacks": after})
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.boards import build_boards
 from benchmark.cells import Cell
 from benchmark.evaluator import Evaluator
 from benchmark.machine import Machine
 from benchmark.protocol import example_order, standard_attack
 from benchmark.record import Record
+from benchmark.results import Results
 from zoo import ZooEntry, models
 from zoo.datasets import load_split
 from zoo.layers import BayesianLinear
@@ -101,7 +101,7 @@ def test_a_library_that_raises_is_an_error_and_never_a_score(
     assert record.outcomes["foolbox"].correct == []
     assert not record.complete
     assert [(pair.first, pair.second) for pair in record.agreement] == [("torchattacks", "art")]
-    (board,) = build_boards([record])
+    (board,) = Results([record]).boards
     (row,) = board.rows
     assert (row.status, row.rank) == ("ERROR", None)
     (verdict,) = [verdict for verdict in row.verdicts if verdict.status == "ERROR"]
@@ -126,7 +126,7 @@ def test_images_that_break_the_rules_do_not_count_and_fail_the_entry(
     assert outcome.violations == record.examples
     assert outcome.correct == record.clean.correct
     assert outcome.log_p == pytest.approx(record.clean.log_p, rel=1e-3)
-    (board,) = build_boards([record])
+    (board,) = Results([record]).boards
     (row,) = board.rows
     assert (row.status, row.rank) == ("FAIL", None)
     # the other libraries' images still make the worst case, and a clean mistake counts as broken
@@ -148,7 +148,7 @@ def test_a_library_that_does_nothing_is_seen_to_disagree() -> None:
         ("foolbox", "art"): "identical",
     }
     assert record.outcomes["torchattacks"].correct == record.clean.correct
-    (board,) = build_boards([record])
+    (board,) = Results([record]).boards
     assert board.rows[0].status == "FLAG"
     assert board.rows[0].agreement == {"bim": "disagree"}
     assert board.rows[0].worst.hits == 0

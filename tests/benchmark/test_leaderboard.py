@@ -17,16 +17,17 @@ from typer.testing import CliRunner
 from benchmark import leaderboard
 from benchmark.agreement import Comparison
 from benchmark.archive import read_records
-from benchmark.boards import build_boards, ranked_boards
-from benchmark.comparison import paired_tests
 from benchmark.leaderboard import app
-from benchmark.outcomes import is_ruled, without_subsumed
 from benchmark.pages.boards import agreement_page
 from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, standard_attack
 from benchmark.publish import planned, read_manifest, sha256
 from benchmark.record import Record
 from benchmark.render import project_pages
-from benchmark.selection import sifted
+from benchmark.results import Results
+from benchmark.results.configuration import without_subsumed
+from benchmark.results.ranking import paired_tests
+from benchmark.results.selection import sifted
+from benchmark.roles import role_of
 from benchmark.tables import markdown
 from tests.benchmark.records import make, outcome, status
 
@@ -39,7 +40,7 @@ def test_the_worst_case_is_taken_per_example_and_not_over_averages() -> None:
         make("mnist/a", "fgsm", 0.1, {"foolbox": [False, True, True, True], "art": [True, True, True, True]}),
         make("mnist/a", "bim", 0.1, {"foolbox": [True, False, True, True], "art": [True, True, False, True]}),
     ]
-    (board,) = build_boards(records)
+    (board,) = Results(records).boards
     (row,) = board.rows
     assert row.worst.value == 0.25
     assert row.attacks["fgsm"].value == 0.75
@@ -53,7 +54,7 @@ def test_uncertainty_is_that_of_the_most_harmful_image() -> None:
     record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True, True], "art": [True, True]})
     record.outcomes["foolbox"].log_p[:] = [-1.0, -3.0]
     record.outcomes["art"].log_p[:] = [-2.0, -1.0]
-    (board,) = build_boards([record])
+    (board,) = Results([record]).boards
     assert board.rows[0].uncertainty.nll == pytest.approx(2.5)
     assert board.rows[0].clean_uncertainty.nll == pytest.approx(0.1)
     assert board.rows[0].uncertainty.ece == pytest.approx(0.2)
@@ -65,7 +66,7 @@ def test_ranks_are_shared_and_paired_tests_use_common_images() -> None:
         make(f"mnist/{name}", "pgd-l2", 1.0, {"foolbox": survived})
         for name, survived in (("weaker", weaker), ("strong", strong), ("weak", weak))
     ]
-    (board,) = build_boards(records)
+    (board,) = Results(records).boards
     assert [(row.configuration.model, row.rank) for row in board.rows] == [
         ("mnist/strong", 1), ("mnist/weak", 2), ("mnist/weaker", 2),
     ]  # fmt: skip
@@ -88,7 +89,7 @@ def test_only_images_that_met_every_attack_count() -> None:
         make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 10}),
         make("mnist/a", "bim", 0.1, {"foolbox": [True] * 4}),
     ]
-    (board,) = build_boards(records)
+    (board,) = Results(records).boards
     assert board.rows[0].worst.count == board.rows[0].clean.count == 4
 
 
@@ -98,20 +99,20 @@ def test_a_part_of_another_record_does_not_count_twice() -> None:
     again = dataclasses.replace(whole, key="again", provenance={"finished": "3", "protocol": PROTOCOL_VERSION})
     other = make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 2}, start=4)
     assert {r.key for r in without_subsumed([part, whole, again, other])} == {"again", other.key}
-    (board,) = build_boards([part, whole, again, other])
+    (board,) = Results([part, whole, again, other]).boards
     assert board.rows[0].worst.count == 6
 
 
 def test_an_attack_that_is_not_the_protocols_has_no_place_on_a_board() -> None:
     record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True]})
     spec = dataclasses.replace(standard_attack("bim", 0.1), steps=50)
-    assert build_boards([dataclasses.replace(record, cell=dataclasses.replace(record.cell, attack=spec))]) == []
+    assert Results([dataclasses.replace(record, cell=dataclasses.replace(record.cell, attack=spec))]).boards == []
 
 
 def test_a_clean_mistake_counts_as_broken() -> None:
     record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True, True, False, False]})
     wrong = dataclasses.replace(record, clean=outcome([True, False, True, False]))
-    (board,) = build_boards([wrong])
+    (board,) = Results([wrong]).boards
     assert board.rows[0].worst.hits == board.rows[0].attacks["fgsm"].hits == 1
     assert board.rows[0].clean.hits == 2
 
@@ -120,7 +121,7 @@ def test_results_on_other_data_or_another_protocol_never_mix() -> None:
     record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 4})
     other_data = make("mnist/a", "fgsm", 0.1, {"art": [False] * 4}, fingerprints={"model": "mnist/a", "data": "other"})
     old = make("mnist/a", "fgsm", 0.1, {"art": [False] * 4}, provenance={"finished": "1", "protocol": "0"})
-    of_data, of_other = build_boards([record, other_data, old])
+    of_data, of_other = Results([record, other_data, old]).boards
     assert sorted(row.worst.hits for row in of_data.rows) == [0, 4]
     assert [row.worst.hits for row in of_other.rows] == [0]  # other images are another board
     assert sifted([record]).records == [record]
@@ -131,7 +132,8 @@ def test_a_run_with_other_draws_or_seed_stays_out_of_the_ranking() -> None:
     protocol = [make("mnist/a", "pgd-l2", 1.0, dict.fromkeys(LIBRARIES, [True] * 4))]
     for change in ({"attack_draws": 2}, {"seed": 1}):
         cell = dataclasses.replace(protocol[0].cell, **change)
-        (board,) = ranked_boards([*protocol, dataclasses.replace(protocol[0], key=str(change), cell=cell)])
+        other = dataclasses.replace(protocol[0], key=str(change), cell=cell)
+        (board,) = Results([*protocol, other], protocol=True).boards
         assert len(board.rows) == 1
 
 
@@ -139,9 +141,9 @@ def test_images_that_one_library_attacked_alone_stay_out_of_the_ranking() -> Non
     """As seed 000's grids leave them beyond the first hundred: a worst case over one is not that over three."""
     shared = make("mnist/a", "pgd-l2", 1.0, dict.fromkeys(LIBRARIES, [True] * 4))
     alone = make("mnist/a", "pgd-l2", 1.0, {"torchattacks": [False] * 4}, start=4)
-    (board,) = ranked_boards([shared, alone])
+    (board,) = Results([shared, alone], protocol=True).boards
     assert board.rows[0].worst.count == 4
-    assert ranked_boards([alone]) == []
+    assert Results([alone], protocol=True).boards == []
 
 
 def test_one_disagreeing_cell_shows_in_the_matrix() -> None:
@@ -175,7 +177,7 @@ def small_boards(committed: list[Record], tmp_path_factory: pytest.TempPathFacto
     folder, readme = place / "leaderboards", place / "README.md"
     shutil.copy(ROOT / "README.md", readme)
     models = ("mnist/lenet", "mnist/alexnet")
-    records = [record for record in committed if record.cell.model in models and is_ruled(record.cell)]
+    records = [record for record in committed if record.cell.model in models and role_of(record.cell).board]
     planned(project_pages(records, folder, readme), folder).carry_out()
     return folder, readme
 
@@ -197,7 +199,7 @@ def test_committed_leaderboards_are_fresh() -> None:
 
 def test_committed_records_meet_the_protocol(committed: list[Record]) -> None:
     """The committed whitebox results: every agreement level reached, no check failed but one."""
-    boards = ranked_boards(committed)
+    boards = Results(committed, protocol=True).boards
     assert {(board.dataset, board.norm, board.eps) for board in boards} >= {
         ("mnist", "linf", 0.1), ("mnist", "linf", 0.3), ("mnist", "l2", 1.0), ("mnist", "l2", 2.0),
     }  # fmt: skip

@@ -14,14 +14,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from benchmark import leaderboard
+from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.archive import merged, read_records
-from benchmark.boards import ranked_boards
 from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION
 from benchmark.publish import planned
 from benchmark.record import Health, Outcome, Record
 from benchmark.render import own_pages
-from benchmark.selection import sifted, split
-from benchmark.trials import TRIALS
+from benchmark.results import Results
+from benchmark.results.selection import sifted, split
 from tests.benchmark.records import make, masking_records, walk
 from tests.benchmark.test_publish import stored, tree
 from zoo import models
@@ -188,13 +188,13 @@ def test_every_board_is_of_rows_on_the_very_same_images() -> None:
         for record in row("mnist/toy:net", [True] * 100)
     ]
     own = [*ZOO, *wide, *TOY, *other_data]
-    boards = ranked_boards(own)
+    boards = Results(own, protocol=True).boards
     for board in boards:
         assert {found.images for found in board.rows} == {board.images}
     assert [(len(board.images[1]), len(board.rows)) for board in boards] == [(20, 4), (100, 3), (300, 1), (100, 1)]
     hundred = {found.configuration.model: found for found in boards[1].rows}
     assert (hundred["mnist/alexnet"].attacked, hundred["mnist/alexnet"].worst.count) == (300, 100)
-    (alone,) = ranked_boards(ZOO)
+    (alone,) = Results(ZOO, protocol=True).boards
     assert {found.configuration.model: found.survivors for found in alone.rows} == {
         name: hundred[name].survivors for name in HUNDRED
     }
@@ -204,13 +204,13 @@ def test_a_reference_is_restricted_and_keeps_the_verdicts_on_all_its_images() ->
     """Of its 100 images a library got one out of the ball, which is not among the user's 20."""
     reference = row("mnist/lenet", HUNDRED["mnist/lenet"])
     reference[0].outcomes["art"] = dataclasses.replace(reference[0].outcomes["art"], violations=[99])
-    (board,) = ranked_boards(TOY, reference)
-    (whole,) = ranked_boards(reference)
+    (board,) = Results(TOY, reference, protocol=True).boards
+    (whole,) = Results(reference, protocol=True).boards
     (shown,) = [found for found in board.rows if found.reference]
     assert len(shown.survivors) == 20
     assert shown.verdicts == whole.rows[0].verdicts
     assert shown.status == whole.rows[0].status != "OPEN"
-    assert ranked_boards([], reference) == []
+    assert Results([], reference, protocol=True).boards == []
 
 
 def test_where_no_clone_is_all_pages_are_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,7 +318,9 @@ def test_of_a_zoo_entry_the_registered_network_counts_however_late_another_was_f
     late = row("mnist/lenet", [False] * 100, "other", finished="9")
     assert sifted([*known, *late]).records == known
     plain = row("mnist/toy:net", [True] * 20)[2]
-    attack = dataclasses.replace(TRIALS["transfer"].attack(plain.cell.attack.threat), source="mnist/source:net")
+    attack = dataclasses.replace(
+        ADAPTIVE_ATTACKS["transfer"].attack(plain.cell.attack.threat), source="mnist/source:net"
+    )
     transfers = [
         dataclasses.replace(
             plain,
@@ -336,7 +338,7 @@ def test_of_a_zoo_entry_the_registered_network_counts_however_late_another_was_f
 
 def test_what_was_attacked_through_a_users_network_is_his_own() -> None:
     (whole, *_) = row("mnist/lenet", [True] * 100)
-    attack = dataclasses.replace(TRIALS["transfer"].attack(whole.cell.attack.threat), source="mnist/toy:net")
+    attack = dataclasses.replace(ADAPTIVE_ATTACKS["transfer"].attack(whole.cell.attack.threat), source="mnist/toy:net")
     transfer = dataclasses.replace(
         whole,
         key="transfer",

@@ -22,7 +22,7 @@ def records(model: str, survived: list[bool], eps: float = 0.1, attack: str = "p
 
 def test_a_row_is_the_worst_case_over_libraries_and_the_frame_has_every_outcome() -> None:
     results = Results(records("mnist/a", STRONG))
-    (((_, row),),) = results.rows.values()
+    (row,) = results.entry().rows
     assert (row.worst.hits, row.worst.count) == (17, 20)
     frame = results.df
     assert len(frame) == 3 * 20

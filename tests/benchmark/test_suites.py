@@ -12,8 +12,8 @@ import pytest
 from benchmark.cells import Cell, Selection, Subject
 from benchmark.options import parsed_eps
 from benchmark.protocol import ATTACKS, example_order, standard_attack
+from benchmark.roles import role_of
 from benchmark.suites import SUITES
-from benchmark.trials import trial_of
 from zoo.targets import GRADIENT_TARGETS
 
 MNIST = [Subject("mnist/bayesian-lenet", "mnist", 10_000, deterministic=False)]
@@ -163,7 +163,7 @@ def test_radii_are_chosen_norm_by_norm(
     cells = SUITES[suite].cells(MNIST, Selection(eps=parsed_eps(texts)))
     met: dict[str, set[float]] = {"linf": set(), "l2": set()}
     for cell in cells:
-        if cell.attack.name in ATTACKS and trial_of(cell) is None and cell.attack.threat.eps > 0:
+        if cell.attack.name in ATTACKS and role_of(cell).adaptive is None and cell.attack.threat.eps > 0:
             met[cell.attack.threat.norm].add(cell.attack.threat.eps)
     assert met == {"linf": set(linf), "l2": set(l2)}
     assert len({json.dumps(cell.to_json()) for cell in cells}) == len(cells)

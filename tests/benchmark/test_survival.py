@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.adaptive_attacks import planned
 from benchmark.attacks.spec import ThreatModel
 from benchmark.cells import Selection, Subject
 from benchmark.protocol import SHARD
 from benchmark.record import Record
 from benchmark.suites import SUITES
 from benchmark.survival import Survival
-from benchmark.trials import planned
 from tests.benchmark.records import make, outcome
 
 SUITE = SUITES["adaptive"]
@@ -97,6 +97,6 @@ def test_what_is_expected_is_what_comes_once_all_is_met(stands: int) -> None:
 
 def test_shards_are_expected_as_so_many_times_one_cell() -> None:
     expected = SUITE.expected_follow_up([SUBJECT], Selection(examples=1000), Survival())
-    assert len(expected) == len(planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "standing"))
+    assert len(expected) == len(planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "surviving"))
     assert {round(each.times) for each in expected} <= {10, 9, 8, 5}
     assert SUITES["whitebox"].expected_follow_up([SUBJECT], Selection(), Survival()) == []

@@ -6,13 +6,14 @@ import dataclasses
 
 import pytest
 
+from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED, UNBOUNDED_ATTACK
 from benchmark.agreement import Comparison
 from benchmark.attacks.spec import ThreatModel
-from benchmark.outcomes import outcome_frame
 from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, eps_grid, standard_attack
 from benchmark.record import Health, Record
-from benchmark.trials import TRIALS, UNBOUNDED, UNBOUNDED_TRIAL
-from benchmark.validity import Evidence, check, over, verdicts
+from benchmark.results.checks import verdicts
+from benchmark.results.checks.check import check, over
+from benchmark.results.evidence import Evidence
 from tests.benchmark.records import make, outcome, status
 
 N = 100
@@ -62,7 +63,7 @@ def test_what_was_not_checked_is_open_and_says_so() -> None:
         make("mnist/a", "fgsm", 0.1, {"foolbox": [True] * 3}),
         make("mnist/a", "pgd-linf", 0.1, {"foolbox": [True] * 3}, start=3),
     ]
-    found = {v.check: v for v in verdicts(Evidence(apart, outcome_frame(apart)))}
+    found = {v.check: v for v in verdicts(Evidence(apart))}
     not_open = {"V2": "PASS", "V16": "FLAG"}  # one library
     assert {name: v.status for name, v in found.items()} == dict.fromkeys(found, "OPEN") | not_open
     assert all(v.evidence.startswith("not checked") for name, v in found.items() if name not in not_open)
@@ -82,7 +83,7 @@ def bayesian(record: Record, draws: int = 8) -> Record:
 
 def trial(name: str, threat: ThreatModel, stands: list[bool], **changes: object) -> Record:
     """A record of a trial on a Bayesian entry."""
-    one = UNBOUNDED_TRIAL if name == UNBOUNDED_TRIAL.name else TRIALS[name]
+    one = UNBOUNDED_ATTACK if name == UNBOUNDED_ATTACK.name else ADAPTIVE_ATTACKS[name]
     attack = dataclasses.replace(one.attack(threat), **changes)
     base = make("mnist/a", "fgsm", 0.1, {one.library: stands})
     cell = dataclasses.replace(
@@ -104,14 +105,14 @@ def evidence(health: Health = HEALTHY, **stands: list[bool]) -> Evidence:
         unchanged = bayesian(make("mnist/a", attack, 0.0, dict.fromkeys(libraries, [True] * N)))
         others.append(dataclasses.replace(unchanged, health=health if attack == "fgsm" else None))
     by_trial = {name.replace("_", " "): found for name, found in stands.items()}
-    for name in TRIALS:
+    for name in ADAPTIVE_ATTACKS:
         for norm, radii in grid.items():
             for eps in radii:
                 source = {"source": "mnist/other"} if name == "transfer" else {}
                 found = by_trial.get(name, [i < 60 for i in range(N)])
                 others.append(trial(name, ThreatModel(norm, eps), found, **source))
     others.append(trial("unbounded", UNBOUNDED, by_trial.get("unbounded", [False] * N)))
-    return Evidence(records, outcome_frame(records), others)
+    return Evidence(records, others)
 
 
 def verdict(name: str, found: Evidence) -> tuple[str, str]:
@@ -146,7 +147,9 @@ def test_images_that_fell_before_do_not_count_against_a_trial() -> None:
     assert verdict("V11", evidence(square=[i < 60 and i > 0 for i in range(N)]))[0] == "FLAG"
 
 
-@pytest.mark.parametrize("gradients", [name.replace(" ", "_") for name, one in TRIALS.items() if one.gradient == "own"])
+@pytest.mark.parametrize(
+    "gradients", [name.replace(" ", "_") for name, one in ADAPTIVE_ATTACKS.items() if one.gradient == "own"]
+)
 @pytest.mark.parametrize(("name", "trial_name"), [("V11", "square"), ("V12", "transfer"), ("V12", "noise")])
 def test_a_gradient_is_not_masked_where_a_stronger_attack_follows_it(
     name: str, trial_name: str, gradients: str
@@ -164,17 +167,28 @@ def test_a_trial_on_fewer_images_than_stand_leaves_a_check_open() -> None:
         r if r.cell.attack.name != "square-linf" else dataclasses.replace(r, examples=list(range(59)), outcomes={
             library: outcome([True] * 59) for library in r.outcomes
         })
-        for r in complete.others
+        for r in complete.extra
     ]  # fmt: skip
-    status_, text = verdict("V11", Evidence(complete.records, complete.outcomes, fewer))
+    status_, text = verdict("V11", Evidence(complete.records, fewer))
     assert (status_, "on fewer images" in text) == ("OPEN", True)
+
+
+def broken_on_its_own(record: Record, count: int) -> Record:
+    """The record with the first images broken under the attacker's own draws, too."""
+    outcomes = {
+        library: dataclasses.replace(
+            one, correct_attacker=[right and i >= count for i, right in enumerate(one.correct)]
+        )
+        for library, one in record.outcomes.items()
+    }
+    return dataclasses.replace(record, outcomes=outcomes)
 
 
 def test_what_falls_on_the_attackers_draws_falls_on_the_judges() -> None:
     complete = evidence()
     for short, expected in ((10, "PASS"), (15, "FLAG"), (30, "FAIL")):
-        frame = complete.outcomes.assign(own=complete.outcomes["correct"] & (complete.outcomes["example"] >= short))
-        status_, text = verdict("V14", Evidence(complete.records, frame, complete.others))
+        records = [broken_on_its_own(record, short) for record in complete.records]
+        status_, text = verdict("V14", Evidence(records, complete.extra))
         assert status_ == expected
         if short > 10:
             assert f"{short} of 100 broken on the attacker's draws alone" in text
@@ -211,9 +225,9 @@ def test_nothing_may_move_without_a_budget() -> None:
     complete = evidence()
 
     def with_first(change: Record) -> Evidence:
-        return Evidence(complete.records, complete.outcomes, [change, *complete.others[1:]])
+        return Evidence(complete.records, [change, *complete.extra[1:]])
 
-    first = complete.others[0]
+    first = complete.extra[0]
     library, whole = next(iter(first.outcomes.items()))
     moved = dataclasses.replace(whole, distance=[1e-9] + [0.0] * (N - 1))
     assert verdict("V1", with_first(dataclasses.replace(first, outcomes={library: moved})))[0] == "FAIL"
@@ -235,6 +249,6 @@ def test_a_network_without_draws_needs_none() -> None:
         dataclasses.replace(r, cell=dataclasses.replace(r.cell, attack_draws=1, judge_draws=1), family="frequentist")
         for r in complete.records
     ]
-    found = {v.check: v for v in verdicts(Evidence(plain, complete.outcomes))}
+    found = {v.check: v for v in verdicts(Evidence(plain))}
     assert {found[name].status for name in ("V14", "V15")} == {"PASS"}
-    assert standard_attack("pgd-linf", LINF.eps).threat in Evidence(plain, complete.outcomes).standing
+    assert standard_attack("pgd-linf", LINF.eps).threat in Evidence(plain).surviving

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.masking import Masked
+from benchmark.results.gradient_targets import Masked
 from benchmark.tables import span, threat_title
 from zoo.style import TARGETS
 
@@ -26,10 +26,10 @@ def masking(matrix: Sequence[Masked]) -> Figure:
             if masked.threat == threat:
                 y = models.index(masked.model) + (list(TARGETS).index(masked.target) - (len(TARGETS) - 1) / 2) * 0.12
                 colour, marker = TARGETS[masked.target]
-                low, high = (100 * bound for bound in masked.standing.interval)
+                low, high = (100 * bound for bound in masked.surviving.interval)
                 axis.plot([low, high], [y, y], color=colour, linewidth=0.9, alpha=0.7)
                 axis.plot(
-                    100 * masked.standing.value,
+                    100 * masked.surviving.value,
                     y,
                     marker,
                     color=colour,
@@ -67,7 +67,7 @@ def masking(matrix: Sequence[Masked]) -> Figure:
         title="gradient of",
         title_fontsize=7.5,
     )
-    count = span(masked.standing.count for masked in matrix)
+    count = span(masked.surviving.count for masked in matrix)
     figure.supxlabel(f"worst-case accuracy in %, {count} images, 95 % interval", fontsize=8, y=LEGEND / height)
     figure.tight_layout(rect=(0, LEGEND / height, 1, 1), pad=0.5)
     return figure

@@ -8,9 +8,10 @@ import pandas as pd
 
 from benchmark.agreement import meets, weakest
 from benchmark.attacks.spec import format_eps
-from benchmark.outcomes import merged_agreement
 from benchmark.protocol import required_agreement
-from benchmark.validity import Evidence, Finding, check, first_few, over, risen, summary
+from benchmark.results.checks.check import Finding, check, first_few, over, risen, summary
+from benchmark.results.configuration import merged_agreement
+from benchmark.results.evidence import Evidence
 
 
 @check(
@@ -21,7 +22,7 @@ from benchmark.validity import Evidence, Finding, check, first_few, over, risen,
 def no_budget(evidence: Evidence) -> Finding:
     """At eps = 0 images come back bit for bit, and accuracy is the clean one."""
     found: list[Finding] = []
-    for record in evidence.others:
+    for record in evidence.extra:
         if record.cell.attack.threat.eps == 0:
             for library, outcome in sorted(record.outcomes.items()):
                 where = f"{library} {record.cell.attack.name}"
@@ -44,7 +45,7 @@ def no_budget(evidence: Evidence) -> Finding:
 )
 def budget_and_box(evidence: Evidence) -> Finding:
     """Every image within eps and [0, 1] and finite; an exception of a library is an error, never a score."""
-    records = [*evidence.records, *evidence.others]
+    records = [*evidence.records, *evidence.extra]
     for record in records:
         for library, outcome in record.outcomes.items():
             # an attack in the other norm that failed at eps 0 says nothing here
@@ -121,6 +122,6 @@ def libraries_agree(evidence: Evidence) -> Finding:
 
 
 def _survival(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Example by `column`, true where no library broke it; only examples that have every column."""
-    table = frame.groupby([column, "example"])["correct"].all().unstack(column)
+    """Image by `column`, true where no library broke it; only images that have every column."""
+    table = frame.groupby([column, "image"])["correct"].all().unstack(column)
     return table.dropna().astype(bool)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
-from benchmark.masking import Masked
 from benchmark.pages import render_page
+from benchmark.results.gradient_targets import Masked
 from benchmark.tables import csv_text, markdown, percent, span, threat_title
 
 EVIDENT = 0.05  # p-values below it are bold
@@ -26,22 +26,22 @@ def masking_page(matrix: Sequence[Masked]) -> str:
                 )
                 line[threat_title(masked.threat.norm, masked.threat.eps)] = _cell(masked)
         datasets.append({"name": dataset, "table": markdown(rows.values())})
-    return render_page("masking.md", datasets=datasets, images=span(masked.standing.count for masked in matrix))
+    return render_page("masking.md", datasets=datasets, images=span(masked.surviving.count for masked in matrix))
 
 
 def _cell(masked: Masked) -> str:
-    text = percent(masked.standing)
+    text = percent(masked.surviving)
     if masked.target == "expected":
         return text
     stars = "**" if masked.p < EVIDENT else ""
-    return f"{text} ({stars}{100 * masked.invented:+.1f}{stars}, p {masked.p:.2g})"
+    return f"{text} ({stars}{100 * masked.overestimate:+.1f}{stars}, p {masked.p:.2g})"
 
 
 def masking_table(matrix: Sequence[Masked]) -> str:
     """The matrix as CSV, shares between 0 and 1."""
     lines = []
     for masked in matrix:
-        low, high = masked.standing.interval
+        low, high = masked.surviving.interval
         lines.append(
             {
                 "dataset": masked.dataset,
@@ -49,13 +49,13 @@ def masking_table(matrix: Sequence[Masked]) -> str:
                 "norm": masked.threat.norm,
                 "eps": format_eps(masked.threat.eps),
                 "gradient": masked.target,
-                "images": masked.standing.count,
-                "accuracy": masked.standing.value,
+                "images": masked.surviving.count,
+                "accuracy": masked.surviving.value,
                 "low": low,
                 "high": high,
                 "only_this_gradient_stands": masked.only_target,
                 "only_expected_stands": masked.only_expected,
-                "invented": masked.invented,
+                "invented": masked.overestimate,
                 "p": masked.p,
             }
         )

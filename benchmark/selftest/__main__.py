@@ -1,4 +1,4 @@
-"""Audit every broken network and write which check caught which: `python -m examples.broken`."""
+"""Audit every broken network and write which check caught which: `python -m benchmark.selftest`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import Annotated
 import typer
 
 from benchmark.attacks.craft import Adapter
-from benchmark.boards import build_boards
 from benchmark.cells import Selection
 from benchmark.loop import How, run
-from benchmark.rows import Row
+from benchmark.results import Results
+from benchmark.results.entries import Entry
+from benchmark.selftest.networks import BROKEN, Broken
 from benchmark.store import Store
 from benchmark.suites import SUITES
-from benchmark.validity import worst_verdicts
-from examples.broken.networks import BROKEN, Broken
 from zoo import ZooEntry
 from zoo.commands import mistakes_in_one_line
 from zoo.files import write_whole
@@ -27,18 +26,18 @@ from zoo.lookup import lookup
 app = typer.Typer(add_completion=False)
 
 
-def audited(entry: ZooEntry, selection: Selection, adapters: Mapping[str, Adapter] = MappingProxyType({})) -> list[Row]:
-    """An entry's rows after the adaptive suite, threat model by threat model; nothing is stored.
+def audited(entry: ZooEntry, selection: Selection, adapters: Mapping[str, Adapter] = MappingProxyType({})) -> Entry:
+    """What the adaptive suite finds of an entry; nothing is stored.
 
     adapters: by library, what runs its attacks in place of its own adapter.
     """
     with Store(None) as store:
         done = run(SUITES["adaptive"], selection, [entry], store, How(adapters=adapters))
-    return [row for board in build_boards(done.records) for row in board.rows]
+    return Results(done.records).entry()
 
 
-def audit_broken(broken: Broken, selection: Selection) -> list[Row]:
-    """The rows of a broken network."""
+def audit_broken(broken: Broken, selection: Selection) -> Entry:
+    """The same of a broken network."""
     return audited(broken.entry, selection, broken.adapters)
 
 
@@ -59,15 +58,15 @@ def main(
     for name in BROKEN if only is None else (only,):
         if found.get(name, {}).get("images") != examples:
             broken = lookup(BROKEN, name, "broken network")
-            rows = audit_broken(broken, selection)
-            worst = worst_verdicts(verdict for row in rows for verdict in row.verdicts)
+            result = audit_broken(broken, selection)
+            worst = result.verdicts
             found[name] = {
                 "images": examples,
                 "defect": broken.defect,
                 "must": list(broken.checks),
                 "verdicts": {v.check: [v.status, v.evidence] for v in worst.values()},
-                "whitebox": {f"{row.threat.norm} {row.threat.eps:g}": row.whitebox.hits for row in rows},
-                "worst": {f"{row.threat.norm} {row.threat.eps:g}": row.worst.hits for row in rows},
+                "whitebox": {f"{row.threat.norm} {row.threat.eps:g}": row.whitebox.hits for row in result.rows},
+                "worst": {f"{row.threat.norm} {row.threat.eps:g}": row.worst.hits for row in result.rows},
             }
             write_whole(path, (json.dumps(found, indent=1, sort_keys=True) + "\n").encode())
             typer.echo(f"{name}: {', '.join(f'{v.check} {v.status}' for v in worst.values() if v.status != 'PASS')}")

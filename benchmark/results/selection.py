@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from benchmark.outcomes import without_subsumed
 from benchmark.protocol import PROTOCOL_VERSION, SHARD
 from benchmark.record import Record
+from benchmark.results.configuration import without_subsumed
 from zoo import models
 
 

@@ -7,7 +7,7 @@ does not know that it is there (Carlini and Wagner 2017, "Adversarial Examples A
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from benchmark.attacks.spec import ThreatModel
 from benchmark.record import Outcome, Record
 from benchmark.statistics import expected_calibration_error
 
-ATTACKERS = {"doubled steps": "unaware", "confident": "aware"}  # trial -> what it knows of the detector
+ATTACKERS = {"doubled steps": "unaware", "confident": "aware"}  # adaptive attack -> what it knows of the detector
 MEASURES = ("entropy", "mutual information", "1 - confidence")
 FALSE_ALARMS = 0.05
 
@@ -58,12 +58,12 @@ class Detection:
     unnoticed: dict[str, float]
 
 
-def detections(model: str, dataset: str, tried: dict[str, list[Record]]) -> list[Detection]:
-    """For every attacker and threat model. tried: trial -> its complete records, all of one network."""
+def detections(model: str, dataset: str, adaptive: Mapping[str, list[Record]]) -> list[Detection]:
+    """For every attacker and threat model. adaptive: adaptive attack -> its complete records, all of one network."""
     found = []
-    for trial, attacker in ATTACKERS.items():
+    for name, attacker in ATTACKERS.items():
         by_threat: dict[ThreatModel, list[Record]] = {}
-        for record in tried.get(trial, []):
+        for record in adaptive.get(name, []):
             by_threat.setdefault(record.cell.attack.threat, []).append(record)
         for threat, records in by_threat.items():
             clean = [record.clean for record in records]

@@ -1,4 +1,4 @@
-"""The gradient-target matrix: how much robustness a wrong gradient invents."""
+"""Every gradient target under one judge: by how much a wrong gradient overestimates robustness."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.outcomes import (
-    Configuration,
-    configuration,
-    is_ruled,
-    is_standard,
-    last_finished,
-    outcome_frame,
-    survivors,
-    without_subsumed,
-)
 from benchmark.protocol import attacks_in
 from benchmark.record import Record
-from benchmark.rows import Share
+from benchmark.results.configuration import Configuration, configuration, last_finished
+from benchmark.results.frames import IDENTITY, latest, surviving, tidy
+from benchmark.results.share import Share
+from benchmark.roles import role_of
 from benchmark.statistics import mcnemar
 from zoo.targets import GRADIENT_TARGETS
 
@@ -30,7 +23,7 @@ from zoo.targets import GRADIENT_TARGETS
 class Masked:
     """One entry attacked with the gradient of `target`, in the worst case over attacks and libraries.
 
-    only_target, only_expected: images that stand under this target's gradient alone, and under that of the expected
+    only_target, only_expected: images that survive under this target's gradient alone, and under that of the expected
     prediction alone; p: exact two-sided McNemar test of the two.
     """
 
@@ -38,27 +31,27 @@ class Masked:
     dataset: str
     threat: ThreatModel
     target: str
-    standing: Share
+    surviving: Share
     only_target: int
     only_expected: int
     p: float
 
     @property
-    def invented(self) -> float:
+    def overestimate(self) -> float:
         """The share of images that look robust only because of the gradient."""
-        return (self.only_target - self.only_expected) / self.standing.count
+        return (self.only_target - self.only_expected) / self.surviving.count
 
 
-def masking_matrix(records: Iterable[Record]) -> list[Masked]:
+def by_gradient_target(records: Iterable[Record]) -> list[Masked]:
     """Every Bayesian entry that met the white-box attacks of a norm with several gradients, on the same images.
 
     Of an entry whose network or data are there in two versions, the one measured last counts.
     """
     met: dict[tuple[Configuration, str, ThreatModel], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in without_subsumed(records):
-        cell, spec = record.cell, record.cell.attack
-        if is_ruled(cell) and record.complete and is_standard(spec, spec.target):
-            met[configuration(record), cell.dataset, spec.threat][spec.target].append(record)
+    for record in records:
+        cell, role = record.cell, role_of(record.cell)
+        if role.board and record.complete and role.target is not None:
+            met[configuration(record), cell.dataset, cell.attack.threat][role.target].append(record)
     rows: dict[tuple[str, ThreatModel], list[Masked]] = {}
     for of, by_target in sorted(met.items(), key=_order):
         if compared := _compared(*of, by_target):
@@ -69,16 +62,16 @@ def masking_matrix(records: Iterable[Record]) -> list[Masked]:
 def _compared(
     config: Configuration, dataset: str, threat: ThreatModel, by_target: dict[str, list[Record]]
 ) -> list[Masked]:
-    standing = {
-        target: by_example
+    survives = {
+        target: by_image
         for target in GRADIENT_TARGETS
-        if target in by_target and (by_example := _worst_case(by_target[target], threat)) is not None
+        if target in by_target and (by_image := _worst_case(by_target[target], threat)) is not None
     }
-    if "expected" not in standing or len(standing) < 2:
+    if "expected" not in survives or len(survives) < 2:
         return []
-    table = pd.concat(standing, axis=1, join="inner")
+    table = pd.concat(survives, axis=1, join="inner")
     rows = []
-    for target in standing:
+    for target in survives:
         only_target = int((table[target] & ~table["expected"]).sum())
         only_expected = int((table["expected"] & ~table[target]).sum())
         rows.append(
@@ -97,8 +90,10 @@ def _compared(
 
 
 def _worst_case(records: list[Record], threat: ThreatModel) -> pd.Series[bool] | None:
-    """By example, whether it stands under every attack of the norm; None if one is missing."""
-    by_attack = survivors(outcome_frame(records)).groupby(["attack", "example"])["correct"].all().unstack("attack")
+    """By image, whether it survives every attack of the norm; None if one is missing."""
+    columns = *IDENTITY, "correct", "clean_correct", "correct_attacker", "clean_correct_attacker"
+    outcomes = surviving(latest(tidy(records, columns)))
+    by_attack = outcomes.groupby(["attack", "image"])["correct"].all().unstack("attack")
     if set(by_attack.columns) != set(attacks_in(threat.norm)):
         return None
     return by_attack.dropna().astype(bool).all(axis=1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from benchmark.rows import Row
+from benchmark.results.rows import Row
 from benchmark.statistics import corrected, images_to_separate, mcnemar
 
 
@@ -15,7 +15,7 @@ from benchmark.statistics import corrected, images_to_separate, mcnemar
 class Paired:
     """Two rows on the images that both have.
 
-    only_first, only_second: images that stand in one of them alone, of `count`.
+    only_first, only_second: images that survive in one of them alone, of `count`.
     p: exact McNemar test. corrected: the same for all pairs of the board together.
     needed: images that would separate the two with 80 % power if they differ as they do here; None if they do not.
     """

@@ -1,14 +1,14 @@
-"""Checks on what other attacks break beyond the protocol's own (`benchmark.trials`)."""
+"""Checks on what adaptive attacks break beyond the protocol's own (`benchmark.adaptive_attacks`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.record import Record
-from benchmark.trials import TRIALS, UNBOUNDED_TRIAL
-from benchmark.validity import NO_DRAWS, Evidence, Finding, Status, check, over, risen, summary
-from benchmark.validity.network import healths
+from benchmark.results.checks.check import NO_DRAWS, Finding, Status, check, over, risen, summary
+from benchmark.results.evidence import Evidence
 from zoo.datasets import dataset_spec
 
 POINT = 0.01
@@ -25,7 +25,7 @@ _NOT_RUN = "needs suite adaptive"
 def unbounded(evidence: Evidence) -> Finding:
     """Linf eps = 1, 100 steps: accuracy at most that of chance."""
     found: list[Finding] = []
-    for record in evidence.tried.get(UNBOUNDED_TRIAL.name, []):
+    for record in evidence.adaptive.get(UNBOUNDED_ATTACK.name, []):
         for outcome in record.outcomes.values():
             right, count = sum(outcome.correct), len(outcome.correct)
             chance = 1 / dataset_spec(record.cell.dataset).classes
@@ -95,7 +95,7 @@ def enough_draws(evidence: Evidence) -> Finding:
     if evidence.deterministic:
         return NO_DRAWS
     found = [_breaks_little(evidence, ("doubled draws",), POINT), *_falls_short(evidence)]
-    for health in healths(evidence):
+    for health in evidence.healths:
         if health.cosine is not None:
             aligned: Status = "PASS" if health.cosine >= ALIGNED else "FLAG"
             found.append((aligned, f"median cosine of independent gradients {health.cosine:.2f}"))
@@ -106,8 +106,8 @@ def _falls_short(evidence: Evidence) -> list[Finding]:
     """By threat model, how many images the white-box attacks broke on the attacker's draws and not on the judge's."""
     found: list[Finding] = []
     for eps, frame in evidence.outcomes.groupby("eps"):
-        by_example = frame.groupby("example")[["correct", "own"]].all()
-        short, count = int((by_example["correct"] & ~by_example["own"]).sum()), len(by_example)
+        by_image = frame.groupby("image")[["correct", "correct_attacker"]].all()
+        short, count = int((by_image["correct"] & ~by_image["correct_attacker"]).sum()), len(by_image)
         where = f"eps {format_eps(float(eps))}"  # type: ignore[arg-type]
         found.append((over(short, count, SHORT), f"{where}: {short} of {count} broken on the attacker's draws alone"))
     return found
@@ -123,7 +123,7 @@ def one_draw(evidence: Evidence) -> Finding:
     if evidence.deterministic:
         return NO_DRAWS
     found: list[Finding] = []
-    for record in evidence.tried.get("one draw", []):
+    for record in evidence.adaptive.get("one draw", []):
         threat, library = record.cell.attack.threat, record.cell.libraries[0]
         alone = dict(zip(record.examples, record.outcomes[library].correct_attacker, strict=True))
         together = _own_verdicts(evidence, threat, record.cell.attack.name, library)
@@ -145,32 +145,32 @@ def _breaks_little(
     beyond: Mapping[ThreatModel, set[int]] | None = None,
     required: tuple[str, ...] | None = None,
 ) -> Finding:
-    """Whether each trial breaks at most a share `margin` of all images among those `beyond` what counts as found.
+    """Whether each adaptive attack breaks at most a share `margin` of all images among those in `beyond`.
 
-    Default: beyond what the white-box attacks found.
-    A trial that has not met all images that stand leaves the check open, and so does one of the `required` (default:
-    each of them) that has met none.
+    beyond: by threat model, the images that count; by default those that survive the white-box attacks.
+    The check is open where an attack was not run on all surviving images, and where one of the `required` (default:
+    each of them) was not run at all.
     """
     found: list[Finding] = []
-    for threat, left in evidence.standing.items():
-        counted = (beyond or evidence.standing)[threat]
+    for threat, surviving in evidence.surviving.items():
+        counted = (beyond or evidence.surviving)[threat]
         for name in names:
-            if TRIALS[name].bayesian and evidence.deterministic:
+            if ADAPTIVE_ATTACKS[name].bayesian and evidence.deterministic:
                 continue
             by_source: dict[str | None, list[Record]] = {}
-            for record in evidence.tried.get(name, []):
+            for record in evidence.adaptive.get(name, []):
                 if record.cell.attack.threat == threat:
                     by_source.setdefault(record.cell.attack.source, []).append(record)
-            if left and not by_source and name in (names if required is None else required):
+            if surviving and not by_source and name in (names if required is None else required):
                 found.append(("OPEN", f"not checked: {_where(threat)}, {name}: {_NOT_RUN}"))
             for source, records in by_source.items():
                 what = f"{_where(threat)}, {name if source is None else f'from {source}'}"
-                if left - {example for record in records for example in record.examples}:
+                if surviving - {example for record in records for example in record.examples}:
                     found.append(("OPEN", f"not checked: {what}: on fewer images"))
                 else:
                     broken, count = sum(len(record.broken & counted) for record in records), evidence.images[threat]
                     found.append((over(broken, count, margin), f"{what}: {broken} more of {count} broken"))
-    if not found and evidence.standing:
+    if not found and evidence.surviving:
         return "PASS", "nothing stands that could be broken"
     return summary(found, _NOT_RUN)
 

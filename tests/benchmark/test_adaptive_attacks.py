@@ -8,15 +8,16 @@ import json
 import pytest
 
 from benchmark import record as record_module
+from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
 from benchmark.archive import read_records
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Selection, Subject
 from benchmark.leaderboard import PROJECT
 from benchmark.protocol import eps_grid, standard_attack
 from benchmark.record import cell_key
-from benchmark.selection import sifted
+from benchmark.results.selection import sifted
+from benchmark.roles import role_of, surviving_examples
 from benchmark.suites import SUITES
-from benchmark.trials import TRIALS, UNBOUNDED_TRIAL, still_standing, trial_of
 from tests.benchmark.records import make, outcome
 from zoo import models
 
@@ -42,9 +43,9 @@ def whitebox(model: str, stands: list[bool]) -> list:
 def test_every_cell_is_a_white_box_one_or_known_as_its_trial(subject: Subject) -> None:
     first = SUITE.cells([subject], Selection())
     second = SUITE.follow_up(whitebox(subject.model, [True] * 100), [subject], Selection())
-    named = [trial.name for cell in first + second if (trial := trial_of(cell)) is not None]
-    expected = {trial.name for trial in TRIALS.values() if not (trial.bayesian and subject.deterministic)}
-    assert set(named) == expected | {UNBOUNDED_TRIAL.name}
+    named = [adaptive.name for cell in first + second if (adaptive := role_of(cell).adaptive) is not None]
+    expected = {trial.name for trial in ADAPTIVE_ATTACKS.values() if not (trial.bayesian and subject.deterministic)}
+    assert set(named) == expected | {UNBOUNDED_ATTACK.name}
     assert set(SUITES["whitebox"].cells([subject], Selection())) < set(first)
     per_threat = len(expected) - 1 + len(subject.others)  # a transfer for each other network
     assert len(named) == 4 * per_threat + 1
@@ -57,7 +58,7 @@ def test_trials_attack_what_the_white_box_left_and_nothing_else() -> None:
     stands = [index % 3 == 0 for index in range(30)]
     records = whitebox("mnist/b", stands)
     wrong = dataclasses.replace(records[0], clean=outcome([index != 0 for index in range(30)]))
-    left = still_standing([wrong, *records[1:]])
+    left = surviving_examples([wrong, *records[1:]])
     threat = records[0].cell.attack.threat
     assert left["mnist/b", threat] == {(0, 30): tuple(range(3, 30, 3))}  # image 0 is wrong as it is
     cells = SUITE.follow_up(records, [BAYESIAN], Selection(examples=30))
@@ -72,14 +73,14 @@ def test_where_nothing_stands_nothing_is_left_to_try() -> None:
 def test_a_shard_that_a_library_failed_on_is_not_followed_up() -> None:
     records = whitebox("mnist/b", [True] * 10)
     failed = dataclasses.replace(records[0], outcomes={"art": dataclasses.replace(outcome([]), error="no")})
-    left = still_standing([failed, *records[1:]])
+    left = surviving_examples([failed, *records[1:]])
     assert ("mnist/b", records[0].cell.attack.threat) not in left
 
 
 def test_draws_of_the_trials() -> None:
     cells = SUITE.follow_up(whitebox("mnist/b", [True] * 100), [BAYESIAN], Selection())
     cells += SUITE.cells([BAYESIAN], Selection())
-    draws = {trial.name: cell.attack_draws for cell in cells if (trial := trial_of(cell)) is not None}
+    draws = {role.adaptive.name: cell.attack_draws for cell in cells if (role := role_of(cell)).adaptive is not None}
     assert draws.pop("one draw") == 1
     assert draws.pop("doubled draws") == 16
     assert set(draws.values()) == {8}
@@ -93,7 +94,7 @@ def test_a_selection_narrows_the_trials_and_leaves_the_white_box() -> None:
     assert [(cell.attack.name, cell.attack.threat.eps) for cell in cells] == [("square-linf", 0.1)]
     without = Selection(libraries=("foolbox",))
     only_noise = SUITE.follow_up(whitebox("mnist/f", [True] * 100), [FREQUENTIST], without)
-    assert {trial_of(cell).name for cell in only_noise} == {"noise"}  # type: ignore[union-attr]
+    assert {role_of(cell).adaptive for cell in only_noise} == {ADAPTIVE_ATTACKS["noise"]}
     with pytest.raises(ValueError, match="leave out --target"):
         SUITE.cells([FREQUENTIST], Selection(targets=("mean-loss",)))
 
@@ -125,7 +126,7 @@ def test_settings_that_mean_nothing_are_refused(changes: dict[str, object], mess
 
 
 def test_a_transfer_is_out_of_date_when_its_source_has_changed() -> None:
-    attack = dataclasses.replace(TRIALS["transfer"].attack(ThreatModel("linf", 0.1)), source="mnist/mlp")
+    attack = dataclasses.replace(ADAPTIVE_ATTACKS["transfer"].attack(ThreatModel("linf", 0.1)), source="mnist/mlp")
     plain = make("mnist/unregistered", "fgsm", 0.1, {"torchattacks": [True]})
     transfer = dataclasses.replace(plain, cell=dataclasses.replace(plain.cell, attack=attack))
     for fingerprint, current in ((models["mnist/mlp"].fingerprint, True), ("of other weights", False)):

@@ -7,10 +7,9 @@ import pytest
 from benchmark.cells import Selection
 from benchmark.closed_form import closed_form_gaps
 from benchmark.protocol import LIBRARIES
-from benchmark.rows import Row
-from benchmark.validity import STATUSES, Verdict, worst_verdicts
-from examples.broken.__main__ import audit_broken, audited
-from examples.broken.networks import BROKEN
+from benchmark.results.checks.check import STATUSES
+from benchmark.selftest.__main__ import audit_broken, audited
+from benchmark.selftest.networks import BROKEN
 from zoo import models
 
 CAUGHT = ("FAIL", "ERROR")
@@ -18,7 +17,7 @@ HONEST = ("mnist/lenet", "mnist/bayesian-lenet", "mnist/lenet-adversarial", "mni
 # Trained against linf alone, it masks its gradients in l2: Square breaks what PGD leaves there. Such networks are known
 # for it: Schott et al. 2019, "Towards the First Adversarially Robust Neural Network Model on MNIST".
 MASKED = ("mnist/lenet-adversarial",)
-# The trials that the checks named need, at one eps, so that all of it takes a minute.
+# The adaptive attacks that the checks named need, at one eps, so that all of it takes a minute.
 NEEDED = {
     "V11": ("square-linf",),
     "V12": ("pgd-linf",),
@@ -28,26 +27,22 @@ NEEDED = {
 }
 
 
-def worst(rows: list[Row]) -> dict[str, Verdict]:
-    return worst_verdicts(verdict for row in rows for verdict in row.verdicts)
-
-
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_network_is_caught_by_the_checks_named_for_it(name: str) -> None:
     broken = BROKEN[name]
     attacks = {attack for check in broken.checks for attack in NEEDED.get(check, ())} or {"noise-l2"}
     # Where many images fall to the attacker's draws alone: 19 to 21 of 40, by rounding; 10 are too many for V14.
     examples, eps = (40, 0.05) if name == "drowned" else (20, 0.1)
-    rows = audit_broken(broken, Selection(examples=examples, eps=(eps,), attacks=tuple(sorted(attacks))))
-    found = worst(rows)
+    result = audit_broken(broken, Selection(examples=examples, eps=(eps,), attacks=tuple(sorted(attacks))))
+    found = result.verdicts
     assert {check: found[check].status for check in broken.checks if found[check].status not in CAUGHT} == {}
-    assert {row.rank for row in rows if row.threat.norm == "linf"} == {None}
+    assert {row.rank for row in result.rows if row.threat.norm == "linf"} == {None}
     assert broken.entry.name not in models
 
 
 def test_an_honest_network_of_the_same_kind_is_not_caught() -> None:
-    rows = audited(models["mnist/mlp"], Selection(examples=20, eps=(0.1,), attacks=("pgd-linf", "square-linf")))
-    assert [v for v in worst(rows).values() if v.status in CAUGHT] == []
+    result = audited(models["mnist/mlp"], Selection(examples=20, eps=(0.1,), attacks=("pgd-linf", "square-linf")))
+    assert [v for v in result.verdicts.values() if v.status in CAUGHT] == []
 
 
 def test_a_faulty_adapter_leaves_nothing_behind() -> None:
@@ -60,8 +55,8 @@ def test_a_faulty_adapter_leaves_nothing_behind() -> None:
 @pytest.mark.parametrize("name", [*HONEST, *BROKEN])
 def test_the_whole_audit_tells_honest_networks_from_broken_ones(name: str) -> None:
     selection = Selection(examples=50)
-    rows = audited(models[name], selection) if name in HONEST else audit_broken(BROKEN[name], selection)
-    found = worst(rows)
+    result = audited(models[name], selection) if name in HONEST else audit_broken(BROKEN[name], selection)
+    found = result.verdicts
     caught = {check for check, verdict in found.items() if verdict.status in CAUGHT}
     assert caught >= set(BROKEN[name].checks if name in BROKEN else ())
     assert bool(caught) == (name in BROKEN or name in MASKED)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmark.record import Health
-from benchmark.validity import Evidence, Finding, Status, check, over, summary
+from benchmark.results.checks.check import Finding, Status, check, over, summary
+from benchmark.results.evidence import Evidence
 
 ROUNDING = 1e-5  # of a log-probability, for hardware whose sums depend on the run
 
@@ -13,7 +14,7 @@ ROUNDING = 1e-5  # of a log-probability, for hardware whose sums depend on the r
 @check(
     "V3",
     "deterministic under frozen draws",
-    "an attacker meets another function at every step, so his gradients are not those of what is judged",
+    "an attacker meets another function at every step, so its gradients are not those of what is judged",
 )
 def deterministic(evidence: Evidence) -> Finding:
     """Two evaluations give the same; `train()`, `eval()` and that a gradient is asked for change nothing."""
@@ -75,10 +76,5 @@ def closed_form(evidence: Evidence) -> Finding:
     return _of_health(evidence, finding)
 
 
-def healths(evidence: Evidence) -> list[Health]:
-    """All that is known of the network without an attack, a shard of images each."""
-    return [record.health for record in evidence.others if record.health is not None]
-
-
 def _of_health(evidence: Evidence, finding: Callable[[Health], Finding]) -> Finding:
-    return summary([finding(health) for health in healths(evidence)], "needs an attack at eps 0, as in suite whitebox")
+    return summary([finding(health) for health in evidence.healths], "needs an attack at eps 0, as in suite whitebox")

@@ -1,0 +1,84 @@
+"""From records to what is known of every entry, norm by norm."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from benchmark.attacks.spec import ThreatModel
+from benchmark.record import Record
+from benchmark.results.checks import Status, Verdict, verdicts, worst_status
+from benchmark.results.configuration import Configuration, configuration
+from benchmark.results.evidence import Evidence
+from benchmark.roles import role_of
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What is known of one entry in one norm, and what the checks say of it.
+
+    reference: whether it is the project's own and only stands beside a user's.
+    """
+
+    configuration: Configuration
+    evidence: Evidence
+    reference: bool = False
+
+    @property
+    def dataset(self) -> str:
+        return self.evidence.records[0].cell.dataset
+
+    @property
+    def family(self) -> str:
+        return self.evidence.records[0].family
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """Of every check, in the order of their numbers."""
+        return verdicts(self.evidence)
+
+    @property
+    def status(self) -> Status:
+        """The worst verdict, which gates the rank."""
+        return worst_status(self.verdicts)
+
+    @property
+    def threats(self) -> list[ThreatModel]:
+        """The threat models that it has rows under."""
+        return list(dict.fromkeys(record.cell.attack.threat for record in self.evidence.records))
+
+
+def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]:
+    """One for every configuration and norm that has a white-box attack.
+
+    The same attack with other draws than the protocol's is an adaptive attack on the network that the protocol's draws
+    were run on, and an attack of its own where these were not.
+    """
+    records = list(records)
+    judged = {
+        configuration(record).judged
+        for record in records
+        if (role := role_of(record.cell)).is_column and role.adaptive is None
+    }
+    columns: dict[Configuration, list[Record]] = defaultdict(list)
+    extra: dict[tuple[object, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        role, config = role_of(record.cell), configuration(record)
+        if role.is_column and (role.adaptive is None or config.judged not in judged):
+            columns[config].append(record)
+        else:
+            extra[config.judged].append(record)
+    return [
+        Audit(config, _evidence(norm, attacks, extra[config.judged]), reference)
+        for config, attacks in columns.items()
+        for norm in dict.fromkeys(record.cell.attack.threat.norm for record in attacks)
+    ]
+
+
+def _evidence(norm: str, columns: list[Record], extra: list[Record]) -> Evidence:
+    return Evidence(
+        [record for record in columns if record.cell.attack.threat.norm == norm],
+        [record for record in extra if record.cell.attack.threat.norm == norm or role_of(record.cell).is_of_every_norm],
+    )

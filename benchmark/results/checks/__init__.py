@@ -1,0 +1,16 @@
+"""Can the numbers of an entry be believed? Every check, on the evidence of one entry in one norm."""
+
+from __future__ import annotations
+
+from benchmark.results.checks import adaptive, white_box, without_attack  # noqa: F401 - importing registers
+from benchmark.results.checks.check import CHECKS, Check, Status, Verdict, worst_status, worst_verdicts
+from benchmark.results.evidence import Evidence
+
+__all__ = ["ALL", "Check", "Status", "Verdict", "verdicts", "worst_status", "worst_verdicts"]
+
+ALL: dict[str, Check] = {name: CHECKS[name] for name in sorted(CHECKS, key=lambda name: int(name[1:]))}
+
+
+def verdicts(evidence: Evidence) -> list[Verdict]:
+    """Every check on one entry's evidence, in the order of their numbers."""
+    return [check(evidence) for check in ALL.values()]

@@ -1,0 +1,87 @@
+"""What makes records comparable, and those of one configuration as one: which of them count, how libraries agreed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmark.agreement import Comparison
+from benchmark.attacks.spec import AttackSpec
+from benchmark.cells import Cell
+from benchmark.record import Record
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What makes two results of a zoo entry comparable: a row of a leaderboard is one of these under a threat model.
+
+    data, protocol: fingerprint of the images and version of the protocol; results across them never mix. Library
+    versions are not part of it: of one cell run under several, the record finished last counts.
+    """
+
+    model: str
+    fingerprint: str
+    data: str
+    protocol: str
+    attack_draws: int
+    judge_draws: int
+    seed: int
+
+    @property
+    def judged(self) -> tuple[object, ...]:
+        """What configurations share that differ in the attacker's draws alone: network, images, judge."""
+        return self.model, self.fingerprint, self.data, self.protocol, self.judge_draws, self.seed
+
+
+def configuration(record: Record) -> Configuration:
+    """The configuration that a record is of."""
+    cell = record.cell
+    return Configuration(
+        cell.model,
+        record.fingerprints["model"],
+        record.fingerprints["data"],
+        str(record.provenance["protocol"]),
+        cell.attack_draws,
+        cell.judge_draws,
+        cell.seed,
+    )
+
+
+def last_finished(records: Iterable[Record]) -> str:
+    """When the last of some records was finished."""
+    return max(str(record.provenance["finished"]) for record in records)
+
+
+def without_subsumed(records: Iterable[Record]) -> list[Record]:
+    """Drop records whose examples and libraries are part of another record of the same attack; the order stays.
+
+    Of two records of the very same cell (made with other library versions, say) a complete one is preferred, then
+    the one finished last.
+    """
+    records = list(records)
+    kept: dict[tuple[Configuration, AttackSpec], list[Record]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: (record.complete, str(record.provenance["finished"]))):
+        same = kept[configuration(record), record.cell.attack]
+        same[:] = [other for other in same if not _covers(record.cell, other.cell)]
+        if not any(_covers(other.cell, record.cell) for other in same):
+            same.append(record)
+    counted = {id(record) for same in kept.values() for record in same}
+    return [record for record in records if id(record) in counted]
+
+
+def _covers(cell: Cell, other: Cell) -> bool:
+    within = cell.start <= other.start and other.stop <= cell.stop
+    images = cell.only is None or (other.only is not None and set(other.only) <= set(cell.only))
+    return within and images and set(other.libraries) <= set(cell.libraries)
+
+
+def merged_agreement(records: Iterable[Record]) -> dict[tuple[Configuration, AttackSpec], list[Comparison]]:
+    """Per configuration and attack one comparison for every pair of libraries, over all shards."""
+    pairs: dict[tuple[Configuration, AttackSpec], dict[tuple[str, str], Comparison]] = defaultdict(dict)
+    for record in records:
+        merged = pairs[configuration(record), record.cell.attack]
+        for pair in record.agreement:
+            libraries = pair.first, pair.second
+            merged[libraries] = merged[libraries] + pair if libraries in merged else pair
+    return {of: list(merged.values()) for of, merged in pairs.items()}

@@ -1,0 +1,117 @@
+"""All that is known of one entry in one norm: what the checks judge, and rows are made from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS
+from benchmark.attacks.methods import Norm
+from benchmark.attacks.spec import ThreatModel
+from benchmark.record import Health, Record
+from benchmark.results.frames import IDENTITY, latest, tidy
+from benchmark.roles import role_of, surviving_examples
+
+_COLUMNS = (
+    *IDENTITY,
+    *(f"{clean}{name}" for clean in ("", "clean_") for name in ("correct", "correct_attacker")),
+    *(f"{clean}{name}" for clean in ("", "clean_") for name in ("log_p", "entropy", "confidence")),
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks of one entry in one norm: gradients that lead far in linf may lead nowhere in l2.
+
+    records: of the protocol's attacks, the columns of its rows.
+    extra: all other records of the same network under the same judge: at eps = 0, adaptive attacks, other settings.
+    """
+
+    records: list[Record]
+    extra: list[Record] = field(default_factory=list)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the entry is one network, without draws."""
+        return all(record.cell.judge_draws == 1 for record in self.records)
+
+    @property
+    def norm(self) -> Norm:
+        """The norm that it speaks of; what is known at eps = 0 comes from attacks in either."""
+        return self.records[0].cell.attack.threat.norm
+
+    @cached_property
+    def outcomes(self) -> pd.DataFrame:
+        """Those of the protocol's attacks, a line per attack, eps, library and image; see `results.frames.tidy`."""
+        return latest(tidy(self.records, _COLUMNS))
+
+    @cached_property
+    def healths(self) -> list[Health]:
+        """What the network shows without an attack, a shard of images each.
+
+        The record of FGSM at eps 0 carries it, wherever it was measured.
+        """
+        return [record.health for record in self.extra if record.health is not None]
+
+    @cached_property
+    def surviving(self) -> dict[ThreatModel, set[int]]:
+        """Threat model -> the images that survive every attack of the protocol."""
+        surviving = {record.cell.attack.threat: set[int]() for record in self.records}
+        for (_, threat), shards in surviving_examples(self.records).items():
+            surviving[threat].update(example for examples in shards.values() for example in examples)
+        return surviving
+
+    @cached_property
+    def images(self) -> dict[ThreatModel, int]:
+        """Threat model -> how many images were attacked."""
+        attacked: dict[ThreatModel, set[int]] = {}
+        for record in self.records:
+            attacked.setdefault(record.cell.attack.threat, set()).update(record.examples)
+        return {threat: len(examples) for threat, examples in attacked.items()}
+
+    @cached_property
+    def adaptive(self) -> dict[str, list[Record]]:
+        """Adaptive attack -> its complete records."""
+        by_name: dict[str, list[Record]] = {}
+        for record in self.extra:
+            if record.complete and (adaptive := role_of(record.cell).adaptive) is not None:
+                by_name.setdefault(adaptive.name, []).append(record)
+        return by_name
+
+    @cached_property
+    def beyond_gradients(self) -> dict[ThreatModel, set[int]]:
+        """Of the `surviving` images, those that survive every adaptive attack by the network's own gradient, too."""
+        surviving = {threat: set(examples) for threat, examples in self.surviving.items()}
+        for adaptive in ADAPTIVE_ATTACKS.values():
+            for record in self.adaptive.get(adaptive.name, []) if adaptive.gradient == "own" else ():
+                if record.cell.attack.threat in surviving:
+                    surviving[record.cell.attack.threat] -= record.broken
+        return surviving
+
+    def under(self, threat: ThreatModel) -> list[Record]:
+        """The records of the protocol's attacks under one threat model."""
+        return [record for record in self.records if record.cell.attack.threat == threat]
+
+    def broken_beyond(self, threat: ThreatModel, images: set[int]) -> dict[str, set[int]]:
+        """Adaptive attack, `other gradients` or `other settings` -> which of the images it broke."""
+        broken: dict[str, set[int]] = {}
+        for record in self.extra:
+            if record.cell.attack.threat == threat:
+                role = role_of(record.cell)
+                other = "other settings" if record.cell.attack.target == "expected" else "other gradients"
+                name = other if role.adaptive is None else role.adaptive.name
+                broken.setdefault(name, set()).update(record.broken & images)
+        return broken
+
+    def passes(self, threat: ThreatModel) -> dict[tuple[object, ...], Counter[str]]:
+        """Attack -> passes per example times draws, in the library and the shard that need most."""
+        most: dict[tuple[object, ...], Counter[str]] = {}
+        for record in self.under(threat) + [one for one in self.extra if one.cell.attack.threat == threat]:
+            attack = record.cell.attack, record.cell.attack_draws
+            for outcome in record.outcomes.values():
+                needed = Counter(forward=outcome.forwards, backward=outcome.backwards)
+                most[attack] = most.get(attack, Counter()) | needed
+        return most

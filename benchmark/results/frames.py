@@ -1,0 +1,119 @@
+"""Per-example outcomes as data frames: what everything is computed from, and whoever goes on computing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from benchmark.record import Outcome, Record
+from benchmark.statistics import wilson
+from zoo.lookup import lookup
+
+
+def _attack(record: Record) -> str:
+    """The attack's name; what sets it apart from the protocol's is in it, but for the target, which has a column."""
+    spec = record.cell.attack
+    return spec.label if spec.target == "expected" else spec.name
+
+
+_OF_RECORD: dict[str, Callable[[Record], object]] = {
+    "model": lambda record: record.cell.model,
+    "family": lambda record: record.family,
+    "dataset": lambda record: record.cell.dataset,
+    "attack": _attack,
+    "norm": lambda record: record.cell.attack.threat.norm,
+    "eps": lambda record: record.cell.attack.threat.eps,
+    "target": lambda record: record.cell.attack.target,
+    "attack_draws": lambda record: record.cell.attack_draws,
+    "judge_draws": lambda record: record.cell.judge_draws,
+    "seed": lambda record: record.cell.seed,
+}
+_OF_IMAGE: dict[str, Callable[[Record], Sequence[object]]] = {
+    "image": lambda record: record.examples,
+    "label": lambda record: record.labels,
+    "clean_correct": lambda record: record.clean.correct,
+    "clean_correct_attacker": lambda record: record.clean.correct_attacker,
+    "clean_log_p": lambda record: record.clean.log_p,
+    "clean_entropy": lambda record: record.clean.entropy,
+    "clean_confidence": lambda record: record.clean.confidence,
+}
+_OF_OUTCOME: dict[str, Callable[[Outcome], Sequence[object]]] = {
+    "correct": lambda outcome: outcome.correct,
+    "predicted": lambda outcome: outcome.predicted,
+    "log_p": lambda outcome: outcome.log_p,
+    "entropy": lambda outcome: outcome.entropy,
+    "confidence": lambda outcome: outcome.confidence,
+    "distance": lambda outcome: outcome.distance,
+    "correct_attacker": lambda outcome: outcome.correct_attacker,
+}
+COLUMNS = (*_OF_RECORD, "library", *_OF_IMAGE, *_OF_OUTCOME)
+IDENTITY = ("attack", "norm", "eps", "library", "image")  # of a line, among records of one configuration
+
+
+def tidy(records: Iterable[Record], columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """A line per network, attack, eps, library and image. columns: which, of `COLUMNS`.
+
+    target: what the gradient is of. image: index into the test split. correct, predicted, log_p (of the label, nats),
+    entropy (nats), confidence: under the judge; correct_attacker: under the attacker's draws; clean_*: the same of the
+    image as it is. distance: in the norm.
+    An image that is misclassified as it is counts as broken by every attack: `clean_correct & correct`.
+    """
+    lines = [
+        (record, library, outcome)
+        for record in records
+        for library, outcome in record.outcomes.items()
+        if outcome.error is None
+    ]
+    counts = np.array([len(record.examples) for record, _, _ in lines], int)
+
+    def values(name: str) -> object:
+        if name in _OF_IMAGE:
+            return list(chain.from_iterable(_OF_IMAGE[name](record) for record, _, _ in lines))
+        if name in _OF_OUTCOME:
+            return list(chain.from_iterable(_OF_OUTCOME[name](outcome) for _, _, outcome in lines))
+        of_record = (library if name == "library" else _OF_RECORD[name](record) for record, library, _ in lines)
+        return np.repeat(np.array(list(of_record)), counts)
+
+    return pd.DataFrame({name: values(name) for name in columns})
+
+
+def latest(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Where lines of one configuration say something of the same image, the last; in an order of their own.
+
+    Sorted, so that sums and ties come out the same whatever order the records were read in.
+    """
+    columns = list(IDENTITY)
+    return outcomes.drop_duplicates(columns, keep="last").sort_values(columns, ignore_index=True)
+
+
+def surviving(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes with `correct` and `correct_attacker` true only where the clean image is right, too."""
+    return outcomes.assign(
+        correct=outcomes["correct"] & outcomes["clean_correct"],
+        correct_attacker=outcomes["correct_attacker"] & outcomes["clean_correct_attacker"],
+    )
+
+
+def accuracy_by_eps(outcomes: pd.DataFrame, attack: str) -> pd.DataFrame:
+    """Robust accuracy of every network under one attack: the worst case over libraries, per image.
+
+    outcomes: of `tidy`. Columns: model, eps, accuracy, low, high (Wilson, 95 %), images. At eps = 0 it is the accuracy
+    on clean images. Raises KeyError for an attack that was not run.
+    """
+    lookup(dict.fromkeys(outcomes["attack"]), attack, "attack among the results")
+    own = outcomes[outcomes["attack"] == attack]
+    lines = []
+    for model, of_model in own.groupby("model", sort=False):
+        clean = of_model.drop_duplicates("image")["clean_correct"]
+        shares = {0.0: (int(clean.sum()), len(clean))}
+        for eps, frame in of_model[of_model["eps"] > 0].groupby("eps"):
+            survived = (frame["correct"] & frame["clean_correct"]).groupby(frame["image"]).all()
+            shares[float(eps)] = int(survived.sum()), len(survived)  # type: ignore[arg-type]
+        for eps, (hits, count) in sorted(shares.items()):
+            low, high = wilson(hits, count)
+            share = {"accuracy": hits / count, "low": low, "high": high, "images": count}
+            lines.append({"model": model, "eps": eps, **share})
+    return pd.DataFrame(lines)

@@ -1,0 +1,224 @@
+"""`Results`: what a set of records says, sifted once; what `evaluate` returns, and everything is shown from.
+
+    r = evaluate(net, "mnist", family="bayesian")
+    r                            # a table
+    r.boards, r.df               # ranked rows with intervals; one line per image, attack and library
+    r.audit(), r.curve("bim")    # verdicts and a sentence to quote; robust accuracy against eps
+    compare(r, evaluate("mnist/lenet"))   # paired test on the same images
+
+Everything is computed from the records when it is asked for, once, and needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from benchmark.agreement import Comparison
+from benchmark.attacks.spec import AttackSpec
+from benchmark.record import Record
+from benchmark.results.audits import Audit, audits_of
+from benchmark.results.boards import Board, boards_of
+from benchmark.results.configuration import Configuration, merged_agreement, without_subsumed
+from benchmark.results.entries import Entry
+from benchmark.results.frames import accuracy_by_eps, tidy
+from benchmark.results.gradient_targets import Masked, by_gradient_target
+from benchmark.results.ranking import Paired, paired_tests
+from benchmark.results.rows import Row
+from benchmark.roles import role_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Results:
+    """What records say of any number of networks and attacks; what is part of another record counts once."""
+
+    def __init__(self, records: Iterable[Record], reference: Iterable[Record] = (), *, protocol: bool = False) -> None:
+        """reference: records of networks that stand beside the others on boards, on the same images, and nowhere else.
+
+        protocol: whether boards are the leaderboards': of the protocol's eps, draws and seed, and of rows that met all
+        its attacks in a norm. What else was tried within those threat models counts there, too.
+        """
+        self.records = tuple(without_subsumed(records))
+        self.protocol = protocol
+        self._reference = tuple(without_subsumed(reference))
+
+    @cached_property
+    def audits(self) -> list[Audit]:
+        """What is known of every entry, norm by norm, and what the checks say of it."""
+        return [*audits_of(self._on_boards(self.records)), *audits_of(self._on_boards(self._reference), reference=True)]
+
+    @cached_property
+    def boards(self) -> list[Board]:
+        """By data set, norm and eps, the networks ranked, on the same images."""
+        return boards_of(self.audits, self.protocol)
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """The networks on the boards, each with its rows on all its images; no reference is among them."""
+        rows: dict[Configuration, list[Row]] = {}
+        for board in self.boards:
+            for row in board.rows:
+                if row.is_whole and not row.reference:
+                    rows.setdefault(row.configuration, []).append(row)
+        return [Entry(of_entry) for of_entry in rows.values()]
+
+    @cached_property
+    def df(self) -> pd.DataFrame:
+        """A line per network, attack, eps, library and image; see `benchmark.results.frames.tidy`."""
+        return tidy(self.records)
+
+    @cached_property
+    def gradient_targets(self) -> list[Masked]:
+        """By how much each gradient target overestimates robustness."""
+        return by_gradient_target(self.records)
+
+    @cached_property
+    def agreement(self) -> Mapping[tuple[Configuration, AttackSpec], list[Comparison]]:
+        """Network and attack -> a comparison for every pair of libraries, over all images."""
+        return merged_agreement(self.records)
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What a library raised, by the attack that it failed on; empty where all went well."""
+        return {
+            f"{library}, {record.cell.label}": outcome.error
+            for record in self.records
+            for library, outcome in record.outcomes.items()
+            if outcome.error is not None
+        }
+
+    def entry(self, model: str | None = None) -> Entry:
+        """The network of that name; None for the only one.
+
+        Raises KeyError for a network that is not among the results, ValueError where none or several could be meant.
+        """
+        named = [entry for entry in self.entries if model in (None, entry.name)]
+        if not named and model is not None:
+            from zoo.lookup import lookup
+
+            lookup({entry.name: entry for entry in self.entries}, model, "network among the results")
+        if len(named) != 1:
+            there = ", ".join(sorted({entry.name for entry in self.entries})) or "none"
+            raise ValueError(f"name the network that is meant; there are: {there}")
+        return named[0]
+
+    def audit(self, model: str | None = None) -> Text:
+        """The audit of a network, as Markdown. model, errors: as for `entry`."""
+        from benchmark.pages.audit import audit_page
+
+        return Text(audit_page(self.entry(model), notice=None))
+
+    def quote(self, model: str | None = None) -> str:
+        """What a reviewer may quote of a network, norm by norm. model, errors: as for `entry`."""
+        from benchmark.pages.audit import conclusion
+
+        return conclusion(self.entry(model))
+
+    def curve(self, attack: str = "pgd-linf") -> Curve:
+        """Robust accuracy under one attack against eps. Raises KeyError for an attack that was not run."""
+        return Curve(attack, accuracy_by_eps(self.df, attack))
+
+    def __add__(self, other: Results) -> Results:
+        """Both together, ranked beside each other."""
+        return Results([*self.records, *other.records])
+
+    def __repr__(self) -> str:
+        from benchmark.console import ranking_text
+
+        return ranking_text(self) if self.boards else f"Results of {len(self.records)} cells, no ranking"
+
+    def _on_boards(self, records: Iterable[Record]) -> list[Record]:
+        return [record for record in records if not self.protocol or role_of(record.cell).on_leaderboards]
+
+
+class Text(str):
+    """Markdown, shown as what it is in a terminal and rendered in a notebook."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+class Curve:
+    """Robust accuracy under one attack against eps. frame: its numbers; see `results.frames.accuracy_by_eps`."""
+
+    def __init__(self, attack: str, frame: pd.DataFrame) -> None:
+        self.attack, self.frame = attack, frame
+
+    @cached_property
+    def figure(self) -> Figure:
+        """The numbers as a figure, with Wilson intervals as bands."""
+        from benchmark.figures.results import accuracy_against_eps
+
+        return accuracy_against_eps(self.attack, self.frame)
+
+    def __repr__(self) -> str:
+        return str(self.frame.to_string(index=False))
+
+    def _repr_html_(self) -> str:
+        return str(self.frame.to_html(index=False))
+
+    def _repr_png_(self) -> bytes:
+        import io
+
+        content = io.BytesIO()
+        self.figure.savefig(content, format="png", dpi=120, bbox_inches="tight")
+        return content.getvalue()
+
+
+def compare(first: Results, second: Results) -> pd.DataFrame:
+    """Two networks on the images that both have met: a line per data set, norm and eps.
+
+    Columns: dataset, norm, eps, images; only_first, only_second (images that survive in one of them alone); p of the
+    exact McNemar test; corrected, for all lines together; more_robust: a name, or "not separated" at 5 %.
+    Raises ValueError where results hold several networks, or where the two have no threat model and image in common.
+    """
+    rows = {(row.dataset, row.threat): row for row in _only(second).rows}
+    pairs = [
+        pair
+        for row in _only(first).rows
+        if (other := rows.get((row.dataset, row.threat))) is not None
+        for pair in paired_tests([row, other])
+    ]
+    if not pairs:
+        raise ValueError("the two results have no data set, norm, eps and image in common")
+    return _table(pairs)
+
+
+def _only(results: Results) -> Entry:
+    if len(results.entries) != 1:
+        names = ", ".join(sorted(entry.name for entry in results.entries)) or "none"
+        raise ValueError(f"compare takes results of one network each; these have {names}")
+    return results.entries[0]
+
+
+def _table(pairs: list[Paired]) -> pd.DataFrame:
+    from benchmark.statistics import corrected
+
+    lines = []
+    for of_two, adjusted in zip(pairs, corrected([pair.p for pair in pairs]), strict=True):
+        pair = replace(of_two, corrected=adjusted)
+        lines.append(
+            {
+                "dataset": pair.first.dataset,
+                "norm": pair.first.threat.norm,
+                "eps": pair.first.threat.eps,
+                "images": pair.count,
+                "only_first": pair.only_first,
+                "only_second": pair.only_second,
+                "p": pair.p,
+                "corrected": pair.corrected,
+                "more_robust": "not separated" if pair.better is None else pair.better.configuration.model,
+            }
+        )
+    return pd.DataFrame(lines)

@@ -1,0 +1,173 @@
+"""A row of a leaderboard: what was found of one entry under one threat model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmark.agreement import weakest
+from benchmark.attacks.spec import ThreatModel
+from benchmark.protocol import ATTACKS, attacks_in
+from benchmark.results.audits import Audit
+from benchmark.results.checks import Verdict
+from benchmark.results.configuration import Configuration, merged_agreement
+from benchmark.results.frames import surviving
+from benchmark.results.share import Share
+from benchmark.roles import role_of
+from benchmark.statistics import expected_calibration_error
+
+Images = tuple[str, frozenset[int]]  # fingerprint of the data, indices into the test split
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Means over images, under the judge: NLL and predictive entropy in nats, expected calibration error."""
+
+    nll: float
+    entropy: float
+    ece: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry under one threat model.
+
+    An image that is misclassified as it is counts as broken by every attack: the original lies in the ball.
+    audit: what is known of the entry in the norm, and what the checks say of that.
+    attacks: per attack of the protocol, the worst case over libraries, per image. whitebox: over those attacks, too.
+    attacker: the same under the attacker's own draws.
+    worst: over every attack within the threat model. survivors: image -> whether it survives them all.
+    adaptive: adaptive attack -> how many images it broke that survive the white-box attacks.
+    clean_uncertainty, uncertainty: on clean images, and on each image's most harmful version.
+    tried: how many attacks there were, each library's counted once.
+    passes: (forward, backward) per image times draws, over all of them, each in the library that needs most.
+    attacked: images that met every attack of the row; it may be shown on fewer, which rows of a board have in common.
+    rank: None if the verdict keeps the row out of the ranking.
+    """
+
+    audit: Audit
+    threat: ThreatModel
+    clean: Share
+    attacks: Mapping[str, Share]
+    whitebox: Share
+    attacker: Share
+    worst: Share
+    survivors: dict[int, bool]
+    adaptive: Mapping[str, int]
+    clean_uncertainty: Uncertainty
+    uncertainty: Uncertainty
+    agreement: Mapping[str, str]
+    tried: int
+    passes: tuple[int, int]
+    attacked: int
+    rank: int | None = None
+
+    @property
+    def configuration(self) -> Configuration:
+        return self.audit.configuration
+
+    @property
+    def dataset(self) -> str:
+        return self.audit.dataset
+
+    @property
+    def family(self) -> str:
+        return self.audit.family
+
+    @property
+    def reference(self) -> bool:
+        """Whether it is the project's own and only stands beside a user's rows."""
+        return self.audit.reference
+
+    @property
+    def verdicts(self) -> Sequence[Verdict]:
+        return self.audit.verdicts
+
+    @property
+    def status(self) -> str:
+        return self.audit.status
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is on all the images that were attacked."""
+        return len(self.survivors) == self.attacked
+
+    @property
+    def on_leaderboards(self) -> bool:
+        """Whether it has the columns that leaderboards demand: every attack of the norm, on the protocol's terms."""
+        terms = all(role_of(record.cell).board for record in self.audit.evidence.under(self.threat))
+        return terms and set(self.attacks) == set(attacks_in(self.threat.norm))
+
+    @property
+    def images(self) -> Images:
+        """What it is on."""
+        return self.configuration.data, frozenset(self.survivors)
+
+
+def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) -> Row | None:
+    """The row of an entry under a threat model; None if no image met every attack.
+
+    images: the row is restricted to these; its verdicts, attacks and passes remain those of all.
+    """
+    evidence = audit.evidence
+    frame = evidence.outcomes[evidence.outcomes["eps"] == threat.eps]
+    if not len(frame):
+        return None
+    by_attack = surviving(frame).groupby(["attack", "image"])[["correct", "correct_attacker"]].all()
+    # Only images that met every attack of the row count, so that all its columns speak of the same images.
+    common = by_attack["correct"].unstack("attack").dropna().index
+    attacked = len(common)
+    common = common if images is None else common[common.isin(images)]
+    if not len(common):
+        return None
+    frame = frame[frame["image"].isin(common)]
+    by_attack = by_attack[by_attack.index.get_level_values("image").isin(common)]
+    by_image = by_attack.groupby("image").all()
+    clean = frame.drop_duplicates("image")
+    harmful = frame.sort_values("log_p", kind="stable").drop_duplicates("image")
+    attacks = [attack for attack in ATTACKS if attack in by_attack.index.get_level_values("attack")]
+    agreement = {
+        spec.name: weakest(pair.level for pair in comparisons)
+        for (_, spec), comparisons in merged_agreement(evidence.under(threat)).items()
+        if comparisons
+    }
+    passes = evidence.passes(threat)
+    beyond = evidence.broken_beyond(threat, set(by_image.index[by_image["correct"]]))
+    survives = by_image["correct"] & ~by_image.index.isin(set().union(*beyond.values()))
+    return Row(
+        audit=audit,
+        threat=threat,
+        clean=_share(clean["clean_correct"]),
+        attacks={attack: _share(by_attack.loc[attack]["correct"]) for attack in attacks},
+        whitebox=_share(by_image["correct"]),
+        attacker=_share(by_image["correct_attacker"]),
+        worst=_share(survives),
+        survivors={int(image): bool(survived) for image, survived in survives.items()},  # type: ignore[call-overload]
+        adaptive={name: len(broken) for name, broken in beyond.items()},
+        clean_uncertainty=_uncertainty(clean, "clean_"),
+        uncertainty=_uncertainty(harmful, ""),
+        agreement={attack: agreement[attack] for attack in attacks if attack in agreement},
+        tried=len(passes),
+        passes=_summed(passes.values()),
+        attacked=attacked,
+    )
+
+
+def _summed(passes: Iterable[Counter[str]]) -> tuple[int, int]:
+    total = sum(passes, Counter[str]())
+    return total["forward"], total["backward"]
+
+
+def _share(outcomes: pd.Series[bool]) -> Share:
+    return Share(int(outcomes.sum()), len(outcomes))
+
+
+def _uncertainty(frame: pd.DataFrame, prefix: str) -> Uncertainty:
+    return Uncertainty(
+        nll=float(-frame[f"{prefix}log_p"].mean()),
+        entropy=float(frame[f"{prefix}entropy"].mean()),
+        ece=expected_calibration_error(frame[f"{prefix}confidence"], frame[f"{prefix}correct"]),
+    )
