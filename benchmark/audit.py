@@ -29,19 +29,21 @@ def audit(
     store: Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")] = Path(
         "results.sqlite"
     ),
-    out: Annotated[Path | None, typer.Option(help="Write the audit into this file, too.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Print the whole audit, as Markdown.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the whole audit into this file, as Markdown.")] = None,
 ) -> None:
-    """Run every attack of the adaptive suite on one entry and print the evidence as Markdown.
+    """Run every attack of the adaptive suite on one entry and say whether its numbers can be believed.
 
-    A verdict of every check, what it means, the worst case over all that was tried, and whether the network's
-    uncertainty gives an attack away. What was stored by `python -m benchmark.run --suite whitebox` is used.
+    In short what may be quoted, and the checks that did not pass; in full a verdict of every check and what it means,
+    the worst case over all attacks, and whether the network's uncertainty gives an attack away. What was stored by
+    `python -m benchmark.run --suite whitebox` is used.
 
     Exit status: 0 if nothing speaks against the figures, 1 if a check failed, 2 for a mistake in the command or an
     entry that is refused when it is loaded, 130 if interrupted.
     """
     from benchmark.cells import Selection
     from benchmark.machine import Machine
-    from benchmark.pages.audit import audit_page
+    from benchmark.pages.audit import audit_page, short_audit
     from benchmark.plan import Plan, external, interruptible, select_entries
     from benchmark.results import Results
     from benchmark.suites import SUITES
@@ -54,10 +56,12 @@ def audit(
         machine = Machine(device, root, threads=threads, external=external((name,), datasets, family))
         records = Plan(suite, Selection(examples=examples), entries, machine, workers=workers).carry_out(store)
     entry = Results(records).entry()
-    text = audit_page(entry, notice=None)
-    typer.echo(f"\n{text}")
+    whole = audit_page(entry, notice=None)
+    typer.echo(f"\n{whole if full else short_audit(entry)}")
     if out is not None:
-        write_whole(out, text.encode())
+        write_whole(out, whole.encode())
+    elif not full:
+        typer.echo("\nThe whole audit: --full, or --out FILE")
     raise typer.Exit(1 if {"FAIL", "ERROR"} & set(entry.statuses.values()) else 0)
 
 

@@ -9,14 +9,13 @@ from benchmark import tables
 from benchmark.archive import record_texts
 from benchmark.curves import build_curves
 from benchmark.figures import all_figures, result_figures
-from benchmark.pages import audit, experiment, gradient_targets, propagation, toolkit, validity, zoo
+from benchmark.pages import agreement, audit, experiment, gradient_targets, propagation, toolkit, validity, zoo
 from benchmark.pages import boards as board_pages
 from benchmark.publish import Generated
 from benchmark.record import Record
 from benchmark.results import Results
 from benchmark.results.boards import Board
 from benchmark.results.cards import cards
-from benchmark.roles import role_of
 
 STUDIES = "studies"  # folder of what `examples` and `zoo.uncertainty` wrote, a page's source
 BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of a README
@@ -30,7 +29,8 @@ def project_pages(records: Sequence[Record], folder: Path, readme: Path | None =
     curves, matrix = build_curves(records), results.gradient_targets
     drawn = all_figures(boards, records, curves, matrix)
     texts |= {
-        folder / "agreement.md": _agreement(records),
+        folder / "agreement.md": agreement.agreement_page(results),
+        folder / "agreement.csv": agreement.agreement_table(results),
         folder / "anchors.md": board_pages.anchors_page(records),
         folder / "validity.md": validity.validity_page(folder / STUDIES, results.entries),
     }
@@ -64,7 +64,8 @@ def own_pages(
     records, boards = list(results.records), results.boards
     curves, matrix = build_curves(records), results.gradient_targets
     drawn = result_figures(boards, curves, matrix)
-    texts[folder / "agreement.md"] = _agreement(records)
+    texts[folder / "agreement.md"] = agreement.agreement_page(results)
+    texts[folder / "agreement.csv"] = agreement.agreement_table(results)
     if curves:
         texts[folder / "curves.csv"] = experiment.curves_table(curves)
     if matrix:
@@ -76,10 +77,6 @@ def own_pages(
     return _with_readme(Generated(texts, figures), boards, folder, readme)
 
 
-def _agreement(records: list[Record]) -> str:
-    return board_pages.agreement_page(records, [record for record in records if role_of(record.cell).board])
-
-
 def _board_texts(results: Results, folder: Path) -> dict[Path, str]:
     """A page and a table for every data set, an audit for every entry, and what tells that it is attacked."""
     texts, boards = {}, results.boards
@@ -87,6 +84,8 @@ def _board_texts(results: Results, folder: Path) -> dict[Path, str]:
         shown = [board for board in boards if board.dataset == dataset]
         texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)
         texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
+        if pairs := tables.pairs_table(shown):
+            texts[folder / f"{dataset}-pairs.csv"] = pairs
     texts |= audit.audit_pages(results.entries, folder)
     if detected := audit.detection_table(results.entries):
         texts[folder / "detection.csv"] = detected

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from benchmark.attacks.methods import Norm
-from benchmark.attacks.spec import format_eps
+from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.results.boards import Board, by_images
 from benchmark.results.ranking import paired_tests
 from benchmark.results.rows import Row
@@ -49,6 +49,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
     """
     return [
         {
+            "": number,
             "rank": rank(row),
             "entry": labelled(row),
             "family": row.family,
@@ -62,13 +63,18 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
             "passes x draws": f"{row.passes[0]:,} + {row.passes[1]:,}",
             "verdict": verdict(row, link),
         }
-        for row in board.rows
+        for number, row in enumerate(board.rows, 1)
     ]
 
 
 def audit_file(model: str) -> str:
     """Where an entry's audit lies, below the leaderboards."""
     return f"audits/{model.replace('/', '-').replace(':', '-')}.md"
+
+
+def figure_name(dataset: str, kind: str, label: str) -> str:
+    """The name of a figure about a data set's boards on the same images. label: of `by_images`."""
+    return "-".join([dataset, kind, *label.replace(",", "").split()])
 
 
 def verdict(row: Row, link: str | None = None) -> str:
@@ -101,58 +107,101 @@ def details(board: Board) -> list[dict[str, object]]:
     ]
 
 
-def paired(board: Board) -> list[dict[str, object]]:
-    """Every two rows of a board on the images both have."""
-    return [
+def separations(board: Board) -> list[dict[str, object]]:
+    """Every two rows of a board once: `>` where the row is certainly more robust than the column's, `<` where less.
+
+    Elsewhere the number of images that a test would need to tell them apart; a dash where they do not differ at all.
+    """
+    numbers = {id(row): number for number, row in enumerate(board.rows, 1)}
+    lines: dict[int, dict[str, object]] = {
+        number: {"": str(number), "entry": labelled(row)} for number, row in enumerate(board.rows, 1)
+    }
+    for pair in paired_tests(board.rows):
+        if pair.better is None:
+            sign = "–" if pair.needed is None else f"{pair.needed:,}"
+        else:
+            sign = "**>**" if pair.better is pair.first else "**<**"
+        lines[numbers[id(pair.first)]][str(numbers[id(pair.second)])] = sign
+    columns = ["", "entry", *(str(number) for number in range(2, len(board.rows) + 1))]
+    return [{name: line.get(name, "") for name in columns} for line in list(lines.values())[:-1]]
+
+
+def pairs_table(boards: Iterable[Board]) -> str:
+    """Every two rows of every board on the images both have, with the test that says which is more robust, as CSV."""
+    lines = [
         {
+            "dataset": board.dataset,
+            "norm": board.norm,
+            "eps": board.eps,
             "first": labelled(pair.first),
             "second": labelled(pair.second),
-            "only first stands": pair.only_first,
-            "only second stands": pair.only_second,
-            "p": f"{pair.p:.2g}",
-            "corrected": f"{pair.corrected:.2g}",
-            "more robust": "not separated" if pair.better is None else labelled(pair.better),
-            "images that would separate them": "–" if pair.needed is None else f"{pair.needed:,}",
+            "images": pair.count,
+            "only_first_survives": pair.only_first,
+            "only_second_survives": pair.only_second,
+            "p": pair.p,
+            "corrected": pair.corrected,
+            "more_robust": "" if pair.better is None else labelled(pair.better),
+            "images_to_separate": pair.needed,
         }
+        for board in boards
         for pair in paired_tests(board.rows)
     ]
+    return csv_text(pd.DataFrame(lines)) if lines else ""
 
 
 def headline(boards: Iterable[Board], link: str = "") -> str:
-    """Per data set and set of images one table: entries down, threat models across, worst case, interval, rank.
+    """Per data set and set of images one table: networks down, threat models across, worst case, interval, rank.
 
-    link: the path to the leaderboards from where the table stands.
+    What is the same in every row stands above the table. link: the path to the leaderboards from where it stands.
     """
-    return "\n\n".join(
-        f"**{', '.join(filter(None, (dataset, label)))}**: accuracy in % under the worst case of all attacks and "
-        f"libraries, Wilson 95 % interval, (rank)\n\n{markdown(_headline_rows(group, link))}"
-        for dataset, groups in by_images(boards).items()
-        for label, group in groups.items()
-    )
+    tables, audits = [], dict[str, int]()
+    for dataset, groups in by_images(boards).items():
+        for label, group in groups.items():
+            rows = [row for board in group for row in board.rows]
+            images = label or f"{rows[0].worst.count:,} images"
+            norms = "/".join(dict.fromkeys(board.norm for board in group))
+            caption = (
+                f"**{dataset}**, {images}: accuracy in % under the worst case of all attacks and libraries "
+                f"[95 % interval] (rank),\nand whether it can be believed, {norms} where the two differ"
+            )
+            tables.append(f"{caption}\n\n{compact(_headline_rows(group, audits))}")
+    links = [f"[{number}]: {link}{file}" for file, number in audits.items()]
+    return "\n\n".join([*tables, "\n".join(links)] if links else tables)
 
 
-def _headline_rows(boards: list[Board], link: str) -> list[dict[str, object]]:
-    """The most robust first, by the mean over the boards it is on."""
+def compact(rows: Sequence[Mapping[str, object]]) -> str:
+    """A Markdown table whose source is as narrow as its cells. rows: at least one, all with the same keys."""
+    lines = [[str(value).replace("|", "\\|") for value in row.values()] for row in rows]
+    header = list(rows[0])
+    return "\n".join("|" + "|".join(cells) + "|" for cells in (header, [":--"] * len(header), *lines))
+
+
+def _headline_rows(boards: list[Board], audits: dict[str, int]) -> list[dict[str, object]]:
+    """The most robust first, by the mean over the boards it is on. audits: file -> its number in links; added to."""
     by_entry: dict[tuple[object, bool], list[Row]] = {}
     for board in boards:
         for row in board.rows:
             by_entry.setdefault((row.configuration, row.reference), []).append(row)
     ordered = sorted(by_entry.values(), key=lambda rows: -sum(row.worst.value for row in rows) / len(rows))
-    return [_headline_row(rows, boards, link) for rows in ordered]
+    return [_headline_row(rows, boards, audits) for rows in ordered]
 
 
-def _headline_row(rows: list[Row], boards: list[Board], link: str) -> dict[str, object]:
-    by_board = {threat_title(row.threat.norm, row.threat.eps): row for row in rows}
-    first = rows[0]
-    line: dict[str, object] = {"entry": labelled(first), "family": first.family, "clean": percent(first.clean)}
-    for title in (threat_title(board.norm, board.eps) for board in boards):
-        shown = by_board.get(title)
-        line[title] = f"{percent(shown.worst, interval=True)} ({rank(shown)})" if shown else "–"
-    line["images"] = min(row.worst.count for row in rows)
-    line["libraries"] = ", ".join(dict.fromkeys(level for row in rows for level in row.agreement.values()))
-    line["attacks"] = span(row.tried for row in rows)
-    line["verdict"] = _linked(statuses({row.threat.norm: row.status for row in rows}), first, link)
-    return line
+def _headline_row(rows: list[Row], boards: list[Board], audits: dict[str, int]) -> dict[str, object]:
+    by_threat = {row.threat: row for row in rows}
+    first, digits = rows[0], 0 if rows[0].worst.count <= 100 else 1
+    name = labelled(first).removeprefix(f"{first.dataset}/")
+    # a name that says it, as the zoo's do, need not be told again
+    kind = "" if first.family in ("frequentist", *name.split("-")) else f" ({first.family})"
+    line: dict[str, object] = {"network": name + kind, "clean": percent(first.clean, digits=digits)}
+    for board in boards:
+        row = by_threat.get(ThreatModel(board.norm, board.eps))
+        shown = "–" if row is None else f"{percent(row.worst, interval=True, digits=digits)} ({rank(row)})"
+        line[f"{board.norm} {format_eps(board.eps)}"] = shown
+    by_norm = list({row.threat.norm: row.status for row in rows}.values())
+    status = by_norm[0] if len(set(by_norm)) == 1 else "/".join(by_norm)
+    if not first.reference:
+        status = f"[{status}][{audits.setdefault(audit_file(first.configuration.model), len(audits) + 1)}]"
+    return {**line, "verdict": status}
 
 
 def csv_table(boards: list[Board]) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from benchmark.curves import Curve
-from benchmark.figures.boards import fgsm_anchor, measured_anchors, worst_case
+from benchmark.figures.boards import fgsm_anchor, measured_anchors, worst_case, worst_case_curves
 from benchmark.figures.curves import accuracy_curves, curves_of
 from benchmark.figures.gradient_targets import masking
 from benchmark.figures.zoo import accuracy_against_draws, clean_accuracies
@@ -17,6 +17,7 @@ from benchmark.record import Record
 from benchmark.results.boards import Board, by_images
 from benchmark.results.cards import accuracy_by_draws, cards
 from benchmark.results.gradient_targets import Masked
+from benchmark.tables import figure_name
 
 
 def all_figures(
@@ -40,8 +41,8 @@ def result_figures(
     figures: dict[str, Callable[[], Figure]] = {}
     for dataset, groups in by_images(boards).items():
         for label, group in groups.items():
-            name = " ".join([dataset, "worst case", *label.replace(",", "").split()])
-            figures[name.replace(" ", "-")] = partial(worst_case, group)
+            figures[figure_name(dataset, "worst-case", label)] = partial(worst_case, group)
+            figures[figure_name(dataset, "curves", label)] = partial(worst_case_curves, group)
     for dataset in dict.fromkeys(curve.dataset for curve in curves):
         for target, suffix in (("expected", ""), ("resampled", "-resampled")):
             if shown := curves_of(curves, dataset, target):

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from benchmark.anchors import ANCHORS, TUTORIAL, Anchor, compare_with_published
+from benchmark.attacks.spec import format_eps
 from benchmark.record import Record
 from benchmark.results.boards import Board
 from benchmark.results.share import Share
 from benchmark.tables import labelled, span, threat_title
-from zoo.style import network_style
+from zoo.style import family_line, network_style
 
 
 def worst_case(boards: list[Board]) -> Figure:
@@ -47,6 +49,58 @@ def worst_case(boards: list[Board]) -> Figure:
         fontsize=8,
     )
     figure.tight_layout()
+    return figure
+
+
+def worst_case_curves(boards: Sequence[Board]) -> Figure:
+    """Worst-case robust accuracy against eps, a panel a norm; at eps 0 the accuracy on clean images."""
+    norms = list(dict.fromkeys(board.norm for board in boards))
+    rows = [row for board in boards for row in board.rows]
+    entries = {labelled(row): row for row in rows}
+    legend = 0.2 * ((len(entries) + 2) // 3)  # inches
+    figure = Figure(figsize=(7.0, 2.8 + legend))
+    axes = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
+    for axis, norm in zip(axes, norms, strict=True):
+        for name, entry in entries.items():
+            own = sorted(
+                (row for row in rows if labelled(row) == name and row.threat.norm == norm),
+                key=lambda row: row.threat.eps,
+            )
+            if not own:
+                continue
+            eps = [0.0, *(row.threat.eps for row in own)]
+            shares = [own[0].clean, *(row.worst for row in own)]
+            colour, marker = network_style(entry.configuration.model)
+            face = colour if entry.family == "frequentist" else "white"
+            line = family_line(entry.family)
+            values = [100 * share.value for share in shares]
+            axis.plot(
+                eps, values, marker, color=colour, linestyle=line, linewidth=1.2, markersize=4.5, markerfacecolor=face
+            )
+            low, high = zip(*(share.interval for share in shares), strict=True)
+            axis.fill_between(
+                eps, [100 * v for v in low], [100 * v for v in high], color=colour, alpha=0.08, linewidth=0
+            )
+        radii = sorted({row.threat.eps for row in rows if row.threat.norm == norm})
+        axis.set_xticks([0.0, *radii], ["0", *map(format_eps, radii)])
+        axis.set(xlabel=f"eps ({norm})", ylim=(-3, 103))
+    axes[0].set_ylabel("worst-case accuracy in %")
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=network_style(row.configuration.model)[0],
+            marker=network_style(row.configuration.model)[1],
+            linestyle=family_line(row.family),
+            markerfacecolor="white" if row.family != "frequentist" else None,
+            markersize=4.5,
+            linewidth=1.2,
+            label=name.partition("/")[2],
+        )
+        for name, row in entries.items()
+    ]
+    figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=7.5)
+    figure.tight_layout(rect=(0, legend / (2.8 + legend), 1, 1))
     return figure
 
 

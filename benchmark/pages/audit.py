@@ -78,6 +78,20 @@ def conclusion(entry: Entry) -> str:
     return "\n\n".join(sentences)
 
 
+def short_audit(entry: Entry) -> str:
+    """The audit for a terminal: the conclusion, and what did not pass."""
+    lines = [f"{entry.name}: {statuses(entry.statuses)}", "", conclusion(entry), ""]
+    for norm, audit in entry.audits.items():
+        passed = sum(verdict.status == "PASS" for verdict in audit.verdicts)
+        lines.append(f"{norm}: {passed} of {len(audit.verdicts)} checks passed")
+        lines += [
+            f"  {verdict.status} {verdict.check} {verdict.title}: {verdict.evidence}"
+            for verdict in audit.verdicts
+            if verdict.status != "PASS"
+        ]
+    return "\n".join(lines)
+
+
 def reason(row: Row) -> str:
     """Why a row is ranked, or not, in a line."""
     worst = [verdict for verdict in row.verdicts if verdict.status == row.status]

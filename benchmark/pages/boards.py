@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from benchmark.agreement import Comparison, weakest
 from benchmark.anchors import compare_with_published
 from benchmark.attacks.spec import format_eps
 from benchmark.pages import render_page
 from benchmark.pages.audit import reason
-from benchmark.protocol import ATTACKS, ECE_BINS, LIBRARIES, PIXEL_TOLERANCE
-from benchmark.record import Outcome, Record
+from benchmark.protocol import ECE_BINS
+from benchmark.record import Record
 from benchmark.results.boards import Board, by_images
-from benchmark.results.configuration import merged_agreement
-from benchmark.tables import audit_file, details, headline, labelled, markdown, paired, percent, ranking, threat_title
+from benchmark.tables import (
+    audit_file,
+    details,
+    figure_name,
+    headline,
+    labelled,
+    markdown,
+    percent,
+    ranking,
+    separations,
+    threat_title,
+)
 
 
 def dataset_page(dataset: str, boards: list[Board]) -> str:
@@ -21,6 +30,7 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
         "dataset.md",
         dataset=dataset,
         bins=ECE_BINS,
+        curves=[figure_name(dataset, "curves", label) for label in by_images(boards)[dataset]],
         references=any(row.reference for board in boards for row in board.rows),
         boards=[
             {
@@ -30,98 +40,11 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
                 "ranking": markdown(ranking(board, link="")),
                 "unranked": [{"entry": labelled(row), "reason": reason(row)} for row in board.rows if row.rank is None],
                 "details": markdown(details(board)),
-                "tests": markdown(paired(board)),
+                "separations": markdown(separations(board)),
             }
             for label, board in labelled_boards
         ],
     )
-
-
-def agreement_page(records: list[Record], on_boards: list[Record]) -> str:
-    """Matrices library by library, and the examples on which they differ.
-
-    The matrices are over all records, the rest over the boards' alone: seed 000's grids would add a thousand rows.
-    """
-    merged = merged_agreement(records)
-    attacks = []
-    for attack in ATTACKS:
-        pairs = [pair for (_, spec), found in merged.items() if spec.name == attack for pair in found]
-        if pairs:
-            attacks.append({"name": attack, "matrix": markdown(_matrix(pairs))})
-    return render_page(
-        "agreement.md",
-        tolerance=f"{PIXEL_TOLERANCE:g}",
-        attacks=attacks,
-        entries=markdown(_agreement_rows(on_boards)),
-        examples=markdown(_differing_examples(on_boards)),
-    )
-
-
-def _matrix(pairs: list[Comparison]) -> list[dict[str, object]]:
-    """Library by library: the weakest level above the diagonal, the sums below it."""
-    rows = []
-    for down in LIBRARIES:
-        row: dict[str, object] = {"": f"**{down}**"}
-        for across in LIBRARIES:
-            upper = [pair for pair in pairs if (pair.first, pair.second) == (down, across)]
-            lower = [pair for pair in pairs if (pair.first, pair.second) == (across, down)]
-            row[across] = weakest(pair.level for pair in upper) if upper else _numbers(lower) if lower else ""
-        rows.append(row)
-    return rows
-
-
-def _numbers(pairs: list[Comparison]) -> str:
-    close, pixels = sum(pair.close for pair in pairs), sum(pair.pixels for pair in pairs)
-    examples = sum(pair.examples for pair in pairs)
-    same = examples - sum(len(pair.only_first) + len(pair.only_second) for pair in pairs)
-    return f"{100 * close / pixels:.2f} % of pixels, {same} of {examples} verdicts"
-
-
-def _agreement_rows(records: list[Record]) -> list[dict[str, object]]:
-    return [
-        {
-            "entry": config.model,
-            "draws": f"{config.attack_draws} / {config.judge_draws}",
-            "seed": config.seed,
-            "attack (steps)": f"{spec.name} ({spec.steps})",
-            "gradient of": spec.target,
-            "eps": format_eps(spec.threat.eps),
-            "libraries": f"{pair.first} / {pair.second}",
-            "level": pair.level,
-            "figures": _numbers([pair]),
-            "largest difference of a pixel": f"{pair.max_difference:.2g}",
-        }
-        for (config, spec), pairs in merged_agreement(records).items()
-        for pair in pairs
-    ]
-
-
-def _differing_examples(records: list[Record]) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for record in records:
-        differing = sorted({e for pair in record.agreement for e in (*pair.only_first, *pair.only_second)})
-        for example in differing:
-            at = record.examples.index(example)
-            rows.append(
-                {
-                    "entry": record.cell.model,
-                    "attack": record.cell.attack.name,
-                    "gradient of": record.cell.attack.target,
-                    "eps": format_eps(record.cell.attack.threat.eps),
-                    "image": example,
-                    "label": record.labels[at],
-                    **{
-                        library: _outcome(record.outcomes[library], at)
-                        for library in LIBRARIES
-                        if library in record.outcomes
-                    },
-                }
-            )
-    return rows
-
-
-def _outcome(outcome: Outcome, at: int) -> str:
-    return f"{outcome.predicted[at]} ({outcome.log_p[at]:.3f})" if outcome.error is None else "error"
 
 
 def anchors_page(records: list[Record]) -> str:

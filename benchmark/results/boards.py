@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchmark.attacks.methods import Norm
 from benchmark.results.audits import Audit
 from benchmark.results.ranking import ranked
 from benchmark.results.rows import Images, Row, row_of
@@ -16,7 +17,7 @@ class Board:
     """Rows of one data set and threat model on the very same images, best first, unranked ones last."""
 
     dataset: str
-    norm: str
+    norm: Norm
     eps: float
     rows: list[Row]
 
@@ -53,7 +54,7 @@ def boards_of(audits: Iterable[Audit], protocol: bool = False) -> list[Board]:
 
     protocol: only of rows that have the columns that leaderboards demand.
     """
-    by_threat: dict[tuple[str, str, float], list[Row]] = defaultdict(list)
+    by_threat: dict[tuple[str, Norm, float], list[Row]] = defaultdict(list)
     for audit in audits:
         for threat in audit.threats:
             if (row := row_of(audit, threat)) is not None and (row.on_leaderboards or not protocol):
@@ -89,6 +90,6 @@ def _set_order(images: Images, rows: Sequence[Row]) -> tuple[object, ...]:
     return -len(rows), -len(examples), data, min(examples)
 
 
-def _board_order(key: tuple[str, str, float]) -> tuple[str, int, float]:
+def _board_order(key: tuple[str, Norm, float]) -> tuple[str, int, float]:
     dataset, norm, eps = key
     return dataset, ("linf", "l2").index(norm), eps

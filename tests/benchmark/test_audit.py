@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.audit import app
-from benchmark.pages.audit import audit_page, conclusion, detection_table
+from benchmark.pages.audit import audit_page, conclusion, detection_table, short_audit
 from benchmark.record import Outcome, Record
 from benchmark.results import Results
 from benchmark.results.entries import Entry
@@ -33,6 +34,17 @@ def test_an_entry_that_passes_everything() -> None:
     assert text.count("No check found a reason to disbelieve the figures of mnist/a") == 2
     assert "What the checks that did not pass" not in text
     assert "60.0 [50.2, 69.1] % at eps 0.1 (60.0 % under the white-box attacks alone)" in text
+
+
+def test_the_short_form_says_what_did_not_pass_and_nothing_of_the_rest() -> None:
+    lines = short_audit(entry(square=[i < 20 for i in range(N)])).splitlines()
+    assert lines[0] == "mnist/a: FAIL"
+    assert "linf: 16 of 17 checks passed" in lines
+    assert [line for line in lines if line.startswith("  ")] == [
+        f"  FAIL V11 an attack without gradients finds little: {norm} eps {low}, square: 40 more of 100 broken; "
+        f"{norm} eps {high}, square: 40 more of 100 broken"
+        for norm, low, high in (("linf", "0.1", "0.3"), ("l2", "1", "2"))
+    ]
 
 
 def test_a_failure_in_one_norm_is_that_norms_alone() -> None:
@@ -113,7 +125,10 @@ def test_the_command_audits_an_entry_and_goes_on_where_it_was(
     for words in ("The checks in linf", "The checks in l2", "Does it notice?", "V17", "square", "transfer"):
         assert words in text
     assert "OPEN" not in text
-    again = CliRunner().invoke(app, arguments)
+    (verdict,) = re.findall(r"^\*\*(.*)\*\*$", text, re.MULTILINE)
+    assert f"mnist/mlp: {verdict}" in first.output
+    assert "--full, or --out FILE" not in first.output
+    again = CliRunner().invoke(app, [*arguments, "--full"])
     assert again.exit_code == first.exit_code
     assert "cells are stored already" in again.output
     assert text in again.output
