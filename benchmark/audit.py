@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -42,9 +43,11 @@ def audit(
     entry that is refused when it is loaded, 130 if interrupted.
     """
     from benchmark.cells import Selection
+    from benchmark.cli import carry_out, external, interruptible, select_entries
+    from benchmark.loop import How
     from benchmark.machine import Machine
     from benchmark.pages.audit import audit_page, short_audit
-    from benchmark.plan import Plan, external, interruptible, select_entries
+    from benchmark.progress import Progress
     from benchmark.results import Results
     from benchmark.suites import SUITES
     from zoo.files import write_whole
@@ -54,7 +57,8 @@ def audit(
         entries = select_entries(suite, (name,), datasets, family)
         root = None if data_root is None else data_root.resolve()
         machine = Machine(device, root, threads=threads, external=external((name,), datasets, family))
-        records = Plan(suite, Selection(examples=examples), entries, machine, workers=workers).carry_out(store)
+        how = How(machine, workers=workers, watch=Progress, say=partial(typer.secho, err=True))
+        records = carry_out(suite, Selection(examples=examples), entries, how, store)
     entry = Results(records).entry()
     whole = audit_page(entry, notice=None)
     typer.echo(f"\n{whole if full else short_audit(entry)}")

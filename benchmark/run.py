@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -103,11 +104,20 @@ def run(
     command, 130 if interrupted.
     """
     from benchmark.cells import Selection
+    from benchmark.cli import (
+        carry_out,
+        external,
+        interruptible,
+        parsed_eps,
+        print_errors,
+        select_entries,
+        split,
+        warn_of_large_eps,
+    )
     from benchmark.console import print_boards
+    from benchmark.loop import How
     from benchmark.machine import Machine
-    from benchmark.options import parsed_eps, split, warn_of_large_eps
-    from benchmark.plan import Plan, external, interruptible, print_errors, select_entries
-    from benchmark.results import Results
+    from benchmark.progress import Progress
     from benchmark.suites import SUITES
     from zoo.lookup import lookup
 
@@ -138,8 +148,18 @@ def run(
             None if stack else False,
             external(names, datasets, family),
         )
-        plan = Plan(chosen, selection, entries, machine, names is not None, executor, workers, ray_address, profile)
-        records = plan.carry_out(store)
+        how = How(
+            machine,
+            executor,
+            workers,
+            ray_address,
+            watch=Progress,
+            say=partial(typer.secho, err=True),
+            explicit=names is not None,
+        )
+        records = carry_out(chosen, selection, entries, how, store, profile=profile)
+        from benchmark.results import Results
+
         print_boards(Results(records))
         failed = print_errors(records)
     raise typer.Exit(1 if failed else 0)

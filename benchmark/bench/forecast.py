@@ -124,15 +124,18 @@ def _store_part(run: Run, path: Path) -> None:
 
 def _carry_out(run: Run, path: Path, log: list[Told]) -> None:
     from benchmark.evaluator import Evaluator
+    from benchmark.loop import How
+    from benchmark.loop import run as evaluate_all
     from benchmark.machine import Machine
-    from benchmark.plan import Plan
+    from benchmark.store import Store
     from benchmark.suites import SUITES
     from zoo import models
 
     entries, evaluator = [models[name] for name in run.entries], Evaluator()
     costs = {entry.name: evaluator.subject(entry).cost for entry in entries}
-    plan = Plan(SUITES[run.suite], Selection(examples=run.examples), entries, Machine(threads=1), workers=run.workers)
-    plan.carry_out(path, partial(_Watched, log=log, costs=costs))
+    how = How(Machine(threads=1), workers=run.workers, watch=partial(_Watched, log=log, costs=costs))
+    with Store(path) as store:
+        evaluate_all(SUITES[run.suite], Selection(examples=run.examples), entries, store, how)
 
 
 class _Watched(Progress):

@@ -16,8 +16,7 @@ from torch import nn
 
 from benchmark.cells import Selection
 from benchmark.evaluator import Evaluator
-from benchmark.machine import Machine
-from benchmark.plan import Plan
+from benchmark.loop import How, run
 from benchmark.store import Store
 from benchmark.suites import SUITES
 from zoo import ZooEntry, models
@@ -86,8 +85,8 @@ def linear() -> nn.Module:
 
 def carry_out(entry: ZooEntry, path: Path) -> list[str]:
     """The keys of what a run of the entry stores."""
-    plan = Plan(SUITES["smoke"], SELECTION, [entry], Machine())
-    return [record.key for record in plan.carry_out(path)]
+    with Store(path) as store:
+        return [record.key for record in run(SUITES["smoke"], SELECTION, [entry], store, How()).records]
 
 
 def own_entry(factory: Callable[[], nn.Module], **options: object) -> ZooEntry:

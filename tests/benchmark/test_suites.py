@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from benchmark.cells import Cell, Selection, Subject
-from benchmark.options import parsed_eps
+from benchmark.cli import parsed_eps
 from benchmark.protocol import ATTACKS, example_order, standard_attack
 from benchmark.roles import role_of
 from benchmark.suites import SUITES

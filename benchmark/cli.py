@@ -1,0 +1,137 @@
+"""What commands share: options to selections and entries, one call that runs, and what is said at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from benchmark.cells import Selection
+
+if TYPE_CHECKING:
+    from benchmark.loop import How
+    from benchmark.record import Record
+    from benchmark.suites import Suite
+    from zoo import ZooEntry
+
+
+def split(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Repeated options and comma-separated ones alike."""
+    return tuple(part.strip() for value in values for part in value.split(",")) if values else None
+
+
+def parsed_eps(values: Sequence[str]) -> tuple[float, ...] | dict[str, tuple[float, ...]] | None:
+    """`0.1,8/255` for every norm; `linf=8/255` and `l2=0.5,1` norm by norm. Raises ValueError for anything else."""
+    by_norm: dict[str, tuple[float, ...]] = {}
+    for value in values:
+        norm, _, radii = value.rpartition("=")
+        by_norm[norm] = by_norm.get(norm, ()) + tuple(_number(text.strip()) for text in radii.split(","))
+    if "" in by_norm and len(by_norm) > 1:
+        raise ValueError(f"--eps {' --eps '.join(values)}: name the norm of each, as in --eps linf=8/255 --eps l2=0.5")
+    return by_norm.get("", by_norm or None)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(Fraction(text)) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"--eps {text!r} is not a number such as 0.3 or 8/255") from None
+
+
+def warn_of_large_eps(selection: Selection) -> None:
+    """Say where a radius in linf is beyond the range of pixels: it was most likely meant in 255ths."""
+    for eps in selection.radii("linf", ()):
+        if eps > 1:
+            typer.secho(
+                f"warning: eps {eps:g} in linf is more than pixels range over, 0 to 1; was {eps:g}/255 meant?",
+                fg="yellow",
+                err=True,
+            )
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM, which schedulers send, end a command with a line that says how to go on, and exit status 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.secho("\ninterrupted; what was finished is stored, the same command goes on from there", err=True)
+        raise typer.Exit(130) from None
+
+
+def carry_out(
+    suite: Suite, selection: Selection, entries: Sequence[ZooEntry], how: How, store: Path, *, profile: bool = False
+) -> list[Record]:
+    """Evaluate what the store at that path does not hold yet; the records of all that was asked for.
+
+    profile: whether it is said where the time went.
+    """
+    from benchmark.console import print_closed_form, print_profile
+    from benchmark.store import Store
+
+    with Store(store) as opened:  # before torch is imported: an unwritable store should not cost that time
+        from benchmark.loop import run
+
+        if suite.name == "smoke":
+            print_closed_form(selection.libraries)
+        done = run(suite, selection, entries, opened, how)
+    if profile:
+        print_profile(done.timing, done.seconds, None if how.executor == "ray" else how.workers or 1)
+    return done.records
+
+
+def select_entries(
+    suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, family: str | None = None
+) -> list[ZooEntry]:
+    """The zoo entries that a command is about. family: of a network that does not say its own.
+
+    Raises ValueError or KeyError with the remedy if there is none.
+    """
+    from zoo import models
+    from zoo.datasets import dataset_spec
+    from zoo.registry import find_entry
+
+    for dataset in datasets or ():
+        dataset_spec(dataset)
+    if names is not None:
+        entries = [find_entry(name, _only(datasets), family) for name in names]
+    else:
+        entries = [entry for entry in models.values() if suite.models is None or entry.name in suite.models]
+        for name in suite.models or ():
+            if name not in models:
+                typer.secho(f"skipping {name}: suite {suite.name} asks for it, the zoo does not have it yet", err=True)
+    entries = [entry for entry in entries if datasets is None or entry.dataset in datasets]
+    if not entries:
+        raise ValueError(
+            f"no zoo entry for suite {suite.name} on {', '.join(datasets or ('any data set',))}; see --list"
+        )
+    return list(dict.fromkeys(entries))
+
+
+def external(
+    names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, family: str | None = None
+) -> tuple[tuple[str, str | None, str | None], ...]:
+    """`package.module:factory`, data set and family of the entries that are not in the zoo."""
+    return tuple((name, _only(datasets), family) for name in names or () if ":" in name)
+
+
+def _only(datasets: tuple[str, ...] | None) -> str | None:
+    """The data set of a network that does not say its own."""
+    return datasets[0] if datasets and len(datasets) == 1 else None
+
+
+def print_errors(records: list[Record]) -> int:
+    """Say which libraries failed where; the number of cells with an error."""
+    failed = 0
+    for record in records:
+        failed += not record.complete
+        for library, outcome in record.outcomes.items():
+            if outcome.error is not None:
+                typer.secho(f"{library} failed on {record.cell.label}: {outcome.error}", fg="red", err=True)
+    return failed
