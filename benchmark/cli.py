@@ -56,7 +56,7 @@ def warn_of_large_eps(selection: Selection) -> None:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM, which schedulers send, end a command with a line that says how to go on, and exit status 130."""
+    """Ctrl-C and SIGTERM, which schedulers send, end a command with exit status 130 and how to go on."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
