@@ -2,53 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from benchmark import tables
 from benchmark.archive import record_texts
 from benchmark.boards import Board, ranked_boards
-from benchmark.curves import build_curves
-from benchmark.figures import all_figures, result_figures
-from benchmark.masking import masking_matrix
-from benchmark.outcomes import is_ruled, without_subsumed
-from benchmark.pages import audit, experiment, masking, propagation, toolkit, validity, zoo
 from benchmark.pages import boards as board_pages
-from benchmark.publish import Generated
+from benchmark.pages import experiment, propagation, toolkit, zoo
+from benchmark.publish import Generated, joined
 from benchmark.record import Record
+from benchmark.reports import OWN_REPORTS, REPORTS, anchors
+from benchmark.results import Results
 
-STUDIES = "studies"  # folder of what `examples` and `zoo.uncertainty` wrote, a page's source
 BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of a README
+
+
+class RankedResults(Results):
+    """Results by the rules of the leaderboards: the protocol's eps, draws and seed, and rows that met all its attacks.
+
+    reference: records of networks to rank beside the others, on the same images.
+    """
+
+    def __init__(self, records: Iterable[Record], reference: Iterable[Record] = ()) -> None:
+        super().__init__(records)
+        self.records = tuple(sorted(self.records, key=_order))
+        self._reference = reference
+
+    @cached_property
+    def boards(self) -> list[Board]:
+        return ranked_boards(self.records, self._reference)
 
 
 def project_pages(records: Sequence[Record], folder: Path, readme: Path | None = None) -> Generated:
     """The project's leaderboards: records, pages, tables, figures, and the sections of its README."""
-    texts = record_texts(sorted(records, key=_order), folder / "records")
-    records = sorted(without_subsumed(records), key=_order)
-    boards = ranked_boards(records)
-    curves, matrix = build_curves(records), masking_matrix(records)
-    drawn = all_figures(boards, records, curves, matrix)
-    texts |= {
-        folder / "agreement.md": _agreement(records),
-        folder / "anchors.md": board_pages.anchors_page(records),
-        folder / "validity.md": validity.validity_page(folder / STUDIES, boards),
-    }
-    if curves:
-        texts[folder / "paper.md"] = experiment.paper_page(curves, drawn)
-        texts[folder / "curves.csv"] = experiment.curves_table(curves)
-        texts[folder / "claims.md"] = experiment.claims_page(curves)
-    if matrix:
-        texts[folder / "masking.md"] = masking.masking_page(matrix)
-        texts[folder / "masking.csv"] = masking.masking_table(matrix)
-    if zoo.cards():
-        texts[folder / "zoo.md"] = zoo.zoo_page()
-    if (folder / STUDIES).is_dir():
-        texts[folder / "toolkit.md"] = toolkit.toolkit_page(folder / STUDIES)
-        texts[folder / "propagation.md"] = propagation.propagation_page(folder / STUDIES)
-    texts |= _board_texts(boards, folder)
-    texts[folder / "README.md"] = board_pages.index_page(boards, {path.name for path in texts})
-    figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
-    return _with_readme(Generated(texts, figures), boards, folder, readme)
+    papers = (experiment.report, propagation.report, toolkit.report, anchors)
+    results = RankedResults(records)
+    generated = joined(report(results, folder) for report in (*REPORTS, *papers))
+    front = board_pages.index_page(results.boards, generated.links)
+    return _whole(records, generated, front, results.boards, folder, readme)
 
 
 def own_pages(
@@ -58,38 +51,20 @@ def own_pages(
 
     reference: the project's records. They are not copied, and what the project has studied is not repeated.
     """
+    results = RankedResults(records, reference)
+    generated = joined(report(results, folder) for report in (*OWN_REPORTS, experiment.own_report))
+    figures = sorted(path.stem for path in generated.figures)
+    front = board_pages.own_index_page(results.boards, generated.links, figures)
+    return _whole(records, generated, front, results.boards, folder, readme)
+
+
+def _whole(
+    records: Sequence[Record], generated: Generated, front: str, boards: list[Board], folder: Path, readme: Path | None
+) -> Generated:
+    """What reports gave, with the records, the front page and the sections of a README."""
     texts = record_texts(sorted(records, key=_order), folder / "records")
-    records = sorted(without_subsumed(records), key=_order)
-    boards = ranked_boards(records, reference)
-    curves, matrix = build_curves(records), masking_matrix(records)
-    drawn = result_figures(boards, curves, matrix)
-    texts[folder / "agreement.md"] = _agreement(records)
-    if curves:
-        texts[folder / "curves.csv"] = experiment.curves_table(curves)
-    if matrix:
-        texts[folder / "masking.md"] = masking.masking_page(matrix)
-        texts[folder / "masking.csv"] = masking.masking_table(matrix)
-    texts |= _board_texts(boards, folder)
-    texts[folder / "README.md"] = board_pages.own_index_page(boards, {path.name for path in texts}, sorted(drawn))
-    figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
-    return _with_readme(Generated(texts, figures), boards, folder, readme)
-
-
-def _agreement(records: list[Record]) -> str:
-    return board_pages.agreement_page(records, [record for record in records if is_ruled(record.cell)])
-
-
-def _board_texts(boards: list[Board], folder: Path) -> dict[Path, str]:
-    """A page and a table for every data set, an audit for every entry, and what tells that it is attacked."""
-    texts = {}
-    for dataset in dict.fromkeys(board.dataset for board in boards):
-        shown = [board for board in boards if board.dataset == dataset]
-        texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)
-        texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
-    texts |= audit.audit_pages(boards, folder)
-    if detected := audit.detection_table(boards):
-        texts[folder / "detection.csv"] = detected
-    return texts
+    whole = joined([generated, Generated({**texts, folder / "README.md": front})])
+    return _with_readme(whole, boards, folder, readme)
 
 
 def _with_readme(generated: Generated, boards: list[Board], folder: Path, readme: Path | None) -> Generated:

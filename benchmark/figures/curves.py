@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.curves import Curve, points
+from benchmark.figures import Figures
 from benchmark.protocol import ATTACKS, PAPER_GRIDS
 from zoo.style import COLUMN, NETWORKS, family_line, network_of, network_style
+
+
+def curve_figures(curves: Sequence[Curve]) -> Figures:
+    """Those of every data set and grid, under one gradient and the other."""
+    figures: Figures = {}
+    for dataset in dict.fromkeys(curve.dataset for curve in curves):
+        for target, suffix in (("expected", ""), ("resampled", "-resampled")):
+            if shown := curves_of(curves, dataset, target):
+                for grid in PAPER_GRIDS:
+                    figures[f"{dataset}-{grid}-eps{suffix}"] = partial(accuracy_curves, shown, grid)
+    return figures
 
 
 def accuracy_curves(curves: Sequence[Curve], grid: str) -> Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from benchmark.agreement import Comparison, weakest
 from benchmark.anchors import compare_with_published
 from benchmark.attacks.spec import format_eps
@@ -11,7 +13,7 @@ from benchmark.pages import render_page
 from benchmark.pages.audit import reason
 from benchmark.protocol import ATTACKS, ECE_BINS, LIBRARIES, PIXEL_TOLERANCE
 from benchmark.record import Outcome, Record
-from benchmark.tables import audit_file, details, headline, labelled, markdown, paired, percent, ranking, threat_title
+from benchmark.tables import details, headline, labelled, markdown, paired, percent, ranking, threat_title
 
 
 def dataset_page(dataset: str, boards: list[Board]) -> str:
@@ -141,25 +143,15 @@ def anchors_page(records: list[Record]) -> str:
     return render_page("anchors.md", table=markdown(rows))
 
 
-def index_page(boards: list[Board], pages: set[str]) -> str:
-    """The front page of `leaderboards/`, with links to the pages there are."""
-    datasets = list(dict.fromkeys(board.dataset for board in boards))
-    audits = [(entry, audit_file(entry)) for entry in sorted({r.configuration.model for b in boards for r in b.rows})]
-    return render_page("index.md", headline=headline(boards), datasets=datasets, pages=pages, audits=audits)
+def index_page(boards: list[Board], links: Sequence[str]) -> str:
+    """The front page of `leaderboards/`. links: a line for each report."""
+    return render_page("index.md", headline=headline(boards), links=links)
 
 
-def own_index_page(boards: list[Board], pages: set[str], figures: list[str]) -> str:
-    """The front page of a user's own folder, with links to the pages there are."""
-    own = {row.configuration.model for board in boards for row in board.rows if not row.reference}
-    return render_page(
-        "own-index.md",
-        headline=headline(boards),
-        references=any(row.reference for board in boards for row in board.rows),
-        datasets=list(dict.fromkeys(board.dataset for board in boards)),
-        pages=pages,
-        figures=figures,
-        audits=[(entry, audit_file(entry)) for entry in sorted(own)],
-    )
+def own_index_page(boards: list[Board], links: Sequence[str], figures: list[str]) -> str:
+    """The front page of a user's own folder. links: a line for each report."""
+    references = any(row.reference for board in boards for row in board.rows)
+    return render_page("own-index.md", headline=headline(boards), references=references, links=links, figures=figures)
 
 
 def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:

@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from benchmark import claims, statements
-from benchmark.curves import Curve, points
+from benchmark.curves import Curve, build_curves, points
+from benchmark.figures.curves import curve_figures
 from benchmark.pages import render_page
+from benchmark.pages.zoo import cards
 from benchmark.protocol import LIBRARIES, PAPER_GRIDS
+from benchmark.publish import Generated, in_folder
 from benchmark.record import Record
+from benchmark.results import Results
 from benchmark.statistics import bootstrap_mean
 from benchmark.tables import csv_text, markdown, span
 from benchmark.timing import duration
+
+
+def report(results: Results, folder: Path) -> Generated:
+    """The experiment's figures, all points of their curves, and the claims."""
+    if not (curves := build_curves(results.records)):
+        return Generated({})
+    figures = curve_figures(curves)
+    clean = {f"{name.split('/')[0]}-clean" for name in cards()}  # the zoo's, on the same data sets
+    texts = {
+        folder / "paper.md": paper_page(curves, figures.keys() | clean),
+        folder / "curves.csv": curves_table(curves),
+        folder / "claims.md": claims_page(curves),
+    }
+    link = "[The claims of seed 000](claims.md), judged one by one, and [its figures](paper.md)"
+    return Generated(texts, in_folder(folder, figures), links=(link,))
+
+
+def own_report(results: Results, folder: Path) -> Generated:
+    """Curves alone: the claims are about the paper's networks, not a user's."""
+    if not (curves := build_curves(results.records)):
+        return Generated({})
+    texts = {folder / "curves.csv": curves_table(curves)}
+    return Generated(texts, in_folder(folder, curve_figures(curves)), links=("[Accuracy against eps](curves.csv)",))
 
 
 def paper_page(curves: Sequence[Curve], figures: Iterable[str]) -> str:

@@ -7,6 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.pages import render_page
+from benchmark.publish import Generated
+from benchmark.reports import STUDIES
+from benchmark.results import Results
 from benchmark.tables import markdown
 
 FOLDER = "propagation"  # in the folder of studies
@@ -38,6 +41,15 @@ TABLE_3 = {
     ),
 }
 COLUMNS = (*(f"{kind}{place}" for place in range(1, 9) for kind in "CA"), "C9", "P", "KL")
+
+
+def report(_results: Results, folder: Path) -> Generated:
+    """Nothing where nothing was measured."""
+    if not (folder / STUDIES).is_dir():
+        return Generated({})
+    title = "[Uncertainty propagated in one pass](propagation.md)"
+    link = f"{title}: seed 001's experiments, one pass in place of posterior draws"
+    return Generated({folder / "propagation.md": propagation_page(folder / STUDIES)}, links=(link,))
 
 
 def propagation_page(studies: Path) -> str:

@@ -8,10 +8,21 @@ import pandas as pd
 
 from benchmark.pages import render_page
 from benchmark.pages.zoo import cards
+from benchmark.publish import Generated
 from benchmark.published import PUBLISHED, Sources, read_studies
+from benchmark.reports import STUDIES
+from benchmark.results import Results
 from benchmark.tables import markdown
 
 NOT_MEASURED = "not measured"
+
+
+def report(_results: Results, folder: Path) -> Generated:
+    """Nothing where nothing was measured."""
+    if not (folder / STUDIES).is_dir():
+        return Generated({})
+    link = "[Bayes by Backprop](toolkit.md): published numbers beside ours, uncertainty on images of other kinds"
+    return Generated({folder / "toolkit.md": toolkit_page(folder / STUDIES)}, links=(link,))
 
 
 def toolkit_page(folder: Path) -> str:

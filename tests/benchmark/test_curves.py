@@ -10,7 +10,8 @@ from scipy.stats import binom
 
 from benchmark.claims import CLAIMS
 from benchmark.curves import GRID, build_curves, points
-from benchmark.figures import all_figures
+from benchmark.figures import masking_figures, zoo_figures
+from benchmark.figures.curves import curve_figures
 from benchmark.masking import masking_matrix
 from benchmark.pages.experiment import claims_page, paper_page
 from benchmark.pages.masking import masking_page, masking_table
@@ -116,7 +117,7 @@ def test_pages_and_figures_show_what_was_measured() -> None:
     assert page.count("## ") == len(CLAIMS)
     assert "**confirmed**" in page
     assert "**refuted**" in page
-    figures = all_figures([], [], curves, matrix)
+    figures = zoo_figures() | curve_figures(curves) | masking_figures(matrix)
     paper = paper_page(curves, figures)
     assert f"{19 * 4 * (len(PAPER_MODELS) + 6)}" in paper  # cells: 14 entries, 6 of them with a second gradient
     shown = set(re.findall(r"figures/([a-z0-9-]+)\.png", paper))
@@ -143,7 +144,7 @@ def test_a_part_of_the_experiment_gives_a_part_of_the_pages() -> None:
     """A Bayesian entry under one gradient alone, as an interrupted run leaves it."""
     for target, name in (("expected", "mnist-small-eps"), ("resampled", "mnist-small-eps-resampled")):
         curves = build_curves(walk("mnist/bayesian-x", 0.2, target=target, family="bayesian"))
-        figures = all_figures([], [], curves, [])
+        figures = curve_figures(curves)
         assert {figure for figure in figures if "small" in figure} == {name}
         assert f"figures/{name}.png" in paper_page(curves, figures)
         assert "not measured" in claims_page(curves)

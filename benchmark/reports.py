@@ -1,0 +1,100 @@
+"""The benchmark's own reports: what each says of results, and its line on the front page.
+
+A report is a function of results and a folder, and gives what is to lie there: texts, figures, and a link to them. One
+that has nothing to say gives nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmark import tables
+from benchmark.figures import Figures, board_figures, masking_figures, zoo_figures
+from benchmark.figures.boards import fgsm_anchor, measured_anchors
+from benchmark.masking import masking_matrix
+from benchmark.outcomes import is_ruled
+from benchmark.pages import audit, masking, validity, zoo
+from benchmark.pages import boards as board_pages
+from benchmark.publish import Generated, in_folder
+from benchmark.results import Results
+
+Report = Callable[[Results, Path], Generated]
+
+STUDIES = "studies"  # folder of what measurements outside of a run wrote, a page's source
+
+
+def leaderboards(results: Results, folder: Path) -> Generated:
+    """A page, a table and a figure for every data set."""
+    texts, links = {}, []
+    for dataset in dict.fromkeys(board.dataset for board in results.boards):
+        shown = [board for board in results.boards if board.dataset == dataset]
+        texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)
+        texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
+        links.append(f"[{dataset}]({dataset}.md) ([CSV]({dataset}.csv))")
+    return Generated(texts, in_folder(folder, board_figures(results.boards)), links=_line("Details", links))
+
+
+def audits(results: Results, folder: Path) -> Generated:
+    """An audit of every entry, and whether it notices that it is attacked."""
+    texts = audit.audit_pages(results.boards, folder)
+    entries = {row.configuration.model for board in results.boards for row in board.rows if not row.reference}
+    links = _line("Audits, entry by entry", [f"[{entry}]({tables.audit_file(entry)})" for entry in sorted(entries)])
+    if detected := audit.detection_table(results.boards):
+        texts[folder / "detection.csv"] = detected
+        title = "[Does an entry notice that it is attacked?](detection.csv)"
+        links += (f"{title} Uncertainty under attack, AUROC; tables in the audits",)
+    return Generated(texts, links=links)
+
+
+def checks(results: Results, folder: Path) -> Generated:
+    """What the checks ask, and which caught what."""
+    link = "[The checks](validity.md), and the networks that are built to fool them"
+    page = validity.validity_page(folder / STUDIES, results.boards)
+    return Generated({folder / "validity.md": page}, links=(link,))
+
+
+def the_zoo(_results: Results, folder: Path) -> Generated:
+    """The networks themselves, from their cards."""
+    texts = {folder / "zoo.md": zoo.zoo_page()} if zoo.cards() else {}
+    links = ("[The zoo](zoo.md): accuracies against their goals, posteriors, draws",) if texts else ()
+    return Generated(texts, in_folder(folder, zoo_figures()), links=links)
+
+
+def gradient_targets(results: Results, folder: Path) -> Generated:
+    """What a wrong gradient hides: a page, the numbers, and a figure a data set."""
+    if not (matrix := masking_matrix(results.records)):
+        return Generated({})
+    texts = {
+        folder / "masking.md": masking.masking_page(matrix),
+        folder / "masking.csv": masking.masking_table(matrix),
+    }
+    figures = in_folder(folder, masking_figures(matrix))
+    return Generated(texts, figures, links=("[What a wrong gradient hides](masking.md)",))
+
+
+def agreement(results: Results, folder: Path) -> Generated:
+    """Whether the libraries agree."""
+    on_boards = [record for record in results.records if is_ruled(record.cell)]
+    page = board_pages.agreement_page(list(results.records), on_boards)
+    return Generated({folder / "agreement.md": page}, links=("[Agreement of the libraries](agreement.md)",))
+
+
+def anchors(results: Results, folder: Path) -> Generated:
+    """Our numbers beside published ones."""
+    figures: Figures = {}
+    if measured := measured_anchors(results.records):
+        figures["fgsm-anchor"] = partial(fgsm_anchor, measured)
+    page = board_pages.anchors_page(list(results.records))
+    return Generated(
+        {folder / "anchors.md": page}, in_folder(folder, figures), links=("[Beside published numbers](anchors.md)",)
+    )
+
+
+def _line(title: str, links: list[str]) -> tuple[str, ...]:
+    return (f"{title}: {', '.join(links)}",) if links else ()
+
+
+REPORTS: tuple[Report, ...] = (leaderboards, audits, checks, the_zoo, gradient_targets, agreement)
+OWN_REPORTS: tuple[Report, ...] = (leaderboards, audits, gradient_targets, agreement)  # of a user's own runs
