@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from benchmark import tables
+from benchmark import papers, tables
 from benchmark.archive import record_texts
 from benchmark.boards import Board, ranked_boards
 from benchmark.pages import boards as board_pages
 from benchmark.pages import experiment, propagation, toolkit, zoo
 from benchmark.publish import Generated, joined
 from benchmark.record import Record
-from benchmark.reports import OWN_REPORTS, REPORTS, anchors
+from benchmark.reports import OWN_REPORTS, REPORTS
 from benchmark.results import Results
 
 BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of a README
@@ -37,9 +37,9 @@ class RankedResults(Results):
 
 def project_pages(records: Sequence[Record], folder: Path, readme: Path | None = None) -> Generated:
     """The project's leaderboards: records, pages, tables, figures, and the sections of its README."""
-    papers = (experiment.report, propagation.report, toolkit.report, anchors)
+    of_papers = (experiment.report, propagation.report, toolkit.report, *(paper.report for paper in papers.PAPERS))
     results = RankedResults(records)
-    generated = joined(report(results, folder) for report in (*REPORTS, *papers))
+    generated = joined(report(results, folder) for report in (*REPORTS, *of_papers))
     front = board_pages.index_page(results.boards, generated.links)
     return _whole(records, generated, front, results.boards, folder, readme)
 
@@ -51,8 +51,9 @@ def own_pages(
 
     reference: the project's records. They are not copied, and what the project has studied is not repeated.
     """
+    of_papers = (experiment.own_report, *(paper.own_report for paper in papers.PAPERS))
     results = RankedResults(records, reference)
-    generated = joined(report(results, folder) for report in (*OWN_REPORTS, experiment.own_report))
+    generated = joined(report(results, folder) for report in (*OWN_REPORTS, *of_papers))
     figures = sorted(path.stem for path in generated.figures)
     front = board_pages.own_index_page(results.boards, generated.links, figures)
     return _whole(records, generated, front, results.boards, folder, readme)

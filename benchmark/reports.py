@@ -7,12 +7,10 @@ that has nothing to say gives nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from benchmark import tables
-from benchmark.figures import Figures, board_figures, masking_figures, zoo_figures
-from benchmark.figures.boards import fgsm_anchor, measured_anchors
+from benchmark.figures import board_figures, masking_figures, zoo_figures
 from benchmark.masking import masking_matrix
 from benchmark.outcomes import is_ruled
 from benchmark.pages import audit, masking, validity, zoo
@@ -79,17 +77,6 @@ def agreement(results: Results, folder: Path) -> Generated:
     on_boards = [record for record in results.records if is_ruled(record.cell)]
     page = board_pages.agreement_page(list(results.records), on_boards)
     return Generated({folder / "agreement.md": page}, links=("[Agreement of the libraries](agreement.md)",))
-
-
-def anchors(results: Results, folder: Path) -> Generated:
-    """Our numbers beside published ones."""
-    figures: Figures = {}
-    if measured := measured_anchors(results.records):
-        figures["fgsm-anchor"] = partial(fgsm_anchor, measured)
-    page = board_pages.anchors_page(list(results.records))
-    return Generated(
-        {folder / "anchors.md": page}, in_folder(folder, figures), links=("[Beside published numbers](anchors.md)",)
-    )
 
 
 def _line(title: str, links: list[str]) -> tuple[str, ...]:

@@ -107,14 +107,14 @@ def run(
     from benchmark.machine import Machine
     from benchmark.options import parsed_eps, split, warn_of_large_eps
     from benchmark.plan import Plan, external, interruptible, print_errors, select_entries
-    from benchmark.suites import SUITES
+    from benchmark.registry import suites
     from zoo.lookup import lookup
 
     with interruptible():
         if list_:
             _print_list(data_root)
             return
-        chosen = lookup(SUITES, suite, "suite")
+        chosen = lookup(suites(), suite, "suite")
         selection = Selection(
             attacks=split(attack),
             eps=parsed_eps(eps or []),

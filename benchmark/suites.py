@@ -229,31 +229,13 @@ class MaskingSuite(Suite):
         return tuple(target for target in GRADIENT_TARGETS if target not in subject.undefined)
 
 
-class AnchorSuite(Suite):
-    """FGSM over the grid of PyTorch's tutorial, and PGD with 40 steps of 0.01 at eps 0.3."""
-
-    def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
-        names = selection.attacks or ATTACKS
-        fgsm = [standard_attack("fgsm", eps) for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)]
-        pgd = replace(standard_attack("pgd-linf", 0.3), steps=40, step_size=0.01)
-        return [
-            replace(spec, target=target, precision=selection.precision)
-            for target in selection.targets or self.targets(subject)
-            for spec in (*fgsm, pgd)
-            if spec.name in names and spec.threat.eps in selection.radii(spec.threat.norm, (spec.threat.eps,))
-        ]
-
-    def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
-        chosen = super().libraries(spec, start, selection)
-        return chosen if start == 0 else chosen[:1]
-
-
 PAPER_MODELS = tuple(
     f"{dataset}/{network}"
     for dataset in ("mnist", "cifar10-jpeg")
     for network in (*(f"{prefix}{n}" for n in PAPER_NETWORKS for prefix in ("", "bayesian-")), "lenet-adversarial")
 )
 
+# The benchmark's own; `benchmark.registry` has those of the papers beside them.
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
@@ -262,11 +244,5 @@ SUITES: dict[str, Suite] = {
         AdaptiveSuite("adaptive", "whitebox, then all that may break what it left: the audit of a row", 100),
         PaperSuite("paper", "seed 000's experiment: both eps grids, 10,000 examples", 10_000, PAPER_MODELS),
         MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, every gradient", 100),
-        AnchorSuite(
-            "anchors",
-            "numbers to hold against published ones: FGSM tutorial curve, PGD-40; 1,000 examples",
-            1000,
-            ("mnist/lenet", "mnist/lenet-adversarial"),
-        ),
     )
 }

@@ -1,11 +1,10 @@
-"""Pages of the leaderboards: front page, data sets, agreement, anchors, performance."""
+"""Pages of the leaderboards: front page, data sets, agreement, performance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from benchmark.agreement import Comparison, weakest
-from benchmark.anchors import compare_with_published
 from benchmark.attacks.spec import format_eps
 from benchmark.boards import Board, by_images
 from benchmark.outcomes import merged_agreement
@@ -13,7 +12,7 @@ from benchmark.pages import render_page
 from benchmark.pages.audit import reason
 from benchmark.protocol import ATTACKS, ECE_BINS, LIBRARIES, PIXEL_TOLERANCE
 from benchmark.record import Outcome, Record
-from benchmark.tables import details, headline, labelled, markdown, paired, percent, ranking, threat_title
+from benchmark.tables import details, headline, labelled, markdown, paired, ranking, threat_title
 
 
 def dataset_page(dataset: str, boards: list[Board]) -> str:
@@ -124,23 +123,6 @@ def _differing_examples(records: list[Record]) -> list[dict[str, object]]:
 
 def _outcome(outcome: Outcome, at: int) -> str:
     return f"{outcome.predicted[at]} ({outcome.log_p[at]:.3f})" if outcome.error is None else "error"
-
-
-def anchors_page(records: list[Record]) -> str:
-    """Our numbers beside published ones."""
-    rows = [
-        {
-            "published": anchor.source,
-            "attack": anchor.attack,
-            "eps": format_eps(anchor.eps),
-            "published %": f"{100 * anchor.value:.1f}",
-            "our entry": anchor.entry,
-            "ours % [95 %]": "not measured" if share is None else percent(share, interval=True),
-            "images": "" if share is None else share.count,
-        }
-        for anchor, share in compare_with_published(records)
-    ]
-    return render_page("anchors.md", table=markdown(rows))
 
 
 def index_page(boards: list[Board], links: Sequence[str]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.outcomes import outcome_frame, survivors, without_subsumed
+from benchmark.outcomes import outcome_frame, survivors
 from benchmark.record import Record
 from benchmark.rows import Share
 
@@ -36,13 +36,12 @@ ANCHORS: tuple[Anchor, ...] = (
 )
 
 
-def compare_with_published(records: Iterable[Record]) -> list[tuple[Anchor, Share | None]]:
-    """Each anchor with our share of surviving images, None where it was not measured."""
-    records = without_subsumed(records)
+def compare_with_published(records: Sequence[Record]) -> list[tuple[Anchor, Share | None]]:
+    """Each anchor with our share of surviving images, None where it was not measured. records: as in `Results`."""
     return [(anchor, _measured(anchor, records)) for anchor in ANCHORS]
 
 
-def _measured(anchor: Anchor, records: list[Record]) -> Share | None:
+def _measured(anchor: Anchor, records: Sequence[Record]) -> Share | None:
     matching = [
         record
         for record in records
