@@ -49,4 +49,7 @@ class Paper:
         return replace(generated, links=tuple(f"{self.title}: {link}" for link in generated.links))
 
 
-PAPERS: tuple[Paper, ...] = (Paper("anchors", "PyTorch's FGSM tutorial and Madry et al. 2018", ANCHOR_SUITE),)
+PAPERS: tuple[Paper, ...] = (
+    Paper("bayes_by_backprop", "Bayes by Backprop (Shridhar et al. 2019, and a tutorial)"),
+    Paper("anchors", "PyTorch's FGSM tutorial and Madry et al. 2018", ANCHOR_SUITE),
+)

@@ -1,4 +1,4 @@
-"""The page about what seeds 002 to 004 publish of Bayes by Backprop."""
+"""The page about what is published of Bayes by Backprop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pandas as pd
 
 from benchmark.pages import render_page
 from benchmark.pages.zoo import cards
+from benchmark.papers.bayes_by_backprop.published import PUBLISHED, Sources, read_studies
 from benchmark.publish import Generated
-from benchmark.published import PUBLISHED, Sources, read_studies
 from benchmark.reports import STUDIES
 from benchmark.results import Results
 from benchmark.tables import markdown
@@ -21,7 +21,7 @@ def report(_results: Results, folder: Path) -> Generated:
     """Nothing where nothing was measured."""
     if not (folder / STUDIES).is_dir():
         return Generated({})
-    link = "[Bayes by Backprop](toolkit.md): published numbers beside ours, uncertainty on images of other kinds"
+    link = "[published numbers beside ours](toolkit.md), uncertainty on images of other kinds"
     return Generated({folder / "toolkit.md": toolkit_page(folder / STUDIES)}, links=(link,))
 
 
@@ -48,6 +48,7 @@ def toolkit_page(folder: Path) -> str:
     ]
     return render_page(
         "toolkit.md",
+        __package__,
         published=markdown(rows),
         uncertainty=uncertainty,
         figures={path.stem for path in folder.glob("*.png")},

@@ -1,4 +1,4 @@
-"""Published numbers of seeds 002 to 004 beside ours, with the reason for every difference."""
+"""Published numbers of Bayes by Backprop beside ours, with the reason for every difference."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 Numbers = Mapping[str, Any]
 
-SHRIDHAR = "Shridhar et al. 2019 (seeds 002, 003)"
-TUTORIAL = "tutorial (seed 004)"
+SHRIDHAR = "Shridhar et al. 2019"
+TUTORIAL = "tutorial"
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ PUBLISHED: tuple[Published, ...] = (
         "as above: ours overfits less, and late",
     ),
     Published(
-        "reference code of seed 002",
+        "code of Shridhar et al. 2019",
         "KL of one weight, mu 0.05, rho -5, prior 0.1",
         "135.4 nats",
         lambda _: f"{_kl_of_one_weight():.2f} nats",
