@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.pages.propagation import TABLE_3, propagation_page
+from benchmark.papers.uncertainty_propagation.page import propagation_page
+from benchmark.papers.uncertainty_propagation.published import TABLE_3
 
 
 def test_the_page_about_propagation_has_what_was_measured_and_no_more(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Seed 001's experiments: table 1 to its last digit, errors against closed forms, figures from real networks."""
+"""The paper's experiments: table 1 to its last digit, errors against closed forms, figures from real networks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from examples.propagation import accuracy, and_gate, cost, networks, normalisation, stability
-from examples.propagation.normalisation import pixel_statistics
+from benchmark.papers.uncertainty_propagation import accuracy, and_gate, cost, networks, normalisation, stability
+from benchmark.papers.uncertainty_propagation.normalisation import pixel_statistics
 from zoo.datasets import load_split
 from zoo.networks import Preprocess
 from zoo.propagation.statistics import AnalyticNormalisation

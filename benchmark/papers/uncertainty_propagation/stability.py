@@ -1,4 +1,6 @@
-"""Stability of 784-100-10, seed 001's figures 5 and D.1: `python -m examples.propagation.stability`.
+"""Stability of 784-100-10, figures 5 and D.1.
+
+`python -m benchmark.papers.uncertainty_propagation.stability`
 
 `mnist/logistic` is a standard network, `mnist/logistic-ap2` the same with binary units, trained with its mean and
 variance propagated and noise assumed at the input. Both are as accurate on clean images; the second stands more of

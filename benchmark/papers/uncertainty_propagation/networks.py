@@ -1,4 +1,4 @@
-"""The networks of seed 001's section 4, as chains of named stages, and how they are trained."""
+"""The networks of section 4, as chains of named stages, and how they are trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A logical AND of uncertain inputs, seed 001's example 1 and table 1: `python -m examples.propagation.and_gate`.
+"""A logical AND of uncertain inputs, example 1 and table 1.
+
+`python -m benchmark.papers.uncertainty_propagation.and_gate`
 
 A logistic unit decides whether two parts are there, given the probability of each. Put the probabilities into the unit
 (AP1) and it is far too sure that they are not; propagate mean and variance (AP2) and it is nearly right.
@@ -15,18 +17,9 @@ import torch
 import typer
 from torch import Tensor, nn
 
+from benchmark.papers.uncertainty_propagation.published import TABLE_1
 from zoo.commands import mistakes_in_one_line
 from zoo.propagation import moments, propagate
-
-# The paper's table: P(x1), P(x2), P(both), the logistic model's expectation, AP1.
-PUBLISHED = (
-    (0.0, 0.0, 0.0, 0.00015, 0.00015),
-    (0.0, 1.0, 0.0, 0.05, 0.05),
-    (1.0, 1.0, 1.0, 0.95, 0.95),
-    (0.25, 0.25, 0.0625, 0.077, 0.0027),
-    (0.5, 0.5, 0.25, 0.26, 0.05),
-    (0.75, 0.75, 0.56, 0.55, 0.5),
-)
 
 
 def gate(sure: float = 0.95) -> nn.Linear:
@@ -51,7 +44,7 @@ def expectation(layer: nn.Linear, p: Tensor) -> float:
 def table() -> pd.DataFrame:
     """The paper's columns and ours, a row for each of its inputs."""
     layer, rows = gate(), []
-    for first, second, both, published, published_ap1 in PUBLISHED:
+    for first, second, both, published, published_ap1 in TABLE_1:
         p = torch.tensor([first, second], dtype=torch.float64)
         activation = propagate(layer, moments.bernoulli(p))
         rows.append(

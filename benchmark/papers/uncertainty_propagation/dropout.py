@@ -1,4 +1,6 @@
-"""Dropout by propagation, seed 001's figure 4: `python -m examples.propagation.dropout --data-root DATA`.
+"""Dropout by propagation, figure 4.
+
+`python -m benchmark.papers.uncertainty_propagation.dropout --data-root DATA`
 
 The nine-layer network with dropout after every activation, from one start, by one schedule: trained as if there were no
 dropout, with sampled dropout, with its mean and variance propagated, and so with analytic normalisation, too. Over an
@@ -15,8 +17,8 @@ import typer
 from matplotlib.figure import Figure
 from torch import nn
 
-from examples.propagation.networks import ACTIVATIONS, Method, nine_layers, trained
-from examples.propagation.normalisation import pixel_statistics
+from benchmark.papers.uncertainty_propagation.networks import ACTIVATIONS, Method, nine_layers, trained
+from benchmark.papers.uncertainty_propagation.normalisation import pixel_statistics
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
 from zoo.propagation.statistics import AnalyticNormalisation

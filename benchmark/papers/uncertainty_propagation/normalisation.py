@@ -1,4 +1,6 @@
-"""Statistics of a data set by propagation, seed 001's table 4: `python -m examples.propagation.normalisation`.
+"""Statistics of a data set by propagation, table 4.
+
+`python -m benchmark.papers.uncertainty_propagation.normalisation`
 
 Mean and variance of every channel, from the pixels' alone, beside those measured on images: at random weights, after
 the weights were normalised by measured statistics (as by batch normalisation), and after they were by propagated ones.
@@ -14,7 +16,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from examples.propagation.networks import ACTIVATIONS, NETWORKS, normalise
+from benchmark.papers.uncertainty_propagation.networks import ACTIVATIONS, NETWORKS, normalise
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import dataset_spec, load_split
 from zoo.propagation import Moments

@@ -1,4 +1,6 @@
-"""What a propagated pass costs, beside a standard one and beside samples: `python -m examples.propagation.cost`.
+"""What a propagated pass costs, beside a standard one and beside samples.
+
+`python -m benchmark.papers.uncertainty_propagation.cost`
 
 The paper's implementation took about 2 times as long forward as the standard pass, and 2 to 3 times forward and
 backward. Networks are those of tables 2 and 3, the second in the widths of All-CNN-C, too: rules for activations cost
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.bench.measure import compared, side_by_side
-from examples.propagation.networks import ACTIVATIONS, NETWORKS, nine_layers
+from benchmark.papers.uncertainty_propagation.networks import ACTIVATIONS, NETWORKS, nine_layers
 from zoo.combine import expected
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import dataset_spec

@@ -1,9 +1,9 @@
-"""How near propagated moments are, layer by layer: seed 001's tables 2 and 3.
+"""How near propagated moments are, layer by layer: tables 2 and 3.
 
-`python -m examples.propagation.accuracy --network lenet --data-root DATA` trains what it needs (some minutes; for
-`nine-layers` an hour and more) and holds AP1 and AP2 against samples. Errors are the paper's: of the mean, the average
-of |mu - mu*| over that of sigma*; of sigma, the geometric mean of sigma / sigma*; at the end the KL from the average
-softmax.
+`python -m benchmark.papers.uncertainty_propagation.accuracy --network lenet --data-root DATA` trains what it needs
+(some minutes; for `nine-layers` an hour and more) and holds AP1 and AP2 against samples. Errors are the paper's: of the
+mean, the average of |mu - mu*| over that of sigma*; of sigma, the geometric mean of sigma / sigma*; at the end the KL
+from the average softmax.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import typer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from examples.propagation.networks import ACTIVATIONS, NETWORKS, Method, trained
+from benchmark.papers.uncertainty_propagation.networks import ACTIVATIONS, NETWORKS, Method, trained
+from benchmark.papers.uncertainty_propagation.published import ERRORS, KL
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
 from zoo.lookup import lookup
@@ -91,24 +92,16 @@ def errors(network: nn.Sequential, images: Tensor, noise: float, samples: int) -
         if name == "flatten" or not uncertain.any():
             continue
         ratio = (ap2.variance.double().sqrt() / sigma)[uncertain & (ap2.variance > 0)]
-        rows.append(
-            {
-                "stage": name,
-                "AP1, mean": float((ap1 - truth.mean).abs().mean() / sigma.mean()),
-                "AP2, mean": float((ap2.mean - truth.mean).abs().mean() / sigma.mean()),
-                "AP2, sigma": float(ratio.log().mean().exp()),
-            }
+        measured = (
+            (ap1 - truth.mean).abs().mean() / sigma.mean(),
+            (ap2.mean - truth.mean).abs().mean() / sigma.mean(),
+            ratio.log().mean().exp(),
         )
+        rows.append({"stage": name} | {error: float(value) for error, value in zip(ERRORS, measured, strict=True)})
     exactly = Moments(ap2.mean.double(), ap2.variance.double())  # a KL of 1e-8 is rounding in float32
-    kl = {
-        "AP1, KL": ap1.double().log_softmax(-1),
-        "AP2, KL": log_softmax_logistic(exactly),
-        "AP2 simplified, KL": log_softmax_simplified(exactly),
-    }
-    rows.append(
-        {"stage": "softmax"}
-        | {name: float(F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)) for name, log_q in kl.items()}
-    )
+    log_q = (ap1.double().log_softmax(-1), log_softmax_logistic(exactly), log_softmax_simplified(exactly))
+    kl = (float(F.kl_div(one, log_p, reduction="batchmean", log_target=True)) for one in log_q)
+    rows.append({"stage": "softmax"} | dict(zip(KL, kl, strict=True)))
     return rows
 
 
