@@ -10,7 +10,7 @@ from benchmark import papers, tables
 from benchmark.archive import record_texts
 from benchmark.boards import Board, ranked_boards
 from benchmark.pages import boards as board_pages
-from benchmark.pages import experiment, zoo
+from benchmark.pages import zoo
 from benchmark.publish import Generated, joined
 from benchmark.record import Record
 from benchmark.reports import OWN_REPORTS, REPORTS
@@ -37,7 +37,7 @@ class RankedResults(Results):
 
 def project_pages(records: Sequence[Record], folder: Path, readme: Path | None = None) -> Generated:
     """The project's leaderboards: records, pages, tables, figures, and the sections of its README."""
-    of_papers = (experiment.report, *(paper.report for paper in papers.PAPERS))
+    of_papers = (paper.report for paper in papers.PAPERS)
     results = RankedResults(records)
     generated = joined(report(results, folder) for report in (*REPORTS, *of_papers))
     front = board_pages.index_page(results.boards, generated.links)
@@ -51,7 +51,7 @@ def own_pages(
 
     reference: the project's records. They are not copied, and what the project has studied is not repeated.
     """
-    of_papers = (experiment.own_report, *(paper.own_report for paper in papers.PAPERS))
+    of_papers = (paper.own_report for paper in papers.PAPERS)
     results = RankedResults(records, reference)
     generated = joined(report(results, folder) for report in (*OWN_REPORTS, *of_papers))
     figures = sorted(path.stem for path in generated.figures)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmark.attacks.methods import NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Selection, Subject, draw_counts
-from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS, PAPER_NETWORKS, SHARD, eps_grid, standard_attack
+from benchmark.protocol import ATTACKS, LIBRARIES, SHARD, eps_grid, standard_attack
 from benchmark.survival import Expected, Survival
 from benchmark.trials import Trial, planned, still_standing
 from zoo.targets import GRADIENT_TARGETS, GradientTarget
@@ -199,26 +199,6 @@ class AdaptiveSuite(WhiteboxSuite):
         ]
 
 
-class PaperSuite(Suite):
-    """Seed 000's two grids; three libraries on the first shard, where they are held against each other, then one.
-
-    A network that samples its weights anew in every pass, as the paper's did, gives an attacker the gradient of another
-    draw at each step: Bayesian entries are attacked so, and by the gradient of the expected prediction. At eps = 0
-    there is nothing to attack: curves begin at the accuracy on clean images.
-    """
-
-    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
-        both = tuple(sorted({eps for grid in PAPER_GRIDS.values() for eps in grid} - {0.0}))
-        return {"linf": both, "l2": both}
-
-    def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
-        return ("expected",) if subject.deterministic else ("expected", "resampled")
-
-    def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
-        chosen = super().libraries(spec, start, selection)
-        return chosen if start == 0 and spec.target == "expected" else chosen[:1]
-
-
 class MaskingSuite(Suite):
     """The white-box attacks on Bayesian entries with the gradient of every target; others have but one gradient."""
 
@@ -229,12 +209,6 @@ class MaskingSuite(Suite):
         return tuple(target for target in GRADIENT_TARGETS if target not in subject.undefined)
 
 
-PAPER_MODELS = tuple(
-    f"{dataset}/{network}"
-    for dataset in ("mnist", "cifar10-jpeg")
-    for network in (*(f"{prefix}{n}" for n in PAPER_NETWORKS for prefix in ("", "bayesian-")), "lenet-adversarial")
-)
-
 # The benchmark's own; `benchmark.registry` has those of the papers beside them.
 SUITES: dict[str, Suite] = {
     suite.name: suite
@@ -242,7 +216,6 @@ SUITES: dict[str, Suite] = {
         SmokeSuite("smoke", "every attack at one eps per norm, 20 examples: does it work at all?", 20),
         WhiteboxSuite("whitebox", "the main job: FGSM, BIM, PGD-linf, PGD-l2 at two eps each, 100 examples", 100),
         AdaptiveSuite("adaptive", "whitebox, then all that may break what it left: the audit of a row", 100),
-        PaperSuite("paper", "seed 000's experiment: both eps grids, 10,000 examples", 10_000, PAPER_MODELS),
         MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, every gradient", 100),
     )
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmark.papers.anchors.suite import ANCHOR_SUITE
+from benchmark.papers.robustness_of_bayesian_approach.suite import PAPER_SUITE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,11 @@ class Paper:
 
 
 PAPERS: tuple[Paper, ...] = (
+    Paper(
+        "robustness_of_bayesian_approach",
+        'Iyer, "Robustness of Bayesian Approach to Gradient-Based Attacks"',
+        PAPER_SUITE,
+    ),
     Paper("uncertainty_propagation", "Shekhovtsov and Flach 2018"),
     Paper("bayes_by_backprop", "Bayes by Backprop (Shridhar et al. 2019, and a tutorial)"),
     Paper("anchors", "PyTorch's FGSM tutorial and Madry et al. 2018", ANCHOR_SUITE),

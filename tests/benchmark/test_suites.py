@@ -37,29 +37,6 @@ def test_the_whitebox_suite_is_the_protocols() -> None:
     assert [c.attack.threat.eps for c in cifar] == [0, 2 / 255, 8 / 255] * 3 + [0, 0.25, 0.5]
 
 
-def test_the_paper_suite_walks_both_grids() -> None:
-    lenet = [Subject("mnist/lenet", "mnist", 10_000, deterministic=True)]
-    cells = SUITES["paper"].cells(lenet, Selection(examples=200, attacks=("fgsm",)))
-    small = {round(0.005 * k, 3) for k in range(1, 11)}
-    large = {round(0.05 * k, 2) for k in range(1, 11)}
-    assert {c.attack.threat.eps for c in cells} == small | large
-    assert {c.attack.target for c in cells} == {"expected"}
-    assert {c.libraries for c in cells if c.start == 0} == {("torchattacks", "foolbox", "art")}
-    assert {c.libraries for c in cells if c.start == 100} == {("torchattacks",)}
-
-
-def test_the_paper_suite_attacks_bayesian_entries_also_through_a_sampling_network() -> None:
-    """With every attack at every eps, in one library: it is about the gradient, not about the libraries."""
-    cells = SUITES["paper"].cells(MNIST, Selection(examples=100))
-    met = {
-        target: {(c.attack.name, c.attack.threat) for c in cells if c.attack.target == target}
-        for target in ("expected", "resampled")
-    }
-    assert met["expected"] == met["resampled"]
-    assert len(met["expected"]) == 4 * 19
-    assert {c.libraries for c in cells if c.attack.target == "resampled"} == {("torchattacks",)}
-
-
 def test_the_masking_suite_is_the_whitebox_suite_for_every_gradient() -> None:
     cells = SUITES["masking"].cells(MNIST, Selection())
     whitebox = [cell for cell in SUITES["whitebox"].cells(MNIST, Selection()) if cell.attack.threat.eps]

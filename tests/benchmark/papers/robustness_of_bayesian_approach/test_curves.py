@@ -1,4 +1,4 @@
-"""Curves and the gradient-target matrix from hand-made outcomes whose answers are known, their pages and figures."""
+"""Curves from hand-made outcomes whose answers are known, their pages and figures."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import dataclasses
 import re
 
 import pytest
-from scipy.stats import binom
 
-from benchmark.claims import CLAIMS
-from benchmark.curves import GRID, build_curves, points
-from benchmark.figures import masking_figures, zoo_figures
-from benchmark.figures.curves import curve_figures
-from benchmark.masking import masking_matrix
-from benchmark.pages.experiment import claims_page, paper_page
-from benchmark.pages.masking import masking_page, masking_table
-from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS
+from benchmark.figures import zoo_figures
+from benchmark.papers.robustness_of_bayesian_approach.claims import CLAIMS
+from benchmark.papers.robustness_of_bayesian_approach.curves import GRID, build_curves, points
+from benchmark.papers.robustness_of_bayesian_approach.figures import curve_figures
+from benchmark.papers.robustness_of_bayesian_approach.page import claims_page, paper_page
+from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS, MODELS
+from benchmark.protocol import ATTACKS
 from benchmark.record import Outcome
 from benchmark.statistics import wilson
-from benchmark.suites import PAPER_MODELS
-from tests.benchmark.records import N, attacked, masking_records, outcome, paper_records, walk
+from tests.benchmark.records import N, attacked, outcome, paper_records, walk
 
 CIFAR = "cifar10-jpeg"
 
@@ -36,14 +33,14 @@ def test_a_curve_begins_at_the_clean_accuracy_and_is_of_one_library() -> None:
     assert curve.at(0.15).tolist() == [True, True, False]
     assert curve.at(0.2).tolist() == [False, True, False]
     assert curve.at(0.5).tolist() == [False, False, False]
-    large = [eps for eps in PAPER_GRIDS["large"] if eps > 0]
-    assert curve.count_over(PAPER_GRIDS["large"]).tolist() == [
+    large = [eps for eps in GRIDS["large"] if eps > 0]
+    assert curve.count_over(GRIDS["large"]).tolist() == [
         sum(eps < 0.2 for eps in large), sum(eps < 0.4 for eps in large), 0,
     ]  # fmt: skip
 
 
 def test_an_attack_that_failed_is_no_robustness() -> None:
-    """Neither an exception nor images outside the ball make a point of a curve, or of the matrix."""
+    """Neither an exception nor images outside the ball make a point of a curve."""
     records = walk("mnist/a", 0.3)
     for failure in (Outcome(error="it broke"), dataclasses.replace(outcome([True] * N), violations=[3])):
         broken = [
@@ -53,13 +50,6 @@ def test_an_attack_that_failed_is_no_robustness() -> None:
             for record in records
         ]
         assert {curve.attack for curve in build_curves(broken)} == set(ATTACKS) - {"bim"}
-    failed = [
-        dataclasses.replace(record, outcomes=dict.fromkeys(LIBRARIES, Outcome(error="it broke")))
-        if (record.cell.attack.name, record.cell.attack.target) == ("bim", "mean-loss")
-        else record
-        for record in masking_records(3, 17)
-    ]
-    assert {masked.threat.norm for masked in masking_matrix(failed)} == {"l2"}
 
 
 def test_of_two_versions_of_an_entry_the_later_one_counts() -> None:
@@ -97,47 +87,30 @@ def test_points_are_shares_with_their_intervals() -> None:
     assert set(frame[frame["accuracy"] == 0]["eps"]) == {eps for eps in GRID if eps >= 0.3}
 
 
-def test_the_matrix_counts_what_a_gradient_invents() -> None:
-    matrix = masking_matrix(masking_records(3, 17))
-    assert len(matrix) == 8
-    for masked in matrix:
-        counts = (0, 0) if masked.target == "expected" else (17, 3)
-        assert (masked.only_target, masked.only_expected) == counts
-        assert masked.invented == pytest.approx((counts[0] - counts[1]) / N)
-    wrong = next(masked for masked in matrix if masked.target == "mean-loss")
-    assert wrong.p == pytest.approx(2 * binom.cdf(3, 20, 0.5))
-    incomplete = [record for record in masking_records(3, 17) if record.cell.attack.name != "bim"]
-    assert {masked.threat.norm for masked in masking_matrix(incomplete)} == {"l2"}
-
-
 def test_pages_and_figures_show_what_was_measured() -> None:
     records = paper_records()
-    curves, matrix = build_curves(records), masking_matrix(masking_records(3, 17))
+    curves = build_curves(records)
     page = claims_page(curves)
     assert page.count("## ") == len(CLAIMS)
     assert "**confirmed**" in page
     assert "**refuted**" in page
-    figures = zoo_figures() | curve_figures(curves) | masking_figures(matrix)
+    figures = zoo_figures() | curve_figures(curves)
     paper = paper_page(curves, figures)
-    assert f"{19 * 4 * (len(PAPER_MODELS) + 6)}" in paper  # cells: 14 entries, 6 of them with a second gradient
+    assert f"{19 * 4 * (len(MODELS) + 6)}" in paper  # cells: 14 entries, 6 of them with a second gradient
     shown = set(re.findall(r"figures/([a-z0-9-]+)\.png", paper))
     assert shown == {name for name in figures if "eps" in name or "clean" in name}
-    assert "+23.3" in masking_page(matrix)
-    assert f"mean-loss,{N},{17 / N:.5g}" in masking_table(matrix)
     for dataset in ("mnist", CIFAR):
-        for grid in PAPER_GRIDS:
+        for grid in GRIDS:
             figure = figures[f"{dataset}-{grid}-eps"]()
             assert [axis.get_title() for axis in figure.axes] == list(ATTACKS)
             for axis in figure.axes:
-                assert len(axis.lines) == len(PAPER_MODELS) / 2
-                assert max(max(line.get_xdata()) for line in axis.lines) == PAPER_GRIDS[grid][-1]
+                assert len(axis.lines) == len(MODELS) / 2
+                assert max(max(line.get_xdata()) for line in axis.lines) == GRIDS[grid][-1]
         plain, resampled = (
             sum(line.get_ydata().sum() for line in figures[f"{dataset}-large-eps{suffix}"]().axes[0].lines)
             for suffix in ("", "-resampled")
         )
         assert resampled > plain
-    for axis in figures["mnist-masking"]().axes:
-        assert len(axis.lines) == 2 * 2  # a point and its interval for each of two gradients
 
 
 def test_a_part_of_the_experiment_gives_a_part_of_the_pages() -> None:

@@ -6,11 +6,19 @@ from typing import Any
 
 import pytest
 
-from benchmark import claims
-from benchmark.claims import CLAIMS, Claim, Finding, better_on_average, better_on_clean_images, judge_claims, loses
-from benchmark.curves import Curve, build_curves
+from benchmark.papers.robustness_of_bayesian_approach import claims
+from benchmark.papers.robustness_of_bayesian_approach.claims import (
+    CLAIMS,
+    Claim,
+    Finding,
+    better_on_average,
+    better_on_clean_images,
+    judge_claims,
+    loses,
+)
+from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, build_curves
+from benchmark.papers.robustness_of_bayesian_approach.suite import MODELS
 from benchmark.record import Record
-from benchmark.suites import PAPER_MODELS
 from tests.benchmark.records import N, paper_records, walk
 
 
@@ -108,11 +116,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "CIFAR-10, large eps: FGSM": ({}, {"broken_from": {f"{CIFAR}/alexnet": NEVER}}),
     "Networks made Bayesian by variational inference are more robust than their twins (small": (
-        {"broken_from": {model: 0.02 for model in PAPER_MODELS if "bayesian" not in model}},
+        {"broken_from": {model: 0.02 for model in MODELS if "bayesian" not in model}},
         {"broken_from": {"mnist/bayesian-alexnet": 0.02}},
     ),
     "Networks made Bayesian by variational inference are more robust than their twins (large": (
-        {"broken_from": {model: 0.02 for model in PAPER_MODELS if "bayesian" not in model}},
+        {"broken_from": {model: 0.02 for model in MODELS if "bayesian" not in model}},
         {"broken_from": {f"{CIFAR}/bayesian-alexnet": 0.02}},
     ),
     "Bayesian networks can defend": ({}, {"broken_from": {f"{CIFAR}/bayesian-alexnet": 0.05}}),
@@ -129,7 +137,7 @@ def test_every_claim_can_be_confirmed_and_refuted(words: str) -> None:
 
 def test_every_claim_is_judged_under_both_protocols() -> None:
     assert len(CASES) == len(CLAIMS)
-    records = paper_records(dict.fromkeys(PAPER_MODELS, 0.05))
+    records = paper_records(dict.fromkeys(MODELS, 0.05))
     robust = "MNIST, small eps: Bayesian LeNet is robust to all attacks."
     assert verdicts(records, "expected")[robust] == "refuted"
     assert verdicts(records, "resampled")[robust] == "confirmed"

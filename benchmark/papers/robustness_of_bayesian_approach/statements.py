@@ -1,6 +1,6 @@
 """Statements about networks that curves can decide, each with the p-values for and against it.
 
-The words of seed 000 become numbers here, chosen before its grids were run:
+The words of the paper become numbers here, chosen before its grids were run:
 
 robust, vulnerable: at the largest eps of the small grid, the share of all images that an attack breaks is below, or
     above, `MARGIN`;
@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.curves import Curve
-from benchmark.protocol import ATTACKS, PAPER_GRIDS
+from benchmark.papers.robustness_of_bayesian_approach.curves import Curve
+from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
+from benchmark.protocol import ATTACKS
 from benchmark.statistics import mcnemar, mean_above, paired_difference, share_below
 
 MARGIN, MUCH, ALMOST_ZERO, FAILS = 0.10, 0.05, 0.05, 0.50
@@ -42,7 +43,7 @@ Statement = Callable[[Lookup], Finding | None]  # None: not measured
 
 def loses(model: str, attack: str, *, little: bool) -> Statement:
     """An attack at the end of the small grid breaks less (with `little` false, more) than `MARGIN` of all images."""
-    eps = PAPER_GRIDS["small"][-1]
+    eps = GRIDS["small"][-1]
     words = "breaks less" if little else "does not break less"
     return _share_is_below(
         f"{attack} at eps {eps:g} {words} than {100 * MARGIN:g} % of the images of {model}",
@@ -55,7 +56,7 @@ def loses(model: str, attack: str, *, little: bool) -> Statement:
 
 def drops_to_zero(model: str, attack: str) -> Statement:
     """At the end of the large grid less than `ALMOST_ZERO` of the images stand."""
-    eps = PAPER_GRIDS["large"][-1]
+    eps = GRIDS["large"][-1]
     return _share_is_below(
         f"under {attack} at eps {eps:g} less than {100 * ALMOST_ZERO:g} % of the images of {model} stand",
         (model, attack),
@@ -141,13 +142,13 @@ def _clean(lookup: Lookup, first: str, second: str) -> tuple[NDArray[np.bool_], 
 
 def better_on_average(first: str, second: str, grid: str) -> Statement:
     """Paired permutation test on the number of (attack, eps) at which each image stands."""
-    most = len(ATTACKS) * sum(eps > 0 for eps in PAPER_GRIDS[grid])
+    most = len(ATTACKS) * sum(eps > 0 for eps in GRIDS[grid])
 
     def decide(lookup: Lookup) -> Finding | None:
         counts = []
         for model in (first, second):
             curves = [lookup(model, attack) for attack in ATTACKS]
-            areas = [curve.count_over(PAPER_GRIDS[grid]) for curve in curves if curve is not None]
+            areas = [curve.count_over(GRIDS[grid]) for curve in curves if curve is not None]
             if len(areas) < len(ATTACKS):
                 return None
             counts.append(sum(areas[1:], areas[0]).dropna())

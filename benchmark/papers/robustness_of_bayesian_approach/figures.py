@@ -1,4 +1,4 @@
-"""Seed 000's figures of accuracy against eps. Bands are 95 % intervals."""
+"""The paper's figures of accuracy against eps. Bands are 95 % intervals."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.curves import Curve, points
 from benchmark.figures import Figures
-from benchmark.protocol import ATTACKS, PAPER_GRIDS
+from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, points
+from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
+from benchmark.protocol import ATTACKS
 from zoo.style import COLUMN, NETWORKS, family_line, network_of, network_style
 
 
@@ -22,15 +23,15 @@ def curve_figures(curves: Sequence[Curve]) -> Figures:
     for dataset in dict.fromkeys(curve.dataset for curve in curves):
         for target, suffix in (("expected", ""), ("resampled", "-resampled")):
             if shown := curves_of(curves, dataset, target):
-                for grid in PAPER_GRIDS:
+                for grid in GRIDS:
                     figures[f"{dataset}-{grid}-eps{suffix}"] = partial(accuracy_curves, shown, grid)
     return figures
 
 
 def accuracy_curves(curves: Sequence[Curve], grid: str) -> Figure:
-    """Seed 000's figures 1, 2, 5 and 6: one panel per attack, all networks of a data set."""
+    """The paper's figures 1, 2, 5 and 6: one panel per attack, all networks of a data set."""
     frame = points(curves)
-    frame = frame[frame["eps"].isin(PAPER_GRIDS[grid])]
+    frame = frame[frame["eps"].isin(GRIDS[grid])]
     bottom = 10 * int(10 * frame["low"].min())  # a multiple of ten below everything
     figure = Figure(figsize=(COLUMN, 4.0))
     axes = figure.subplots(2, 2, sharex=True, sharey=True).flatten()

@@ -1,16 +1,17 @@
-"""Pages about seed 000's experiment: its curves, and the verdicts on its claims."""
+"""Pages about the experiment: its curves, and the judgements of its claims."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmark import claims, statements
-from benchmark.curves import Curve, build_curves, points
-from benchmark.figures.curves import curve_figures
 from benchmark.pages import render_page
 from benchmark.pages.zoo import cards
-from benchmark.protocol import LIBRARIES, PAPER_GRIDS
+from benchmark.papers.robustness_of_bayesian_approach import claims, statements
+from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, build_curves, points
+from benchmark.papers.robustness_of_bayesian_approach.figures import curve_figures
+from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
+from benchmark.protocol import LIBRARIES
 from benchmark.publish import Generated, in_folder
 from benchmark.record import Record
 from benchmark.results import Results
@@ -30,7 +31,7 @@ def report(results: Results, folder: Path) -> Generated:
         folder / "curves.csv": curves_table(curves),
         folder / "claims.md": claims_page(curves),
     }
-    link = "[The claims of seed 000](claims.md), judged one by one, and [its figures](paper.md)"
+    link = "[its claims](claims.md), judged one by one, and [its figures](paper.md)"
     return Generated(texts, in_folder(folder, figures), links=(link,))
 
 
@@ -39,21 +40,25 @@ def own_report(results: Results, folder: Path) -> Generated:
     if not (curves := build_curves(results.records)):
         return Generated({})
     texts = {folder / "curves.csv": curves_table(curves)}
-    return Generated(texts, in_folder(folder, curve_figures(curves)), links=("[Accuracy against eps](curves.csv)",))
+    return Generated(
+        texts, in_folder(folder, curve_figures(curves)), links=("[accuracy against eps](curves.csv) on its grids",)
+    )
 
 
 def paper_page(curves: Sequence[Curve], figures: Iterable[str]) -> str:
     """The figures there are, what they rest on, and what they took."""
     datasets = list(dict.fromkeys(curve.dataset for curve in curves))
     areas = {dataset: markdown(_areas([c for c in curves if c.dataset == dataset])) for dataset in datasets}
-    return render_page("paper.md", datasets=datasets, figures=set(figures), areas=areas, cost=markdown(_cost(curves)))
+    return render_page(
+        "paper.md", __package__, datasets=datasets, figures=set(figures), areas=areas, cost=markdown(_cost(curves))
+    )
 
 
 def _areas(curves: Sequence[Curve]) -> list[dict[str, object]]:
     """Mean accuracy over each grid's eps > 0, per entry and attack, with its bootstrap interval over images."""
     rows: dict[tuple[str, str, str], dict[str, object]] = {}
     for curve in curves:
-        for grid, radii in PAPER_GRIDS.items():
+        for grid, radii in GRIDS.items():
             share = curve.count_over(radii) / sum(eps > 0 for eps in radii)
             low, high = bootstrap_mean(share)
             line = rows.setdefault(
@@ -116,14 +121,15 @@ def claims_page(curves: Sequence[Curve]) -> str:
         )
     return render_page(
         "claims.md",
+        __package__,
         summary=markdown(summary),
         claims=details,
         margin=f"{100 * statements.MARGIN:g}",
         almost_zero=f"{100 * statements.ALMOST_ZERO:g}",
         fails=f"{100 * statements.FAILS:g}",
         much=f"{100 * statements.MUCH:g}",
-        small=f"{PAPER_GRIDS['small'][-1]:g}",
-        large=f"{PAPER_GRIDS['large'][-1]:g}",
+        small=f"{GRIDS['small'][-1]:g}",
+        large=f"{GRIDS['large'][-1]:g}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The claims of seed 000, "Robustness of Bayesian Approach to Gradient-Based Attacks", as lists of statements."""
+"""The claims of the paper, as lists of statements."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from benchmark.curves import Curve
-from benchmark.protocol import ATTACKS, PAPER_GRIDS
-from benchmark.statements import (
+from benchmark.papers.robustness_of_bayesian_approach.curves import Curve
+from benchmark.papers.robustness_of_bayesian_approach.statements import (
     Finding,
     Lookup,
     Statement,
@@ -20,6 +19,8 @@ from benchmark.statements import (
     loses,
     much_worse_on_clean_images,
 )
+from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
+from benchmark.protocol import ATTACKS
 
 SIGNIFICANT = 0.05
 
@@ -162,7 +163,7 @@ CLAIMS: tuple[Claim, ...] = (
             tuple(better_on_average(bayesian, plain, grid) for plain, bayesian in (*_MNIST_TWINS, *_CIFAR_TWINS)),
             tuple(f"{dataset}-{grid}-eps" for dataset in (_MNIST, _CIFAR)),
         )
-        for grid in PAPER_GRIDS
+        for grid in GRIDS
     ),
     Claim(
         "section 5",

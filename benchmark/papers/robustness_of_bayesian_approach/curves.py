@@ -1,4 +1,4 @@
-"""Accuracy against eps on the grids of seed 000, from per-example outcomes."""
+"""Accuracy against eps on the paper's grids, from per-example outcomes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from benchmark.outcomes import (
     has_protocol_draws,
     is_standard,
     last_finished,
-    without_subsumed,
 )
-from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS
+from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
+from benchmark.protocol import ATTACKS, LIBRARIES
 from benchmark.record import Record
 from benchmark.statistics import wilson
 from zoo.targets import GRADIENT_TARGETS
 
-GRID = tuple(sorted({eps for grid in PAPER_GRIDS.values() for eps in grid}))
+GRID = tuple(sorted({eps for grid in GRIDS.values() for eps in grid}))
 # One library for every point of every curve: beyond the first images the others do not run, and the worst case over
 # three would be held against that over one.
 LIBRARY = LIBRARIES[0]
@@ -62,10 +62,11 @@ def build_curves(records: Iterable[Record]) -> list[Curve]:
     """All curves that are measured over the whole grid, with the protocol's draws and seed.
 
     Only examples that were attacked at every eps count; an attack that failed, or whose images left budget or box, is
-    none. Of an entry whose network or data are there in two versions, the one measured last counts.
+    none. Of an entry whose network or data are there in two versions, the one measured last counts. records: as in
+    `Results`.
     """
     met: dict[tuple[Configuration, str, str], dict[float, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in without_subsumed(records):
+    for record in records:
         cell, spec = record.cell, record.cell.attack
         on_grid = has_protocol_draws(cell) and spec.threat.eps in GRID
         if on_grid and is_standard(spec, spec.target) and _is_attack(record):
