@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve
 from benchmark.papers.robustness_of_bayesian_approach.statements import (
-    Finding,
+    Decided,
     Lookup,
     Statement,
     better_on_average,
@@ -24,7 +25,7 @@ from benchmark.protocol import ATTACKS
 
 SIGNIFICANT = 0.05
 
-Verdict = Literal["confirmed", "refuted", "undecided", "not measured"]
+Judgement = Literal["confirmed", "refuted", "undecided", "not measured"]
 
 
 @dataclass(frozen=True)
@@ -37,23 +38,23 @@ class Claim:
     figures: tuple[str, ...] = ()
     needed: int | None = None
 
-    def judge(self, lookup: Lookup) -> tuple[Verdict, list[Finding]]:
-        """Confirmed if `needed` statements hold, refuted if too many fail, each verdict at 5 %.
+    def judge(self, lookup: Lookup) -> tuple[Judgement, list[Decided]]:
+        """Confirmed if `needed` statements hold, refuted if too many fail, each judgement at 5 %.
 
         With u of n statements needed, a false claim has n - u + 1 false statements at least, and one of them must be
         taken for true: each is tested at 5 % / (n - u + 1). A true one has u true statements, one of which must be
         taken for false: 5 % / u (partial conjunctions; Benjamini and Heller 2008).
         """
         found = [statement(lookup) for statement in self.statements]
-        findings = [finding for finding in found if finding is not None]
-        if len(findings) < len(found):
-            return "not measured", findings
-        needed = len(findings) if self.needed is None else self.needed
-        hold = sum(finding.p_true < SIGNIFICANT / (len(findings) - needed + 1) for finding in findings)
-        fail = sum(finding.p_false < SIGNIFICANT / needed for finding in findings)
+        decided = [one for one in found if one is not None]
+        if len(decided) < len(found):
+            return "not measured", decided
+        needed = len(decided) if self.needed is None else self.needed
+        hold = sum(one.p_true < SIGNIFICANT / (len(decided) - needed + 1) for one in decided)
+        fail = sum(one.p_false < SIGNIFICANT / needed for one in decided)
         if hold >= needed:
-            return "confirmed", findings
-        return ("refuted" if len(findings) - fail < needed else "undecided"), findings
+            return "confirmed", decided
+        return ("refuted" if len(decided) - fail < needed else "undecided"), decided
 
 
 def _twins(dataset: str, *networks: str) -> list[tuple[str, str]]:
@@ -184,7 +185,7 @@ PROTOCOLS: Mapping[str, str] = {
 }
 
 
-def judge_claims(curves: list[Curve], target: str) -> list[tuple[Claim, Verdict, list[Finding]]]:
+def judge_claims(curves: list[Curve], target: str) -> list[tuple[Claim, Judgement, list[Decided]]]:
     """Every claim under one gradient; a deterministic network is its own single draw."""
     known = {(curve.model, curve.attack, curve.target): curve for curve in curves}
 
@@ -195,3 +196,14 @@ def judge_claims(curves: list[Curve], target: str) -> list[tuple[Claim, Verdict,
         return found
 
     return [(claim, *claim.judge(lookup)) for claim in CLAIMS]
+
+
+def summed_up(judged: Mapping[str, Iterable[Judgement]]) -> str:
+    """How the claims were judged, as one sentence. judged: the judgements under each of `PROTOCOLS`."""
+    parts = []
+    for protocol, judgements in judged.items():
+        counts = Counter(judgements)
+        always = ("confirmed", "refuted", "undecided")
+        shown = [name for name in get_args(Judgement) if name in always or counts[name]]
+        parts.append(f"under {protocol} {', '.join(f'{counts[name]} {name}' for name in shown)}")
+    return f"Of {len(CLAIMS)} claims: {'; '.join(parts)}."

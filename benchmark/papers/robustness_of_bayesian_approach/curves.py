@@ -33,7 +33,7 @@ LIBRARY = LIBRARIES[0]
 class Curve:
     """One entry under one attack with the gradient of one target, in `LIBRARY`.
 
-    stands: (examples, len(GRID)), whether an image keeps its label; the first column is the clean image's. An image
+    survives: (examples, len(GRID)), whether an image keeps its label; the first column is the clean image's. An image
     that is misclassified as it is counts as broken at every eps.
     records: what it was made from.
     """
@@ -44,18 +44,18 @@ class Curve:
     attack: str
     target: str
     examples: NDArray[np.int64]
-    stands: NDArray[np.bool_]
+    survives: NDArray[np.bool_]
     records: tuple[Record, ...] = ()
 
     def at(self, eps: float) -> NDArray[np.bool_]:
-        """(examples,) whether each image stands at an eps of the grid."""
-        column: NDArray[np.bool_] = self.stands[:, GRID.index(eps)]
+        """(examples,) whether each image survives at an eps of the grid."""
+        column: NDArray[np.bool_] = self.survives[:, GRID.index(eps)]
         return column
 
     def count_over(self, grid: Sequence[float]) -> pd.Series[int]:
-        """By example, at how many of the grid's eps > 0 it stands: the area under its curve."""
+        """By example, at how many of the grid's eps > 0 it survives: the area under its curve."""
         columns = [GRID.index(eps) for eps in grid if eps > 0]
-        return pd.Series(self.stands[:, columns].sum(1), self.examples)
+        return pd.Series(self.survives[:, columns].sum(1), self.examples)
 
 
 def build_curves(records: Iterable[Record]) -> list[Curve]:
@@ -75,7 +75,7 @@ def build_curves(records: Iterable[Record]) -> list[Curve]:
     for (_, attack, target), by_eps in sorted(met.items(), key=_finished):
         if set(GRID) - {0.0} <= set(by_eps):
             first = by_eps[GRID[1]]
-            columns = [_standing(first, clean=True), *(_standing(by_eps[eps]) for eps in GRID[1:])]
+            columns = [_surviving(first, clean=True), *(_surviving(by_eps[eps]) for eps in GRID[1:])]
             table = pd.concat(columns, axis=1, join="inner").sort_index()
             cell, used = first[0].cell, tuple(record for part in by_eps.values() for record in part)
             key = (cell.model, attack, target)
@@ -96,7 +96,7 @@ def points(curves: Iterable[Curve]) -> pd.DataFrame:
     """A row per curve and eps: accuracy as a share with its Wilson 95 % interval, and the number of images."""
     rows = []
     for curve in curves:
-        for eps, hits in zip(GRID, curve.stands.sum(0).tolist(), strict=True):
+        for eps, hits in zip(GRID, curve.survives.sum(0).tolist(), strict=True):
             count = len(curve.examples)
             low, high = wilson(hits, count)
             rows.append(
@@ -121,7 +121,7 @@ def _is_attack(record: Record) -> bool:
     return outcome is not None and outcome.error is None and not outcome.violations
 
 
-def _standing(records: list[Record], clean: bool = False) -> pd.Series[bool]:
+def _surviving(records: list[Record], clean: bool = False) -> pd.Series[bool]:
     """By example, whether it is right as it is and, unless `clean`, under the attack."""
     parts = []
     for record in records:

@@ -104,8 +104,8 @@ def claims_page(curves: Sequence[Curve]) -> str:
     judged = {words: claims.judge_claims(list(curves), target) for words, target in claims.PROTOCOLS.items()}
     summary, details = [], []
     for number, claim in enumerate(claims.CLAIMS, 1):
-        verdicts = {words: found[number - 1][1] for words, found in judged.items()}
-        summary.append({"": f"[{number}](#{number})", "claim": claim.text, "in the paper": claim.where, **verdicts})
+        judgements = {words: found[number - 1][1] for words, found in judged.items()}
+        summary.append({"": f"[{number}](#{number})", "claim": claim.text, "in the paper": claim.where, **judgements})
         details.append(
             {
                 "number": number,
@@ -114,7 +114,7 @@ def claims_page(curves: Sequence[Curve]) -> str:
                 "figures": claim.figures,
                 "needed": claim.needed,
                 "protocols": [
-                    {"words": words, "verdict": verdicts[words], "table": markdown(_findings(found[number - 1][2]))}
+                    {"words": words, "judgement": judgements[words], "table": markdown(_lines(found[number - 1][2]))}
                     for words, found in judged.items()
                 ],
             }
@@ -122,6 +122,7 @@ def claims_page(curves: Sequence[Curve]) -> str:
     return render_page(
         "claims.md",
         __package__,
+        sum=claims.summed_up({words: [judgement for _, judgement, _ in found] for words, found in judged.items()}),
         summary=markdown(summary),
         claims=details,
         margin=f"{100 * statements.MARGIN:g}",
@@ -133,15 +134,15 @@ def claims_page(curves: Sequence[Curve]) -> str:
     )
 
 
-def _findings(findings: Sequence[statements.Finding]) -> list[dict[str, object]]:
+def _lines(decided: Sequence[statements.Decided]) -> list[dict[str, object]]:
     return [
         {
-            "statement": finding.statement,
-            "measured": finding.numbers,
-            "p, were it false": _p(finding.p_true),
-            "p, were it true": _p(finding.p_false),
+            "statement": one.statement,
+            "measured": one.numbers,
+            "p, were it false": _p(one.p_true),
+            "p, were it true": _p(one.p_false),
         }
-        for finding in findings
+        for one in decided
     ]
 
 

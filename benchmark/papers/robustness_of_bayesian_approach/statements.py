@@ -4,7 +4,7 @@ The words of the paper become numbers here, chosen before its grids were run:
 
 robust, vulnerable: at the largest eps of the small grid, the share of all images that an attack breaks is below, or
     above, `MARGIN`;
-better on average: an image stands at more of a grid's eps, all four attacks together;
+better on average: an image survives at more of a grid's eps, all four attacks together;
 much lower: by `MUCH` points or more;
 almost zero: below `ALMOST_ZERO` at the largest eps of the large grid;
 fails on clean images: below `FAILS`.
@@ -29,8 +29,8 @@ Lookup = Callable[[str, str], Curve | None]  # model, attack -> its curve under 
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One statement, our numbers, and the one-sided p-values of the tests against it and for it."""
+class Decided:
+    """A statement with its test: our numbers, and the one-sided p-values of the tests against it and for it."""
 
     statement: str
     numbers: str
@@ -38,7 +38,7 @@ class Finding:
     p_false: float  # small: unlikely if it were true
 
 
-Statement = Callable[[Lookup], Finding | None]  # None: not measured
+Statement = Callable[[Lookup], Decided | None]  # None: not measured
 
 
 def loses(model: str, attack: str, *, little: bool) -> Statement:
@@ -55,10 +55,10 @@ def loses(model: str, attack: str, *, little: bool) -> Statement:
 
 
 def drops_to_zero(model: str, attack: str) -> Statement:
-    """At the end of the large grid less than `ALMOST_ZERO` of the images stand."""
+    """At the end of the large grid less than `ALMOST_ZERO` of the images survive."""
     eps = GRIDS["large"][-1]
     return _share_is_below(
-        f"under {attack} at eps {eps:g} less than {100 * ALMOST_ZERO:g} % of the images of {model} stand",
+        f"under {attack} at eps {eps:g} less than {100 * ALMOST_ZERO:g} % of the images of {model} survive",
         (model, attack),
         lambda curve: curve.at(eps),
         ALMOST_ZERO,
@@ -85,13 +85,13 @@ def _share_is_below(
 ) -> Statement:
     """The share of a curve's images that are counted is below the margin, or, with `holds` false, is not."""
 
-    def decide(lookup: Lookup) -> Finding | None:
+    def decide(lookup: Lookup) -> Decided | None:
         if (curve := lookup(*of)) is None:
             return None
         hits, count = int(counted(curve).sum()), len(curve.examples)
         below, above = share_below(hits, count, margin)
         numbers = f"{hits} of {count} ({100 * hits / count:.1f} %)"
-        return Finding(statement, numbers, *((below, above) if holds else (above, below)))
+        return Decided(statement, numbers, *((below, above) if holds else (above, below)))
 
     return decide
 
@@ -99,12 +99,12 @@ def _share_is_below(
 def better_on_clean_images(first: str, second: str) -> Statement:
     """Exact McNemar test on the images both were shown."""
 
-    def decide(lookup: Lookup) -> Finding | None:
+    def decide(lookup: Lookup) -> Decided | None:
         if (pair := _clean(lookup, first, second)) is None:
             return None
         one, other = pair
         only_first, only_second = int((one & ~other).sum()), int((other & ~one).sum())
-        return Finding(
+        return Decided(
             f"{first} is right on more clean images than {second}",
             f"{one.sum()} against {other.sum()} of {len(one)}; only the first {only_first}, "
             f"only the second {only_second}",
@@ -118,11 +118,11 @@ def better_on_clean_images(first: str, second: str) -> Statement:
 def much_worse_on_clean_images(first: str, second: str) -> Statement:
     """The first is right on fewer clean images, by `MUCH` of all or more; t-test of the paired difference."""
 
-    def decide(lookup: Lookup) -> Finding | None:
+    def decide(lookup: Lookup) -> Decided | None:
         if (pair := _clean(lookup, first, second)) is None:
             return None
         one, other = pair
-        return Finding(
+        return Decided(
             f"{first} is right on fewer clean images than {second}, by {100 * MUCH:g} points or more",
             f"{one.sum()} against {other.sum()} of {len(one)}",
             *mean_above(other.astype(int) - one.astype(int), MUCH),
@@ -141,10 +141,10 @@ def _clean(lookup: Lookup, first: str, second: str) -> tuple[NDArray[np.bool_], 
 
 
 def better_on_average(first: str, second: str, grid: str) -> Statement:
-    """Paired permutation test on the number of (attack, eps) at which each image stands."""
+    """Paired permutation test on the number of (attack, eps) at which each image survives."""
     most = len(ATTACKS) * sum(eps > 0 for eps in GRIDS[grid])
 
-    def decide(lookup: Lookup) -> Finding | None:
+    def decide(lookup: Lookup) -> Decided | None:
         counts = []
         for model in (first, second):
             curves = [lookup(model, attack) for attack in ATTACKS]
@@ -154,7 +154,7 @@ def better_on_average(first: str, second: str, grid: str) -> Statement:
             counts.append(sum(areas[1:], areas[0]).dropna())
         one, other = counts[0].align(counts[1], join="inner")
         mean, p_greater, p_less = paired_difference(one.to_numpy(), other.to_numpy())
-        return Finding(
+        return Decided(
             f"{first} is better than {second} on average over the {grid} grid",
             f"{100 * one.mean() / most:.1f} against {100 * other.mean() / most:.1f} % of {len(one)} images, "
             f"difference {100 * mean / most:+.1f} points",

@@ -1,7 +1,8 @@
-"""Verdicts on claims: the rule, the statements, and every claim of seed 000 both ways."""
+"""Judgements of claims: the rule, the statements, and every claim of the paper both ways."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,13 +11,14 @@ from benchmark.papers.robustness_of_bayesian_approach import claims
 from benchmark.papers.robustness_of_bayesian_approach.claims import (
     CLAIMS,
     Claim,
-    Finding,
+    Decided,
     better_on_average,
     better_on_clean_images,
     judge_claims,
     loses,
 )
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, build_curves
+from benchmark.papers.robustness_of_bayesian_approach.page import claims_page
 from benchmark.papers.robustness_of_bayesian_approach.suite import MODELS
 from benchmark.record import Record
 from tests.benchmark.records import N, paper_records, walk
@@ -26,11 +28,11 @@ def test_a_claim_is_confirmed_refuted_or_undecided() -> None:
     """Partial conjunctions: with u of n needed, 5 % / (n - u + 1) to confirm and 5 % / u to refute."""
 
     def fixed(p_true: float, p_false: float) -> claims.Statement:
-        return lambda _: Finding("", "", p_true, p_false)
+        return lambda _: Decided("", "", p_true, p_false)
 
     holds, fails, unclear = fixed(0.001, 0.99), fixed(0.99, 0.001), fixed(0.4, 0.6)
     barely, hardly = fixed(0.97, 0.03), fixed(0.03, 0.97)  # significant alone, not among two
-    for statements, needed, verdict in (
+    for statements, needed, judgement in (
         ((holds, holds), None, "confirmed"),
         ((holds, hardly), None, "confirmed"),
         ((holds, fails), None, "refuted"),
@@ -43,7 +45,7 @@ def test_a_claim_is_confirmed_refuted_or_undecided() -> None:
         ((holds, holds, unclear, fails), 3, "undecided"),
         ((holds, lambda _: None), None, "not measured"),
     ):
-        assert Claim("", "", statements, (), needed).judge(lambda _, __: None)[0] == verdict
+        assert Claim("", "", statements, (), needed).judge(lambda _, __: None)[0] == judgement
 
 
 def test_statements_decide_as_their_curves_say() -> None:
@@ -70,8 +72,8 @@ def test_statements_decide_as_their_curves_say() -> None:
     assert better_on_average("mnist/strong", "mnist/none", "large")(lookup) is None
 
 
-def verdicts(records: list[Record], target: str = "expected") -> dict[str, str]:
-    return {claim.text: verdict for claim, verdict, _ in judge_claims(build_curves(records), target)}
+def judgements(records: list[Record], target: str = "expected") -> dict[str, str]:
+    return {claim.text: judgement for claim, judgement, _ in judge_claims(build_curves(records), target)}
 
 
 # For each claim, by its first words: curves under which it must be confirmed, and curves that refute it
@@ -131,16 +133,33 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_every_claim_can_be_confirmed_and_refuted(words: str) -> None:
     (text,) = (claim.text for claim in CLAIMS if claim.text.startswith(words))
     confirming, refuting = CASES[words]
-    assert verdicts(paper_records(**confirming))[text] == "confirmed"
-    assert verdicts(paper_records(**refuting))[text] == "refuted"
+    assert judgements(paper_records(**confirming))[text] == "confirmed"
+    assert judgements(paper_records(**refuting))[text] == "refuted"
 
 
 def test_every_claim_is_judged_under_both_protocols() -> None:
     assert len(CASES) == len(CLAIMS)
     records = paper_records(dict.fromkeys(MODELS, 0.05))
     robust = "MNIST, small eps: Bayesian LeNet is robust to all attacks."
-    assert verdicts(records, "expected")[robust] == "refuted"
-    assert verdicts(records, "resampled")[robust] == "confirmed"
+    assert judgements(records, "expected")[robust] == "refuted"
+    assert judgements(records, "resampled")[robust] == "confirmed"
     for target in claims.PROTOCOLS.values():
-        assert "not measured" not in verdicts(records, target).values()
-        assert set(verdicts([], target).values()) == {"not measured"}
+        assert "not measured" not in judgements(records, target).values()
+        assert set(judgements([], target).values()) == {"not measured"}
+
+
+def test_the_page_begins_with_the_sum_of_what_stands_below() -> None:
+    """Under each protocol as many as there are headings that say so; what was not measured is named."""
+    for records in (paper_records(), walk("mnist/lenet", 0.02)):
+        page = claims_page(build_curves(records))
+        sentence = page.split("\n\n")[2]
+        assert sentence.startswith(f"Of {len(CLAIMS)} claims: under the paper's protocol")
+        for words, part in zip(claims.PROTOCOLS, sentence.split("; "), strict=True):
+            counts = {
+                name: int(count)
+                for count, name in re.findall(r"(\d+) (confirmed|refuted|undecided|not measured)", part)
+            }
+            assert words in part
+            assert sum(counts.values()) == len(CLAIMS)
+            for name, count in counts.items():
+                assert page.count(f"Under {words}: **{name}**") == count

@@ -28,7 +28,7 @@ def test_a_curve_begins_at_the_clean_accuracy_and_is_of_one_library() -> None:
     ]
     records = [dataclasses.replace(record, clean=outcome([True, True, False])) for record in records]
     (curve,) = build_curves(records)
-    assert curve.stands.shape == (3, len(GRID))
+    assert curve.survives.shape == (3, len(GRID))
     assert curve.at(0.0).tolist() == [True, True, False]  # wrong as it is: wrong everywhere
     assert curve.at(0.15).tolist() == [True, True, False]
     assert curve.at(0.2).tolist() == [False, True, False]
