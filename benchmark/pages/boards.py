@@ -41,7 +41,7 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
 def agreement_page(records: list[Record], on_boards: list[Record]) -> str:
     """Matrices library by library, and the examples on which they differ.
 
-    The matrices are over all records, the rest over the boards' alone: seed 000's grids would add a thousand rows.
+    The matrices are over all records, the rest over the boards' alone: a paper's grids would add a thousand rows.
     """
     merged = merged_agreement(records)
     attacks = []
