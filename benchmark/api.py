@@ -12,9 +12,9 @@ from torch import nn
 from benchmark.cells import Selection
 from benchmark.loop import How, run
 from benchmark.machine import Machine
+from benchmark.registry import suites
 from benchmark.results import Results
 from benchmark.store import Store
-from benchmark.suites import SUITES
 from zoo import ZooEntry, models
 from zoo.datasets import dataset_spec
 from zoo.lookup import lookup
@@ -71,7 +71,7 @@ def evaluate(
     The same call gives the same keys as `python -m benchmark.run`.
     Raises ValueError or KeyError, with the remedy, for what cannot be evaluated, before anything is attacked.
     """
-    chosen = lookup(SUITES, suite, "suite")
+    chosen = lookup(suites(), suite, "suite")
     own = {"accuracy": accuracy, "normalize": normalize, "dropout": dropout}
     entries: list[ZooEntry] = []
     several: Sequence[Any] = model if isinstance(model, list | tuple) else [model]

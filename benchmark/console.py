@@ -75,12 +75,12 @@ def print_suites() -> None:
     """Suites, attacks and libraries."""
     from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS
     from benchmark.protocol import ATTACKS, LIBRARIES
-    from benchmark.suites import SUITES
+    from benchmark.registry import suites
 
     table = Table(title="Suites", title_justify="left")
     for column in ("suite", "what it runs"):
         table.add_column(column)
-    for suite in SUITES.values():
+    for suite in suites().values():
         table.add_row(suite.name, suite.help)
     console.print(table)
     console.print(f"Attacks: {', '.join(ATTACKS)}    Libraries: {', '.join(LIBRARIES)}")

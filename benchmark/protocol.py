@@ -29,13 +29,6 @@ EPS: dict[str, dict[Norm, tuple[float, ...]]] = {
     "cifar": {"linf": (2 / 255, 8 / 255), "l2": (0.25, 0.5)},
 }
 
-# Seed 000, "Robustness of Bayesian Approach to Gradient-Based Attacks", section 4, in linf and in l2 alike.
-PAPER_GRIDS: dict[str, tuple[float, ...]] = {
-    "small": tuple(round(0.005 * step, 3) for step in range(11)),
-    "large": tuple(round(0.05 * step, 2) for step in range(11)),
-}
-PAPER_NETWORKS = ("lenet", "alexnet", "3conv3fc")  # each with its Bayesian twin
-
 BUDGET_TOLERANCE = 1e-6  # in the threat model's norm
 PIXEL_TOLERANCE = 1e-6
 IDENTICAL_PIXELS = 0.999

@@ -13,7 +13,7 @@ import json
 import lzma
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -32,11 +32,33 @@ class Generated:
     """What is to lie in a folder: texts, what draws the figures, and a file of the user's own with generated sections.
 
     sections: that file -> its whole text with the sections replaced.
+    links: a line of Markdown each, for the front page.
     """
 
     texts: dict[Path, str]
     figures: dict[Path, Callable[[], Figure]] = field(default_factory=dict)
     sections: dict[Path, str] = field(default_factory=dict)
+    links: tuple[str, ...] = ()
+
+
+def joined(parts: Iterable[Generated]) -> Generated:
+    """All parts as one, links in their order. Raises ValueError if two parts write the same file."""
+    whole = Generated({})
+    for part in parts:
+        if twice := sorted(map(str, (whole.texts | whole.figures).keys() & (part.texts | part.figures).keys())):
+            raise ValueError(f"two reports write {', '.join(twice)}; give one of them another name")
+        whole = Generated(
+            whole.texts | part.texts,
+            whole.figures | part.figures,
+            whole.sections | part.sections,
+            whole.links + part.links,
+        )
+    return whole
+
+
+def in_folder(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> dict[Path, Callable[[], Figure]]:
+    """Where figures lie, by their names."""
+    return {folder / "figures" / f"{name}.png": draw for name, draw in figures.items()}
 
 
 @dataclass(frozen=True)

@@ -5,51 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmark import tables
+from benchmark import papers, tables
 from benchmark.archive import record_texts
-from benchmark.curves import build_curves
-from benchmark.figures import all_figures, result_figures
-from benchmark.pages import agreement, audit, experiment, gradient_targets, propagation, toolkit, validity, zoo
 from benchmark.pages import boards as board_pages
-from benchmark.publish import Generated
+from benchmark.pages import zoo
+from benchmark.publish import Generated, joined
 from benchmark.record import Record
+from benchmark.reports import OWN_REPORTS, REPORTS
 from benchmark.results import Results
 from benchmark.results.boards import Board
-from benchmark.results.cards import cards
 
-STUDIES = "studies"  # folder of what `examples` and `zoo.uncertainty` wrote, a page's source
 BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of a README
 
 
 def project_pages(records: Sequence[Record], folder: Path, readme: Path | None = None) -> Generated:
     """The project's leaderboards: records, pages, tables, figures, and the sections of its README."""
-    texts = record_texts(sorted(records, key=_order), folder / "records")
+    of_papers = (paper.report for paper in papers.PAPERS)
     results = Results(sorted(records, key=_order), protocol=True)
-    records, boards = list(results.records), results.boards
-    curves, matrix = build_curves(records), results.gradient_targets
-    drawn = all_figures(boards, records, curves, matrix)
-    texts |= {
-        folder / "agreement.md": agreement.agreement_page(results),
-        folder / "agreement.csv": agreement.agreement_table(results),
-        folder / "anchors.md": board_pages.anchors_page(records),
-        folder / "validity.md": validity.validity_page(folder / STUDIES, results.entries),
-    }
-    if curves:
-        texts[folder / "paper.md"] = experiment.paper_page(curves, drawn)
-        texts[folder / "curves.csv"] = experiment.curves_table(curves)
-        texts[folder / "claims.md"] = experiment.claims_page(curves)
-    if matrix:
-        texts[folder / "masking.md"] = gradient_targets.masking_page(matrix)
-        texts[folder / "masking.csv"] = gradient_targets.masking_table(matrix)
-    if cards():
-        texts[folder / "zoo.md"] = zoo.zoo_page()
-    if (folder / STUDIES).is_dir():
-        texts[folder / "toolkit.md"] = toolkit.toolkit_page(folder / STUDIES)
-        texts[folder / "propagation.md"] = propagation.propagation_page(folder / STUDIES)
-    texts |= _board_texts(results, folder)
-    texts[folder / "README.md"] = board_pages.index_page(boards, {path.name for path in texts})
-    figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
-    return _with_readme(Generated(texts, figures), boards, folder, readme)
+    generated = joined(report(results, folder) for report in (*REPORTS, *of_papers))
+    front = board_pages.index_page(results.boards, generated.links)
+    return _whole(records, generated, front, results.boards, folder, readme)
 
 
 def own_pages(
@@ -59,37 +34,21 @@ def own_pages(
 
     reference: the project's records. They are not copied, and what the project has studied is not repeated.
     """
-    texts = record_texts(sorted(records, key=_order), folder / "records")
+    of_papers = (paper.own_report for paper in papers.PAPERS)
     results = Results(sorted(records, key=_order), reference, protocol=True)
-    records, boards = list(results.records), results.boards
-    curves, matrix = build_curves(records), results.gradient_targets
-    drawn = result_figures(boards, curves, matrix)
-    texts[folder / "agreement.md"] = agreement.agreement_page(results)
-    texts[folder / "agreement.csv"] = agreement.agreement_table(results)
-    if curves:
-        texts[folder / "curves.csv"] = experiment.curves_table(curves)
-    if matrix:
-        texts[folder / "masking.md"] = gradient_targets.masking_page(matrix)
-        texts[folder / "masking.csv"] = gradient_targets.masking_table(matrix)
-    texts |= _board_texts(results, folder)
-    texts[folder / "README.md"] = board_pages.own_index_page(boards, {path.name for path in texts}, sorted(drawn))
-    figures = {folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
-    return _with_readme(Generated(texts, figures), boards, folder, readme)
+    generated = joined(report(results, folder) for report in (*OWN_REPORTS, *of_papers))
+    figures = sorted(path.stem for path in generated.figures)
+    front = board_pages.own_index_page(results.boards, generated.links, figures)
+    return _whole(records, generated, front, results.boards, folder, readme)
 
 
-def _board_texts(results: Results, folder: Path) -> dict[Path, str]:
-    """A page and a table for every data set, an audit for every entry, and what tells that it is attacked."""
-    texts, boards = {}, results.boards
-    for dataset in dict.fromkeys(board.dataset for board in boards):
-        shown = [board for board in boards if board.dataset == dataset]
-        texts[folder / f"{dataset}.md"] = board_pages.dataset_page(dataset, shown)
-        texts[folder / f"{dataset}.csv"] = tables.csv_table(shown)
-        if pairs := tables.pairs_table(shown):
-            texts[folder / f"{dataset}-pairs.csv"] = pairs
-    texts |= audit.audit_pages(results.entries, folder)
-    if detected := audit.detection_table(results.entries):
-        texts[folder / "detection.csv"] = detected
-    return texts
+def _whole(
+    records: Sequence[Record], generated: Generated, front: str, boards: list[Board], folder: Path, readme: Path | None
+) -> Generated:
+    """What reports gave, with the records, the front page and the sections of a README."""
+    texts = record_texts(sorted(records, key=_order), folder / "records")
+    whole = joined([generated, Generated({**texts, folder / "README.md": front})])
+    return _with_readme(whole, boards, folder, readme)
 
 
 def _with_readme(generated: Generated, boards: list[Board], folder: Path, readme: Path | None) -> Generated:

@@ -118,14 +118,14 @@ def run(
     from benchmark.loop import How
     from benchmark.machine import Machine
     from benchmark.progress import Progress
-    from benchmark.suites import SUITES
+    from benchmark.registry import suites
     from zoo.lookup import lookup
 
     with interruptible():
         if list_:
             _print_list(data_root)
             return
-        chosen = lookup(SUITES, suite, "suite")
+        chosen = lookup(suites(), suite, "suite")
         selection = Selection(
             attacks=split(attack),
             eps=parsed_eps(eps or []),

@@ -10,7 +10,7 @@ from benchmark.adaptive_attacks import AdaptiveAttack, planned
 from benchmark.attacks.methods import NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Selection, Subject, draw_counts
-from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS, PAPER_NETWORKS, SHARD, eps_grid, standard_attack
+from benchmark.protocol import ATTACKS, LIBRARIES, SHARD, eps_grid, standard_attack
 from benchmark.roles import surviving_examples
 from benchmark.survival import Expected, Survival
 from zoo.targets import GRADIENT_TARGETS, GradientTarget
@@ -200,26 +200,6 @@ class AdaptiveSuite(WhiteboxSuite):
         ]
 
 
-class PaperSuite(Suite):
-    """Seed 000's two grids; three libraries on the first shard, where they are held against each other, then one.
-
-    A network that samples its weights anew in every pass, as the paper's did, gives an attacker the gradient of another
-    draw at each step: Bayesian entries are attacked so, and by the gradient of the expected prediction. At eps = 0
-    there is nothing to attack: curves begin at the accuracy on clean images.
-    """
-
-    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
-        both = tuple(sorted({eps for grid in PAPER_GRIDS.values() for eps in grid} - {0.0}))
-        return {"linf": both, "l2": both}
-
-    def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
-        return ("expected",) if subject.deterministic else ("expected", "resampled")
-
-    def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
-        chosen = super().libraries(spec, start, selection)
-        return chosen if start == 0 and spec.target == "expected" else chosen[:1]
-
-
 class MaskingSuite(Suite):
     """The white-box attacks on Bayesian entries with the gradient of every target; others have but one gradient."""
 
@@ -230,44 +210,13 @@ class MaskingSuite(Suite):
         return tuple(target for target in GRADIENT_TARGETS if target not in subject.undefined)
 
 
-class AnchorSuite(Suite):
-    """FGSM over the grid of PyTorch's tutorial, and PGD with 40 steps of 0.01 at eps 0.3."""
-
-    def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
-        names = selection.attacks or ATTACKS
-        fgsm = [standard_attack("fgsm", eps) for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)]
-        pgd = replace(standard_attack("pgd-linf", 0.3), steps=40, step_size=0.01)
-        return [
-            replace(spec, target=target, precision=selection.precision)
-            for target in selection.targets or self.targets(subject)
-            for spec in (*fgsm, pgd)
-            if spec.name in names and spec.threat.eps in selection.radii(spec.threat.norm, (spec.threat.eps,))
-        ]
-
-    def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
-        chosen = super().libraries(spec, start, selection)
-        return chosen if start == 0 else chosen[:1]
-
-
-PAPER_MODELS = tuple(
-    f"{dataset}/{network}"
-    for dataset in ("mnist", "cifar10-jpeg")
-    for network in (*(f"{prefix}{n}" for n in PAPER_NETWORKS for prefix in ("", "bayesian-")), "lenet-adversarial")
-)
-
+# The benchmark's own; `benchmark.registry` has those of the papers beside them.
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
         SmokeSuite("smoke", "every attack at one eps per norm, 20 examples: does it work at all?", 20),
         WhiteboxSuite("whitebox", "the main job: FGSM, BIM, PGD-linf, PGD-l2 at two eps each, 100 examples", 100),
         AdaptiveSuite("adaptive", "whitebox, then all that may break what it left: the audit of a row", 100),
-        PaperSuite("paper", "seed 000's experiment: both eps grids, 10,000 examples", 10_000, PAPER_MODELS),
         MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, every gradient", 100),
-        AnchorSuite(
-            "anchors",
-            "numbers to hold against published ones: FGSM tutorial curve, PGD-40; 1,000 examples",
-            1000,
-            ("mnist/lenet", "mnist/lenet-adversarial"),
-        ),
     )
 }

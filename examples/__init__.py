@@ -1,1 +1,1 @@
-"""The tutorial "Weight Uncertainty in Neural Networks" (seed 004) and seeds 002 and 003, with the zoo's own parts."""
+"""The tutorial "Weight Uncertainty in Neural Networks" and Shridhar et al. 2019, with the zoo's own parts."""

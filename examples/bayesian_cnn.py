@@ -1,4 +1,4 @@
-"""What seeds 002 and 003 show of Bayesian convolutional networks: `python -m examples.bayesian_cnn --data-root DATA`.
+"""What Shridhar et al. 2019 show of Bayesian CNNs: `python -m examples.bayesian_cnn --data-root DATA`.
 
 LeNet and its Bayesian twin are trained for 100 epochs on the images as they are, neither flipped nor shifted, so that
 overfitting shows. Drawn are the posterior over epochs, training against validation accuracy, and the filters of both.
@@ -24,8 +24,8 @@ from zoo.recipes import Recipe
 from zoo.studies.weights_figure import filters, learning_curves, posterior_over_epochs
 from zoo.training import Training, checkpoint_path
 
-SHOWN = (1, 5, 20, 50, 100)  # seed 002's epochs
-RHO = -3.0  # where seed 003's posteriors begin: sigma 0.049
+SHOWN = (1, 5, 20, 50, 100)  # as in the post "Bayesian Convolutional Neural Networks with Bayes by Backprop"
+RHO = -3.0  # where the posteriors in the code of Shridhar et al. begin: sigma 0.049
 
 
 def posteriors(training: Training, epochs: list[int], layer: str = "conv1") -> dict[int, tuple[Tensor, Tensor]]:

@@ -23,6 +23,7 @@ EXECUTORS = "tests/benchmark/test_executors.py"
 NUMERIC = (
     "tests/zoo",
     "tests/examples",
+    "tests/benchmark/papers/uncertainty_propagation",
     EXECUTORS,
     *(
         f"tests/benchmark/test_{name}.py"

@@ -1,7 +1,7 @@
 """The architectures, each defined once and instantiated with frequentist or Bayesian layers.
 
 Shapes and parameter counts are those of the appendix of "Robustness of Bayesian Approach to Gradient-Based
-Attacks" (seed 000); `tests/zoo/test_networks.py` holds them to it. Every network takes native pixels in [0, 1]
+Attacks" (Iyer); `tests/zoo/test_networks.py` holds them to it. Every network takes native pixels in [0, 1]
 and brings them to what it needs itself, so that an attack works on the images people know.
 """
 
@@ -111,7 +111,7 @@ def conv3fc3(channels: int, classes: int, kit: LayerKit) -> nn.Sequential:
 
 
 def perceptron(pixels: int, hidden: int, classes: int, kit: LayerKit) -> nn.Sequential:
-    """Two hidden layers on the pixels as they are: the tutorial "Weight Uncertainty in Neural Networks", seed 004."""
+    """Two hidden layers on the pixels as they are: the tutorial "Weight Uncertainty in Neural Networks"."""
     return _named(
         flatten=nn.Flatten(),
         fc1=kit.linear(pixels, hidden),
@@ -123,7 +123,7 @@ def perceptron(pixels: int, hidden: int, classes: int, kit: LayerKit) -> nn.Sequ
 
 
 def logistic(pixels: int, classes: int) -> nn.Sequential:
-    """100 logistic units: the standard network of seed 001's section 4, "Stability"."""
+    """100 logistic units: the standard network of Shekhovtsov and Flach 2018, section 4, "Stability"."""
     return _named(flatten=nn.Flatten(), fc1=nn.Linear(pixels, 100), act1=nn.Sigmoid(), fc2=nn.Linear(100, classes))
 
 

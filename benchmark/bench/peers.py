@@ -14,8 +14,8 @@ from zoo.networks import LayerKit, bayesian
 
 
 def peer_kits() -> dict[str, LayerKit]:
-    """Layer kits by name. The first samples activations, as the code of seed 000 does; it is always there."""
-    kits = {"activation sampling (seed 000's way)": bayesian(sampling="activations")}
+    """Layer kits by name. The first samples activations, as Kingma et al. 2015; it is always there."""
+    kits = {"activation sampling (Kingma et al.)": bayesian(sampling="activations")}
     for name, kit in _PEERS.items():
         with contextlib.suppress(ImportError):
             kits[name] = kit()

@@ -1,19 +1,14 @@
-"""Figures of the boards and of published anchors."""
+"""Figures of the boards."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.anchors import ANCHORS, TUTORIAL, Anchor, compare_with_published
 from benchmark.attacks.spec import format_eps
-from benchmark.record import Record
 from benchmark.results.boards import Board
-from benchmark.results.share import Share
 from benchmark.tables import labelled, span, threat_title
 from zoo.style import family_line, network_style
 
@@ -101,27 +96,4 @@ def worst_case_curves(boards: Sequence[Board]) -> Figure:
     ]
     figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=7.5)
     figure.tight_layout(rect=(0, legend / (2.8 + legend), 1, 1))
-    return figure
-
-
-def measured_anchors(records: Sequence[Record]) -> list[tuple[Anchor, Share]]:
-    """The points of the tutorial's curve that were measured here."""
-    return [(anchor, share) for anchor, share in compare_with_published(records) if anchor.source == TUTORIAL and share]
-
-
-def fgsm_anchor(measured: Sequence[tuple[Anchor, Share]]) -> Figure:
-    """FGSM on mnist/lenet beside the curve of PyTorch's tutorial."""
-    published = pd.DataFrame([(a.eps, 100 * a.value) for a in ANCHORS if a.source == TUTORIAL], columns=["eps", "%"])
-    ours = pd.DataFrame([(a.eps, 100 * share.value) for a, share in measured], columns=["eps", "%"])
-    figure = Figure(figsize=(4.2, 2.9))
-    axis = figure.subplots()
-    sns.lineplot(published, x="eps", y="%", ax=axis, marker="s", linestyle="--", label="PyTorch tutorial, published")
-    sns.lineplot(ours, x="eps", y="%", ax=axis, marker="o", label=f"mnist/lenet, {measured[0][1].count} images")
-    bounds = [share.interval for _, share in measured]
-    axis.fill_between(
-        ours["eps"], [100 * low for low, _ in bounds], [100 * high for _, high in bounds], alpha=0.25, color="C1"
-    )
-    axis.set(xlabel="eps (linf)", ylabel="accuracy under FGSM in %", ylim=(0, 100))
-    axis.legend(frameon=False, fontsize=8)
-    figure.tight_layout()
     return figure

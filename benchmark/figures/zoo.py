@@ -13,7 +13,7 @@ from zoo.style import COLUMN, NETWORKS, network_of, network_style
 
 
 def clean_accuracies(dataset: str) -> Figure:
-    """Seed 000's figures 3 and 4: accuracy on the whole test split, from the model cards."""
+    """Accuracy on the whole test split, from the model cards."""
     rows = []
     for name, card in cards().items():
         if name.startswith(f"{dataset}/"):

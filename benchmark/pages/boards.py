@@ -1,26 +1,14 @@
-"""Pages of the leaderboards: front page, data sets, agreement, anchors, performance."""
+"""Pages of the leaderboards: front page, data sets, agreement, performance."""
 
 from __future__ import annotations
 
-from benchmark.anchors import compare_with_published
-from benchmark.attacks.spec import format_eps
+from collections.abc import Sequence
+
 from benchmark.pages import render_page
 from benchmark.pages.audit import reason
 from benchmark.protocol import ECE_BINS
-from benchmark.record import Record
 from benchmark.results.boards import Board, by_images
-from benchmark.tables import (
-    audit_file,
-    details,
-    figure_name,
-    headline,
-    labelled,
-    markdown,
-    percent,
-    ranking,
-    separations,
-    threat_title,
-)
+from benchmark.tables import details, figure_name, headline, labelled, markdown, ranking, separations, threat_title
 
 
 def dataset_page(dataset: str, boards: list[Board]) -> str:
@@ -47,42 +35,15 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
     )
 
 
-def anchors_page(records: list[Record]) -> str:
-    """Our numbers beside published ones."""
-    rows = [
-        {
-            "published": anchor.source,
-            "attack": anchor.attack,
-            "eps": format_eps(anchor.eps),
-            "published %": f"{100 * anchor.value:.1f}",
-            "our entry": anchor.entry,
-            "ours % [95 %]": "not measured" if share is None else percent(share, interval=True),
-            "images": "" if share is None else share.count,
-        }
-        for anchor, share in compare_with_published(records)
-    ]
-    return render_page("anchors.md", table=markdown(rows))
+def index_page(boards: list[Board], links: Sequence[str]) -> str:
+    """The front page of `leaderboards/`. links: a line for each report."""
+    return render_page("index.md", headline=headline(boards), links=links)
 
 
-def index_page(boards: list[Board], pages: set[str]) -> str:
-    """The front page of `leaderboards/`, with links to the pages there are."""
-    datasets = list(dict.fromkeys(board.dataset for board in boards))
-    audits = [(entry, audit_file(entry)) for entry in sorted({r.configuration.model for b in boards for r in b.rows})]
-    return render_page("index.md", headline=headline(boards), datasets=datasets, pages=pages, audits=audits)
-
-
-def own_index_page(boards: list[Board], pages: set[str], figures: list[str]) -> str:
-    """The front page of a user's own folder, with links to the pages there are."""
-    own = {row.configuration.model for board in boards for row in board.rows if not row.reference}
-    return render_page(
-        "own-index.md",
-        headline=headline(boards),
-        references=any(row.reference for board in boards for row in board.rows),
-        datasets=list(dict.fromkeys(board.dataset for board in boards)),
-        pages=pages,
-        figures=figures,
-        audits=[(entry, audit_file(entry)) for entry in sorted(own)],
-    )
+def own_index_page(boards: list[Board], links: Sequence[str], figures: list[str]) -> str:
+    """The front page of a user's own folder. links: a line for each report."""
+    references = any(row.reference for board in boards for row in board.rows)
+    return render_page("own-index.md", headline=headline(boards), references=references, links=links, figures=figures)
 
 
 def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:

@@ -7,12 +7,12 @@ from itertools import pairwise
 
 from benchmark.agreement import Comparison
 from benchmark.cells import Cell
-from benchmark.curves import GRID
+from benchmark.papers.robustness_of_bayesian_approach.curves import GRID
+from benchmark.papers.robustness_of_bayesian_approach.suite import MODELS
 from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, PROTOCOL_VERSION, eps_grid, standard_attack
 from benchmark.record import Outcome, Record
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence
-from benchmark.suites import PAPER_MODELS
 
 
 def outcome(correct: list[bool], log_p: list[float] | None = None) -> Outcome:
@@ -108,7 +108,7 @@ def paper_records(broken_from: dict[str, float] | None = None, clean: dict[str, 
     broken_from: eps from which on nothing stands, 0.1 by default. clean: right clean images, all by default.
     """
     records = []
-    for model in PAPER_MODELS:
+    for model in MODELS:
         eps = (broken_from or {}).get(model, 0.1)
         if "bayesian" in model:
             own = walk(model, eps, family="bayesian")

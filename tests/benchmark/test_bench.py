@@ -52,7 +52,7 @@ def test_a_library_that_is_not_installed_is_named_and_left_out(monkeypatch: pyte
         monkeypatch.setitem(sys.modules, module, None)
     assert "blitz" in missing_peers()
     assert "blitz" not in peer_kits()
-    assert "activation sampling (seed 000's way)" in peer_kits()
+    assert "activation sampling (Kingma et al.)" in peer_kits()
 
 
 def test_the_page_holds_what_was_measured_and_nothing_else() -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmark import console
 from benchmark.console import print_boards, ranking_text
-from benchmark.curves import GRID
+from benchmark.papers.robustness_of_bayesian_approach.curves import GRID
 from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, NORMS, eps_grid
 from benchmark.record import Record
 from benchmark.results import Results

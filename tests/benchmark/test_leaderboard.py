@@ -138,7 +138,7 @@ def test_a_run_with_other_draws_or_seed_stays_out_of_the_ranking() -> None:
 
 
 def test_images_that_one_library_attacked_alone_stay_out_of_the_ranking() -> None:
-    """As seed 000's grids leave them beyond the first hundred: a worst case over one is not that over three."""
+    """As a paper's grids leave them beyond the first hundred: a worst case over one is not that over three."""
     shared = make("mnist/a", "pgd-l2", 1.0, dict.fromkeys(LIBRARIES, [True] * 4))
     alone = make("mnist/a", "pgd-l2", 1.0, {"torchattacks": [False] * 4}, start=4)
     (board,) = Results([shared, alone], protocol=True).boards

@@ -14,6 +14,7 @@ from benchmark.attacks.spec import AttackSpec
 from benchmark.cells import Cell, Selection, Subject
 from benchmark.forecast import Forecast, Pace
 from benchmark.outlook import Outlook
+from benchmark.papers.robustness_of_bayesian_approach.suite import PAPER_SUITE
 from benchmark.progress import Progress
 from benchmark.protocol import standard_attack
 from benchmark.record import Record
@@ -32,7 +33,7 @@ def finished(cell: Cell, seconds: float) -> Record:
 
 def test_a_long_run_says_what_is_left_entry_by_entry(capsys: pytest.CaptureFixture[str]) -> None:
     """Shares of the time by what the attacks compute and what a pass takes; time left by what was measured."""
-    cells = SUITES["paper"].cells([SMALL, LARGE], Selection(examples=1000, libraries=("foolbox",)))
+    cells = PAPER_SUITE.cells([SMALL, LARGE], Selection(examples=1000, libraries=("foolbox",)))
     small, large = ([cell for cell in cells if cell.model == subject.model] for subject in (SMALL, LARGE))
     clock, reckoned = Clock(), Forecast(PACES)
     with Progress("paper", Outlook(Forecast(PACES), clock=clock)) as progress:

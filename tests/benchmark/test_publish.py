@@ -53,6 +53,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoke
 
 
+def test_two_reports_that_write_the_same_file_are_refused() -> None:
+    page = Path("leaderboards/page.md")
+    first, second = publish.Generated({page: "first"}, links=("first",)), publish.Generated({page: "second"})
+    with pytest.raises(ValueError, match=r"two reports write leaderboards/page\.md"):
+        publish.joined([first, second])
+    other = publish.Generated({page.with_name("other.md"): "other"}, links=("other",))
+    assert publish.joined([first, other]).links == ("first", "other")
+
+
 def test_a_users_own_files_are_left_alone(run: Run, tmp_path: Path) -> None:
     """As they were in a folder of notes that `--folder .` was run in, and lost without a line."""
     pages = tmp_path / "pages"

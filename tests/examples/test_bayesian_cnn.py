@@ -1,4 +1,4 @@
-"""The runnable form of seeds 002 and 003, on a few images of MNIST in the role of the training split."""
+"""What Shridhar et al. 2019 show, on a few images of MNIST in the role of the training split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every layer's output shape and every parameter count of seed 000's appendix."""
+"""Every layer's output shape and every parameter count of the appendix of "Robustness of Bayesian Approach"."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_mnist_is_padded_with_black_and_normalised_inside_the_network() -> None:
 def test_perceptrons_are_those_of_the_tutorial(
     architecture: str, sizes: tuple[int, ...], activation: type[nn.Module]
 ) -> None:
-    """Sizes and activations of seed 004; its Bayesian layers have the prior N(0, 6^2) and begin at rho = -6."""
+    """Its sizes and activations; the Bayesian layers have the prior N(0, 6^2) and begin at rho = -6."""
     network = build_network(architecture, "mnist")
     plain = posterior_mean_or_itself(network)
     shapes = [layer.weight.shape for layer in plain.modules() if isinstance(layer, nn.Linear)]

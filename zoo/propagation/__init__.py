@@ -1,4 +1,4 @@
-"""Means and variances propagated through a network in one pass, in place of samples (seed 001)."""
+"""Means and variances propagated through a network in one pass, in place of samples (Shekhovtsov and Flach 2018)."""
 
 from zoo.propagation.layers import propagate, quadrature
 from zoo.propagation.moments import Moments, certain

@@ -1,6 +1,6 @@
-"""Mean and variance of functions of Gaussian variables: the rules of "Feed-forward Uncertainty Propagation" (seed 001).
+"""Mean and variance of functions of Gaussian variables: the rules of Shekhovtsov and Flach 2018.
 
-Shekhovtsov and Flach 2018, "Feed-forward Uncertainty Propagation in Belief and Neural Networks", appendix C. Every rule
+"Feed-forward Uncertainty Propagation in Belief and Neural Networks", appendix C. Every rule
 takes and returns `Moments` of independent units and works elementwise unless said. With a = mu / sigma, Phi and phi the
 standard normal cdf and pdf, everything about a kink is written with two quantities that never cancel,
 

@@ -42,7 +42,7 @@ class BeliefNetwork(nn.Sequential):
     """Images (B, C, H, W) -> (B, K) log-probabilities of a chain of layers and stochastic units, propagated (AP2).
 
     noise: variance of the Gaussian noise that pixels from 0 to 1 are taken to have. It is trained as it predicts:
-    through the simplified softmax, as in seed 001.
+    through the simplified softmax, as in Shekhovtsov and Flach 2018.
     """
 
     def __init__(self, layers: OrderedDict[str, nn.Module], noise: float) -> None:

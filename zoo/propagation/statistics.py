@@ -1,7 +1,7 @@
 """Mean and variance of every channel over a data set and over positions, propagated from the statistics of its pixels.
 
-Nothing but the channels is kept: (C,) for each moment, whatever the images' number and size (reference 32 of seed 001:
-Shekhovtsov and Flach 2018, "Normalization of Neural Networks using Analytic Variance Propagation"). It costs what a
+Nothing but the channels is kept: (C,) for each moment, whatever the images' number and size (Shekhovtsov and
+Flach 2018, "Normalization of Neural Networks using Analytic Variance Propagation"). It costs what a
 single pixel costs, is differentiable in the weights, and so can stand where batch normalisation takes a batch's.
 """
 

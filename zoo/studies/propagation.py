@@ -35,8 +35,8 @@ def study(
     """A row for each way to the expected prediction, held against that of many draws on random test images.
 
     KL from the many draws' average in nats, accuracy, times beside those of one network (AP1); for propagation (AP2)
-    also the logits' error, by the measures of seed 001's tables 2 and 3: that of the mean in standard deviations, and
-    of the standard deviation as a factor (geometric mean).
+    also the logits' error, by the measures of Shekhovtsov and Flach 2018, tables 2 and 3: that of the mean in standard
+    deviations, and of the standard deviation as a factor (geometric mean).
 
     Raises ValueError for a deterministic entry and for layers that no rule propagates moments through.
     """

@@ -17,8 +17,9 @@ NOISES = ("gaussian-noise", "uniform-noise")
 def strange_images(kind: str, spec: DatasetSpec, own: Tensor, root: Path | None, download: bool = False) -> Tensor:
     """As many images as `own`, of its shape (N, C, H, W), float32 pixels.
 
-    kind: a data set, whose first N test images are taken; `gaussian-noise`, standard normal pixels as seed 004 shows
-    its networks (outside [0, 1], too); `uniform-noise`, from [0, 1]; `rotated-D`, `own` turned by D degrees.
+    kind: a data set, whose first N test images are taken; `gaussian-noise`, standard normal pixels as the tutorial
+    "Weight Uncertainty in Neural Networks" shows its networks (outside [0, 1], too); `uniform-noise`, from [0, 1];
+    `rotated-D`, `own` turned by D degrees.
     Raises ValueError for a kind that does not exist or that has images of another shape.
     """
     if kind in NOISES:

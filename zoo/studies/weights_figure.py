@@ -20,7 +20,9 @@ History = Sequence[Mapping[str, float]]  # a row an epoch, as `zoo.training.Trai
 
 
 def posterior_over_epochs(posteriors: Mapping[int, tuple[Tensor, Tensor]], history: History, weight: int = 0) -> Figure:
-    """Seed 002's figures: the density of one weight at some epochs, the spread of all of a layer's, and mean sigma.
+    """The density of one weight at some epochs, the spread of all of a layer's, and mean sigma.
+
+    As in the post "Bayesian Convolutional Neural Networks with Bayes by Backprop".
 
     posteriors: (mu, sigma) of a layer's weights after each of these epochs.
     """

@@ -1,0 +1,62 @@
+"""Papers whose numbers or experiments stand beside ours: a folder each, and a line in `PAPERS`.
+
+A folder holds all that belongs to one paper: `page.py` and its templates, and what it needs of a suite, measurements,
+published numbers, claims and figures. `report` in `page.py` is a report as those of `benchmark.reports`; `own_report`,
+where there is one, is what is said of a user's own runs. It is imported when pages are written: planning a run must not
+load what they are drawn with.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from benchmark.papers.anchors.suite import ANCHOR_SUITE
+from benchmark.papers.robustness_of_bayesian_approach.suite import PAPER_SUITE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from benchmark.publish import Generated
+    from benchmark.results import Results
+    from benchmark.suites import Suite
+
+
+@dataclass(frozen=True)
+class Paper:
+    """name: its folder here. title: how it is cited. suite: what is to be run for it, if anything is."""
+
+    name: str
+    title: str
+    suite: Suite | None = None
+
+    def report(self, results: Results, folder: Path) -> Generated:
+        """What its page module reports, each link under the paper's title."""
+        return self._titled(self._page().report(results, folder))
+
+    def own_report(self, results: Results, folder: Path) -> Generated:
+        """What it has to say of a user's own runs; most papers have nothing."""
+        from benchmark.publish import Generated
+
+        own = getattr(self._page(), "own_report", None)
+        return Generated({}) if own is None else self._titled(own(results, folder))
+
+    def _page(self) -> ModuleType:
+        return importlib.import_module(f"{__name__}.{self.name}.page")
+
+    def _titled(self, generated: Generated) -> Generated:
+        return replace(generated, links=tuple(f"{self.title}: {link}" for link in generated.links))
+
+
+PAPERS: tuple[Paper, ...] = (
+    Paper(
+        "robustness_of_bayesian_approach",
+        'Iyer, "Robustness of Bayesian Approach to Gradient-Based Attacks"',
+        PAPER_SUITE,
+    ),
+    Paper("uncertainty_propagation", "Shekhovtsov and Flach 2018"),
+    Paper("bayes_by_backprop", "Bayes by Backprop (Shridhar et al. 2019, and a tutorial)"),
+    Paper("anchors", "PyTorch's FGSM tutorial and Madry et al. 2018", ANCHOR_SUITE),
+)
