@@ -97,7 +97,7 @@ def effort(cell: Cell) -> Effort:
 def kind(cell: Cell) -> Kind:
     """What two cells share that take as long for the same entry and as many images: all of the attack but eps."""
     spec = cell.attack
-    return spec.label, spec.steps, spec.threat.eps > 0, spec.precision, len(cell.libraries), cell.attack_draws
+    return spec.label, spec.steps, spec.threat.eps > 0, spec.gradient.precision, len(cell.libraries), cell.attack_draws
 
 
 def alike(cell: Cell) -> tuple[object, ...]:

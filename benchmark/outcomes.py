@@ -13,7 +13,7 @@ from benchmark.attacks.spec import AttackSpec
 from benchmark.cells import Cell
 from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
 from benchmark.record import Record
-from zoo.targets import GradientTarget
+from zoo.targets import Gradient, GradientTarget
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def same_judge(record: Record) -> tuple[object, ...]:
 
 def is_standard(spec: AttackSpec, target: GradientTarget = "expected") -> bool:
     """Whether an attack is the protocol's own with the gradient of `target`; leaderboards demand `expected`."""
-    return spec.name in ATTACKS and spec == standard_attack(spec.name, spec.threat.eps, target)
+    return spec.name in ATTACKS and spec == standard_attack(spec.name, spec.threat.eps, Gradient(target))
 
 
 def has_protocol_draws(cell: Cell) -> bool:

@@ -12,7 +12,7 @@ from benchmark.cells import Cell, Selection, Subject, draw_counts
 from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS, PAPER_NETWORKS, SHARD, eps_grid, standard_attack
 from benchmark.survival import Expected, Survival
 from benchmark.trials import Trial, planned, still_standing
-from zoo.targets import GRADIENT_TARGETS, GradientTarget
+from zoo.targets import GRADIENT_TARGETS, Gradient, GradientTarget
 
 if TYPE_CHECKING:
     from benchmark.record import Record
@@ -38,7 +38,7 @@ class Suite:
                     "propagation mean-field layers and a rule for every layer between them"
                 )
         return [
-            standard_attack(name, eps, target, selection.precision)
+            standard_attack(name, eps, Gradient(target, selection.precision))
             for target in selection.targets or self.targets(subject)
             for name in ATTACKS
             if name in names
@@ -186,7 +186,7 @@ class AdaptiveSuite(WhiteboxSuite):
             Cell(
                 subject.model,
                 subject.dataset,
-                replace(attack, precision=selection.precision),
+                replace(attack, gradient=replace(attack.gradient, precision=selection.precision)),
                 start,
                 stop,
                 (trial.library,),
@@ -237,7 +237,7 @@ class AnchorSuite(Suite):
         fgsm = [standard_attack("fgsm", eps) for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)]
         pgd = replace(standard_attack("pgd-linf", 0.3), steps=40, step_size=0.01)
         return [
-            replace(spec, target=target, precision=selection.precision)
+            replace(spec, gradient=Gradient(target, selection.precision))
             for target in selection.targets or self.targets(subject)
             for spec in (*fgsm, pgd)
             if spec.name in names and spec.threat.eps in selection.radii(spec.threat.norm, (spec.threat.eps,))

@@ -21,7 +21,7 @@ from benchmark.attacks.methods import METHODS, Goal
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell, Subject
 from benchmark.protocol import ATTACK_DRAWS, STEP_RATIO, standard_attack
-from zoo.targets import GradientTarget
+from zoo.targets import Gradient
 
 if TYPE_CHECKING:
     from benchmark.record import Record
@@ -72,10 +72,10 @@ def unbounded(threat: ThreatModel) -> AttackSpec:
 
 
 def _other(
-    method: str, steps: int, reach: float, target: GradientTarget = "expected"
+    method: str, steps: int, reach: float, gradient: Gradient = Gradient()
 ) -> Callable[[ThreatModel], AttackSpec]:
     def attack(threat: ThreatModel) -> AttackSpec:
-        return AttackSpec(METHODS[method].attack(threat.norm), threat, reach * threat.eps, steps, target=target)
+        return AttackSpec(METHODS[method].attack(threat.norm), threat, reach * threat.eps, steps, gradient=gradient)
 
     return attack
 
@@ -97,13 +97,13 @@ TRIALS: dict[str, Trial] = {
         Trial("one draw", "PGD on one frozen draw", pgd, "all", lambda _: 1, bayesian=True, gradient="other"),
         Trial("restarts", "PGD from five starts", _pgd(restarts=RESTARTS)),
         Trial("doubled draws", "PGD with twice the draws", pgd, draws=lambda draws: 2 * draws, bayesian=True),
-        Trial("logits x 0.1", "PGD on a tenth of the logits", _pgd(logit_scale=0.1)),
-        Trial("logits x 0.001", "PGD on a thousandth of the logits", _pgd(logit_scale=0.001)),
-        Trial("logits + 100", "PGD on logits with a constant added", _pgd(logit_shift=100.0)),
+        Trial("logits x 0.1", "PGD on a tenth of the logits", _pgd(gradient=Gradient(logit_scale=0.1))),
+        Trial("logits x 0.001", "PGD on a thousandth of the logits", _pgd(gradient=Gradient(logit_scale=0.001))),
+        Trial("logits + 100", "PGD on logits with a constant added", _pgd(gradient=Gradient(logit_shift=100.0))),
         Trial(
             "posterior mean",
             "PGD on the posterior-mean network",
-            _pgd(target="mean-weights"),
+            _pgd(gradient=Gradient("mean-weights")),
             bayesian=True,
             gradient="other",
         ),
@@ -113,7 +113,7 @@ TRIALS: dict[str, Trial] = {
         Trial(
             "apgd-ce, mean loss",
             "APGD as in AutoAttack's version for random networks: the mean of the draws' gradients",
-            _other("apgd-ce", APGD_STEPS, 2.0, "mean-loss"),
+            _other("apgd-ce", APGD_STEPS, 2.0, Gradient("mean-loss")),
             bayesian=True,
         ),
         Trial(
@@ -159,7 +159,7 @@ def _from_sources(
     if trial.name != "transfer":
         return [(trial, attack)]
     return [
-        (trial, replace(attack, source=name, target="expected" if deterministic else "mean-weights"))
+        (trial, replace(attack, gradient=Gradient("expected" if deterministic else "mean-weights", source=name)))
         for name, deterministic in others
     ]
 
@@ -172,7 +172,8 @@ def trial_of(cell: Cell) -> Trial | None:
     usual = 1 if deterministic else ATTACK_DRAWS
     if attack == unbounded(UNBOUNDED):
         return UNBOUNDED_TRIAL if cell.attack_draws == usual else None
-    as_tried = attack if attack.source is None else replace(attack, source=None, target="expected")
+    own = replace(attack.gradient, source=None, target="expected")
+    as_tried = attack if attack.source is None else replace(attack, gradient=own)
     for trial in trials(deterministic, "all") + trials(deterministic, "standing"):
         same_source = (trial.name == "transfer") == (attack.source is not None)
         if same_source and cell.attack_draws == trial.draws(usual) and as_tried == trial.attack(attack.threat):

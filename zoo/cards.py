@@ -24,6 +24,7 @@ from zoo.predictive import ExpectedPrediction
 from zoo.recipes import NOTES, Adversarial, Recipe
 from zoo.registry import models
 from zoo.seeding import derive_seed
+from zoo.targets import Gradient
 from zoo.training import HELD_OUT, adversarial_batch
 from zoo.uncertainty import entropies
 
@@ -157,7 +158,7 @@ def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str,
     x, y = test.sample(GRADIENT_IMAGES, "card images")
     norms = {}
     for draws in (1, 2, 4, 8, 16, 32, 64):
-        prediction = ExpectedPrediction.of(network, draws, derive_seed("card", recipe.seed), "mean-loss")
+        prediction = ExpectedPrediction.of(network, draws, derive_seed("card", recipe.seed), Gradient("mean-loss"))
         _, gradient = prediction.value_and_gradient(x, y)
         norms[str(draws)] = float(f"{gradient.flatten(1).norm(dim=1).mean():.4g}")
     return norms

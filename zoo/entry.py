@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.seeding import derive_seed, isolated_random_state
+from zoo.targets import Gradient
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from zoo.behaviour import Behaviour
     from zoo.posterior import Posterior
     from zoo.predictive import ExpectedPrediction
-    from zoo.targets import GradientTarget
 
 FAMILIES = ("frequentist", "bayesian")  # a near miss of which is a mistake
 
@@ -146,13 +146,13 @@ class ZooEntry:
         self,
         draws: int,
         seed: int,
-        target: GradientTarget = "expected",
+        gradient: Gradient = Gradient(),
         device: str = "cpu",
-        **options: Any,
+        stack: bool | None = None,
     ) -> ExpectedPrediction:
         """The expected prediction over `draws` frozen draws; a frequentist network is the case of one draw.
 
-        options: those of `ExpectedPrediction`.
+        stack: whether draws are evaluated many at once, as of `ExpectedPrediction`.
         Raises ValueError if the network is not what it was registered as; see `zoo.conformance`.
         """
         from zoo.predictive import ExpectedPrediction
@@ -163,10 +163,10 @@ class ZooEntry:
             network.to(device),
             draws,
             seed,
-            target,
+            gradient,
             deterministic=posterior is None,
             posterior=posterior,
-            **options,
+            stack=stack,
         ).to(device)
 
     def load(self) -> tuple[nn.Module, Posterior | None]:

@@ -24,7 +24,7 @@ from zoo import ZooEntry, models
 from zoo.posterior import Posterior, posterior_draws, posterior_of
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed, private_generator
-from zoo.targets import GradientTarget
+from zoo.targets import Gradient
 
 
 def hidden() -> nn.Module:
@@ -180,8 +180,8 @@ class _Sloped(nn.Module):
 class _Resampling(ExpectedPrediction):
     """An expected prediction that draws its networks anew at every call."""
 
-    def __init__(self, network: nn.Module, draws: int, seed: int, target: GradientTarget, **options: Any) -> None:
-        super().__init__(posterior_draws(network, draws, seed), target, **options)
+    def __init__(self, network: nn.Module, draws: int, seed: int, gradient: Gradient, stack: bool | None) -> None:
+        super().__init__(posterior_draws(network, draws, seed), gradient, stack=stack)
         self.network, self.seed, self.calls = network, seed, 0
 
     def logits(self, x: Tensor) -> Tensor:
@@ -204,11 +204,16 @@ class Unchecked(ZooEntry):
         return network, None if self.is_deterministic else posterior_of(network)
 
     def predictor(
-        self, draws: int, seed: int, target: GradientTarget = "expected", device: str = "cpu", **options: Any
+        self,
+        draws: int,
+        seed: int,
+        gradient: Gradient = Gradient(),
+        device: str = "cpu",
+        stack: bool | None = None,
     ) -> ExpectedPrediction:
         if self.resampling:
-            return _Resampling(self.build().to(device), draws, seed, target, **options)
-        return super().predictor(draws, seed, target, device, **options)
+            return _Resampling(self.build().to(device), draws, seed, gradient, stack)
+        return super().predictor(draws, seed, gradient, device, stack)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from benchmark.evaluator import Evaluator
 from benchmark.protocol import standard_attack
 from zoo import ZooEntry, models
 from zoo.posterior import posterior_draws, posterior_mean
+from zoo.targets import Gradient
 
 Network = Callable[[], nn.Module]
 
@@ -153,7 +154,7 @@ class TestForeign:
         entry = registered(network, monkeypatch)
         evaluator = Evaluator()
         for target in ("expected", "mean-weights"):
-            spec = standard_attack("bim", 0.1, target)
+            spec = standard_attack("bim", 0.1, Gradient(target))
             cell = Cell(entry.name, "mnist", spec, 0, 6, attack_draws=3, judge_draws=4, seed=0)
             record = evaluator.evaluate(cell)
             assert {outcome.error for outcome in record.outcomes.values()} == {None}

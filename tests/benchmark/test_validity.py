@@ -14,6 +14,7 @@ from benchmark.record import Health, Record
 from benchmark.trials import TRIALS, UNBOUNDED, UNBOUNDED_TRIAL
 from benchmark.validity import Evidence, check, over, verdicts
 from tests.benchmark.records import make, outcome, status
+from zoo.targets import Gradient
 
 N = 100
 HEALTHY = Health(N, 0.0, 1e-7, 0, 0, 0, 0.9, {"art fgsm": 1e-8}, [])
@@ -107,7 +108,7 @@ def evidence(health: Health = HEALTHY, **stands: list[bool]) -> Evidence:
     for name in TRIALS:
         for norm, radii in grid.items():
             for eps in radii:
-                source = {"source": "mnist/other"} if name == "transfer" else {}
+                source = {"gradient": Gradient(source="mnist/other")} if name == "transfer" else {}
                 found = by_trial.get(name, [i < 60 for i in range(N)])
                 others.append(trial(name, ThreatModel(norm, eps), found, **source))
     others.append(trial("unbounded", UNBOUNDED, by_trial.get("unbounded", [False] * N)))
