@@ -31,7 +31,7 @@ from zoo.commands import require_device
 from zoo.datasets import Split, load_split
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed
-from zoo.targets import Gradient
+from zoo.targets import TARGETS, Gradient
 
 Role = Literal["attack", "judge", "independent"]
 
@@ -230,7 +230,7 @@ class Evaluator:
         """Where the libraries share gradients: one for all cells with the same draws, target and images."""
         spec = cell.attack
         # nothing to share, or a gradient that depends on more than the image
-        if not self.machine.share or len(cell.libraries) == 1 or spec.target == "resampled":
+        if not self.machine.share or len(cell.libraries) == 1 or not TARGETS[spec.target].of_the_image:
             return None
         key = GradientsKey(cell.attack_draws, cell.seed, spec.gradient, spec.goal)
         return self._gradients.setdefault(key, GradientStore())

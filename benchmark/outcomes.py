@@ -13,7 +13,7 @@ from benchmark.attacks.spec import AttackSpec
 from benchmark.cells import Cell
 from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
 from benchmark.record import Record
-from zoo.targets import Gradient, GradientTarget
+from zoo.targets import Gradient
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def same_judge(record: Record) -> tuple[object, ...]:
     return config.model, config.fingerprint, config.data, config.protocol, config.judge_draws, config.seed
 
 
-def is_standard(spec: AttackSpec, target: GradientTarget = "expected") -> bool:
+def is_standard(spec: AttackSpec, target: str = "expected") -> bool:
     """Whether an attack is the protocol's own with the gradient of `target`; leaderboards demand `expected`."""
     return spec.name in ATTACKS and spec == standard_attack(spec.name, spec.threat.eps, Gradient(target))
 

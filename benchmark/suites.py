@@ -12,7 +12,7 @@ from benchmark.cells import Cell, Selection, Subject, draw_counts
 from benchmark.protocol import ATTACKS, LIBRARIES, PAPER_GRIDS, PAPER_NETWORKS, SHARD, eps_grid, standard_attack
 from benchmark.survival import Expected, Survival
 from benchmark.trials import Trial, planned, still_standing
-from zoo.targets import GRADIENT_TARGETS, Gradient, GradientTarget
+from zoo.targets import GRADIENT_TARGETS, Gradient
 
 if TYPE_CHECKING:
     from benchmark.record import Record
@@ -45,7 +45,7 @@ class Suite:
             for eps in grids[NORMS[name]]
         ]
 
-    def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
+    def targets(self, subject: Subject) -> tuple[str, ...]:
         """What gradients are taken of."""
         return ("expected",)
 
@@ -211,7 +211,7 @@ class PaperSuite(Suite):
         both = tuple(sorted({eps for grid in PAPER_GRIDS.values() for eps in grid} - {0.0}))
         return {"linf": both, "l2": both}
 
-    def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
+    def targets(self, subject: Subject) -> tuple[str, ...]:
         return ("expected",) if subject.deterministic else ("expected", "resampled")
 
     def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
@@ -225,7 +225,7 @@ class MaskingSuite(Suite):
     def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
         return [] if subject.deterministic else super().attacks(subject, selection)
 
-    def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
+    def targets(self, subject: Subject) -> tuple[str, ...]:
         return tuple(target for target in GRADIENT_TARGETS if target not in subject.undefined)
 
 

@@ -10,33 +10,22 @@ Returning probabilities would make every library apply a second softmax and squa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from zoo.combine import expected, mean_logit, mean_loss
-from zoo.posterior import Posterior, posterior_mean, posterior_of
-from zoo.propagation.network import PropagatedNetwork
+from zoo.posterior import Posterior, posterior_of
 from zoo.stacked import DrawsInTurn, GroupedDraws, LoopedDraws, is_plain_chain
-from zoo.targets import Gradient, GradientTarget
+from zoo.target_networks import networks_of
+from zoo.targets import TARGETS, Gradient, Networks
 
 # No tensor of a chunk is larger on a CPU: beyond 32 MiB the C library asks the system for fresh pages each time, which
 # in a fresh process costs half of what is computed in them (LeNet, 16 draws: 256 images at once 1.5 of chunks of 64).
 LARGEST_TENSOR = 24 << 20
 MAX_BYTES = 2 << 30
-
-_COMBINE: dict[GradientTarget, Callable[[Tensor], Tensor]] = {
-    "expected": expected,
-    "single-draw": expected,  # of the first draw alone
-    "resampled": expected,  # of one draw, with each gradient another
-    "mean-loss": mean_loss,
-    "mean-logit": mean_logit,
-    "mean-weights": expected,  # of the posterior-mean network alone
-    "propagation": expected,  # of one network whose outputs are log-probabilities
-}
 
 
 class ExpectedPrediction(nn.Module):
@@ -70,11 +59,13 @@ class ExpectedPrediction(nn.Module):
             raise ValueError("an expected prediction needs at least one network")
         self.stacked = is_plain_chain(networks) if stack is None else stack
         self.forward_draws: nn.Module
-        if gradient.target == "resampled":
+        target = TARGETS[gradient.target]
+        if target.networks is Networks.IN_TURN:
             self.draws, self.forward_draws = 1, DrawsInTurn(networks, self.stacked)
         else:
             self.draws = len(networks)
             self.forward_draws = GroupedDraws(networks) if self.stacked else LoopedDraws(networks)
+        self.combine = target.combine
         self.gradient, self.max_bytes, self.largest_tensor = gradient, max_bytes, largest_tensor
         self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], tuple[int, int]] = {}
         self.training = False
@@ -102,16 +93,11 @@ class ExpectedPrediction(nn.Module):
         posterior: of the network, where more is known of it than its structure tells.
         max_bytes, largest_tensor, stack: as of `ExpectedPrediction`.
         """
-        posterior = posterior or posterior_of(network)
         if deterministic:
             networks = [network.eval()]
-        elif gradient.target == "mean-weights":
-            networks = [posterior_mean(network, posterior).eval()]
-        elif gradient.target == "propagation":
-            networks = [PropagatedNetwork(network)]
         else:
-            count = 1 if gradient.target == "single-draw" else draws
-            networks = [draw.eval() for draw in posterior.draws(count, seed)]
+            wanted = TARGETS[gradient.target].networks
+            networks = networks_of(wanted, network, posterior or posterior_of(network), draws, seed)
         return cls(networks, gradient, max_bytes=max_bytes, largest_tensor=largest_tensor, stack=stack)
 
     def train(self, mode: bool = True) -> ExpectedPrediction:
@@ -184,7 +170,7 @@ class ExpectedPrediction(nn.Module):
         return max(1, math.ceil(len(x) / max(1, chunks)))
 
     def _predict(self, x: Tensor) -> Tensor:
-        return _COMBINE[self.gradient.target](self.logits(x))
+        return self.combine(self.logits(x))
 
     def _value_and_gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():

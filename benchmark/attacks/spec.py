@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
 from benchmark.attacks.methods import METHOD_OF, NORMS, Goal, Method, Norm
-from zoo.targets import Gradient, GradientTarget
+from zoo.targets import Gradient
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class AttackSpec:
             raise ValueError(f"{self.name} knows the goals {', '.join(self.method.goals)}, not {str(self.goal)!r}")
 
     @property
-    def target(self) -> GradientTarget:
+    def target(self) -> str:
         """What its gradient is of."""
         return self.gradient.target
 

@@ -15,7 +15,7 @@ from zoo.networks import build_network
 from zoo.posterior import posterior_draws, posterior_mean
 from zoo.predictive import ExpectedPrediction, activation_bytes
 from zoo.seeding import forked_random_state, private_generator
-from zoo.targets import GRADIENT_TARGETS, OF_ONE_NETWORK, Gradient
+from zoo.targets import GRADIENT_TARGETS, TARGETS, Gradient
 
 DRAWS, SEED = 6, 11
 LABELS = torch.tensor([0, 1, 2, 0, 1])
@@ -236,7 +236,7 @@ def test_value_and_gradient_are_those_of_autograd_chunk_by_chunk(
         prediction.chunk_size(images)  # measures
         prediction.forward_draws.register_forward_hook(lambda _m, inputs, _o, seen=seen: seen.append(len(inputs[0])))
         value, gradient = prediction.value_and_gradient(images, LABELS)
-        if target not in OF_ONE_NETWORK:  # of one network, whose activations are smaller
+        if not TARGETS[target].of_one_network:  # of one network, whose activations are smaller
             assert seen == sizes
         assert torch.allclose(value, out, rtol=1e-12)
         assert torch.allclose(gradient, x.grad, rtol=1e-12, atol=1e-15)
