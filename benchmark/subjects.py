@@ -10,6 +10,7 @@ from zoo import ZooEntry, models
 from zoo.combine import expected
 from zoo.conformance import check_accuracy
 from zoo.datasets import Split, dataset_spec
+from zoo.posteriors import Kind
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.target_networks import undefined_targets
@@ -24,9 +25,8 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
     """
     image = torch.zeros(1, *dataset_spec(entry.dataset).shape)
     network, posterior = entry.load()
-    one_draw = ExpectedPrediction.of(
-        network, 1, derive_seed("cost"), deterministic=posterior is None, posterior=posterior
-    )
+    is_point = posterior.kind is Kind.POINT
+    one_draw = ExpectedPrediction.of(network, 1, derive_seed("cost"), posterior=posterior)
     if entry.accuracy is not None:
         _require_accuracy(entry, entry.accuracy, split, device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -40,11 +40,11 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
         entry.name,
         entry.dataset,
         len(split),
-        posterior is None,
+        is_point,
         cost=counter.get_total_flops() // 2,
         others=others,
-        undefined=() if posterior is None else undefined_targets(network, posterior, image),
-        averaged_over="" if posterior is None else posterior.what,
+        undefined=undefined_targets(network, posterior, image),
+        averaged_over="" if is_point else posterior.what,
     )
 
 

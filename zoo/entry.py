@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zoo.behaviour import Behaviour
-    from zoo.posterior import Posterior
+    from zoo.posteriors import Posterior
     from zoo.predictive import ExpectedPrediction
 
 FAMILIES = ("frequentist", "bayesian")  # a near miss of which is a mistake
@@ -117,9 +117,9 @@ class ZooEntry:
         """What the network does on a few images; see `zoo.behaviour`. Raises ValueError as `load` does."""
         from zoo.behaviour import behaviour_of
 
-        network, posterior = self.load()
+        _, posterior = self.load()
         with isolated_random_state(0):
-            return behaviour_of(self.name, self.dataset, network, posterior)
+            return behaviour_of(self.name, self.dataset, posterior)
 
     def build(self) -> nn.Module:
         """The network with its weights, checked: pixels (B, C, H, W) in [0, 1] -> logits (B, K).
@@ -164,13 +164,12 @@ class ZooEntry:
             draws,
             seed,
             gradient,
-            deterministic=posterior is None,
             posterior=posterior,
             stack=stack,
         ).to(device)
 
-    def load(self) -> tuple[nn.Module, Posterior | None]:
-        """The network and its posterior, checked as by `zoo.conformance`; None for a frequentist one."""
+    def load(self) -> tuple[nn.Module, Posterior]:
+        """The network and its posterior, checked as by `zoo.conformance`; a point for a frequentist one."""
         from zoo.conformance import check_network
 
         network = self.build()

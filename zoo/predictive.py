@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from zoo.posterior import Posterior, posterior_of
+from zoo.posteriors import Posterior, posterior_of
 from zoo.stacked import DrawsInTurn, GroupedDraws, LoopedDraws, is_plain_chain
 from zoo.target_networks import networks_of
 from zoo.targets import TARGETS, Gradient, Networks
@@ -81,7 +81,6 @@ class ExpectedPrediction(nn.Module):
         seed: int,
         gradient: Gradient = Gradient(),
         *,
-        deterministic: bool = False,
         posterior: Posterior | None = None,
         max_bytes: int = MAX_BYTES,
         largest_tensor: int | None = None,
@@ -89,15 +88,11 @@ class ExpectedPrediction(nn.Module):
     ) -> ExpectedPrediction:
         """The expected prediction of `network` over `draws` posterior draws.
 
-        deterministic: the network is an ordinary one, its own single 'draw' and its own mean.
-        posterior: of the network, where more is known of it than its structure tells.
+        posterior: of the network, where more is known of it than its structure tells, as that it is a point.
         max_bytes, largest_tensor, stack: as of `ExpectedPrediction`.
         """
-        if deterministic:
-            networks = [network.eval()]
-        else:
-            wanted = TARGETS[gradient.target].networks
-            networks = networks_of(wanted, network, posterior or posterior_of(network), draws, seed)
+        wanted = TARGETS[gradient.target].networks
+        networks = networks_of(wanted, network, posterior or posterior_of(network), draws, seed)
         return cls(networks, gradient, max_bytes=max_bytes, largest_tensor=largest_tensor, stack=stack)
 
     def train(self, mode: bool = True) -> ExpectedPrediction:

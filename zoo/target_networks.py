@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.posterior import MeanFieldPosterior, Posterior, posterior_mean
+from zoo.posteriors import Kind, MeanFieldPosterior, Posterior, posterior_mean
 from zoo.propagation.network import PropagatedNetwork
 from zoo.targets import TARGETS, Networks
 
@@ -19,7 +19,7 @@ def networks_of(wanted: Networks, network: nn.Module, posterior: Posterior, draw
         case Networks.MEAN:
             found = [posterior_mean(network, posterior)]
         case Networks.PROPAGATED:
-            found = [PropagatedNetwork(network)]
+            found = [network if posterior.kind is Kind.POINT else PropagatedNetwork(network)]
         case Networks.FIRST:
             found = posterior.draws(1, seed)
         case Networks.DRAWS | Networks.IN_TURN:
@@ -37,7 +37,8 @@ def _has(wanted: Networks, network: nn.Module, posterior: Posterior, image: Tens
         case Networks.MEAN:
             return posterior.mean is not None
         case Networks.PROPAGATED:
-            return isinstance(posterior, MeanFieldPosterior) and _propagates(network, image)
+            of_layers = isinstance(posterior, MeanFieldPosterior) and _propagates(network, image)
+            return of_layers or posterior.kind is Kind.POINT
         case Networks.DRAWS | Networks.FIRST | Networks.IN_TURN:
             return True
 

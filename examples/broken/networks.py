@@ -21,7 +21,7 @@ from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.spec import AttackSpec
 from benchmark.protocol import LIBRARIES
 from zoo import ZooEntry, models
-from zoo.posterior import Posterior, posterior_draws, posterior_of
+from zoo.posteriors import PointPosterior, Posterior, posterior_draws, posterior_of
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed, private_generator
 from zoo.targets import Gradient
@@ -199,9 +199,9 @@ class Unchecked(ZooEntry):
 
     resampling: bool = False
 
-    def load(self) -> tuple[nn.Module, Posterior | None]:
+    def load(self) -> tuple[nn.Module, Posterior]:
         network = self.build()
-        return network, None if self.is_deterministic else posterior_of(network)
+        return network, PointPosterior(network) if self.is_deterministic else posterior_of(network)
 
     def predictor(
         self,

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from zoo.datasets import load_split
 from zoo.entry import ZooEntry
-from zoo.posterior import posterior_draws
+from zoo.posteriors import posterior_draws
 from zoo.predictive import ExpectedPrediction
 from zoo.propagation.moments import Moments, Sampled, log_softmax_logistic, log_softmax_normal, log_softmax_simplified
 from zoo.propagation.network import PropagatedNetwork
