@@ -19,7 +19,7 @@ from benchmark.attacks.methods import METHODS, Goal
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Subject
 from benchmark.protocol import ATTACK_DRAWS, STEP_RATIO, standard_attack
-from zoo.targets import GradientTarget
+from zoo.targets import Gradient
 
 APGD_STEPS = 100  # those of AutoAttack
 SQUARE_QUERIES = 1000
@@ -67,16 +67,16 @@ def unbounded(threat: ThreatModel) -> AttackSpec:
 
 
 def _other(
-    method: str, steps: int, reach: float, target: GradientTarget = "expected"
+    method: str, steps: int, reach: float, gradient: Gradient = Gradient()
 ) -> Callable[[ThreatModel], AttackSpec]:
     def attack(threat: ThreatModel) -> AttackSpec:
-        return AttackSpec(METHODS[method].attack(threat.norm), threat, reach * threat.eps, steps, target=target)
+        return AttackSpec(METHODS[method].attack(threat.norm), threat, reach * threat.eps, steps, gradient=gradient)
 
     return attack
 
 
-def _pgd(**changes: object) -> Callable[[ThreatModel], AttackSpec]:
-    return lambda threat: replace(pgd(threat), **changes)  # type: ignore[arg-type]
+def _pgd_by(gradient: Gradient) -> Callable[[ThreatModel], AttackSpec]:
+    return lambda threat: replace(pgd(threat), gradient=gradient)
 
 
 ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
@@ -90,15 +90,15 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             "all",
         ),
         AdaptiveAttack("one draw", "PGD on one frozen draw", pgd, "all", lambda _: 1, bayesian=True, gradient="other"),
-        AdaptiveAttack("restarts", "PGD from five starts", _pgd(restarts=RESTARTS)),
+        AdaptiveAttack("restarts", "PGD from five starts", lambda threat: replace(pgd(threat), restarts=RESTARTS)),
         AdaptiveAttack("doubled draws", "PGD with twice the draws", pgd, draws=lambda draws: 2 * draws, bayesian=True),
-        AdaptiveAttack("logits x 0.1", "PGD on a tenth of the logits", _pgd(logit_scale=0.1)),
-        AdaptiveAttack("logits x 0.001", "PGD on a thousandth of the logits", _pgd(logit_scale=0.001)),
-        AdaptiveAttack("logits + 100", "PGD on logits with a constant added", _pgd(logit_shift=100.0)),
+        AdaptiveAttack("logits x 0.1", "PGD on a tenth of the logits", _pgd_by(Gradient(logit_scale=0.1))),
+        AdaptiveAttack("logits x 0.001", "PGD on a thousandth of the logits", _pgd_by(Gradient(logit_scale=0.001))),
+        AdaptiveAttack("logits + 100", "PGD on logits with a constant added", _pgd_by(Gradient(logit_shift=100.0))),
         AdaptiveAttack(
             "posterior mean",
             "PGD on the posterior-mean network",
-            _pgd(target="mean-weights"),
+            _pgd_by(Gradient("mean-weights")),
             bayesian=True,
             gradient="other",
         ),
@@ -108,7 +108,7 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
         AdaptiveAttack(
             "apgd-ce, mean loss",
             "APGD as in AutoAttack's version for random networks: the mean of the draws' gradients",
-            _other("apgd-ce", APGD_STEPS, 2.0, "mean-loss"),
+            _other("apgd-ce", APGD_STEPS, 2.0, Gradient("mean-loss")),
             bayesian=True,
         ),
         AdaptiveAttack(
@@ -155,7 +155,7 @@ def _from_sources(
     if adaptive.name != "transfer":
         return [(adaptive, attack)]
     return [
-        (adaptive, replace(attack, source=name, target="expected" if deterministic else "mean-weights"))
+        (adaptive, replace(attack, gradient=Gradient("expected" if deterministic else "mean-weights", source=name)))
         for name, deterministic in others
     ]
 
@@ -167,7 +167,8 @@ def adaptive_attack_of(attack: AttackSpec, deterministic: bool, draws: int) -> A
     usual = 1 if deterministic else ATTACK_DRAWS
     if attack == unbounded(UNBOUNDED):
         return UNBOUNDED_ATTACK if draws == usual else None
-    as_planned = attack if attack.source is None else replace(attack, source=None, target="expected")
+    own = replace(attack.gradient, source=None, target="expected")
+    as_planned = attack if attack.source is None else replace(attack, gradient=own)
     for adaptive in attacks_on(deterministic, "all") + attacks_on(deterministic, "surviving"):
         same_source = (adaptive.name == "transfer") == (attack.source is not None)
         if same_source and draws == adaptive.draws(usual) and as_planned == adaptive.attack(attack.threat):

@@ -20,7 +20,7 @@ from zoo.datasets import dataset_spec
 from zoo.lookup import lookup
 from zoo.registry import find_entry, require_nothing_random, source_of
 from zoo.seeding import isolated_random_state
-from zoo.targets import GradientTarget, Precision
+from zoo.targets import Precision
 
 if TYPE_CHECKING:
     from benchmark.attacks.craft import Adapter
@@ -44,7 +44,7 @@ def evaluate(
     attacks: Sequence[str] | None = None,
     libraries: Sequence[str] | None = None,
     draws: int | None = None,
-    targets: Sequence[GradientTarget] | None = None,
+    targets: Sequence[str] | None = None,
     precision: Precision = "float32",
     seed: int = 0,
     store: str | Path | None = None,

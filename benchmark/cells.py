@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_args
 from benchmark.attacks.methods import NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, format_eps
 from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES
-from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
+from zoo.targets import GRADIENT_TARGETS, PRECISIONS, Precision
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Subject(NamedTuple):
     deterministic: bool
     cost: int = 1
     others: tuple[tuple[str, bool], ...] = ()
-    undefined: tuple[GradientTarget, ...] = ()
+    undefined: tuple[str, ...] = ()
     averaged_over: str = ""
 
 
@@ -94,7 +94,7 @@ class Selection:
     examples: int | None = None
     draws: int | None = None
     seed: int = 0
-    targets: tuple[GradientTarget, ...] | None = None
+    targets: tuple[str, ...] | None = None
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:

@@ -59,7 +59,7 @@ def closed_form_gaps(
     with torch.no_grad():
         linear.weight.copy_(weight)
         linear.bias.zero_()
-    model = ExpectedPrediction.of(nn.Sequential(nn.Flatten(), linear), 1, 0, deterministic=True)
+    model = ExpectedPrediction([nn.Sequential(nn.Flatten(), linear)])
     y = torch.arange(examples) % 2
     direction = (weight[1] - weight[0]) * (1 - 2 * y[:, None])  # w_other - w_y, (B, 64)
     gaps = []

@@ -7,31 +7,69 @@ import hashlib
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from benchmark.agreement import compare
-from benchmark.attacks.craft import Adapter, Crafted, craft
-from benchmark.attacks.memo import ImageMemo
+from benchmark.attacks.craft import Adapter, craft
 from benchmark.attacks.metered import GradientStore
 from benchmark.attacks.methods import Goal
 from benchmark.cells import Cell, Subject
 from benchmark.closed_form import Gap, closed_form_gaps
 from benchmark.health import examine
+from benchmark.judged import JudgedImages, judge_crafted, outcome_of
 from benchmark.machine import Machine
 from benchmark.protocol import LIBRARIES, example_order
 from benchmark.record import Health, Outcome, Record, cell_key, provenance
 from benchmark.subjects import subject_of
 from benchmark.timing import Timing
-from benchmark.verify import Judged, distance, judge, violations
 from zoo import ZooEntry, models
 from zoo.behaviour import same_behaviour
 from zoo.commands import require_device
 from zoo.datasets import Split, load_split
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed
-from zoo.targets import GradientTarget
+from zoo.targets import TARGETS, Gradient
+
+Role = Literal["attack", "judge", "independent"]
+
+
+class Shard(NamedTuple):
+    """Which images of which entry."""
+
+    model: str
+    start: int
+    stop: int
+    only: tuple[int, ...] | None
+
+
+class PredictorKey(NamedTuple):
+    """Which draws of which entry, and what gradients are taken of them."""
+
+    entry: str
+    role: Role
+    draws: int
+    seed: int
+    gradient: Gradient
+
+
+class GradientsKey(NamedTuple):
+    """What libraries walk the same path with, on one shard. goal: which labels the gradients are of."""
+
+    attack_draws: int
+    seed: int
+    gradient: Gradient
+    goal: Goal
+
+
+class VerdictsKey(NamedTuple):
+    """Whose verdicts on images are the same, on one shard."""
+
+    attack_draws: int
+    judge_draws: int
+    seed: int
 
 
 class Evaluator:
@@ -53,10 +91,10 @@ class Evaluator:
             torch.set_num_threads(machine.threads)
         self.machine, self.adapters, self.entries = machine, adapters, entries
         self.timing = Timing()
-        self._shard: tuple[object, ...] = ("",)
-        self._gradients: dict[tuple[object, ...], GradientStore] = {}
-        self._predictors: dict[tuple[object, ...], ExpectedPrediction] = {}
-        self._known: dict[tuple[object, ...], JudgedImages] = {}
+        self._shard: Shard | None = None
+        self._gradients: dict[GradientsKey, GradientStore] = {}
+        self._predictors: dict[PredictorKey, ExpectedPrediction] = {}
+        self._known: dict[VerdictsKey, JudgedImages] = {}
         self._identities: dict[str, str] = {}
 
     def entry(self, name: str) -> ZooEntry:
@@ -117,7 +155,7 @@ class Evaluator:
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
         try:
-            clean = _outcome(*judged(x))
+            clean = outcome_of(*judged(x))
         except Exception as error:  # a network that fails on these very images
             clean = Outcome(error=f"on clean images: {type(error).__name__}: {error}")
             outcomes = dict.fromkeys(cell.libraries, clean)
@@ -126,7 +164,7 @@ class Evaluator:
                 where = self._shared(cell), self.adapters.get(library)
                 crafted = craft(library, attacked, x, labels, cell.attack, examples, cell.seed, *where)
                 self.timing.add(crafted.timing)
-                images[library], outcomes[library] = _judge_crafted(cell, crafted, judged, x, examples)
+                images[library], outcomes[library] = judge_crafted(cell, crafted, judged, x, examples)
             except Exception as error:  # whatever a library raises, the other libraries' results still count
                 outcomes[library] = Outcome(error=f"{type(error).__name__}: {error}")
         return Record(
@@ -143,7 +181,7 @@ class Evaluator:
                 self.machine.device,
                 threads=torch.get_num_threads(),
                 stacked=attacked.stacked,
-                seeds={role: _seed(entry, role, cell.seed) for role in ("attack", "judge")},
+                seeds={"attack": _seed(entry, "attack", cell.seed), "judge": _seed(entry, "judge", cell.seed)},
                 seconds=round(time.monotonic() - began, 3),
             ),
             health=self._health(cell, own, x, y) if clean.error is None else None,
@@ -169,50 +207,48 @@ class Evaluator:
 
     def _attacked(self, cell: Cell) -> ExpectedPrediction:
         """What gradients are taken of."""
-        spec = cell.attack
-        entry = self.entry(cell.model if spec.source is None else spec.source)
-        options = {"precision": spec.precision, "logit_scale": spec.logit_scale, "logit_shift": spec.logit_shift}
-        return self._predictor(entry, "attack", cell, spec.target, **options)
+        gradient = cell.attack.gradient
+        entry = self.entry(cell.model if gradient.source is None else gradient.source)
+        return self._predictor(entry, "attack", cell, gradient)
 
     def _predictor(
-        self, entry: ZooEntry, role: str, cell: Cell, target: GradientTarget = "expected", **options: object
+        self,
+        entry: ZooEntry,
+        role: Role,
+        cell: Cell,
+        gradient: Gradient = Gradient(),
     ) -> ExpectedPrediction:
         """Draws depend on entry, seed and role alone, so that every shard and attack meets the same ones."""
         draws = cell.judge_draws if role == "judge" else cell.attack_draws
-        key = (entry.name, role, draws, cell.seed, target, *({**_AS_IT_IS, **options}).items())
+        key = PredictorKey(entry.name, role, draws, cell.seed, gradient)
         if key not in self._predictors:
-            self._predictors[key] = entry.predictor(
-                draws, _seed(entry, role, cell.seed), target, self.machine.device, stack=self.machine.stack, **options
-            )
+            seed = _seed(entry, role, cell.seed)
+            self._predictors[key] = entry.predictor(draws, seed, gradient, self.machine.device, self.machine.stack)
         return self._predictors[key]
 
     def _shared(self, cell: Cell) -> GradientStore | None:
         """Where the libraries share gradients: one for all cells with the same draws, target and images."""
         spec = cell.attack
         # nothing to share, or a gradient that depends on more than the image
-        if not self.machine.share or len(cell.libraries) == 1 or spec.target == "resampled":
+        if not self.machine.share or len(cell.libraries) == 1 or not TARGETS[spec.target].of_the_image:
             return None
-        of = (spec.target, spec.precision, spec.goal, spec.source, spec.logit_scale, spec.logit_shift)
-        key = (cell.attack_draws, cell.seed, *of)
+        key = GradientsKey(cell.attack_draws, cell.seed, spec.gradient, spec.goal)
         return self._gradients.setdefault(key, GradientStore())
 
     def _judged(self, cell: Cell, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor) -> JudgedImages:
         """What is known of images under these draws: one for all cells with the same examples."""
-        key = (cell.attack_draws, cell.judge_draws, cell.seed)
+        key = VerdictsKey(cell.attack_draws, cell.judge_draws, cell.seed)
         return self._known.setdefault(key, JudgedImages(own, fresh, y, self.timing))
 
     def _forget_what_others_shared(self, cell: Cell) -> None:
         """Draws are kept for one network, gradients and verdicts for one shard of examples: memory stays flat."""
-        shard = (cell.model, cell.start, cell.stop, cell.only)
-        if cell.model != self._shard[0]:
+        shard = Shard(cell.model, cell.start, cell.stop, cell.only)
+        if self._shard is None or cell.model != self._shard.model:
             self._predictors.clear()
         if shard != self._shard:
             self._gradients.clear()
             self._known.clear()
         self._shard = shard
-
-
-_AS_IT_IS = {"precision": "float32", "logit_scale": 1.0, "logit_shift": 0.0}
 
 
 @torch.no_grad()
@@ -222,51 +258,5 @@ def likeliest_wrong(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Ten
     return others.argmax(1)
 
 
-def _seed(entry: ZooEntry, role: str, seed: int) -> int:
+def _seed(entry: ZooEntry, role: Role, seed: int) -> int:
     return derive_seed(role, entry.name, seed)
-
-
-class JudgedImages:
-    """The outcome under the judge and under the attacker's own draws; the same images are judged once."""
-
-    def __init__(self, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor, timing: Timing) -> None:
-        self._own, self._fresh, self._y, self._timing = own, fresh, y, timing
-        self._known = ImageMemo[tuple[Judged, Judged]]()
-
-    def __call__(self, images: Tensor) -> tuple[Judged, Judged]:
-        with self._timing.measuring("judge"):
-            return self._known(images, lambda: (judge(self._fresh, images, self._y), judge(self._own, images, self._y)))
-
-
-def _judge_crafted(
-    cell: Cell,
-    crafted: Crafted,
-    judged: JudgedImages,
-    x: Tensor,
-    examples: list[int],
-) -> tuple[Tensor, Outcome]:
-    """The images that count and their outcome; an image outside budget or box is replaced by the original."""
-    bad = violations(x, crafted.images, cell.attack.threat)
-    images = torch.where(bad.view(-1, *[1] * (x.ndim - 1)), x, crafted.images)
-    outcome = _outcome(
-        *judged(images),
-        distance=[float(f"{d:.4g}") for d in distance(x, images, cell.attack.threat).tolist()],
-        violations=[example for example, is_bad in zip(examples, bad.tolist(), strict=True) if is_bad],
-        forwards=crafted.forwards,
-        backwards=crafted.backwards,
-        seconds=round(crafted.seconds, 3),
-    )
-    return images, outcome
-
-
-def _outcome(judged: Judged, own: Judged, **measured: object) -> Outcome:
-    return Outcome(
-        correct=judged.correct,
-        correct_attacker=own.correct,
-        predicted=judged.predicted,
-        log_p=judged.log_p,
-        entropy=judged.entropy,
-        confidence=judged.confidence,
-        mutual_information=judged.mutual_information,
-        **measured,  # type: ignore[arg-type]
-    )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.cells import Cell
-from zoo.targets import OF_ONE_NETWORK
+from zoo.targets import TARGETS, Networks
 
 if TYPE_CHECKING:
     from benchmark.record import Record
@@ -74,9 +74,10 @@ def images(cell: Cell) -> int:
 def effort(cell: Cell) -> Effort:
     """What a cell computes, with gradients shared between the libraries."""
     spec, count, several = cell.attack, images(cell), len(cell.libraries) > 1
-    of_one = spec.target in OF_ONE_NETWORK or spec.source is not None
-    draws = _PROPAGATED if spec.target == "propagation" else 1 if of_one else cell.attack_draws
-    apart = 1.0 if spec.target == "resampled" else _APART.get(spec.name, 1.0)
+    target = TARGETS[spec.target]
+    of_one = target.of_one_network or spec.source is not None
+    draws = _PROPAGATED if target.networks is Networks.PROPAGATED else 1 if of_one else cell.attack_draws
+    apart = _APART.get(spec.name, 1.0) if target.of_the_image else 1.0
     walks = 1 + (len(cell.libraries) - 1) * apart
     steps = spec.steps * spec.restarts
     calls, judged = walks * steps, walks
@@ -97,7 +98,7 @@ def effort(cell: Cell) -> Effort:
 def kind(cell: Cell) -> Kind:
     """What two cells share that take as long for the same entry and as many images: all of the attack but eps."""
     spec = cell.attack
-    return spec.label, spec.steps, spec.threat.eps > 0, spec.precision, len(cell.libraries), cell.attack_draws
+    return spec.label, spec.steps, spec.threat.eps > 0, spec.gradient.precision, len(cell.libraries), cell.attack_draws
 
 
 def alike(cell: Cell) -> tuple[object, ...]:

@@ -62,7 +62,7 @@ def tried(cell: Cell, evaluator: Evaluator) -> Pace | None:
 
 
 def _tried(cell: Cell, entry: ZooEntry, machine: Machine) -> Pace:
-    network = entry.predictor(cell.attack_draws, derive_seed("pace"), "expected", machine.device, stack=machine.stack)
+    network = entry.predictor(cell.attack_draws, derive_seed("pace"), device=machine.device, stack=machine.stack)
     shape = dataset_spec(cell.dataset).shape
     x = torch.rand(images(cell), *shape, generator=private_generator("pace")).to(machine.device)
     y = torch.zeros(len(x), dtype=torch.long, device=machine.device)

@@ -10,7 +10,7 @@ import hashlib
 
 from benchmark.attacks.methods import METHOD_OF, NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from zoo.targets import GradientTarget, Precision
+from zoo.targets import Gradient
 
 PROTOCOL_VERSION = "1"
 
@@ -43,9 +43,7 @@ def eps_grid(dataset: str) -> dict[Norm, tuple[float, ...]]:
     return EPS["mnist" if dataset.endswith("mnist") else "cifar"]
 
 
-def standard_attack(
-    name: str, eps: float, target: GradientTarget = "expected", precision: Precision = "float32"
-) -> AttackSpec:
+def standard_attack(name: str, eps: float, gradient: Gradient = Gradient()) -> AttackSpec:
     """The protocol's attack of that name. Raises ValueError for an unknown name or a bad eps."""
     if name not in STEPS:
         raise ValueError(f"no attack {name!r}; there are: {', '.join(STEPS)}")
@@ -59,8 +57,7 @@ def standard_attack(
         step_size or 0.01,
         steps,
         random_start=METHOD_OF[name].random_start,
-        target=target,
-        precision=precision,
+        gradient=gradient,
     )
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -163,15 +164,17 @@ class Record:
         )
 
 
-def cell_key(cell: Cell, fingerprints: dict[str, str]) -> str:
+def cell_key(cell: Cell, fingerprints: dict[str, str], packages: Mapping[str, str] | None = None) -> str:
     """sha256 of all that determines a cell's outcome: itself, network, data, library and protocol versions.
 
+    packages: name -> version of those that it is, or was, computed with; None for the installed ones.
     What does not (device, worker, suite, time) is left out, so the same work is found wherever it was done.
     """
+    used = ("torch", *(_PACKAGES[library] for library in cell.libraries))
     content = {
         "cell": cell.to_json(),
         "fingerprints": fingerprints,
-        "versions": {name: _version(name) for name in ("torch", *(_PACKAGES[lib] for lib in cell.libraries))},
+        "versions": {name: packages[name] if packages else _version(name) for name in used},
         "protocol": PROTOCOL_VERSION,
         "schema": SCHEMA_VERSION,
     }

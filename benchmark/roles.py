@@ -16,7 +16,7 @@ from benchmark.adaptive_attacks import UNBOUNDED, AdaptiveAttack, adaptive_attac
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.cells import Cell
 from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
-from zoo.targets import GradientTarget
+from zoo.targets import Gradient
 
 if TYPE_CHECKING:
     from benchmark.record import Record
@@ -35,7 +35,7 @@ class Role:
     alone: whether one library ran it.
     """
 
-    target: GradientTarget | None
+    target: str | None
     adaptive: AdaptiveAttack | None
     budget: bool
     whole: bool
@@ -89,8 +89,8 @@ def role_of(cell: Cell) -> Role:
 
 
 @functools.cache
-def _protocols_own(spec: AttackSpec) -> GradientTarget | None:
-    own = spec.name in ATTACKS and spec == standard_attack(spec.name, spec.threat.eps, spec.target)
+def _protocols_own(spec: AttackSpec) -> str | None:
+    own = spec.name in ATTACKS and spec == standard_attack(spec.name, spec.threat.eps, Gradient(spec.target))
     return spec.target if own else None
 
 

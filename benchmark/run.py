@@ -133,7 +133,7 @@ def run(
             examples=examples,
             draws=draws,
             seed=seed,
-            targets=split(target),  # type: ignore[arg-type]
+            targets=split(target),
             precision=precision,  # type: ignore[arg-type]
         )
         names, datasets = split(model), split(dataset)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.cells import Subject
@@ -11,11 +10,10 @@ from zoo import ZooEntry, models
 from zoo.combine import expected
 from zoo.conformance import check_accuracy
 from zoo.datasets import Split, dataset_spec
-from zoo.posterior import MeanFieldPosterior, Posterior
+from zoo.posteriors import Kind
 from zoo.predictive import ExpectedPrediction
-from zoo.propagation.network import PropagatedNetwork
 from zoo.seeding import derive_seed
-from zoo.targets import GradientTarget
+from zoo.target_networks import undefined_targets
 
 ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # with which a stated accuracy is compared
 
@@ -27,9 +25,8 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
     """
     image = torch.zeros(1, *dataset_spec(entry.dataset).shape)
     network, posterior = entry.load()
-    one_draw = ExpectedPrediction.of(
-        network, 1, derive_seed("cost"), deterministic=posterior is None, posterior=posterior
-    )
+    is_point = posterior.kind is Kind.POINT
+    one_draw = ExpectedPrediction.of(network, 1, derive_seed("cost"), posterior=posterior)
     if entry.accuracy is not None:
         _require_accuracy(entry, entry.accuracy, split, device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -43,11 +40,11 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
         entry.name,
         entry.dataset,
         len(split),
-        posterior is None,
+        is_point,
         cost=counter.get_total_flops() // 2,
         others=others,
-        undefined=() if posterior is None else _undefined(network, posterior, image),
-        averaged_over="" if posterior is None else posterior.what,
+        undefined=undefined_targets(network, posterior, image),
+        averaged_over="" if is_point else posterior.what,
     )
 
 
@@ -56,21 +53,3 @@ def _require_accuracy(entry: ZooEntry, accuracy: float, split: Split, device: st
     prediction = entry.predictor(ACCURACY_DRAWS, derive_seed("accuracy", entry.name), device=device)
     right = expected(prediction.logits_in_batches(x.to(device))).argmax(1).cpu() == y
     check_accuracy(entry.name, accuracy, int(right.sum()), len(y))
-
-
-def _undefined(network: nn.Module, posterior: Posterior, image: Tensor) -> tuple[GradientTarget, ...]:
-    """The gradient targets that there are not for a network with draws."""
-    missing: list[GradientTarget] = [] if posterior.mean is not None else ["mean-weights"]
-    if not isinstance(posterior, MeanFieldPosterior) or not _propagates(network, image):
-        missing.append("propagation")
-    return tuple(missing)
-
-
-def _propagates(network: nn.Module, image: Tensor) -> bool:
-    """Whether there is a rule for the moments of every layer."""
-    try:
-        with torch.no_grad():
-            PropagatedNetwork(network)(image)
-    except ValueError:
-        return False
-    return True

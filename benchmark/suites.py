@@ -13,7 +13,7 @@ from benchmark.cells import Cell, Selection, Subject, draw_counts
 from benchmark.protocol import ATTACKS, LIBRARIES, SHARD, eps_grid, standard_attack
 from benchmark.roles import surviving_examples
 from benchmark.survival import Expected, Survival
-from zoo.targets import GRADIENT_TARGETS, GradientTarget
+from zoo.targets import GRADIENT_TARGETS, Gradient
 
 if TYPE_CHECKING:
     from benchmark.record import Record
@@ -39,14 +39,14 @@ class Suite:
                     "propagation mean-field layers and a rule for every layer between them"
                 )
         return [
-            standard_attack(name, eps, target, selection.precision)
+            standard_attack(name, eps, Gradient(target, selection.precision))
             for target in selection.targets or self.targets(subject)
             for name in ATTACKS
             if name in names
             for eps in grids[NORMS[name]]
         ]
 
-    def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
+    def targets(self, subject: Subject) -> tuple[str, ...]:
         """What gradients are taken of."""
         return ("expected",)
 
@@ -187,7 +187,7 @@ class AdaptiveSuite(WhiteboxSuite):
             Cell(
                 subject.model,
                 subject.dataset,
-                replace(attack, precision=selection.precision),
+                replace(attack, gradient=replace(attack.gradient, precision=selection.precision)),
                 start,
                 stop,
                 (adaptive.library,),
@@ -206,7 +206,7 @@ class MaskingSuite(Suite):
     def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
         return [] if subject.deterministic else super().attacks(subject, selection)
 
-    def targets(self, subject: Subject) -> tuple[GradientTarget, ...]:
+    def targets(self, subject: Subject) -> tuple[str, ...]:
         return tuple(target for target in GRADIENT_TARGETS if target not in subject.undefined)
 
 

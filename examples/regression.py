@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from examples.one_weight import nll
 from zoo.commands import mistakes_in_one_line
 from zoo.layers import BayesianLinear, Options, kl_divergence, use_generator
-from zoo.posterior import posterior_draws
+from zoo.posteriors import posterior_draws
 from zoo.seeding import derive_seed, forked_random_state, private_generator
 from zoo.style import COLUMN
 

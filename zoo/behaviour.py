@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from zoo.seeding import derive_seed, private_generator
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
-    from zoo.posterior import Posterior
+    from zoo.posteriors import Posterior
 
 Behaviour = tuple[float, ...]
 
@@ -22,21 +22,17 @@ IMAGES = 12
 TOLERANCE = 1e-4  # of the largest log-probability: rounding of deep networks reaches a tenth of it
 
 
-def behaviour_of(name: str, dataset: str, network: nn.Module, posterior: Posterior | None) -> Behaviour:
-    """Log-probabilities of the first draw and of the average over two (over every member of an ensemble), of 12 images.
+def behaviour_of(name: str, dataset: str, posterior: Posterior) -> Behaviour:
+    """Log-probabilities of the first draw and of the average over two (over all networks that there are), of 12 images.
 
     name: of the entry, from which the draws' seed is derived.
     """
     import torch
 
     from zoo.combine import expected
-    from zoo.posterior import MemberPosterior
 
-    if posterior is None:
-        draws = [network]
-    else:
-        count = len(posterior.members()) if isinstance(posterior, MemberPosterior) else 2
-        draws = posterior.draws(count, derive_seed("behaviour", name))
+    count = 2 if posterior.size is None else posterior.size
+    draws = posterior.draws(count, derive_seed("behaviour", name))
     images = _images(dataset)
     with torch.no_grad():
         logits = torch.stack([draw.eval()(images) for draw in draws])  # (S, B, K)

@@ -20,10 +20,12 @@ from zoo.entries import WEIGHTS
 from zoo.entry import ZooEntry
 from zoo.files import write_whole
 from zoo.layers import bayesian_layers
+from zoo.posteriors import Kind, evident_posterior
 from zoo.predictive import ExpectedPrediction
 from zoo.recipes import NOTES, Adversarial, Recipe
 from zoo.registry import models
 from zoo.seeding import derive_seed
+from zoo.targets import Gradient
 from zoo.training import HELD_OUT, adversarial_batch
 from zoo.uncertainty import entropies
 
@@ -117,14 +119,14 @@ def _write_card(weights: Path, card: dict[str, Any]) -> Path:
 
 def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
     """Test accuracy with its Wilson interval, what shows that a posterior is one, robustness where trained for."""
-    bayesian = bool(bayesian_layers(network))
+    posterior = evident_posterior(network)
     seed = derive_seed("card", recipe.seed)
-    prediction = ExpectedPrediction.of(network, CARD_DRAWS, seed, deterministic=not bayesian)
+    prediction = ExpectedPrediction.of(network, CARD_DRAWS, seed, posterior=posterior)
     labels = torch.from_numpy(test.labels.copy())
-    many = ExpectedPrediction.of(network, MOST_DRAWS, seed, deterministic=not bayesian)
+    many = ExpectedPrediction.of(network, MOST_DRAWS, seed, posterior=posterior)
     log_p = many.logits_in_batches(_pixels(test)).log_softmax(-1)  # (S, N, K)
     results: dict[str, Any] = accuracy(log_p[:CARD_DRAWS].logsumexp(0).argmax(-1), labels)
-    if bayesian:
+    if posterior.kind is not Kind.POINT:
         results["draws"] = CARD_DRAWS
         results["accuracy_by_draws"] = {
             str(n): int((log_p[:n].logsumexp(0).argmax(-1) == labels).sum()) / len(labels)
@@ -157,7 +159,7 @@ def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str,
     x, y = test.sample(GRADIENT_IMAGES, "card images")
     norms = {}
     for draws in (1, 2, 4, 8, 16, 32, 64):
-        prediction = ExpectedPrediction.of(network, draws, derive_seed("card", recipe.seed), "mean-loss")
+        prediction = ExpectedPrediction.of(network, draws, derive_seed("card", recipe.seed), Gradient("mean-loss"))
         _, gradient = prediction.value_and_gradient(x, y)
         norms[str(draws)] = float(f"{gradient.flatten(1).norm(dim=1).mean():.4g}")
     return norms
@@ -165,10 +167,8 @@ def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str,
 
 def clean_accuracy(network: nn.Module, recipe: Recipe, split: Split) -> float:
     """Accuracy over a few of the card's draws."""
-    deterministic = not bayesian_layers(network)
-    prediction = ExpectedPrediction.of(
-        network, HALF_DRAWS, derive_seed("card", recipe.seed), deterministic=deterministic
-    )
+    seed = derive_seed("card", recipe.seed)
+    prediction = ExpectedPrediction.of(network, HALF_DRAWS, seed, posterior=evident_posterior(network))
     predicted = prediction.logits_in_batches(_pixels(split)).log_softmax(-1).logsumexp(0).argmax(-1)
     return float((predicted == torch.from_numpy(split.labels.copy())).float().mean())
 

@@ -1,16 +1,20 @@
-"""How the logits of several draws become one prediction: the expected one, and what published work attacks instead."""
+"""How the logits of several draws become one prediction: the expected one, and what published work attacks instead.
+
+Planning names these functions (`zoo.targets`), so that torch is imported where one is called.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def expected(logits: Tensor) -> Tensor:
     """(S, B, K) logits -> (B, K) log of the averaged softmax."""
-    return torch.logsumexp(logits.log_softmax(-1), 0) - math.log(len(logits))
+    return logits.log_softmax(-1).logsumexp(0) - math.log(len(logits))
 
 
 def mean_loss(logits: Tensor) -> Tensor:
@@ -21,6 +25,8 @@ def mean_loss(logits: Tensor) -> Tensor:
     classes of (arithmetic - geometric mean), every term of it non-negative, which never takes the difference of
     two numbers close to one.
     """
+    import torch
+
     log_p = logits.log_softmax(-1)  # (S, B, K)
     geometric = log_p.mean(0)
     gap = expected(logits) - geometric  # log(arithmetic / geometric mean) >= 0

@@ -9,11 +9,12 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
-from zoo.posterior import (
+from zoo.posteriors import (
     DrawnPosterior,
     ForwardPosterior,
     MemberPosterior,
     MixturePosterior,
+    PointPosterior,
     Posterior,
     SeededPass,
     held_posterior,
@@ -40,10 +41,8 @@ RESTLESS_DRAW = (
 )
 
 
-def check_network(
-    network: nn.Module, name: str, dataset: str, family: str, dropout: bool | None = None
-) -> Posterior | None:
-    """The posterior of a loaded network, checked on black, white and random images; None for a frequentist one.
+def check_network(network: nn.Module, name: str, dataset: str, family: str, dropout: bool | None = None) -> Posterior:
+    """The posterior of a loaded network, checked on black, white and random images; a point for a frequentist one.
 
     name, dataset, family, dropout: what it is registered as; see `zoo.entry.ZooEntry`.
     Raises ValueError for what must not be evaluated: a wrong number of classes, probabilities in place of logits, NaN,
@@ -58,7 +57,7 @@ def check_network(
                 "average over all. Say family='bayesian' (--family bayesian)"
             )
         _check_logits(probe, network, *RESTLESS_NETWORK)
-        return None
+        return PointPosterior(network)
     posterior = _posterior(probe, network, dropout)
     (first,) = _draws(probe, posterior, 1)
     logits = _check_logits(probe, first, *RESTLESS_DRAW)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.seeding import derive_seed, isolated_random_state
+from zoo.targets import Gradient
 
 if TYPE_CHECKING:
     from torch import nn
 
     from zoo.behaviour import Behaviour
-    from zoo.posterior import Posterior
+    from zoo.posteriors import Posterior
     from zoo.predictive import ExpectedPrediction
-    from zoo.targets import GradientTarget
 
 FAMILIES = ("frequentist", "bayesian")  # a near miss of which is a mistake
 
@@ -117,9 +117,9 @@ class ZooEntry:
         """What the network does on a few images; see `zoo.behaviour`. Raises ValueError as `load` does."""
         from zoo.behaviour import behaviour_of
 
-        network, posterior = self.load()
+        _, posterior = self.load()
         with isolated_random_state(0):
-            return behaviour_of(self.name, self.dataset, network, posterior)
+            return behaviour_of(self.name, self.dataset, posterior)
 
     def build(self) -> nn.Module:
         """The network with its weights, checked: pixels (B, C, H, W) in [0, 1] -> logits (B, K).
@@ -146,13 +146,13 @@ class ZooEntry:
         self,
         draws: int,
         seed: int,
-        target: GradientTarget = "expected",
+        gradient: Gradient = Gradient(),
         device: str = "cpu",
-        **options: Any,
+        stack: bool | None = None,
     ) -> ExpectedPrediction:
         """The expected prediction over `draws` frozen draws; a frequentist network is the case of one draw.
 
-        options: those of `ExpectedPrediction`.
+        stack: whether draws are evaluated many at once, as of `ExpectedPrediction`.
         Raises ValueError if the network is not what it was registered as; see `zoo.conformance`.
         """
         from zoo.predictive import ExpectedPrediction
@@ -163,14 +163,13 @@ class ZooEntry:
             network.to(device),
             draws,
             seed,
-            target,
-            deterministic=posterior is None,
+            gradient,
             posterior=posterior,
-            **options,
+            stack=stack,
         ).to(device)
 
-    def load(self) -> tuple[nn.Module, Posterior | None]:
-        """The network and its posterior, checked as by `zoo.conformance`; None for a frequentist one."""
+    def load(self) -> tuple[nn.Module, Posterior]:
+        """The network and its posterior, checked as by `zoo.conformance`; a point for a frequentist one."""
         from zoo.conformance import check_network
 
         network = self.build()

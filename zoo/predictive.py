@@ -10,34 +10,22 @@ Returning probabilities would make every library apply a second softmax and squa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from zoo.combine import expected, mean_logit, mean_loss
-from zoo.posterior import Posterior, posterior_mean, posterior_of
-from zoo.propagation.network import PropagatedNetwork
+from zoo.posteriors import Posterior, posterior_of
 from zoo.stacked import DrawsInTurn, GroupedDraws, LoopedDraws, is_plain_chain
-from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
+from zoo.target_networks import networks_of
+from zoo.targets import TARGETS, Gradient, Networks
 
 # No tensor of a chunk is larger on a CPU: beyond 32 MiB the C library asks the system for fresh pages each time, which
 # in a fresh process costs half of what is computed in them (LeNet, 16 draws: 256 images at once 1.5 of chunks of 64).
 LARGEST_TENSOR = 24 << 20
-
-
-_COMBINE: dict[GradientTarget, Callable[[Tensor], Tensor]] = {
-    "expected": expected,
-    "single-draw": expected,  # of the first draw alone
-    "resampled": expected,  # of one draw, with each gradient another
-    "mean-loss": mean_loss,
-    "mean-logit": mean_logit,
-    "mean-weights": expected,  # of the posterior-mean network alone
-    "propagation": expected,  # of one network whose outputs are log-probabilities
-}
+MAX_BYTES = 2 << 30
 
 
 class ExpectedPrediction(nn.Module):
@@ -45,50 +33,40 @@ class ExpectedPrediction(nn.Module):
 
     networks: S deterministic networks, pixels -> logits; they are frozen (no parameter has a gradient) and stay
         in evaluation mode whatever `train()` or `eval()` a library calls.
-    target: what the gradient is taken of; see `GRADIENT_TARGETS`. With `resampled` each call of `value_and_gradient` is
-        of the next network, as with one that samples its weights in every pass, and `forward` stays with that one.
+    gradient: what it is taken of; its `source` only names where the networks are from. With the target `resampled` each
+        call of `value_and_gradient` is of the next network, as with one that samples its weights in every pass, and
+        `forward` stays with that one.
     max_bytes: bound on the activations that are kept for a backward pass. A batch is evaluated in chunks of examples
         that keep less; where all chunks together keep more, their forward pass is repeated in the backward pass.
     largest_tensor: bound on a chunk's largest tensor in bytes; None takes what measured fastest, `LARGEST_TENSOR` on a
         CPU and no bound on a GPU.
     stack: evaluate many draws in one pass (`zoo.stacked`); False evaluates any network, one draw after the other,
         None stacks where the networks allow it. The two differ by rounding.
-    precision: of the networks' layers; outputs are combined in float32 or better in any case.
-    logit_scale, logit_shift: every draw's logits times the one plus the other: to see whether gradients vanish.
-    Raises ValueError for an unknown target or precision, no network, or networks that cannot be stacked.
+    Raises ValueError for no network, or networks that cannot be stacked.
     """
 
     def __init__(
         self,
         networks: Sequence[nn.Module],
-        target: GradientTarget = "expected",
+        gradient: Gradient = Gradient(),
         *,
-        max_bytes: int = 2 << 30,
+        max_bytes: int = MAX_BYTES,
         largest_tensor: int | None = None,
         stack: bool | None = None,
-        precision: Precision = "float32",
-        logit_scale: float = 1.0,
-        logit_shift: float = 0.0,
     ) -> None:
         super().__init__()
-        if target not in GRADIENT_TARGETS:
-            raise ValueError(f"gradient target {target!r} is none of {', '.join(GRADIENT_TARGETS)}")
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
         if not networks:
             raise ValueError("an expected prediction needs at least one network")
         self.stacked = is_plain_chain(networks) if stack is None else stack
         self.forward_draws: nn.Module
-        if target == "resampled":
+        target = TARGETS[gradient.target]
+        if target.networks is Networks.IN_TURN:
             self.draws, self.forward_draws = 1, DrawsInTurn(networks, self.stacked)
         else:
             self.draws = len(networks)
             self.forward_draws = GroupedDraws(networks) if self.stacked else LoopedDraws(networks)
-        self.target: GradientTarget = target
-        self.max_bytes, self.largest_tensor = max_bytes, largest_tensor
-        self.precision: Precision = precision
-        self.logit_scale, self.logit_shift = logit_scale, logit_shift
-        self._as_they_are = (logit_scale, logit_shift) == (1.0, 0.0)
+        self.combine = target.combine
+        self.gradient, self.max_bytes, self.largest_tensor = gradient, max_bytes, largest_tensor
         self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], tuple[int, int]] = {}
         self.training = False
         for parameter in self.parameters():
@@ -101,29 +79,21 @@ class ExpectedPrediction(nn.Module):
         network: nn.Module,
         draws: int,
         seed: int,
-        target: GradientTarget = "expected",
+        gradient: Gradient = Gradient(),
         *,
-        deterministic: bool = False,
         posterior: Posterior | None = None,
-        **options: Any,
+        max_bytes: int = MAX_BYTES,
+        largest_tensor: int | None = None,
+        stack: bool | None = None,
     ) -> ExpectedPrediction:
         """The expected prediction of `network` over `draws` posterior draws.
 
-        deterministic: the network is an ordinary one, its own single 'draw' and its own mean.
-        posterior: of the network, where more is known of it than its structure tells.
-        options: those of `ExpectedPrediction`.
+        posterior: of the network, where more is known of it than its structure tells, as that it is a point.
+        max_bytes, largest_tensor, stack: as of `ExpectedPrediction`.
         """
-        posterior = posterior or posterior_of(network)
-        if deterministic:
-            networks = [network.eval()]
-        elif target == "mean-weights":
-            networks = [posterior_mean(network, posterior).eval()]
-        elif target == "propagation":
-            networks = [PropagatedNetwork(network)]
-        else:
-            count = 1 if target == "single-draw" else draws
-            networks = [draw.eval() for draw in posterior.draws(count, seed)]
-        return cls(networks, target, **options)
+        wanted = TARGETS[gradient.target].networks
+        networks = networks_of(wanted, network, posterior or posterior_of(network), draws, seed)
+        return cls(networks, gradient, max_bytes=max_bytes, largest_tensor=largest_tensor, stack=stack)
 
     def train(self, mode: bool = True) -> ExpectedPrediction:
         """Does nothing: the prediction is the same in either mode."""
@@ -170,10 +140,11 @@ class ExpectedPrediction(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """(S, B, K) outputs of every draw, in at least float32."""
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.gradient.precision == "bfloat16"):
             logits: Tensor = self.forward_draws(x)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return logits if self._as_they_are else logits * self.logit_scale + self.logit_shift
+        scale, shift = self.gradient.logit_scale, self.gradient.logit_shift
+        return logits if (scale, shift) == (1, 0) else logits * scale + shift
 
     def logits_in_batches(self, images: Tensor, batch: int = 500) -> Tensor:
         """(S, N, K) outputs of every draw on any number of images, without gradients."""
@@ -194,7 +165,7 @@ class ExpectedPrediction(nn.Module):
         return max(1, math.ceil(len(x) / max(1, chunks)))
 
     def _predict(self, x: Tensor) -> Tensor:
-        return _COMBINE[self.target](self.logits(x))
+        return self.combine(self.logits(x))
 
     def _value_and_gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():

@@ -181,7 +181,7 @@ def _require_factory(found: object, name: str) -> None:
 
 def require_nothing_random(entry: ZooEntry) -> None:
     """Raises ValueError where a bare factory's network might be meant to be random, and nobody says."""
-    from zoo.posterior import held_posterior
+    from zoo.posteriors import held_posterior
     from zoo.structure import counted, dropout_layers
 
     network = entry.build()

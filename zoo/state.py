@@ -10,7 +10,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from zoo.layers import bayesian_layers
-from zoo.posterior import MeanFieldPosterior
+from zoo.posteriors import MeanFieldPosterior
 from zoo.structure import is_foreign
 
 

@@ -1,16 +1,112 @@
-"""What a gradient can be taken of, and in what precision. Names only, so that planning a run needs no torch."""
+"""What a gradient can be taken of, a row a target, and in what precision. Planning a run imports it: no torch."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, get_args
 
-GradientTarget = Literal[
-    "expected", "single-draw", "resampled", "mean-loss", "mean-logit", "mean-weights", "propagation"
-]
-GRADIENT_TARGETS: tuple[GradientTarget, ...] = get_args(GradientTarget)
+from zoo.combine import expected, mean_logit, mean_loss
 
-# Gradients that take one pass of one network, however many draws there are.
-OF_ONE_NETWORK: tuple[GradientTarget, ...] = ("single-draw", "resampled", "mean-weights", "propagation")
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Networks(StrEnum):
+    """Which networks of a posterior a gradient is of."""
+
+    DRAWS = "draws"
+    """All draws."""
+    FIRST = "first draw"
+    """The first draw, whatever their number."""
+    IN_TURN = "draws in turn"
+    """One draw, with each gradient the next."""
+    MEAN = "posterior mean"
+    """The network of the posterior mean."""
+    PROPAGATED = "propagation"
+    """One network that propagates means and variances of its weights; its outputs are log-probabilities."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a gradient can be of.
+
+    words: what it is, for pages, with `{draws}` where the number of the attacker's draws belongs.
+    networks: which of a posterior it takes. combine: what their logits (S, B, K) become, as `zoo.combine` has it.
+    """
+
+    name: str
+    words: str
+    networks: Networks = Networks.DRAWS
+    combine: Callable[[Tensor], Tensor] = expected
+
+    @property
+    def of_one_network(self) -> bool:
+        """Whether a gradient takes one pass of one network, however many draws there are."""
+        return self.networks is not Networks.DRAWS
+
+    @property
+    def of_the_image(self) -> bool:
+        """Whether the same image has the same gradient at any time."""
+        return self.networks is not Networks.IN_TURN
+
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        Target(
+            "expected", "-log of the averaged softmax over {draws} draws, the loss whose images the judge decides on"
+        ),
+        Target("single-draw", "one frozen draw", Networks.FIRST),
+        Target(
+            "resampled",
+            "one draw, at each step another ({draws} in turn), as a network that samples its weights in every pass "
+            "offers it",
+            Networks.IN_TURN,
+        ),
+        Target(
+            "mean-loss",
+            "the average of the draws' losses, the usual expectation over transformations",
+            combine=mean_loss,
+        ),
+        Target("mean-logit", "the softmax of the averaged logits", combine=mean_logit),
+        Target("mean-weights", "the network with the posterior mean as its weights", Networks.MEAN),
+        Target(
+            "propagation",
+            "the expected prediction by means and variances propagated in one pass, no draws",
+            Networks.PROPAGATED,
+        ),
+    )
+}
+GRADIENT_TARGETS = tuple(TARGETS)
 
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """What a gradient is of. Two that are equal are the same function of images and labels, for the same draws.
+
+    target: a name of `TARGETS`.
+    precision: of the networks' layers; outputs are combined in float32 or better in any case.
+    source: the zoo entry that it is of; None for the attacked one itself, otherwise it is a transfer.
+    logit_scale, logit_shift: every draw's logits times the one plus the other: to see whether gradients vanish.
+    Raises ValueError for an unknown target or precision, or a scale or shift that would leave no logits.
+    """
+
+    target: str = "expected"
+    precision: Precision = "float32"
+    source: str | None = None
+    logit_scale: float = 1.0
+    logit_shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.target not in TARGETS:
+            raise ValueError(f"no gradient target {self.target!r}; there are: {', '.join(TARGETS)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
+        if not (math.isfinite(self.logit_scale) and self.logit_scale > 0 and math.isfinite(self.logit_shift)):
+            raise ValueError(f"logits cannot be scaled by {self.logit_scale} and shifted by {self.logit_shift}")

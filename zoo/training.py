@@ -21,7 +21,7 @@ from zoo.datasets import Split
 from zoo.files import write_whole
 from zoo.layers import MeanFieldLayer, bayesian_layers, kl_divergence, use_generator
 from zoo.networks import build_network
-from zoo.posterior import posterior_mean
+from zoo.posteriors import evident_posterior, posterior_mean
 from zoo.recipes import Adversarial, Recipe, kl_share
 from zoo.registry import models
 from zoo.seeding import derive_seed, forked_random_state, private_generator
@@ -104,7 +104,7 @@ class Training:
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
         """Accuracy of the network, of the posterior mean for a Bayesian one: a cheap figure for choices."""
-        network = posterior_mean(self.network) if bayesian_layers(self.network) else self.network
+        network = posterior_mean(self.network, evident_posterior(self.network))
         network.eval()
         with torch.no_grad():
             hits = [
@@ -116,7 +116,7 @@ class Training:
     def _epoch(self, epoch: int) -> dict[str, float]:
         recipe, examples = self.recipe, len(self.train[1])
         use_generator(self.network, private_generator("weights", recipe.seed, epoch))
-        bayesian = bool(bayesian_layers(self.network))
+        has_kl = bool(bayesian_layers(self.network))
         self.network.train()
         totals = {"loss": 0.0, "kl": 0.0, "accuracy": 0.0}
         bar = tqdm(self._minibatches(epoch), total=self.batches, desc=f"epoch {epoch + 1}/{recipe.epochs}", leave=False)
@@ -129,7 +129,7 @@ class Training:
             logits = self._logits(x)
             # averaged over draws of the weights: each has its own likelihood (Blundell et al. 2015, equation 2)
             loss = nll = F.cross_entropy(logits.flatten(0, 1), y.repeat(recipe.draws))
-            if bayesian:
+            if has_kl:
                 kl = kl_divergence(self.network)
                 share = kl_share(recipe.kl_weighting, recipe.kl_constant, batch, self.batches, epoch, recipe.epochs)
                 # the minibatch's share of the KL, per training example as the mean NLL is
@@ -146,7 +146,7 @@ class Training:
         if not math.isfinite(totals["loss"]):
             raise ValueError(f"epoch {epoch + 1}: the loss is {totals['loss']}; lower max_lr in the recipe")
         row = {"epoch": epoch + 1.0, "loss": totals["loss"] / examples, "accuracy": totals["accuracy"] / examples}
-        return row | ({"kl": totals["kl"], "sigma": mean_sigma(self.network)} if bayesian else {})
+        return row | ({"kl": totals["kl"], "sigma": mean_sigma(self.network)} if has_kl else {})
 
     def _logits(self, x: Tensor) -> Tensor:
         """(S, B, K) of as many draws as the recipe says, one of which an ordinary network is."""

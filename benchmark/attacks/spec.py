@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
 from benchmark.attacks.methods import METHOD_OF, NORMS, Goal, Method, Norm
-from zoo.targets import GRADIENT_TARGETS, PRECISIONS, GradientTarget, Precision
+from zoo.targets import Gradient
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,8 @@ class AttackSpec:
     steps: gradients taken, or queries of Square and noise.
     random_start: start uniformly in the ball (the start is given to the libraries, the same for all).
     restarts: runs with different starts; per example the one that hurts the attacker's model most is kept.
-    target, precision: what the gradient is taken of, and in what arithmetic; see `zoo.targets`.
+    gradient: what it follows, for the attacker alone; see `zoo.targets`.
     goal: what it is after; see `Goal`.
-    source: the zoo entry whose gradients are taken; None for the attacked one itself, otherwise it is a transfer.
-    logit_scale, logit_shift: every draw's logits times the one plus the other, for the attacker alone.
     Raises ValueError for settings that no library could run as written.
     """
 
@@ -49,12 +47,8 @@ class AttackSpec:
     steps: int
     random_start: bool = False
     restarts: int = 1
-    target: GradientTarget = "expected"
-    precision: Precision = "float32"
+    gradient: Gradient = Gradient()
     goal: Goal = Goal.UNTARGETED
-    source: str | None = None
-    logit_scale: float = 1.0
-    logit_shift: float = 0.0
 
     def __post_init__(self) -> None:
         if self.name not in NORMS:
@@ -71,10 +65,6 @@ class AttackSpec:
             raise ValueError(
                 f"{self.name} begins at the image itself; from a random point it is pgd-{self.threat.norm}"
             )
-        if self.target not in GRADIENT_TARGETS:
-            raise ValueError(f"no gradient target {self.target!r}; there are: {', '.join(GRADIENT_TARGETS)}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
         if self.restarts > 1 and not self.random_start:
             raise ValueError("restarts without a random start repeat the same attack")
         if self.goal not in tuple(Goal):
@@ -82,8 +72,16 @@ class AttackSpec:
         object.__setattr__(self, "goal", Goal(self.goal))  # of the same text
         if self.goal not in self.method.goals:
             raise ValueError(f"{self.name} knows the goals {', '.join(self.method.goals)}, not {str(self.goal)!r}")
-        if not (math.isfinite(self.logit_scale) and self.logit_scale > 0 and math.isfinite(self.logit_shift)):
-            raise ValueError(f"logits cannot be scaled by {self.logit_scale} and shifted by {self.logit_shift}")
+
+    @property
+    def target(self) -> str:
+        """What its gradient is of."""
+        return self.gradient.target
+
+    @property
+    def source(self) -> str | None:
+        """The zoo entry that its gradient is of; None for the attacked one itself."""
+        return self.gradient.source
 
     @property
     def label(self) -> str:
@@ -91,8 +89,8 @@ class AttackSpec:
         parts = [
             "towards a wrong label" if self.goal is Goal.CONFIDENT else "",
             f"{self.restarts} starts" if self.restarts > 1 else "",
-            f"logits x {self.logit_scale:g}" if self.logit_scale != 1 else "",
-            f"logits + {self.logit_shift:g}" if self.logit_shift else "",
+            f"logits x {self.gradient.logit_scale:g}" if self.gradient.logit_scale != 1 else "",
+            f"logits + {self.gradient.logit_shift:g}" if self.gradient.logit_shift else "",
             self.target if self.target != "expected" else "",
             f"from {self.source}" if self.source else "",
         ]
@@ -104,16 +102,23 @@ class AttackSpec:
         return METHOD_OF[self.name]
 
     def to_json(self) -> dict[str, Any]:
-        """Without what is at its default among the fields that came later: attacks keep the keys that they had."""
-        fields = asdict(self)
-        return {name: value for name, value in fields.items() if name not in _LATER or value != _LATER[name]}
+        """The gradient's fields stand beside the others, as they did before they were one value.
+
+        Without what is at its default among the fields that came later: attacks keep the keys that they had.
+        """
+        own = asdict(self)
+        own |= own.pop("gradient")
+        return {name: value for name, value in own.items() if name not in _LATER or value != _LATER[name]}
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> AttackSpec:
-        goal = Goal(fields.get("goal", Goal.UNTARGETED))
-        return cls(**{**fields, "threat": ThreatModel(**fields["threat"]), "goal": goal})
+    def from_json(cls, found: dict[str, Any]) -> AttackSpec:
+        own = dict(found)
+        gradient = Gradient(**{name: own.pop(name) for name in _OF_THE_GRADIENT if name in own})
+        goal = Goal(own.pop("goal", Goal.UNTARGETED))
+        return cls(**{**own, "threat": ThreatModel(**own["threat"])}, gradient=gradient, goal=goal)
 
 
+_OF_THE_GRADIENT = tuple(field.name for field in fields(Gradient))
 _LATER = {"goal": Goal.UNTARGETED, "source": None, "logit_scale": 1.0, "logit_shift": 0.0}
 
 

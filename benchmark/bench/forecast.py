@@ -17,7 +17,7 @@ from benchmark.cells import Cell, Selection
 from benchmark.outlook import Outlook
 from benchmark.progress import Progress
 from benchmark.record import Record
-from zoo.targets import OF_ONE_NETWORK
+from zoo.targets import TARGETS
 
 AT = (0.1, 0.25, 0.5, 0.75)  # of a run's duration
 
@@ -188,7 +188,7 @@ class ByPasses:
 
 def passes(cell: Cell) -> int:
     """Passes of one network as they were counted: at eps = 0 as elsewhere, in l2 for each library."""
-    draws = 1 if cell.attack.target in OF_ONE_NETWORK else cell.attack_draws
+    draws = 1 if TARGETS[cell.attack.target].of_one_network else cell.attack_draws
     walks = len(cell.libraries) if cell.attack.threat.norm == "l2" else 1
     each = 3 if cell.attack.method.gradients else 1
     steps = each * walks * cell.attack.steps * cell.attack.restarts * draws

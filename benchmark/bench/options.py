@@ -81,8 +81,12 @@ def _run(variant: Variant) -> _Found:
     how = How(variant.machine, variant.executor, variant.workers)
     with Store(None) as store:
         done = run(SUITES["whitebox"], Selection(precision=variant.precision), entries, store, how)
-    plain = {record.cell: replace(record.cell.attack, precision="float32") for record in done.records}
-    return _Found({replace(r.cell, attack=plain[r.cell]): r for r in done.records}, done.timing)
+    return _Found({_in_float32(record.cell): record for record in done.records}, done.timing)
+
+
+def _in_float32(cell: Cell) -> Cell:
+    gradient = replace(cell.attack.gradient, precision="float32")
+    return replace(cell, attack=replace(cell.attack, gradient=gradient))
 
 
 def _beside(reference: dict[Cell, Record], records: dict[Cell, Record]) -> Row:

@@ -8,8 +8,10 @@ import pandas as pd
 
 from benchmark.attacks.spec import format_eps
 from benchmark.pages import render_page
+from benchmark.protocol import ATTACK_DRAWS
 from benchmark.results.gradient_targets import Masked
 from benchmark.tables import csv_text, markdown, percent, span, threat_title
+from zoo.targets import TARGETS
 
 EVIDENT = 0.05  # p-values below it are bold
 
@@ -26,7 +28,13 @@ def masking_page(matrix: Sequence[Masked]) -> str:
                 )
                 line[threat_title(masked.threat.norm, masked.threat.eps)] = _cell(masked)
         datasets.append({"name": dataset, "table": markdown(rows.values())})
-    return render_page("masking.md", datasets=datasets, images=span(masked.surviving.count for masked in matrix))
+    return render_page(
+        "masking.md",
+        datasets=datasets,
+        images=span(masked.surviving.count for masked in matrix),
+        targets=TARGETS.values(),
+        draws=ATTACK_DRAWS,
+    )
 
 
 def _cell(masked: Masked) -> str:

@@ -21,10 +21,10 @@ from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.spec import AttackSpec
 from benchmark.protocol import LIBRARIES
 from zoo import ZooEntry, models
-from zoo.posterior import Posterior, posterior_draws, posterior_of
+from zoo.posteriors import PointPosterior, Posterior, posterior_draws, posterior_of
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import derive_seed, private_generator
-from zoo.targets import GradientTarget
+from zoo.targets import Gradient
 
 
 def hidden() -> nn.Module:
@@ -180,8 +180,8 @@ class _Sloped(nn.Module):
 class _Resampling(ExpectedPrediction):
     """An expected prediction that draws its networks anew at every call."""
 
-    def __init__(self, network: nn.Module, draws: int, seed: int, target: GradientTarget, **options: Any) -> None:
-        super().__init__(posterior_draws(network, draws, seed), target, **options)
+    def __init__(self, network: nn.Module, draws: int, seed: int, gradient: Gradient, stack: bool | None) -> None:
+        super().__init__(posterior_draws(network, draws, seed), gradient, stack=stack)
         self.network, self.seed, self.calls = network, seed, 0
 
     def logits(self, x: Tensor) -> Tensor:
@@ -199,16 +199,21 @@ class Unchecked(ZooEntry):
 
     resampling: bool = False
 
-    def load(self) -> tuple[nn.Module, Posterior | None]:
+    def load(self) -> tuple[nn.Module, Posterior]:
         network = self.build()
-        return network, None if self.is_deterministic else posterior_of(network)
+        return network, PointPosterior(network) if self.is_deterministic else posterior_of(network)
 
     def predictor(
-        self, draws: int, seed: int, target: GradientTarget = "expected", device: str = "cpu", **options: Any
+        self,
+        draws: int,
+        seed: int,
+        gradient: Gradient = Gradient(),
+        device: str = "cpu",
+        stack: bool | None = None,
     ) -> ExpectedPrediction:
         if self.resampling:
-            return _Resampling(self.build().to(device), draws, seed, target, **options)
-        return super().predictor(draws, seed, target, device, **options)
+            return _Resampling(self.build().to(device), draws, seed, gradient, stack)
+        return super().predictor(draws, seed, gradient, device, stack)
 
 
 @dataclass(frozen=True)

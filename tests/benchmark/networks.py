@@ -19,7 +19,7 @@ def small_network(scale: float = 1.0, seed: int = 0) -> nn.Module:
 
 
 def prediction_of(network: nn.Module) -> ExpectedPrediction:
-    return ExpectedPrediction.of(network, 1, 0, deterministic=True)
+    return ExpectedPrediction([network.eval()])
 
 
 X = torch.rand(7, 1, 8, 8, generator=private_generator("attack images"))

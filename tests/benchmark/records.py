@@ -13,6 +13,7 @@ from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, PROTOCOL_VERSION, eps_
 from benchmark.record import Outcome, Record
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence
+from zoo.targets import Gradient
 
 
 def outcome(correct: list[bool], log_p: list[float] | None = None) -> Outcome:
@@ -84,7 +85,7 @@ def attacked(
     cell = dataclasses.replace(
         record.cell,
         dataset=model.split("/", maxsplit=1)[0],
-        attack=dataclasses.replace(record.cell.attack, target=target),
+        attack=dataclasses.replace(record.cell.attack, gradient=Gradient(target)),
         attack_draws=draws[0],
         judge_draws=draws[1],
     )

@@ -24,6 +24,7 @@ from tests.benchmark.networks import EXAMPLES, X, Y, prediction_of, small_networ
 from zoo import ZooEntry
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import private_generator
+from zoo.targets import Gradient
 
 BALLS = [ThreatModel("linf", 0.03), ThreatModel("l2", 0.2)]
 GENERATOR = "adaptive tests"
@@ -150,7 +151,7 @@ def test_the_likeliest_wrong_label() -> None:
 
 def test_scaled_and_shifted_logits_are_those_of_each_draw(bayesian_net: nn.Module, images: Tensor) -> None:
     plain = ExpectedPrediction.of(bayesian_net, 5, 0)
-    changed = ExpectedPrediction.of(bayesian_net, 5, 0, logit_scale=0.1, logit_shift=7.0)
+    changed = ExpectedPrediction.of(bayesian_net, 5, 0, Gradient(logit_scale=0.1, logit_shift=7.0))
     by_hand = (0.1 * plain.logits(images) + 7).softmax(-1).mean(0)
     assert torch.allclose(changed.probabilities(images), by_hand)
     assert not torch.allclose(changed.probabilities(images), plain.probabilities(images), atol=1e-3)
@@ -176,7 +177,7 @@ def test_a_cell_on_some_images_says_of_them_what_one_on_all_says(small_entry: Zo
 
 
 def test_a_transfer_takes_the_others_gradients_and_names_it_in_its_key(small_entry: ZooEntry) -> None:
-    attack = dataclasses.replace(ADAPTIVE_ATTACKS["transfer"].attack(BALLS[0]), source="mnist/mlp")
+    attack = dataclasses.replace(ADAPTIVE_ATTACKS["transfer"].attack(BALLS[0]), gradient=Gradient(source="mnist/mlp"))
     own, transfer = cell(ADAPTIVE_ATTACKS["transfer"]), cell(ADAPTIVE_ATTACKS["transfer"], attack=attack)
     evaluator = Evaluator()
     by_own, record = evaluator.evaluate(own), evaluator.evaluate(transfer)

@@ -52,7 +52,7 @@ def residual() -> nn.Module:
 
 
 PREDICTIONS: dict[str, Callable[[], ExpectedPrediction]] = {
-    "frequentist": lambda: ExpectedPrediction.of(residual(), 1, 0, deterministic=True),
+    "frequentist": lambda: ExpectedPrediction([residual().eval()]),
     "mean-field": lambda: ExpectedPrediction.of(make_bayesian(residual(), rho=-3.0), 3, 0),
     "dropout": lambda: ExpectedPrediction.of(residual(), 3, 0),
 }

@@ -23,7 +23,7 @@ from benchmark.verify import distance, violations
 from tests.benchmark.networks import EXAMPLES, X, Y, prediction_of, small_network
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import private_generator
-from zoo.targets import GRADIENT_TARGETS
+from zoo.targets import GRADIENT_TARGETS, Gradient
 
 
 def crafted(library: str, spec: AttackSpec, prediction: ExpectedPrediction, seed: int = 0) -> Tensor:
@@ -72,7 +72,7 @@ def test_the_libraries_give_the_same_images(
     bayesian_net: nn.Module, name: str, target: str, untouched_global_state: None
 ) -> None:
     """On a Bayesian network with spread, random starts included, under every gradient target."""
-    prediction = ExpectedPrediction.of(bayesian_net.float(), 4, 0, target)
+    prediction = ExpectedPrediction.of(bayesian_net.float(), 4, 0, Gradient(target))
     x, y = X[:, :, :4, :4].contiguous(), Y % 3
     spec = standard_attack(name, 0.1)
     found = {library: craft(library, prediction, x, y, spec, EXAMPLES, 0).images for library in LIBRARIES}

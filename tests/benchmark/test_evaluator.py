@@ -20,6 +20,7 @@ from zoo import ZooEntry, models
 from zoo.datasets import load_split
 from zoo.layers import BayesianLinear
 from zoo.seeding import derive_seed
+from zoo.targets import Gradient
 
 CELL = Cell("mnist/small", "mnist", standard_attack("bim", 0.05), 3, 13, attack_draws=3, judge_draws=5, seed=4)
 
@@ -78,7 +79,7 @@ def test_the_key_follows_what_determines_the_outcome(evaluator: Evaluator) -> No
     assert evaluator.key(dataclasses.replace(CELL)) == key
     changes = [
         {"attack": standard_attack("bim", 0.06)},
-        {"attack": standard_attack("bim", 0.05, "mean-loss")},
+        {"attack": standard_attack("bim", 0.05, Gradient("mean-loss"))},
         {"stop": 14},
         {"libraries": ("art",)},
         {"attack_draws": 4},
@@ -177,7 +178,7 @@ def test_an_output_that_is_no_number_is_an_error_of_its_cell(small_entry: ZooEnt
 
 def test_gradient_targets_reach_the_attack(evaluator: Evaluator) -> None:
     records = {
-        target: evaluator.evaluate(dataclasses.replace(CELL, attack=standard_attack("bim", 0.05, target)))
+        target: evaluator.evaluate(dataclasses.replace(CELL, attack=standard_attack("bim", 0.05, Gradient(target))))
         for target in ("expected", "single-draw", "resampled", "mean-weights")
     }
     outcomes = {target: record.outcomes["foolbox"] for target, record in records.items()}
@@ -197,7 +198,7 @@ def test_records_are_the_same_with_and_without_sharing(evaluator: Evaluator, nam
 
 
 def test_precision_is_the_attackers_alone_and_another_cell(evaluator: Evaluator) -> None:
-    rough = dataclasses.replace(CELL, attack=standard_attack("bim", 0.1, precision="bfloat16"))
+    rough = dataclasses.replace(CELL, attack=standard_attack("bim", 0.1, Gradient(precision="bfloat16")))
     exact = dataclasses.replace(CELL, attack=standard_attack("bim", 0.1))
     assert evaluator.key(rough) != evaluator.key(exact)
     records = evaluator.evaluate(rough), evaluator.evaluate(exact)

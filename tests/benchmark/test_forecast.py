@@ -21,6 +21,7 @@ from benchmark.suites import SUITES
 from benchmark.survival import Survival
 from tests.benchmark.records import outcome
 from tests.benchmark.synthetic import Clock, measured, ratio_at, simulated
+from zoo.targets import Gradient
 
 OTHERS = (("mnist/f", True), ("mnist/other", False), ("mnist/third", True))
 SUBJECTS = [
@@ -168,7 +169,7 @@ def test_fgsm_is_mostly_judging() -> None:
 
 
 def test_a_transfer_is_paid_at_the_pace_of_the_network_that_it_comes_from() -> None:
-    spec = dataclasses.replace(standard_attack("pgd-linf", 0.1), source="mnist/other")
+    spec = dataclasses.replace(standard_attack("pgd-linf", 0.1), gradient=Gradient(source="mnist/other"))
     cell = Cell("mnist/f", "mnist", spec, 0, 100, LIBRARIES[:1], 1, 1)
     fast, slow = Pace(0.0, 1e-6), Pace(0.0, 1e-2)
     assert Forecast({"mnist/f": fast, "mnist/other": slow}).seconds(cell) > 50

@@ -17,7 +17,8 @@ from benchmark.cells import Cell
 from benchmark.evaluator import Evaluator
 from benchmark.protocol import standard_attack
 from zoo import ZooEntry, models
-from zoo.posterior import posterior_draws, posterior_mean
+from zoo.posteriors import posterior_draws, posterior_mean
+from zoo.targets import Gradient
 
 Network = Callable[[], nn.Module]
 
@@ -153,7 +154,7 @@ class TestForeign:
         entry = registered(network, monkeypatch)
         evaluator = Evaluator()
         for target in ("expected", "mean-weights"):
-            spec = standard_attack("bim", 0.1, target)
+            spec = standard_attack("bim", 0.1, Gradient(target))
             cell = Cell(entry.name, "mnist", spec, 0, 6, attack_draws=3, judge_draws=4, seed=0)
             record = evaluator.evaluate(cell)
             assert {outcome.error for outcome in record.outcomes.values()} == {None}
@@ -223,7 +224,6 @@ def test_mc_dropout_of_torch_uncertainty_is_averaged_over_draws_of_passes(on_bat
     entry = entry_of(mc_dropout(dropped, num_estimators=4, on_batch=on_batch))
     x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
     _, posterior = entry.load()
-    assert posterior is not None
     assert posterior.what == "dropout (Dropout)"
     prediction = entry.predictor(200, 0)
     with torch.no_grad():

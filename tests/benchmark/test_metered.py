@@ -17,7 +17,7 @@ from benchmark.protocol import LIBRARIES, standard_attack
 from tests.benchmark.networks import EXAMPLES, X, Y, prediction_of, small_network
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import private_generator
-from zoo.targets import GRADIENT_TARGETS
+from zoo.targets import GRADIENT_TARGETS, Gradient
 
 
 @given(st.lists(st.floats(-1, 1, width=32), min_size=6, max_size=6), st.integers(-100, 100))
@@ -42,7 +42,7 @@ def test_a_zero_gradient_stays_zero_and_nan_stays_nan() -> None:
 
 @pytest.mark.parametrize("target", GRADIENT_TARGETS)
 def test_sharing_gradients_changes_no_image_and_computes_each_once(bayesian_net: nn.Module, target: str) -> None:
-    prediction = ExpectedPrediction.of(bayesian_net.float(), 3, 0, target)
+    prediction = ExpectedPrediction.of(bayesian_net.float(), 3, 0, Gradient(target))
     x, y = X[:, :, :4, :4].contiguous(), Y % 3
     store = GradientStore()
     for name, steps in (("fgsm", 1), ("pgd-linf", 20)):

@@ -25,6 +25,7 @@ from benchmark.results.selection import sifted, split
 from tests.benchmark.records import make, masking_records, walk
 from tests.benchmark.test_publish import stored, tree
 from zoo import models
+from zoo.targets import Gradient
 
 Run = Callable[..., Result]
 HUNDRED = {"mnist/lenet": [i < 80 for i in range(100)], "mnist/mlp": [i % 4 == 0 for i in range(100)]}
@@ -319,7 +320,7 @@ def test_of_a_zoo_entry_the_registered_network_counts_however_late_another_was_f
     assert sifted([*known, *late]).records == known
     plain = row("mnist/toy:net", [True] * 20)[2]
     attack = dataclasses.replace(
-        ADAPTIVE_ATTACKS["transfer"].attack(plain.cell.attack.threat), source="mnist/source:net"
+        ADAPTIVE_ATTACKS["transfer"].attack(plain.cell.attack.threat), gradient=Gradient(source="mnist/source:net")
     )
     transfers = [
         dataclasses.replace(
@@ -338,7 +339,9 @@ def test_of_a_zoo_entry_the_registered_network_counts_however_late_another_was_f
 
 def test_what_was_attacked_through_a_users_network_is_his_own() -> None:
     (whole, *_) = row("mnist/lenet", [True] * 100)
-    attack = dataclasses.replace(ADAPTIVE_ATTACKS["transfer"].attack(whole.cell.attack.threat), source="mnist/toy:net")
+    attack = dataclasses.replace(
+        ADAPTIVE_ATTACKS["transfer"].attack(whole.cell.attack.threat), gradient=Gradient(source="mnist/toy:net")
+    )
     transfer = dataclasses.replace(
         whole,
         key="transfer",

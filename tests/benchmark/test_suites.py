@@ -14,7 +14,7 @@ from benchmark.cli import parsed_eps
 from benchmark.protocol import ATTACKS, example_order, standard_attack
 from benchmark.roles import role_of
 from benchmark.suites import SUITES
-from zoo.targets import GRADIENT_TARGETS
+from zoo.targets import GRADIENT_TARGETS, Gradient
 
 MNIST = [Subject("mnist/bayesian-lenet", "mnist", 10_000, deterministic=False)]
 
@@ -41,7 +41,7 @@ def test_the_masking_suite_is_the_whitebox_suite_for_every_gradient() -> None:
     cells = SUITES["masking"].cells(MNIST, Selection())
     whitebox = [cell for cell in SUITES["whitebox"].cells(MNIST, Selection()) if cell.attack.threat.eps]
     assert set(whitebox) < set(cells)
-    assert {dataclasses.replace(c, attack=dataclasses.replace(c.attack, target="expected")) for c in cells} == set(
+    assert {dataclasses.replace(c, attack=dataclasses.replace(c.attack, gradient=Gradient())) for c in cells} == set(
         whitebox
     )
     assert {c.attack.target for c in cells} == set(GRADIENT_TARGETS)

@@ -15,6 +15,7 @@ from benchmark.results.checks import verdicts
 from benchmark.results.checks.check import check, over
 from benchmark.results.evidence import Evidence
 from tests.benchmark.records import make, outcome, status
+from zoo.targets import Gradient
 
 N = 100
 HEALTHY = Health(N, 0.0, 1e-7, 0, 0, 0, 0.9, {"art fgsm": 1e-8}, [])
@@ -108,7 +109,7 @@ def evidence(health: Health = HEALTHY, **stands: list[bool]) -> Evidence:
     for name in ADAPTIVE_ATTACKS:
         for norm, radii in grid.items():
             for eps in radii:
-                source = {"source": "mnist/other"} if name == "transfer" else {}
+                source = {"gradient": Gradient(source="mnist/other")} if name == "transfer" else {}
                 found = by_trial.get(name, [i < 60 for i in range(N)])
                 others.append(trial(name, ThreatModel(norm, eps), found, **source))
     others.append(trial("unbounded", UNBOUNDED, by_trial.get("unbounded", [False] * N)))

@@ -17,8 +17,7 @@ from zoo.cards import accuracy, gradient_norms, recipe_of
 from zoo.datasets import Split, load_split
 from zoo.entries import WEIGHTS
 from zoo.networks import build_network
-from zoo.posterior import posterior_draws
-from zoo.predictive import ExpectedPrediction
+from zoo.posteriors import posterior_draws
 from zoo.recipes import GOALS, GOALS_UNDER_PGD40, RECIPES, Recipe
 from zoo.seeding import derive_seed, private_generator
 from zoo.train import app
@@ -90,9 +89,7 @@ def test_cards_say_what_the_weights_give(name: str, data_root: Path | None) -> N
     """The whole test split under the card's own draws: at most two images may round the other way elsewhere."""
     entry, split = models[name], test_split(name, data_root)
     recipe = entry.card["recipe"]
-    prediction = ExpectedPrediction.of(
-        entry.build(), 64, derive_seed("card", recipe["seed"]), deterministic=entry.is_deterministic
-    )
+    prediction = entry.predictor(64, derive_seed("card", recipe["seed"]))
     labels = torch.from_numpy(split.labels)
     with torch.no_grad():
         parts = torch.from_numpy(split.images).split(1000)

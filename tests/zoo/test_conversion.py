@@ -16,7 +16,7 @@ from torch.nn.utils import prune
 
 from zoo.layers import BayesianLinear, LogUniformPrior, bayesian_layers, kl_divergence, make_bayesian, use_generator
 from zoo.networks import build_network
-from zoo.posterior import posterior_draws, posterior_mean
+from zoo.posteriors import posterior_draws, posterior_mean
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import private_generator
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo.layers import GaussianPrior, bayesian_layers
 from zoo.networks import build_network
-from zoo.posterior import posterior_mean
+from zoo.posteriors import evident_posterior, posterior_mean
 
 # (layer, output shape, parameters); as the appendix prints them, 3-channel input for AlexNet and SimpleCNN in its
 # Bayesian tables, 1-channel in its frequentist ones
@@ -182,4 +182,4 @@ def test_unknown_names_are_answered_with_near_ones() -> None:
 
 
 def posterior_mean_or_itself(network: nn.Module) -> nn.Module:
-    return posterior_mean(network) if bayesian_layers(network) else network
+    return posterior_mean(network, evident_posterior(network))

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.networks import build_network
-from zoo.posterior import posterior_draws, posterior_mean
+from zoo.posteriors import posterior_draws, posterior_mean
 from zoo.predictive import ExpectedPrediction, activation_bytes
 from zoo.seeding import forked_random_state, private_generator
-from zoo.targets import GRADIENT_TARGETS, OF_ONE_NETWORK
+from zoo.targets import GRADIENT_TARGETS, TARGETS, Gradient
 
 DRAWS, SEED = 6, 11
 LABELS = torch.tensor([0, 1, 2, 0, 1])
@@ -61,7 +61,7 @@ def propagated_by_hand(net: nn.Module, x: Tensor) -> Tensor:
 
 
 def loss_as_libraries_take_it(net: nn.Module, target: str, x: Tensor) -> Tensor:
-    return F.cross_entropy(ExpectedPrediction.of(net, DRAWS, SEED, target)(x), LABELS, reduction="sum")
+    return F.cross_entropy(ExpectedPrediction.of(net, DRAWS, SEED, Gradient(target))(x), LABELS, reduction="sum")
 
 
 @pytest.mark.parametrize("target", GRADIENT_TARGETS)
@@ -86,7 +86,7 @@ def test_gradient_passes_finite_differences_in_float64(bayesian_net: nn.Module, 
 
 @pytest.mark.parametrize("target", GRADIENT_TARGETS)
 def test_outputs_are_normalised_log_probabilities(bayesian_net: nn.Module, images: Tensor, target: str) -> None:
-    out = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target)(images)
+    out = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, Gradient(target))(images)
     assert out.shape == (5, 4 if target == "mean-loss" else 3)
     assert torch.allclose(out.logsumexp(-1), torch.zeros(5, dtype=out.dtype), atol=1e-12)
 
@@ -104,7 +104,7 @@ def test_one_draw_or_equal_draws_make_every_target_the_same(images: Tensor) -> N
     gradients = []
     for target in GRADIENT_TARGETS:
         x = images.clone().requires_grad_()
-        prediction = ExpectedPrediction([net, net], target)
+        prediction = ExpectedPrediction([net, net], Gradient(target))
         F.cross_entropy(prediction(x), LABELS, reduction="sum").backward()
         gradients.append(x.grad)
     for gradient in gradients[1:]:
@@ -132,12 +132,12 @@ def test_nothing_a_library_does_changes_it(
 
 @pytest.mark.parametrize("target", GRADIENT_TARGETS)
 def test_chunking_bounds_the_batch_and_changes_nothing(bayesian_net: nn.Module, images: Tensor, target: str) -> None:
-    whole = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target)
+    whole = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, Gradient(target))
     kept, largest = activation_bytes(whole.forward_draws, images[:1])
     if target != "propagation":  # which keeps what its rules are made of
         # the softplus keeps its 8 float64 inputs, of all draws in one tensor; frozen layers keep nothing
         assert kept == largest == whole.draws * 8 * 8
-    chunked = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target, max_bytes=2 * kept)
+    chunked = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, Gradient(target), max_bytes=2 * kept)
     sizes: list[int] = []
     chunked.forward_draws.register_forward_hook(lambda _m, inputs, _o: sizes.append(len(inputs[0])))
     results = []
@@ -166,13 +166,13 @@ def test_dropout_network_is_averaged_over_seeded_passes(images: Tensor, untouche
 
 def test_bad_arguments_are_named(bayesian_net: nn.Module) -> None:
     with pytest.raises(ValueError, match="mean_loss"):
-        ExpectedPrediction.of(bayesian_net, 2, 0, "mean_loss")
+        Gradient("mean_loss")
     with pytest.raises(ValueError, match="at least one"):
         ExpectedPrediction.of(bayesian_net, 0, 0)
     with pytest.raises(ValueError, match="at least one network"):
         ExpectedPrediction([])
     with pytest.raises(ValueError, match="posterior mean"):
-        ExpectedPrediction.of(nn.Dropout(), 2, 0, "mean-weights")
+        ExpectedPrediction.of(nn.Dropout(), 2, 0, Gradient("mean-weights"))
 
 
 def test_the_average_of_many_draws_approaches_the_integral() -> None:
@@ -215,28 +215,20 @@ def test_a_network_with_its_own_draw_method_takes_part(images: Tensor, untouched
     assert torch.allclose(prediction.probabilities(x), by_hand, atol=1e-6)
 
 
-def test_more_draws_begin_with_the_same_ones(bayesian_net: nn.Module, images: Tensor) -> None:
-    few, many = posterior_draws(bayesian_net, 2, 3), posterior_draws(bayesian_net, 5, 3)
-    for first, second in zip(few, many, strict=False):
-        assert torch.equal(first(images), second(images))
-    generator = private_generator("unrelated")
-    assert generator.initial_seed() != 3
-
-
 @pytest.mark.parametrize("target", GRADIENT_TARGETS)
 def test_value_and_gradient_are_those_of_autograd_chunk_by_chunk(
     bayesian_net: nn.Module, images: Tensor, target: str
 ) -> None:
     x = images.clone().requires_grad_()
-    out = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target)(x)
+    out = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, Gradient(target))(x)
     F.cross_entropy(out, LABELS, reduction="sum").backward()
     for largest, sizes in ((1 << 20, [5]), (2 * 8 * 8 * DRAWS, [2, 2, 1]), (1, [1] * 5)):
-        prediction = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, target, largest_tensor=largest)
+        prediction = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, Gradient(target), largest_tensor=largest)
         seen: list[int] = []
         prediction.chunk_size(images)  # measures
         prediction.forward_draws.register_forward_hook(lambda _m, inputs, _o, seen=seen: seen.append(len(inputs[0])))
         value, gradient = prediction.value_and_gradient(images, LABELS)
-        if target not in OF_ONE_NETWORK:  # of one network, whose activations are smaller
+        if not TARGETS[target].of_one_network:  # of one network, whose activations are smaller
             assert seen == sizes
         assert torch.allclose(value, out, rtol=1e-12)
         assert torch.allclose(gradient, x.grad, rtol=1e-12, atol=1e-15)
@@ -250,7 +242,7 @@ def test_resampled_gradients_are_those_of_one_draw_after_the_other(stack: bool |
     x, y = torch.rand(5, 1, 28, 28, generator=private_generator("in turn"), dtype=torch.float64), LABELS
     draws = [draw.eval() for draw in posterior_draws(network, 3, SEED)]
     by_hand = [ExpectedPrediction([draw], stack=stack).value_and_gradient(x, y) for draw in draws]
-    prediction = ExpectedPrediction.of(network, 3, SEED, "resampled", stack=stack, largest_tensor=1 << 16)
+    prediction = ExpectedPrediction.of(network, 3, SEED, Gradient("resampled"), stack=stack, largest_tensor=1 << 16)
     assert prediction.draws == 1
     for _ in range(2):
         for value, gradient in (*by_hand, by_hand[0]):
@@ -270,7 +262,7 @@ def test_bfloat16_is_close_and_combined_in_float32() -> None:
     y = torch.arange(8) % 10
     exact = ExpectedPrediction.of(network, 8, SEED)
     for stack in (True, False):
-        rough = ExpectedPrediction.of(network, 8, SEED, precision="bfloat16", stack=stack)
+        rough = ExpectedPrediction.of(network, 8, SEED, Gradient(precision="bfloat16"), stack=stack)
         value, gradient = rough.value_and_gradient(x, y)
         expected_value, expected_gradient = exact.value_and_gradient(x, y)
         assert value.dtype == gradient.dtype == torch.float32
@@ -279,5 +271,5 @@ def test_bfloat16_is_close_and_combined_in_float32() -> None:
         assert torch.allclose(value, expected_value, atol=0.1)
         cosine = F.cosine_similarity(gradient.flatten(1), expected_gradient.flatten(1))
         assert cosine.min() > 0.99
-    with pytest.raises(ValueError, match="precision 'float16' is none of float32, bfloat16"):
-        ExpectedPrediction.of(network, 2, SEED, precision="float16")
+    with pytest.raises(ValueError, match="no precision 'float16'; there are: float32, bfloat16"):
+        Gradient(precision="float16")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.networks import ARCHITECTURES, build_network
-from zoo.posterior import posterior_draws
+from zoo.posteriors import posterior_draws
 from zoo.predictive import ExpectedPrediction
 from zoo.seeding import private_generator
 from zoo.stacked import GroupedDraws, LoopedDraws, StackedDraws, is_plain_chain, pooling_first

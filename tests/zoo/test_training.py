@@ -20,7 +20,7 @@ from zoo.cards import posterior_spread, write_entry
 from zoo.datasets import Split, load_split
 from zoo.layers import kl_divergence, use_generator
 from zoo.networks import build_network
-from zoo.posterior import posterior_mean
+from zoo.posteriors import evident_posterior, posterior_mean
 from zoo.predictive import ExpectedPrediction
 from zoo.recipes import RECIPES, Adversarial, Recipe, changed
 from zoo.seeding import private_generator
@@ -103,7 +103,7 @@ def test_cifar100_is_trained_by_its_recipes(architecture: str, family: str, tmp_
     recipe = dataclasses.replace(recipe, start_from=None)  # a trained twin comes with none of the zoo's weights
     training = Training(f"cifar100/{network}", recipe, few, tmp_path / "c.safetensors")
     trained, _ = training.run()
-    prediction = ExpectedPrediction.of(trained, 8, 0, deterministic=not recipe.is_bayesian)
+    prediction = ExpectedPrediction.of(trained, 8, 0, posterior=evident_posterior(trained))
     images, labels = training.train
     logits = prediction(images.float() / 255)
     assert logits.shape == (18, 100)
@@ -192,6 +192,6 @@ def test_weights_are_halved_only_where_that_changes_no_accuracy(
         assert {value.dtype for value in weights.values()} == {dtype}
         assert card["weights"]["dtype"] == str(dtype).removeprefix("torch.")
         network.load_state_dict(weights)
-        prediction = ExpectedPrediction.of(network, 1, 0, deterministic=True)
+        prediction = ExpectedPrediction([network.eval()])
         hits = prediction(torch.from_numpy(few.images.copy()).float() / 255).argmax(1).numpy() == few.labels
         assert card["results"]["accuracy"] == pytest.approx(hits.mean())

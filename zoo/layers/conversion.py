@@ -42,7 +42,7 @@ def make_bayesian(
     seed: what random initial values are derived from.
     options: prior, mu, rho, variance, sampling; see `Options`.
 
-    `zoo.posterior.posterior_mean` is the way back. Raises ValueError for a name that is not there, for a layer that
+    `zoo.posteriors.posterior_mean` is the way back. Raises ValueError for a name that is not there, for a layer that
     cannot be converted, for two layers that share a weight, and if there is nothing to convert.
     """
     chosen = _chosen(network, layers)

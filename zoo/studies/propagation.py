@@ -14,11 +14,12 @@ from torch.nn import functional as F
 
 from zoo.datasets import load_split
 from zoo.entry import ZooEntry
-from zoo.posterior import posterior_draws
+from zoo.posteriors import posterior_draws
 from zoo.predictive import ExpectedPrediction
 from zoo.propagation.moments import Moments, Sampled, log_softmax_logistic, log_softmax_normal, log_softmax_simplified
 from zoo.propagation.network import PropagatedNetwork
 from zoo.seeding import derive_seed
+from zoo.targets import Gradient
 
 AT_ONCE = 64  # draws
 ROUNDS = 5
@@ -49,12 +50,14 @@ def study(
         of_moments = Moments(*(part.double() for part in PropagatedNetwork(entry.build()).logits(x)))
     sampled, log_p = _of_many_draws(entry, x, draws)
     predictions = {name: softmax(of_moments) for name, softmax in SOFTMAXES.items()}
-    few = {"mean-weights": entry.predictor(1, 0, "mean-weights")}
+    few = {"mean-weights": entry.predictor(1, 0, Gradient("mean-weights"))}
     few |= {f"{n} draws": entry.predictor(n, derive_seed("propagation few", entry.name)) for n in (1, 8, 16)}
     with torch.no_grad():
         predictions |= {name: prediction(x).double() for name, prediction in few.items()}
     predictions[f"{draws} draws"] = log_p
-    costs = _times({**few, "propagation, logistic softmax": entry.predictor(1, 0, "propagation")}, x[:100], y[:100])
+    costs = _times(
+        {**few, "propagation, logistic softmax": entry.predictor(1, 0, Gradient("propagation"))}, x[:100], y[:100]
+    )
     rows = [
         {
             "prediction": name,

@@ -8,6 +8,7 @@ from benchmark.attacks.spec import AttackSpec
 from benchmark.cells import Selection, Subject
 from benchmark.protocol import ATTACKS, standard_attack
 from benchmark.suites import Suite
+from zoo.targets import Gradient
 
 
 class AnchorSuite(Suite):
@@ -18,7 +19,7 @@ class AnchorSuite(Suite):
         fgsm = [standard_attack("fgsm", eps) for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)]
         pgd = replace(standard_attack("pgd-linf", 0.3), steps=40, step_size=0.01)
         return [
-            replace(spec, target=target, precision=selection.precision)
+            replace(spec, gradient=Gradient(target, selection.precision))
             for target in selection.targets or self.targets(subject)
             for spec in (*fgsm, pgd)
             if spec.name in names and spec.threat.eps in selection.radii(spec.threat.norm, (spec.threat.eps,))

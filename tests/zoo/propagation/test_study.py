@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from zoo import models
-from zoo.posterior import posterior_draws
+from zoo.posteriors import posterior_draws
 from zoo.propagation.__main__ import app
 from zoo.seeding import derive_seed
 from zoo.studies import propagation as study_module

@@ -9,11 +9,98 @@ import torch
 from torch import Tensor, nn
 
 from tests.zoo.networks import After, Drawing, Factory, Noisy, X, entry, linear
+from tests.zoo.posterior_contract import PosteriorContract
 from zoo.layers import BayesianLinear, bayesian_layers, make_bayesian
-from zoo.posterior import posterior_draws, posterior_of
+from zoo.posteriors import (
+    DrawnPosterior,
+    ForwardPosterior,
+    Kind,
+    MeanFieldPosterior,
+    MemberPosterior,
+    MixturePosterior,
+    PointPosterior,
+    Posterior,
+    evident_posterior,
+    posterior_draws,
+    posterior_of,
+)
 from zoo.seeding import forked_random_state
 
+
+def with_dropout(*layers: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), *layers)
+
+
+class TestPoint(PosteriorContract):
+    @pytest.fixture
+    def posterior(self) -> Posterior:
+        return PointPosterior(with_dropout(nn.Linear(784, 10)))
+
+
+class TestMembers(PosteriorContract):
+    @pytest.fixture
+    def posterior(self) -> Posterior:
+        networks = [linear(seed) for seed in range(5)]
+        return MemberPosterior(lambda: networks)
+
+
+class TestMembersWithAMean(PosteriorContract):
+    @pytest.fixture
+    def posterior(self) -> Posterior:
+        networks = [linear(seed) for seed in range(2)]
+        return MemberPosterior(lambda: networks, mean=linear)
+
+
+class TestDrawn(PosteriorContract):
+    @pytest.fixture
+    def posterior(self) -> Posterior:
+        return DrawnPosterior(lambda generator: linear(any_seed(generator)))
+
+
+class TestMeanField(PosteriorContract):
+    @pytest.fixture
+    def posterior(self) -> Posterior:
+        return MeanFieldPosterior(with_dropout(BayesianLinear(784, 10)))
+
+
+class TestDropout(PosteriorContract):
+    @pytest.fixture
+    def posterior(self) -> Posterior:
+        return ForwardPosterior(with_dropout(nn.Linear(784, 10)), dropout=True)
+
+
+class TestNoise(PosteriorContract):
+    @pytest.fixture
+    def posterior(self) -> Posterior:
+        return ForwardPosterior(After(lambda z: z, nn.Dropout(0.5), Noisy()), dropout=False)
+
+
+class TestMixture(PosteriorContract):
+    @pytest.fixture
+    def posterior(self) -> Posterior:
+        return MixturePosterior(Wrapper([linear(seed) for seed in range(3)]), 3)
+
+
 # What is random
+
+
+@pytest.mark.parametrize(
+    ("factory", "family", "kind", "evident"),
+    [
+        (linear, "frequentist", Kind.POINT, Kind.POINT),
+        (lambda: with_dropout(nn.Linear(784, 10)), "frequentist", Kind.POINT, Kind.POINT),
+        (lambda: with_dropout(nn.Linear(784, 10)), "bayesian", Kind.CONTINUOUS, Kind.POINT),
+        (lambda: with_dropout(BayesianLinear(784, 10)), "bayesian", Kind.CONTINUOUS, Kind.CONTINUOUS),
+        (lambda: Counted("draw"), "bayesian", Kind.CONTINUOUS, Kind.CONTINUOUS),
+        (lambda: Counted("members"), "ensemble", Kind.FINITE, Kind.FINITE),
+        (lambda: Wrapper([linear(0), linear(1)]), "ensemble", Kind.FINITE, Kind.POINT),
+    ],
+)
+def test_what_an_entry_loads_is_of_a_kind(factory: Factory, family: str, kind: Kind, evident: Kind) -> None:
+    """evident: without the family. Neither dropout nor a forward pass that samples shows from outside."""
+    network, posterior = entry(factory, family).load()
+    assert posterior.kind is kind
+    assert evident_posterior(network).kind is evident
 
 
 def log_p(net: nn.Module, draws: int = 64, **options: object) -> Tensor:
@@ -73,8 +160,6 @@ def test_members_are_averaged_all_of_them_once() -> None:
         prediction = entry(Ensemble, "ensemble").predictor(draws, draws)
         assert prediction.draws == 5
         assert torch.allclose(prediction.probabilities(X), by_hand, atol=1e-6)
-    few = posterior_draws(Ensemble(), 3, 0)
-    assert len({id(network) for network in few}) == 3  # without replacement
     assert posterior_of(Ensemble()).what == "the members of an ensemble (5)"
 
 

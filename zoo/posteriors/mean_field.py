@@ -1,0 +1,35 @@
+"""The project's mean-field layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from zoo.layers import bayesian_layers
+from zoo.layers.replacement import copy_with
+from zoo.posteriors.posterior import Kind, require_count
+
+
+class MeanFieldPosterior:
+    """A Gaussian for every weight of the project's mean-field layers."""
+
+    kind = Kind.CONTINUOUS
+    size = None
+
+    def __init__(self, module: nn.Module, own_mean: Callable[[], nn.Module] | None = None) -> None:
+        self.module = module
+        self.mean = own_mean or self._mean
+
+    @property
+    def what(self) -> str:
+        return f"the weights of its mean-field layers ({len(bayesian_layers(self.module))})"
+
+    def draws(self, count: int, seed: int) -> list[nn.Module]:
+        require_count(count)
+        layers, generator = bayesian_layers(self.module), torch.Generator().manual_seed(seed)
+        return [copy_with(self.module, {layer: layer.draw(generator) for layer in layers}).eval() for _ in range(count)]
+
+    def _mean(self) -> nn.Module:
+        return copy_with(self.module, {layer: layer.mean() for layer in bayesian_layers(self.module)})

@@ -1,0 +1,27 @@
+"""One network, as the case of a posterior that has nothing random in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from zoo.posteriors.posterior import Kind, require_count
+
+
+@dataclass(frozen=True)
+class PointPosterior:
+    """An ordinary network: its own single draw and its own mean."""
+
+    network: nn.Module
+
+    kind = Kind.POINT
+    size = 1
+    what = "nothing; it is one network"
+
+    def draws(self, count: int, seed: int) -> list[nn.Module]:
+        require_count(count)
+        return [self.network]
+
+    def mean(self) -> nn.Module:
+        return self.network

@@ -1,0 +1,53 @@
+"""What every posterior answers: of what kind it is, what is random in it, its draws and its mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from torch import nn
+
+
+class Kind(StrEnum):
+    """What a network's weights may be."""
+
+    POINT = "point"
+    """One network: there is nothing to average."""
+    FINITE = "finite"
+    """M members of known weight: their weighted average is the prediction."""
+    CONTINUOUS = "continuous"
+    """Whatever can be drawn: the prediction is an average over draws."""
+
+
+class Posterior(Protocol):
+    """What a network's weights may be. Whether a network is Bayesian is asked here, by `kind`, and nowhere else.
+
+    size: how many networks it is made of; None where they are drawn. what: what is random in it, in words.
+    mean: makes the network of the posterior mean; None where none is defined.
+    """
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def size(self) -> int | None: ...
+
+    @property
+    def what(self) -> str: ...
+
+    @property
+    def mean(self) -> Callable[[], nn.Module] | None: ...
+
+    def draws(self, count: int, seed: int) -> list[nn.Module]:
+        """`count` frozen draws, deterministic in `seed`; all networks once where there are no more than `count`.
+
+        The first n of less than all do not depend on `count`. The global random state is not touched.
+        Raises ValueError for a count below one.
+        """
+
+
+def require_count(count: int) -> None:
+    """Raises ValueError for less than one draw."""
+    if count < 1:
+        raise ValueError(f"at least one posterior draw is needed, not {count}")

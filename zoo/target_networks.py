@@ -1,0 +1,53 @@
+"""Which networks of a posterior a gradient target takes, and whether it has them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from zoo.posteriors import Kind, MeanFieldPosterior, Posterior, posterior_mean
+from zoo.propagation.network import PropagatedNetwork
+from zoo.targets import TARGETS, Networks
+
+
+def networks_of(wanted: Networks, network: nn.Module, posterior: Posterior, draws: int, seed: int) -> list[nn.Module]:
+    """The networks in evaluation mode; of `draws` draws those that are wanted. posterior: of the network.
+
+    Raises ValueError for a mean where none is defined, and for less than one draw.
+    """
+    match wanted:
+        case Networks.MEAN:
+            found = [posterior_mean(network, posterior)]
+        case Networks.PROPAGATED:
+            found = [network if posterior.kind is Kind.POINT else PropagatedNetwork(network)]
+        case Networks.FIRST:
+            found = posterior.draws(1, seed)
+        case Networks.DRAWS | Networks.IN_TURN:
+            found = posterior.draws(draws, seed)
+    return [one.eval() for one in found]
+
+
+def undefined_targets(network: nn.Module, posterior: Posterior, image: Tensor) -> tuple[str, ...]:
+    """The gradient targets that there are not for a network. image: (1, C, H, W), on which it is tried."""
+    return tuple(name for name, target in TARGETS.items() if not _has(target.networks, network, posterior, image))
+
+
+def _has(wanted: Networks, network: nn.Module, posterior: Posterior, image: Tensor) -> bool:
+    match wanted:
+        case Networks.MEAN:
+            return posterior.mean is not None
+        case Networks.PROPAGATED:
+            of_layers = isinstance(posterior, MeanFieldPosterior) and _propagates(network, image)
+            return of_layers or posterior.kind is Kind.POINT
+        case Networks.DRAWS | Networks.FIRST | Networks.IN_TURN:
+            return True
+
+
+def _propagates(network: nn.Module, image: Tensor) -> bool:
+    """Whether there is a rule for the moments of every layer."""
+    try:
+        with torch.no_grad():
+            PropagatedNetwork(network)(image)
+    except ValueError:
+        return False
+    return True
