@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from benchmark.cells import Selection
-from benchmark.loop import How, run
-from benchmark.machine import Machine
+from benchmark.evaluation.loop import How, run
+from benchmark.evaluation.machine import Machine
+from benchmark.plan.cells import Selection
+from benchmark.records.store import Store
 from benchmark.registry import suites
 from benchmark.results import Results
-from benchmark.store import Store
 from zoo import ZooEntry, models
+from zoo.catalogue.registry import find_entry, require_nothing_random, source_of
 from zoo.datasets import dataset_spec
 from zoo.lookup import lookup
-from zoo.registry import find_entry, require_nothing_random, source_of
 from zoo.seeding import isolated_random_state
 from zoo.targets import Precision
 
@@ -99,8 +99,8 @@ def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
 
 def _told() -> dict[str, Any]:
     """Who is told of a run: a terminal or a notebook; a line for every cell in a file would be noise."""
-    from benchmark.console import console
-    from benchmark.progress import Progress
+    from benchmark.reports.console import console
+    from benchmark.reports.progress import Progress
 
     return {"watch": Progress, "say": console.print} if console.is_terminal or console.is_jupyter else {}
 

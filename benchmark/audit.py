@@ -42,14 +42,14 @@ def audit(
     Exit status: 0 if nothing speaks against the figures, 1 if a check failed, 2 for a mistake in the command or an
     entry that is refused when it is loaded, 130 if interrupted.
     """
-    from benchmark.cells import Selection
     from benchmark.cli import carry_out, external, interruptible, select_entries
-    from benchmark.loop import How
-    from benchmark.machine import Machine
-    from benchmark.pages.audit import audit_page, short_audit
-    from benchmark.progress import Progress
+    from benchmark.evaluation.loop import How
+    from benchmark.evaluation.machine import Machine
+    from benchmark.plan.cells import Selection
+    from benchmark.plan.suites import SUITES
+    from benchmark.reports.audits import audit_page, short_audit
+    from benchmark.reports.progress import Progress
     from benchmark.results import Results
-    from benchmark.suites import SUITES
     from zoo.files import write_whole
 
     suite, datasets = SUITES["adaptive"], None if dataset is None else (dataset,)

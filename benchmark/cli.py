@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from benchmark.cells import Selection
+from benchmark.plan.cells import Selection
 
 if TYPE_CHECKING:
-    from benchmark.loop import How
-    from benchmark.record import Record
-    from benchmark.suites import Suite
+    from benchmark.evaluation.loop import How
+    from benchmark.plan.suites import Suite
+    from benchmark.records.record import Record
     from zoo import ZooEntry
 
 
@@ -72,11 +72,11 @@ def carry_out(
 
     profile: whether it is said where the time went.
     """
-    from benchmark.console import print_closed_form, print_profile
-    from benchmark.store import Store
+    from benchmark.records.store import Store
+    from benchmark.reports.console import print_closed_form, print_profile
 
     with Store(store) as opened:  # before torch is imported: an unwritable store should not cost that time
-        from benchmark.loop import run
+        from benchmark.evaluation.loop import run
 
         if suite.name == "smoke":
             print_closed_form(selection.libraries)
@@ -94,8 +94,8 @@ def select_entries(
     Raises ValueError or KeyError with the remedy if there is none.
     """
     from zoo import models
+    from zoo.catalogue.registry import find_entry
     from zoo.datasets import dataset_spec
-    from zoo.registry import find_entry
 
     for dataset in datasets or ():
         dataset_spec(dataset)

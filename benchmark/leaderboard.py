@@ -11,8 +11,8 @@ import zoo
 from zoo.commands import mistakes_in_one_line
 
 if TYPE_CHECKING:
-    from benchmark.publish import Generated, Publication
-    from benchmark.record import Record
+    from benchmark.records.record import Record
+    from benchmark.reports.publish import Generated, Publication
     from benchmark.results.selection import Split
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -72,8 +72,8 @@ def _is_project(folder: Path) -> bool:
 
 def _project(folder: Path, readme: Path | None, store: Path, elsewhere: bool) -> list[Publication]:
     """What is to be written into the project's own leaderboards, and, if `elsewhere`, of other records into `OWN`."""
-    from benchmark.publish import planned
     from benchmark.render import project_pages
+    from benchmark.reports.publish import planned
     from benchmark.results.selection import split
 
     stored = _stored(store)
@@ -93,7 +93,7 @@ def _project(folder: Path, readme: Path | None, store: Path, elsewhere: bool) ->
 
 def _own(folder: Path, readme: Path | None, store: Path) -> Publication:
     """What is to be written into a user's folder."""
-    from benchmark.publish import planned
+    from benchmark.reports.publish import planned
 
     records = _known(folder, _stored(store))
     if not records:
@@ -105,7 +105,7 @@ def _own_pages(
     records: list[Record], folder: Path, readme: Path | None, reference: list[Record] | None = None
 ) -> Generated:
     """reference: the project's records, where they are at hand already."""
-    from benchmark.archive import read_records
+    from benchmark.records.archive import read_records
     from benchmark.render import own_pages
     from benchmark.results.selection import sifted
 
@@ -118,7 +118,7 @@ def _own_pages(
 
 def _known(folder: Path, found: list[Record]) -> list[Record]:
     """The records that lie in a folder, and those found beside them, as far as they count; what is dropped is said."""
-    from benchmark.archive import merged, read_records
+    from benchmark.records.archive import merged, read_records
     from benchmark.results.selection import sifted
 
     lying = read_records(folder / "records")
@@ -132,7 +132,7 @@ def _known(folder: Path, found: list[Record]) -> list[Record]:
 
 
 def _stored(store: Path) -> list[Record]:
-    from benchmark.store import Store
+    from benchmark.records.store import Store
 
     if not store.is_file():
         typer.echo(f"no store {store}: the pages are made from the records in the folder alone")
@@ -153,9 +153,9 @@ def _stay_out(found: Split, folder: Path) -> str:
 
 def _check(folder: Path, readme: Path | None) -> None:
     """Say which files are stale; exit status 1 if one is."""
-    from benchmark.archive import read_records
-    from benchmark.publish import stale_files
+    from benchmark.records.archive import read_records
     from benchmark.render import project_pages
+    from benchmark.reports.publish import stale_files
     from benchmark.results.selection import sifted, split
 
     lying = read_records(folder / "records")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark import papers
-from benchmark.suites import SUITES, Suite
+from benchmark.plan.suites import SUITES, Suite
 
 
 def suites() -> dict[str, Suite]:

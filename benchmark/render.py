@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmark import papers, tables
-from benchmark.archive import record_texts
-from benchmark.pages import boards as board_pages
-from benchmark.pages import zoo
-from benchmark.publish import Generated, joined
-from benchmark.record import Record
-from benchmark.reports import OWN_REPORTS, REPORTS
+from benchmark import papers
+from benchmark.records.archive import record_texts
+from benchmark.records.record import Record
+from benchmark.reports import boards as board_pages
+from benchmark.reports import tables
+from benchmark.reports import zoo_cards as zoo
+from benchmark.reports.general import OWN_REPORTS, REPORTS
+from benchmark.reports.publish import Generated, joined
 from benchmark.results import Results
 from benchmark.results.boards import Board
 

@@ -103,7 +103,6 @@ def run(
     the pages. Exit status: 0 if every cell was evaluated, 1 if a library failed on one, 2 for a mistake in the
     command, 130 if interrupted.
     """
-    from benchmark.cells import Selection
     from benchmark.cli import (
         carry_out,
         external,
@@ -114,11 +113,12 @@ def run(
         split,
         warn_of_large_eps,
     )
-    from benchmark.console import print_boards
-    from benchmark.loop import How
-    from benchmark.machine import Machine
-    from benchmark.progress import Progress
+    from benchmark.evaluation.loop import How
+    from benchmark.evaluation.machine import Machine
+    from benchmark.plan.cells import Selection
     from benchmark.registry import suites
+    from benchmark.reports.console import print_boards
+    from benchmark.reports.progress import Progress
     from zoo.lookup import lookup
 
     with interruptible():
@@ -166,9 +166,10 @@ def run(
 
 
 def _print_list(data_root: Path | None) -> None:
-    from benchmark.console import print_entries, print_suites
+    from benchmark.registry import suites
+    from benchmark.reports.console import print_entries, print_suites
 
-    print_suites()
+    print_suites(suites())
     print_entries(data_root)
 
 

@@ -17,12 +17,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.catalogue.recipes import Recipe
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
 from zoo.layers import MeanFieldLayer
-from zoo.recipes import Recipe
 from zoo.studies.weights_figure import filters, learning_curves, posterior_over_epochs
-from zoo.training import Training, checkpoint_path
+from zoo.training.loop import Training, checkpoint_path
 
 SHOWN = (1, 5, 20, 50, 100)  # as in the post "Bayesian Convolutional Neural Networks with Bayes by Backprop"
 RHO = -3.0  # where the posteriors in the code of Shridhar et al. begin: sigma 0.049

@@ -19,16 +19,17 @@ from pathlib import Path
 from tabulate import tabulate
 
 ROOT = Path(__file__).resolve().parents[1]
-EXECUTORS = "tests/benchmark/test_executors.py"
+EXECUTORS = "tests/benchmark/evaluation/test_executors.py"
 NUMERIC = (
     "tests/zoo",
     "tests/examples",
     "tests/benchmark/papers/uncertainty_propagation",
+    "tests/benchmark/attacks",
     EXECUTORS,
-    *(
-        f"tests/benchmark/test_{name}.py"
-        for name in ("adaptive", "agreement", "attacks", "evaluator", "metered", "memo", "statistics")
-    ),
+    "tests/benchmark/evaluation/test_adaptive.py",
+    "tests/benchmark/evaluation/test_evaluator.py",
+    "tests/benchmark/records/test_agreement.py",
+    "tests/benchmark/test_statistics.py",
 )
 
 

@@ -40,11 +40,11 @@ def train(
     A training that was stopped goes on from its last epoch when the same command is given again.
     """
     from zoo import models
-    from zoo.cards import measure_again, write_entry
+    from zoo.catalogue.recipes import RECIPES, changed
     from zoo.datasets import load_split
     from zoo.lookup import lookup
-    from zoo.recipes import RECIPES, changed
-    from zoo.training import Training, checkpoint_path
+    from zoo.training.cards import measure_again, write_entry
+    from zoo.training.loop import Training, checkpoint_path
 
     try:
         recipe = lookup(RECIPES, name, "recipe")

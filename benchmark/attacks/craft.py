@@ -16,7 +16,7 @@ from benchmark.attacks.metered import GradientStore, MeteredModel
 from benchmark.attacks.methods import Goal, Loss, Norm
 from benchmark.attacks.spec import AttackSpec
 from benchmark.timing import Timing
-from zoo.predictive import ExpectedPrediction
+from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed, isolated_random_state, private_generator
 
 # (model, images in [0, 1], labels, spec, start inside the unit ball or None) -> adversarial images

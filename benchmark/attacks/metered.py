@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.attacks.memo import ImageMemo
-from zoo.predictive import ExpectedPrediction
+from zoo.prediction.expected import ExpectedPrediction
 
 # Outputs (B, K) and rescaled gradients (B, C, H, W) of one prediction for one batch of labels
 GradientStore = ImageMemo[tuple[Tensor, Tensor]]

@@ -32,7 +32,7 @@ def bench(
     Half an hour on two cores for everything; a table alone is printed and not written. Other Bayesian libraries are
     measured where they are installed: `pip install 'robustness-zoo[peers]'`.
     """
-    from benchmark.pages.boards import performance_page
+    from benchmark.reports.boards import performance_page
     from zoo.lookup import lookup
 
     chosen = [name.strip() for value in table or TABLES for name in value.split(",")]
@@ -56,7 +56,7 @@ def _machine() -> str:
     import torch
 
     from benchmark.bench.peers import missing_peers
-    from benchmark.record import commit, device_name
+    from benchmark.records.record import commit, device_name
 
     found = []
     for package in ("torch", "bayesian-torch", "blitz-bayesian-pytorch", "torch-uncertainty", "ray"):

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmark.bench.measure import Row
-from benchmark.cells import Cell, Selection
-from benchmark.outlook import Outlook
-from benchmark.progress import Progress
-from benchmark.record import Record
+from benchmark.evaluation.outlook import Outlook
+from benchmark.measure import Line
+from benchmark.plan.cells import Cell, Selection
+from benchmark.records.record import Record
+from benchmark.reports.progress import Progress
 from zoo.targets import TARGETS
 
 AT = (0.1, 0.25, 0.5, 0.75)  # of a run's duration
@@ -53,7 +53,7 @@ class Told(NamedTuple):
     by_passes: float | None
 
 
-def forecast_tables(runs: Mapping[str, Run] | None = None) -> dict[str, list[Row]]:
+def forecast_tables(runs: Mapping[str, Run] | None = None) -> dict[str, list[Line]]:
     """A table for each run, a row for each moment; every run in a process of its own."""
     tables = {}
     for title, run in (RUNS if runs is None else runs).items():
@@ -62,10 +62,10 @@ def forecast_tables(runs: Mapping[str, Run] | None = None) -> dict[str, list[Row
     return tables
 
 
-def rows(told: Sequence[Told]) -> list[Row]:
+def rows(told: Sequence[Told]) -> list[Line]:
     """True and told time left at shares of a run's duration."""
     began, end = told[0].now, told[-1].now
-    table: list[Row] = []
+    table: list[Line] = []
     for share in AT:
         now = began + share * (end - began)
         true, found = end - now, at(told, now)
@@ -73,7 +73,7 @@ def rows(told: Sequence[Told]) -> list[Row]:
     return table
 
 
-def _beside(found: Told, true: float) -> Row:
+def _beside(found: Told, true: float) -> Line:
     told = {"told": found.forecast, "passes x cost": found.by_passes}
     return {
         column: text
@@ -99,7 +99,7 @@ def watched(run: Run) -> list[Told]:
     """Carry out a run, with nothing printed, and note what it tells whenever a cell begins or ends."""
     from rich.console import Console
 
-    from benchmark import console
+    from benchmark.reports import console
 
     console.console = Console(quiet=True)
     log: list[Told] = []
@@ -112,7 +112,7 @@ def watched(run: Run) -> list[Told]:
 
 
 def _store_part(run: Run, path: Path) -> None:
-    from benchmark.store import Store
+    from benchmark.records.store import Store
 
     whole = path.with_name("whole.sqlite")
     _carry_out(run._replace(examples=run.stored_of or run.examples, workers=1), whole, [])
@@ -123,12 +123,12 @@ def _store_part(run: Run, path: Path) -> None:
 
 
 def _carry_out(run: Run, path: Path, log: list[Told]) -> None:
-    from benchmark.evaluator import Evaluator
-    from benchmark.loop import How
-    from benchmark.loop import run as evaluate_all
-    from benchmark.machine import Machine
-    from benchmark.store import Store
-    from benchmark.suites import SUITES
+    from benchmark.evaluation.evaluator import Evaluator
+    from benchmark.evaluation.loop import How
+    from benchmark.evaluation.loop import run as evaluate_all
+    from benchmark.evaluation.machine import Machine
+    from benchmark.plan.suites import SUITES
+    from benchmark.records.store import Store
     from zoo import models
 
     entries, evaluator = [models[name] for name in run.entries], Evaluator()

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.bench.measure import Row, compared, side_by_side
 from benchmark.bench.peers import peer_kits
+from benchmark.measure import Line, compared, side_by_side
 from zoo.combine import expected
 from zoo.layers import Preprocess, use_generator
 from zoo.networks import FREQUENTIST_SOFTPLUS, LayerKit, bayesian, conv3fc3, lenet
-from zoo.predictive import LARGEST_TENSOR, ExpectedPrediction
+from zoo.prediction.expected import LARGEST_TENSOR, ExpectedPrediction
 from zoo.seeding import derive_seed, forked_random_state, private_generator
 from zoo.targets import Gradient
 
@@ -26,7 +26,7 @@ CASES: dict[str, tuple[Callable[[int, int, LayerKit], nn.Sequential], tuple[int,
 }
 
 
-def gradient_tables(repeats: int) -> dict[str, list[Row]]:
+def gradient_tables(repeats: int) -> dict[str, list[Line]]:
     """One table for each case: time of one gradient of the whole batch, and as a multiple of ours."""
     with forked_random_state(derive_seed("bench")):  # other libraries draw their weights from the global one
         return {
@@ -34,7 +34,7 @@ def gradient_tables(repeats: int) -> dict[str, list[Row]]:
         }
 
 
-def chunk_tables(repeats: int) -> dict[str, list[Row]]:
+def chunk_tables(repeats: int) -> dict[str, list[Line]]:
     """The same gradient in chunks of different sizes: what the default is chosen by."""
     tables = {}
     for title, (network, shape, draws) in CASES.items():

@@ -9,8 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmark.bench.measure import Row
-from benchmark.cells import Cell, draw_counts
+from benchmark.measure import Line
+from benchmark.plan.cells import Cell, draw_counts
 from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, SHARD, standard_attack
 
 EXAMPLES = (100, 1000, 10_000)
@@ -32,7 +32,7 @@ class Point(NamedTuple):
     peak: float
 
 
-def growth_tables(examples: tuple[int, ...] = EXAMPLES, draws: tuple[int, ...] = DRAWS) -> dict[str, list[Row]]:
+def growth_tables(examples: tuple[int, ...] = EXAMPLES, draws: tuple[int, ...] = DRAWS) -> dict[str, list[Line]]:
     """One library, BIM at eps 0.1; cells of 100 examples, evaluated and dropped as a run does that stores them."""
     bayesian = ENTRIES[-1:]
     by_examples = {count: _measure(bayesian, count, ATTACK_DRAWS) for count in examples}
@@ -57,7 +57,7 @@ def _median(points: list[Point]) -> Point:
     return sorted(points)[len(points) // 2]
 
 
-def _row(name: str, one: str, count: int, point: Point) -> Row:
+def _row(name: str, one: str, count: int, point: Point) -> Line:
     return {
         name: count,
         "seconds": f"{point.seconds:.3g}",
@@ -75,7 +75,7 @@ def _measure(entries: tuple[str, ...], examples: int, draws: int) -> Point:
 
 
 def _point(entries: tuple[str, ...], examples: int, draws: int) -> Point:
-    from benchmark.evaluator import Evaluator
+    from benchmark.evaluation.evaluator import Evaluator
     from zoo import models
 
     evaluator = Evaluator()

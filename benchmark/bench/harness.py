@@ -12,23 +12,23 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.attacks.craft import Adapter, craft
-from benchmark.bench.measure import Row, compared, ratio, side_by_side
-from benchmark.cells import Cell, draw_counts
-from benchmark.evaluator import Evaluator
-from benchmark.machine import Machine
+from benchmark.evaluation.evaluator import Evaluator
+from benchmark.evaluation.machine import Machine
+from benchmark.measure import Line, compared, ratio, side_by_side
+from benchmark.plan.cells import Cell, draw_counts
 from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, SHARD, standard_attack
 from zoo import models
 from zoo.datasets import load_split
-from zoo.predictive import ExpectedPrediction
+from zoo.prediction.expected import ExpectedPrediction
 
 ENTRIES = ("mnist/lenet", "mnist/bayesian-lenet")
 EPS = {"fgsm": 0.1, "bim": 0.1, "pgd-linf": 0.1, "pgd-l2": 1.0}
 GRID = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 
 
-def library_table(entry: str, repeats: int) -> list[Row]:
+def library_table(entry: str, repeats: int) -> list[Line]:
     """Whole cells, judge and all: three libraries beside the first alone, with gradients shared and without."""
-    rows: list[Row] = []
+    rows: list[Line] = []
     every: dict[str, list[float]] = {}
     sides = {
         "one library": _Cells(entry, LIBRARIES[:1], share=True),
@@ -46,9 +46,9 @@ def library_table(entry: str, repeats: int) -> list[Row]:
     return rows
 
 
-def gradients_computed(entry: str) -> list[Row]:
+def gradients_computed(entry: str) -> list[Line]:
     """Batches whose gradient three libraries ask for, and those that are computed: exact counts, not times."""
-    rows: list[Row] = []
+    rows: list[Line] = []
     for attack, grid in (*((name, (eps,)) for name, eps in EPS.items()), ("fgsm", GRID)):
         cells = _Cells(entry, LIBRARIES, share=True)
         asked, computed = cells.run(attack, grid)
@@ -56,13 +56,13 @@ def gradients_computed(entry: str) -> list[Row]:
     return rows
 
 
-def overhead_table(entry: str, repeats: int) -> list[Row]:
+def overhead_table(entry: str, repeats: int) -> list[Line]:
     """Crafting by the harness, metered and unshared, beside the same call to the bare library; then the whole cell."""
     split = load_split(models[entry].dataset, "test")
     x, y = torch.from_numpy(split.images[:SHARD]).float() / 255, torch.from_numpy(split.labels[:SHARD])
     prediction = models[entry].predictor(ATTACK_DRAWS, 0)
     examples = list(range(SHARD))
-    rows: list[Row] = []
+    rows: list[Line] = []
     for library in LIBRARIES:
         adapter: Adapter = importlib.import_module(f"benchmark.attacks.{library}").attack
         for attack in ("bim", "pgd-l2"):
@@ -114,9 +114,9 @@ class _Cells:
         return self.evaluator.timing["asked"], self.evaluator.timing["computed"]
 
 
-def _against_one(times: dict[str, list[float]]) -> Row:
+def _against_one(times: dict[str, list[float]]) -> Line:
     one = times["one library"]
-    row: Row = {"one library [ms]": f"{1000 * statistics.median(one):.4g}"}
+    row: Line = {"one library [ms]": f"{1000 * statistics.median(one):.4g}"}
     return row | {name: ratio(seconds, one) for name, seconds in times.items() if name != "one library"}
 
 

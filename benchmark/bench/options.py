@@ -10,15 +10,15 @@ from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
-from benchmark.agreement import meets, weakest
-from benchmark.bench.measure import Row, side_by_side, spread
-from benchmark.cells import Cell, Selection
-from benchmark.loop import How, run
-from benchmark.machine import Machine
+from benchmark.evaluation.loop import How, run
+from benchmark.evaluation.machine import Machine
+from benchmark.measure import Line, side_by_side, spread
+from benchmark.plan.cells import Cell, Selection
+from benchmark.plan.suites import SUITES
 from benchmark.protocol import required_agreement
-from benchmark.record import Record
-from benchmark.store import Store
-from benchmark.suites import SUITES
+from benchmark.records.agreement import meets, weakest
+from benchmark.records.record import Record
+from benchmark.records.store import Store
 from benchmark.timing import Timing
 from zoo import models
 from zoo.targets import Precision
@@ -45,7 +45,7 @@ VARIANTS = {
 }
 
 
-def option_table(repeats: int = 2) -> list[Row]:
+def option_table(repeats: int = 2) -> list[Line]:
     """A row for each variant: time, records equal to the defaults', verdicts that differ, agreement, accuracy."""
     variants = {
         name: variant
@@ -89,7 +89,7 @@ def _in_float32(cell: Cell) -> Cell:
     return replace(cell, attack=replace(cell.attack, gradient=gradient))
 
 
-def _beside(reference: dict[Cell, Record], records: dict[Cell, Record]) -> Row:
+def _beside(reference: dict[Cell, Record], records: dict[Cell, Record]) -> Line:
     pairs = [(reference[cell], record) for cell, record in records.items()]
     verdicts = list(chain.from_iterable(_verdicts(a, b) for a, b in pairs))
     exact = sum(a.outcome == b.outcome for a, b in pairs)

@@ -1,9 +1,9 @@
 """Papers whose numbers or experiments stand beside ours: a folder each, and a line in `PAPERS`.
 
 A folder holds all that belongs to one paper: `page.py` and its templates, and what it needs of a suite, measurements,
-published numbers, claims and figures. `report` in `page.py` is a report as those of `benchmark.reports`; `own_report`,
-where there is one, is what is said of a user's own runs. It is imported when pages are written: planning a run must not
-load what they are drawn with.
+published numbers, claims and figures. `report` in `page.py` is a report as those of `benchmark.reports.general`;
+`own_report`, where there is one, is what is said of a user's own runs. It is imported when pages are written: planning
+a run must not load what they are drawn with.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from benchmark.publish import Generated
+    from benchmark.plan.suites import Suite
+    from benchmark.reports.publish import Generated
     from benchmark.results import Results
-    from benchmark.suites import Suite
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Paper:
 
     def own_report(self, results: Results, folder: Path) -> Generated:
         """What it has to say of a user's own runs; most papers have nothing."""
-        from benchmark.publish import Generated
+        from benchmark.reports.publish import Generated
 
         own = getattr(self._page(), "own_report", None)
         return Generated({}) if own is None else self._titled(own(results, folder))

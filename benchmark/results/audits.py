@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.record import Record
+from benchmark.plan.roles import role_of
+from benchmark.records.record import Record
 from benchmark.results.checks import Status, Verdict, verdicts, worst_status
 from benchmark.results.configuration import Configuration, configuration
 from benchmark.results.evidence import Evidence
-from benchmark.roles import role_of
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmark.agreement import Comparison
 from benchmark.attacks.spec import AttackSpec
-from benchmark.cells import Cell
-from benchmark.record import Record
+from benchmark.plan.cells import Cell
+from benchmark.records.agreement import Comparison
+from benchmark.records.record import Record
 
 
 @dataclass(frozen=True)

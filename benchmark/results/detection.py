@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.record import Outcome, Record
+from benchmark.records.record import Outcome, Record
 from benchmark.statistics import expected_calibration_error
 
 ATTACKERS = {"doubled steps": "unaware", "confident": "aware"}  # adaptive attack -> what it knows of the detector

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmark.attacks.methods import Norm
-from benchmark.record import Record
+from benchmark.records.record import Record
 from benchmark.results.audits import Audit
 from benchmark.results.checks import Status, Verdict, worst_verdicts
 from benchmark.results.configuration import Configuration

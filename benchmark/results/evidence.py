@@ -8,12 +8,12 @@ from functools import cached_property
 
 import pandas as pd
 
-from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel
-from benchmark.record import Health, Record
+from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
+from benchmark.plan.roles import role_of, surviving_examples
+from benchmark.records.record import Health, Record
 from benchmark.results.frames import IDENTITY, latest, tidy
-from benchmark.roles import role_of, surviving_examples
 
 _COLUMNS = (
     *IDENTITY,

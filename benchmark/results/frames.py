@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from benchmark.record import Outcome, Record
+from benchmark.records.record import Outcome, Record
 from benchmark.statistics import wilson
 from zoo.lookup import lookup
 

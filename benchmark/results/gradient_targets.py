@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.roles import role_of
 from benchmark.protocol import attacks_in
-from benchmark.record import Record
+from benchmark.records.record import Record
 from benchmark.results.configuration import Configuration, configuration, last_finished
 from benchmark.results.frames import IDENTITY, latest, surviving, tidy
 from benchmark.results.share import Share
-from benchmark.roles import role_of
 from benchmark.statistics import mcnemar
 from zoo.targets import GRADIENT_TARGETS
 

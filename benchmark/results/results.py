@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.agreement import Comparison
 from benchmark.attacks.spec import AttackSpec
-from benchmark.record import Record
+from benchmark.plan.roles import role_of
+from benchmark.records.agreement import Comparison
+from benchmark.records.record import Record
 from benchmark.results.audits import Audit, audits_of
 from benchmark.results.boards import Board, boards_of
 from benchmark.results.configuration import Configuration, merged_agreement, without_subsumed
@@ -29,7 +30,6 @@ from benchmark.results.frames import accuracy_by_eps, tidy
 from benchmark.results.gradient_targets import Masked, by_gradient_target
 from benchmark.results.ranking import Paired, paired_tests
 from benchmark.results.rows import Row
-from benchmark.roles import role_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -110,13 +110,13 @@ class Results:
 
     def audit(self, model: str | None = None) -> Text:
         """The audit of a network, as Markdown. model, errors: as for `entry`."""
-        from benchmark.pages.audit import audit_page
+        from benchmark.reports.audits import audit_page
 
         return Text(audit_page(self.entry(model), notice=None))
 
     def quote(self, model: str | None = None) -> str:
         """What a reviewer may quote of a network, norm by norm. model, errors: as for `entry`."""
-        from benchmark.pages.audit import conclusion
+        from benchmark.reports.audits import conclusion
 
         return conclusion(self.entry(model))
 
@@ -129,7 +129,7 @@ class Results:
         return Results([*self.records, *other.records])
 
     def __repr__(self) -> str:
-        from benchmark.console import ranking_text
+        from benchmark.reports.console import ranking_text
 
         return ranking_text(self) if self.boards else f"Results of {len(self.records)} cells, no ranking"
 
@@ -158,7 +158,7 @@ class Curve:
     @cached_property
     def figure(self) -> Figure:
         """The numbers as a figure, with Wilson intervals as bands."""
-        from benchmark.figures.results import accuracy_against_eps
+        from benchmark.reports.figures.results import accuracy_against_eps
 
         return accuracy_against_eps(self.attack, self.frame)
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmark.agreement import weakest
 from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.roles import role_of
 from benchmark.protocol import ATTACKS, attacks_in
+from benchmark.records.agreement import weakest
 from benchmark.results.audits import Audit
 from benchmark.results.checks import Verdict
 from benchmark.results.configuration import Configuration, merged_agreement
 from benchmark.results.frames import surviving
 from benchmark.results.share import Share
-from benchmark.roles import role_of
 from benchmark.statistics import expected_calibration_error
 
 Images = tuple[str, frozenset[int]]  # fingerprint of the data, indices into the test split

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from benchmark.protocol import PROTOCOL_VERSION, SHARD
-from benchmark.record import Record
+from benchmark.records.record import Record
 from benchmark.results.configuration import without_subsumed
 from zoo import models
 

@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 
 from benchmark.attacks.craft import Adapter
-from benchmark.cells import Selection
-from benchmark.loop import How, run
+from benchmark.evaluation.loop import How, run
+from benchmark.plan.cells import Selection
+from benchmark.plan.suites import SUITES
+from benchmark.records.store import Store
 from benchmark.results import Results
 from benchmark.results.entries import Entry
 from benchmark.selftest.networks import BROKEN, Broken
-from benchmark.store import Store
-from benchmark.suites import SUITES
 from zoo import ZooEntry
 from zoo.commands import mistakes_in_one_line
 from zoo.files import write_whole

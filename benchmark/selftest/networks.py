@@ -22,7 +22,7 @@ from benchmark.attacks.spec import AttackSpec
 from benchmark.protocol import LIBRARIES
 from zoo import ZooEntry, models
 from zoo.posteriors import PointPosterior, Posterior, posterior_draws, posterior_of
-from zoo.predictive import ExpectedPrediction
+from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed, private_generator
 from zoo.targets import Gradient
 

@@ -6,10 +6,10 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from benchmark.cells import Cell
-from benchmark.outlook import Outlook
-from benchmark.record import Record
-from tests.benchmark.records import make
+from benchmark.evaluation.outlook import Outlook
+from benchmark.plan.cells import Cell
+from benchmark.records.record import Record
+from tests.benchmark.handmade import make
 
 
 class Clock:

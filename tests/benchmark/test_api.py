@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from benchmark import Results, compare, evaluate
+from benchmark.records.store import Store
 from benchmark.run import app
-from benchmark.store import Store
 from zoo import models
 from zoo.layers import make_bayesian
 from zoo.seeding import forked_random_state

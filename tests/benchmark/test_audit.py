@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.audit import app
-from benchmark.pages.audit import audit_page, conclusion, detection_table, short_audit
-from benchmark.record import Outcome, Record
+from benchmark.records.record import Outcome, Record
+from benchmark.reports.audits import audit_page, conclusion, detection_table, short_audit
+from benchmark.reports.tables import statuses
 from benchmark.results import Results
 from benchmark.results.entries import Entry
-from benchmark.tables import statuses
-from tests.benchmark.test_validity import N, evidence, trial
+from tests.benchmark.results.test_checks import N, evidence, trial
 
 STANDS = [i < 60 for i in range(N)]
 

@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from benchmark import console, evaluator
+from benchmark.evaluation import evaluator
+from benchmark.records.store import Store
+from benchmark.reports import console
 from benchmark.run import app
-from benchmark.store import Store
 
 FAST = ["--suite", "smoke", "--model", "mnist/lenet", "--attack", "fgsm"]
 

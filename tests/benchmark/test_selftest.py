@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.cells import Selection
-from benchmark.closed_form import closed_form_gaps
+from benchmark.evaluation.closed_form import closed_form_gaps
+from benchmark.plan.cells import Selection
 from benchmark.protocol import LIBRARIES
 from benchmark.results.checks.check import STATUSES
 from benchmark.selftest.__main__ import audit_broken, audited

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from zoo.entry import ZooEntry
+from zoo.catalogue.entry import ZooEntry
 from zoo.seeding import forked_random_state, private_generator
 
 Factory = Callable[[], nn.Module]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.image_layer import MOST_CHANNELS, image_convolution
+from zoo.layers.image import MOST_CHANNELS, image_convolution
 
 Pair = tuple[int, int]
 Window = tuple[int, int, slice, slice, slice, slice]  # output row and column; map's rows, columns; kernel's

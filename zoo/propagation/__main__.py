@@ -23,7 +23,7 @@ def propagation(
     out: Annotated[Path, typer.Option(help="Folder for the table (CSV).")] = Path("propagation"),
 ) -> None:
     """KL, accuracy and cost of predictions by propagated moments, by the mean weights and by a few draws."""
-    from zoo.registry import find_entry
+    from zoo.catalogue.registry import find_entry
     from zoo.studies.propagation import study
 
     entry = find_entry(name)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.layers import bayesian_layers
+from zoo.layers.order import pooling_first
 from zoo.layers.replacement import copy_with
 from zoo.propagation.layers import RandomWeights, propagate
 from zoo.propagation.moments import Moments, certain, log_softmax_logistic, log_softmax_simplified, noisy
-from zoo.stacked import pooling_first
 
 
 class PropagatedNetwork(nn.Module):

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.catalogue.entry import ZooEntry
 from zoo.datasets import load_split
-from zoo.entry import ZooEntry
 from zoo.posteriors import posterior_draws
-from zoo.predictive import ExpectedPrediction
+from zoo.prediction.expected import ExpectedPrediction
 from zoo.propagation.moments import Moments, Sampled, log_softmax_logistic, log_softmax_normal, log_softmax_simplified
 from zoo.propagation.network import PropagatedNetwork
 from zoo.seeding import derive_seed

@@ -11,8 +11,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from zoo.catalogue.entry import ZooEntry
 from zoo.datasets import dataset_spec, load_split
-from zoo.entry import ZooEntry
 from zoo.seeding import derive_seed
 from zoo.studies.strange_images import strange_images
 from zoo.uncertainty import entropies, variances

@@ -16,7 +16,7 @@ from torch import Tensor
 from zoo.layers import MeanFieldLayer
 from zoo.style import COLUMN
 
-History = Sequence[Mapping[str, float]]  # a row an epoch, as `zoo.training.Training` writes it
+History = Sequence[Mapping[str, float]]  # a row an epoch, as `zoo.training.loop.Training` writes it
 
 
 def posterior_over_epochs(posteriors: Mapping[int, tuple[Tensor, Tensor]], history: History, weight: int = 0) -> Figure:

@@ -36,7 +36,7 @@ def uncertainty(
     out: Annotated[Path, typer.Option(help="Folder for the table (CSV) and the figure.")] = Path("uncertainty"),
 ) -> None:
     """Entropies, variances, and how well each tells the entry's test images from images of other kinds (AUROC)."""
-    from zoo.registry import find_entry
+    from zoo.catalogue.registry import find_entry
     from zoo.studies.uncertainty import study
     from zoo.studies.uncertainty_figure import images_with_predictions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.record import Record
+from benchmark.records.record import Record
 from benchmark.results.frames import latest, surviving, tidy
 from benchmark.results.share import Share
 

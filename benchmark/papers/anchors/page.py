@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.attacks.spec import format_eps
-from benchmark.figures import Figures
-from benchmark.pages import render_page
 from benchmark.papers.anchors.anchors import TUTORIAL, compare_with_published
 from benchmark.papers.anchors.figures import fgsm_anchor
-from benchmark.publish import Generated, in_folder
+from benchmark.reports.figures import Figures
+from benchmark.reports.page import render_page
+from benchmark.reports.publish import Generated, in_folder
+from benchmark.reports.tables import markdown, percent
 from benchmark.results import Results
-from benchmark.tables import markdown, percent
 
 
 def report(results: Results, folder: Path) -> Generated:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmark.attacks.spec import AttackSpec
-from benchmark.cells import Selection, Subject
+from benchmark.plan.cells import Selection, Subject
+from benchmark.plan.suites import Suite
 from benchmark.protocol import ATTACKS, standard_attack
-from benchmark.suites import Suite
 from zoo.targets import Gradient
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.pages import render_page
 from benchmark.papers.bayes_by_backprop.published import PUBLISHED, Sources, read_studies
-from benchmark.publish import Generated
-from benchmark.reports import STUDIES
+from benchmark.reports.general import STUDIES
+from benchmark.reports.page import render_page
+from benchmark.reports.publish import Generated
+from benchmark.reports.tables import markdown
 from benchmark.results import Results
 from benchmark.results.cards import cards
-from benchmark.tables import markdown
 
 NOT_MEASURED = "not measured"
 

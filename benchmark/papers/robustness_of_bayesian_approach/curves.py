@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
+from benchmark.plan.roles import role_of
 from benchmark.protocol import ATTACKS, LIBRARIES
-from benchmark.record import Record
+from benchmark.records.record import Record
 from benchmark.results.configuration import Configuration, configuration, last_finished
-from benchmark.roles import role_of
 from benchmark.statistics import wilson
 from zoo.targets import GRADIENT_TARGETS
 

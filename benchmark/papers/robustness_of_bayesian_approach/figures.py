@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.figures import Figures
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, points
 from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
 from benchmark.protocol import ATTACKS
+from benchmark.reports.figures import Figures
 from zoo.style import COLUMN, NETWORKS, family_line, network_of, network_style
 
 

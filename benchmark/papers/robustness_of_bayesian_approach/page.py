@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmark.pages import render_page
 from benchmark.papers.robustness_of_bayesian_approach import claims, statements
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, build_curves, points
 from benchmark.papers.robustness_of_bayesian_approach.figures import curve_figures
 from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
 from benchmark.protocol import LIBRARIES
-from benchmark.publish import Generated, in_folder
-from benchmark.record import Record
+from benchmark.records.record import Record
+from benchmark.reports.page import render_page
+from benchmark.reports.publish import Generated, in_folder
+from benchmark.reports.tables import csv_text, markdown, span
 from benchmark.results import Results
 from benchmark.results.cards import cards
 from benchmark.statistics import bootstrap_mean
-from benchmark.tables import csv_text, markdown, span
 from benchmark.timing import duration
 
 

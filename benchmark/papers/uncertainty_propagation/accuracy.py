@@ -22,12 +22,12 @@ from torch.nn import functional as F
 
 from benchmark.papers.uncertainty_propagation.networks import ACTIVATIONS, NETWORKS, Method, trained
 from benchmark.papers.uncertainty_propagation.published import ERRORS, KL
+from zoo.catalogue.recipes import Recipe
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
 from zoo.lookup import lookup
 from zoo.propagation import Moments, propagate, sample
 from zoo.propagation.moments import Sampled, log_softmax_logistic, log_softmax_simplified, noisy
-from zoo.recipes import Recipe
 from zoo.seeding import private_generator
 
 IMAGES, AT_ONCE = 8, 32  # AT_ONCE samples of every image

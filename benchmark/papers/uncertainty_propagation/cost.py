@@ -20,7 +20,7 @@ import typer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.bench.measure import compared, side_by_side
+from benchmark.measure import compared, side_by_side
 from benchmark.papers.uncertainty_propagation.networks import ACTIVATIONS, NETWORKS, nine_layers
 from zoo.combine import expected
 from zoo.commands import mistakes_in_one_line

@@ -19,10 +19,10 @@ from torch import nn
 
 from benchmark.papers.uncertainty_propagation.networks import ACTIVATIONS, Method, nine_layers, trained
 from benchmark.papers.uncertainty_propagation.normalisation import pixel_statistics
+from zoo.catalogue.recipes import Recipe
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
 from zoo.propagation.statistics import AnalyticNormalisation
-from zoo.recipes import Recipe
 from zoo.style import COLUMN
 
 DATASET = "cifar10-jpeg"

@@ -10,15 +10,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from zoo.catalogue.recipes import Recipe
 from zoo.datasets import Split, dataset_spec
 from zoo.layers import Preprocess
 from zoo.propagation import Moments, certain, propagate, sample
 from zoo.propagation.moments import log_softmax_simplified
 from zoo.propagation.statistics import rescale
 from zoo.propagation.units import BernoulliDropout, LogisticBernoulli
-from zoo.recipes import Recipe
 from zoo.seeding import derive_seed, forked_random_state
-from zoo.training import Training, checkpoint_path
+from zoo.training.loop import Training, checkpoint_path
 
 Method = Literal["AP1", "AP2", "sample"]
 Activation = Callable[[], nn.Module]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.pages import render_page
 from benchmark.papers.uncertainty_propagation.published import COLUMNS, ERRORS, KL, TABLE_3
-from benchmark.publish import Generated
-from benchmark.reports import STUDIES
+from benchmark.reports.general import STUDIES
+from benchmark.reports.page import render_page
+from benchmark.reports.publish import Generated
+from benchmark.reports.tables import markdown
 from benchmark.results import Results
-from benchmark.tables import markdown
 
 FOLDER = "propagation"  # in the folder of studies
 ENTRIES = "entries"  # in that: what `zoo.propagation` wrote

@@ -25,7 +25,7 @@ from benchmark.statistics import wilson
 from zoo import models
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
-from zoo.predictive import ExpectedPrediction
+from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import private_generator
 from zoo.style import COLUMN
 

@@ -1,12 +1,12 @@
-"""Checks on what adaptive attacks break beyond the protocol's own (`benchmark.adaptive_attacks`)."""
+"""Checks on what adaptive attacks break beyond the protocol's own (`benchmark.plan.adaptive_attacks`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmark.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
 from benchmark.attacks.spec import ThreatModel, format_eps
-from benchmark.record import Record
+from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
+from benchmark.records.record import Record
 from benchmark.results.checks.check import NO_DRAWS, Finding, Status, check, over, risen, summary
 from benchmark.results.evidence import Evidence
 from zoo.datasets import dataset_spec

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pandas as pd
 
-from benchmark.agreement import meets, weakest
 from benchmark.attacks.spec import format_eps
 from benchmark.protocol import required_agreement
+from benchmark.records.agreement import meets, weakest
 from benchmark.results.checks.check import Finding, check, first_few, over, risen, summary
 from benchmark.results.configuration import merged_agreement
 from benchmark.results.evidence import Evidence

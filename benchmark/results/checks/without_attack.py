@@ -1,10 +1,10 @@
-"""Checks on what a network shows without an attack (`benchmark.health`), and on the libraries themselves."""
+"""Checks on what a network shows without an attack (`benchmark.evaluation.health`), and on the libraries themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmark.record import Health
+from benchmark.records.record import Health
 from benchmark.results.checks.check import Finding, Status, check, over, summary
 from benchmark.results.evidence import Evidence
 

@@ -11,18 +11,18 @@ from typer.testing import CliRunner
 
 from benchmark import papers
 from benchmark.papers import PAPERS, Paper
+from benchmark.plan.suites import Suite
 from benchmark.protocol import LIBRARIES
+from benchmark.records.store import Store
 from benchmark.registry import suites
 from benchmark.render import own_pages, project_pages
 from benchmark.run import app
-from benchmark.store import Store
-from benchmark.suites import Suite
-from tests.benchmark.records import make
+from tests.benchmark.handmade import make
 
 SECOND = {
     "suite.py": """
 from benchmark.protocol import standard_attack
-from benchmark.suites import Suite
+from benchmark.plan.suites import Suite
 
 
 class SecondSuite(Suite):
@@ -38,8 +38,8 @@ SECOND_SUITE = SecondSuite("second", "one attack of another paper about robustne
     "page.py": """
 from matplotlib.figure import Figure
 
-from benchmark.pages import render_page
-from benchmark.publish import Generated, in_folder
+from benchmark.reports.page import render_page
+from benchmark.reports.publish import Generated, in_folder
 
 
 def report(results, folder):

@@ -14,7 +14,7 @@ from zoo import models
 from zoo.datasets import load_split
 from zoo.layers import BayesianLinear, make_bayesian
 from zoo.networks import Preprocess, build_network
-from zoo.predictive import ExpectedPrediction
+from zoo.prediction.expected import ExpectedPrediction
 from zoo.propagation import Moments, certain, propagate, quadrature
 from zoo.propagation.moments import log_softmax_logistic
 from zoo.propagation.units import (

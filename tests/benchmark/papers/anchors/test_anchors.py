@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from benchmark.cells import Selection, Subject
 from benchmark.papers.anchors.anchors import ANCHORS, TUTORIAL, compare_with_published
 from benchmark.papers.anchors.page import report
 from benchmark.papers.anchors.suite import ANCHOR_SUITE
-from benchmark.record import Record
+from benchmark.plan.cells import Selection, Subject
+from benchmark.records.record import Record
 from benchmark.results import Results
-from tests.benchmark.records import make, outcome
+from tests.benchmark.handmade import make, outcome
 
 LENET = [Subject(name, "mnist", 10_000, deterministic=True) for name in ANCHOR_SUITE.models or ()]
 

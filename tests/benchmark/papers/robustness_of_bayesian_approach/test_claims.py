@@ -20,8 +20,8 @@ from benchmark.papers.robustness_of_bayesian_approach.claims import (
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, build_curves
 from benchmark.papers.robustness_of_bayesian_approach.page import claims_page
 from benchmark.papers.robustness_of_bayesian_approach.suite import MODELS
-from benchmark.record import Record
-from tests.benchmark.records import N, paper_records, walk
+from benchmark.records.record import Record
+from tests.benchmark.handmade import N, paper_records, walk
 
 
 def test_a_claim_is_confirmed_refuted_or_undecided() -> None:

@@ -7,16 +7,16 @@ import re
 
 import pytest
 
-from benchmark.figures import zoo_figures
 from benchmark.papers.robustness_of_bayesian_approach.claims import CLAIMS
 from benchmark.papers.robustness_of_bayesian_approach.curves import GRID, build_curves, points
 from benchmark.papers.robustness_of_bayesian_approach.figures import curve_figures
 from benchmark.papers.robustness_of_bayesian_approach.page import claims_page, paper_page
 from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS, MODELS
 from benchmark.protocol import ATTACKS
-from benchmark.record import Outcome
+from benchmark.records.record import Outcome
+from benchmark.reports.figures import zoo_figures
 from benchmark.statistics import wilson
-from tests.benchmark.records import N, attacked, outcome, paper_records, walk
+from tests.benchmark.handmade import N, attacked, outcome, paper_records, walk
 
 CIFAR = "cifar10-jpeg"
 

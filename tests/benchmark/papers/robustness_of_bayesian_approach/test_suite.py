@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmark.cells import Selection, Subject
 from benchmark.papers.robustness_of_bayesian_approach.suite import PAPER_SUITE
+from benchmark.plan.cells import Selection, Subject
 
 MNIST = [Subject("mnist/bayesian-lenet", "mnist", 10_000, deterministic=False)]
 

@@ -15,11 +15,11 @@ from torch import nn
 
 from benchmark.papers.uncertainty_propagation import accuracy, and_gate, cost, networks, normalisation, stability
 from benchmark.papers.uncertainty_propagation.normalisation import pixel_statistics
+from zoo.catalogue.recipes import Recipe
 from zoo.datasets import load_split
 from zoo.networks import Preprocess
 from zoo.propagation.statistics import AnalyticNormalisation
 from zoo.propagation.units import BernoulliDropout
-from zoo.recipes import Recipe
 from zoo.seeding import forked_random_state, private_generator
 
 

@@ -1,0 +1,262 @@
+"""One cell: attack in every library, verify, compare, record."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmark.attacks.craft import Adapter, craft
+from benchmark.attacks.metered import GradientStore
+from benchmark.attacks.methods import Goal
+from benchmark.evaluation.closed_form import Gap, closed_form_gaps
+from benchmark.evaluation.health import examine
+from benchmark.evaluation.judged import JudgedImages, judge_crafted, outcome_of
+from benchmark.evaluation.machine import Machine
+from benchmark.evaluation.subjects import subject_of
+from benchmark.plan.cells import Cell, Subject
+from benchmark.protocol import LIBRARIES, example_order
+from benchmark.records.agreement import compare
+from benchmark.records.record import Health, Outcome, Record, cell_key, provenance
+from benchmark.timing import Timing
+from zoo import ZooEntry, models
+from zoo.catalogue.behaviour import same_behaviour
+from zoo.commands import require_device
+from zoo.datasets import Split, load_split
+from zoo.prediction.expected import ExpectedPrediction
+from zoo.seeding import derive_seed
+from zoo.targets import TARGETS, Gradient
+
+Role = Literal["attack", "judge", "independent"]
+
+
+class Shard(NamedTuple):
+    """Which images of which entry."""
+
+    model: str
+    start: int
+    stop: int
+    only: tuple[int, ...] | None
+
+
+class PredictorKey(NamedTuple):
+    """Which draws of which entry, and what gradients are taken of them."""
+
+    entry: str
+    role: Role
+    draws: int
+    seed: int
+    gradient: Gradient
+
+
+class GradientsKey(NamedTuple):
+    """What libraries walk the same path with, on one shard. goal: which labels the gradients are of."""
+
+    attack_draws: int
+    seed: int
+    gradient: Gradient
+    goal: Goal
+
+
+class VerdictsKey(NamedTuple):
+    """Whose verdicts on images are the same, on one shard."""
+
+    attack_draws: int
+    judge_draws: int
+    seed: int
+
+
+class Evaluator:
+    """Evaluates cells and keeps what cells of one entry share: predictors, gradients, judged images."""
+
+    def __init__(
+        self,
+        machine: Machine = Machine(),  # noqa: B008 - frozen
+        adapters: Mapping[str, Adapter] = MappingProxyType({}),
+        entries: Mapping[str, ZooEntry] = MappingProxyType({}),
+    ) -> None:
+        """adapters: by library, what runs its attacks in place of its own adapter.
+
+        entries: by name, networks beside those that are registered, or in place of them.
+        Raises ValueError if nothing can be computed on the machine's device.
+        """
+        require_device(machine.device)
+        if machine.threads is not None:
+            torch.set_num_threads(machine.threads)
+        self.machine, self.adapters, self.entries = machine, adapters, entries
+        self.timing = Timing()
+        self._shard: Shard | None = None
+        self._gradients: dict[GradientsKey, GradientStore] = {}
+        self._predictors: dict[PredictorKey, ExpectedPrediction] = {}
+        self._known: dict[VerdictsKey, JudgedImages] = {}
+        self._identities: dict[str, str] = {}
+
+    def entry(self, name: str) -> ZooEntry:
+        """The entry of that name. Raises KeyError, with suggestions, for one that does not exist."""
+        return self.entries[name] if name in self.entries else models[name]
+
+    def split(self, dataset: str) -> Split:
+        """The test split, verified. Raises ValueError where it is missing or damaged."""
+        return load_split(dataset, "test", self.machine.data_root, self.machine.download)
+
+    def subject(self, entry: ZooEntry) -> Subject:
+        """The entry as suites expand it; see `benchmark.evaluation.subjects`."""
+        return subject_of(entry, self.split(entry.dataset), self.machine.device)
+
+    def fingerprints(self, cell: Cell) -> dict[str, str]:
+        """What identifies the network and the images of a cell, and the network that a transfer comes from."""
+        found = {"model": self._identity(cell.model), "data": self.split(cell.dataset).fingerprint}
+        source = cell.attack.source
+        return found if source is None else {**found, "source": self._identity(source)}
+
+    def _identity(self, name: str) -> str:
+        """The fingerprint of an entry, with its behaviour where it is from outside the zoo.
+
+        Raises ValueError where that is not what the run was started with.
+        """
+        if name not in self._identities:
+            entry = self.entry(name)
+            identity = entry.fingerprint
+            if entry.is_external:
+                found = entry.behaviour()
+                known = dict(self.machine.behaviours).get(name, found)
+                if not same_behaviour(known, found):
+                    raise ValueError(
+                        f"{name} answers otherwise than where the run was started: its factory builds another network "
+                        "each time (fix its seed, or load its weights), or code, weights or packages differ there"
+                    )
+                identity = hashlib.sha256(f"{identity} {known}".encode()).hexdigest()
+            self._identities[name] = identity
+        return self._identities[name]
+
+    def key(self, cell: Cell) -> str:
+        """The key under which the cell's record is stored."""
+        return cell_key(cell, self.fingerprints(cell))
+
+    def evaluate(self, cell: Cell) -> Record:
+        """Run the cell. A library that raises is recorded with its error, never with a score."""
+        entry, began = self.entry(cell.model), time.monotonic()
+        self._forget_what_others_shared(cell)
+        with self.timing.measuring("loading"):
+            examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
+            examples = examples if cell.only is None else [example for example in examples if example in cell.only]
+            x, y = self._images(cell.dataset, examples)
+            attacked = self._attacked(cell)
+            own = self._predictor(entry, "attack", cell)
+            fresh = self._predictor(entry, "judge", cell)
+        judged = self._judged(cell, own, fresh, y)
+        labels = likeliest_wrong(own, x, y) if cell.attack.goal is Goal.CONFIDENT else y
+        images: dict[str, Tensor] = {}
+        outcomes: dict[str, Outcome] = {}
+        try:
+            clean = outcome_of(*judged(x))
+        except Exception as error:  # a network that fails on these very images
+            clean = Outcome(error=f"on clean images: {type(error).__name__}: {error}")
+            outcomes = dict.fromkeys(cell.libraries, clean)
+        for library in cell.libraries if clean.error is None else ():
+            try:
+                where = self._shared(cell), self.adapters.get(library)
+                crafted = craft(library, attacked, x, labels, cell.attack, examples, cell.seed, *where)
+                self.timing.add(crafted.timing)
+                images[library], outcomes[library] = judge_crafted(cell, crafted, judged, x, examples)
+            except Exception as error:  # whatever a library raises, the other libraries' results still count
+                outcomes[library] = Outcome(error=f"{type(error).__name__}: {error}")
+        return Record(
+            key=self.key(cell),
+            cell=cell,
+            family=entry.family,
+            fingerprints=self.fingerprints(cell),
+            examples=examples,
+            labels=y.tolist(),
+            clean=clean,
+            outcomes=outcomes,
+            agreement=compare(images, {library: outcomes[library].correct for library in images}, examples),
+            provenance=provenance(
+                self.machine.device,
+                threads=torch.get_num_threads(),
+                stacked=attacked.stacked,
+                seeds={"attack": _seed(entry, "attack", cell.seed), "judge": _seed(entry, "judge", cell.seed)},
+                seconds=round(time.monotonic() - began, 3),
+            ),
+            health=self._health(cell, own, x, y) if clean.error is None else None,
+        )
+
+    def _health(self, cell: Cell, own: ExpectedPrediction, x: Tensor, y: Tensor) -> Health | None:
+        """Taken once, with the attack at eps = 0 that takes one gradient."""
+        if (cell.attack.name, cell.attack.threat.eps) != ("fgsm", 0):
+            return None
+        entry = self.entry(cell.model)
+        independent = None if entry.is_deterministic else self._predictor(entry, "independent", cell)
+        return examine(own, independent, x, y, self._gaps)
+
+    @functools.cached_property
+    def _gaps(self) -> list[Gap]:
+        """How close the libraries come to a linear model's optimum; it says nothing of a network."""
+        return closed_form_gaps(LIBRARIES, self.adapters)
+
+    def _images(self, dataset: str, examples: list[int]) -> tuple[Tensor, Tensor]:
+        split = self.split(dataset)
+        x = torch.from_numpy(split.images[examples]).to(self.machine.device).float() / 255
+        return x, torch.from_numpy(split.labels[examples]).to(self.machine.device)
+
+    def _attacked(self, cell: Cell) -> ExpectedPrediction:
+        """What gradients are taken of."""
+        gradient = cell.attack.gradient
+        entry = self.entry(cell.model if gradient.source is None else gradient.source)
+        return self._predictor(entry, "attack", cell, gradient)
+
+    def _predictor(
+        self,
+        entry: ZooEntry,
+        role: Role,
+        cell: Cell,
+        gradient: Gradient = Gradient(),
+    ) -> ExpectedPrediction:
+        """Draws depend on entry, seed and role alone, so that every shard and attack meets the same ones."""
+        draws = cell.judge_draws if role == "judge" else cell.attack_draws
+        key = PredictorKey(entry.name, role, draws, cell.seed, gradient)
+        if key not in self._predictors:
+            seed = _seed(entry, role, cell.seed)
+            self._predictors[key] = entry.predictor(draws, seed, gradient, self.machine.device, self.machine.stack)
+        return self._predictors[key]
+
+    def _shared(self, cell: Cell) -> GradientStore | None:
+        """Where the libraries share gradients: one for all cells with the same draws, target and images."""
+        spec = cell.attack
+        # nothing to share, or a gradient that depends on more than the image
+        if not self.machine.share or len(cell.libraries) == 1 or not TARGETS[spec.target].of_the_image:
+            return None
+        key = GradientsKey(cell.attack_draws, cell.seed, spec.gradient, spec.goal)
+        return self._gradients.setdefault(key, GradientStore())
+
+    def _judged(self, cell: Cell, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor) -> JudgedImages:
+        """What is known of images under these draws: one for all cells with the same examples."""
+        key = VerdictsKey(cell.attack_draws, cell.judge_draws, cell.seed)
+        return self._known.setdefault(key, JudgedImages(own, fresh, y, self.timing))
+
+    def _forget_what_others_shared(self, cell: Cell) -> None:
+        """Draws are kept for one network, gradients and verdicts for one shard of examples: memory stays flat."""
+        shard = Shard(cell.model, cell.start, cell.stop, cell.only)
+        if self._shard is None or cell.model != self._shard.model:
+            self._predictors.clear()
+        if shard != self._shard:
+            self._gradients.clear()
+            self._known.clear()
+        self._shard = shard
+
+
+@torch.no_grad()
+def likeliest_wrong(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Tensor:
+    """(B,) the label to which the prediction gives most probability, but for the right one."""
+    others: Tensor = prediction(x).scatter(1, y[:, None], -torch.inf)
+    return others.argmax(1)
+
+
+def _seed(entry: ZooEntry, role: Role, seed: int) -> int:
+    return derive_seed(role, entry.name, seed)

@@ -1,0 +1,270 @@
+"""Where cells are evaluated: in this process, in several, or on a Ray cluster.
+
+All of them call the same function on the same cells, and none of them writes: whoever iterates over `execute` is the
+one writer of the store. A cell's outcome depends on the cell alone, so neither the place nor the order shows in it; to
+the last digit that holds for the same number of threads, which is what torch divides its sums by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import itertools
+import logging
+import multiprocessing
+import os
+import platform
+import signal
+import sys
+import threading
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.reduction import ForkingPickler
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmark.evaluation.machine import Machine
+from benchmark.plan.cells import Cell
+from benchmark.timing import Timing
+
+if TYPE_CHECKING:
+    from benchmark.evaluation.evaluator import Evaluator
+    from benchmark.records.record import Record
+    from zoo import ZooEntry
+
+EXECUTORS = ("local", "ray")
+ATTEMPTS = 3  # how often a cell whose worker died is tried before the run gives up
+
+Work = Iterable[tuple[str, Cell]]  # key and cell; taken one by one, when a worker is free
+
+
+class Result(NamedTuple):
+    """A cell's record and where its time went."""
+
+    record: Record
+    timing: Timing
+
+
+@functools.lru_cache(maxsize=1)
+def evaluator_on(machine: Machine) -> Evaluator:
+    """The evaluator of this process, which keeps networks and gradients from one cell to the next."""
+    from benchmark.evaluation.evaluator import Evaluator
+    from zoo import external_model
+
+    for reference in machine.external:
+        external_model(*reference)
+    return Evaluator(machine)
+
+
+def evaluate(machine: Machine, key: str, cell: Cell) -> Result:
+    """Evaluate one cell in this process. Raises ValueError where network, data or packages are not the caller's."""
+    return _evaluated(evaluator_on(machine), key, cell)
+
+
+def _evaluated(evaluator: Evaluator, key: str, cell: Cell) -> Result:
+    evaluator.timing.clear()
+    if (found := evaluator.key(cell)) != key:
+        raise ValueError(
+            f"{cell.label} has the key {found[:12]}… on {platform.node()} and {key[:12]}… where the run was "
+            "started: install the same versions, weights and data on both"
+        )
+    return Result(evaluator.evaluate(cell), Timing(evaluator.timing))
+
+
+def execute(
+    work: Work,
+    evaluator: Evaluator,
+    executor: str = "local",
+    workers: int | None = None,
+    address: str | None = None,
+) -> Generator[Result, None, None]:
+    """Evaluate cells and yield their results as they come.
+
+    evaluator: of this process; others make one like it. executor: `local`, with `workers` processes (default: this
+    one), or `ray`, on the cluster at `address` (default: one started on this machine), with at most `workers` cells at
+    once (default: the cluster's cores).
+    Raises ValueError for an unknown executor, for Ray where it is not installed, for adapters or networks that another
+    process cannot have, and where a cell's worker died `ATTEMPTS` times.
+    """
+    machine = evaluator.machine
+    if executor not in EXECUTORS:
+        raise ValueError(f"no executor {executor!r}; there are: {', '.join(EXECUTORS)}")
+    if address is not None and executor != "ray":
+        raise ValueError("--ray-address needs --executor ray")
+    if workers is not None and workers < 1:
+        raise ValueError(f"--workers must be at least 1, not {workers}")
+    if executor == "local" and workers in (None, 1):
+        return (_evaluated(evaluator, key, cell) for key, cell in work)
+    if evaluator.adapters:
+        raise ValueError("adapters of one's own run in this process alone: leave out workers and executor")
+    live = _live(evaluator)
+    if executor == "ray":
+        if live:
+            raise ValueError(f"{live[0].name} is in this process alone: register it in a file that all nodes have")
+        return _on_ray(_ray(), work, machine, workers, address)
+    return _in_processes(work, machine, workers or 1, live)
+
+
+def threads_of(machine: Machine, executor: str, workers: int | None) -> int:
+    """How many threads each process that evaluates cells will have."""
+    if machine.threads is not None:
+        return machine.threads
+    if executor == "ray":
+        return 1  # a core for each cell
+    import torch
+
+    return torch.get_num_threads() if workers in (None, 1) else max(1, (os.cpu_count() or 1) // (workers or 1))
+
+
+def _live(evaluator: Evaluator) -> list[ZooEntry]:
+    """The entries that another process does not find by itself. Raises ValueError for one that cannot be sent to it."""
+    from zoo import models
+
+    live = [entry for entry in evaluator.entries.values() if entry.name not in models]
+    for entry in evaluator.entries.values():
+        try:
+            problem = "it is defined in a notebook" if _is_in_notebook(entry) else ""
+            if entry in live:
+                ForkingPickler.dumps(entry)
+        except Exception as error:  # whatever a part of a user's network raises
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            raise ValueError(
+                f"{entry.name} cannot be sent to worker processes ({problem}): leave out workers, or define its parts "
+                "in a file and not inside a function"
+            )
+    return live
+
+
+def _is_in_notebook(entry: ZooEntry) -> bool:
+    """Whether its factory is of a session that no other process can read again."""
+    return getattr(entry.factory, "__module__", "") == "__main__" and not hasattr(sys.modules["__main__"], "__file__")
+
+
+def _in_processes(
+    work: Work, machine: Machine, workers: int, live: Sequence[ZooEntry]
+) -> Generator[Result, None, None]:
+    coming = iter(work)
+    suspects: deque[tuple[str, Cell]] = deque()  # at work when a worker died: tried again, one at a time
+    suspected: set[tuple[str, Cell]] = set()  # those and the one of them that is at work
+    deaths: Counter[tuple[str, Cell]] = Counter()  # of workers that were alone: only then it is known what they died of
+    while True:  # once for every pool: a worker that dies takes its pool with it
+        started: dict[Future[Result], tuple[str, Cell]] = {}
+        with _pool(workers, threads_of(machine, "local", workers), live) as pool:
+            try:
+                while True:
+                    alone = bool(suspects) or any(task in suspected for task in started.values())
+                    while len(started) < (1 if alone else workers) and (
+                        task := suspects.popleft() if suspects else next(coming, None)
+                    ):
+                        started[pool.submit(evaluate, machine, *task)] = task
+                    if not started:
+                        return
+                    done, _ = wait(started, return_when=FIRST_COMPLETED)
+                    for future in sorted(done, key=lambda future: future.exception() is not None):
+                        result = future.result()
+                        suspected.discard(started.pop(future))
+                        yield result
+            except BrokenProcessPool:
+                lost = list(started.values())
+        if len(lost) == 1:
+            deaths.update(lost)
+            if deaths[lost[0]] >= ATTEMPTS:
+                raise _lost(lost[0][1])
+        suspects.extend(lost)
+        suspected.update(lost)
+
+
+@contextlib.contextmanager
+def _pool(workers: int, threads: int, live: Sequence[ZooEntry]) -> Iterator[ProcessPoolExecutor]:
+    """Processes that share the cores. Left early, they end at once and not with the cells they are at."""
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads, live)
+    )
+    try:
+        yield pool
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(threads: int, live: Sequence[ZooEntry]) -> None:
+    import torch
+    from tqdm import tqdm
+
+    from zoo import models
+
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a worker that is ended would leave behind
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    torch.set_num_threads(threads)
+    for entry in live:
+        if entry.name not in models:  # the file that its parts are in may have registered it
+            models.add(entry)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers, and they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _ray() -> Any:
+    try:
+        return importlib.import_module("ray")
+    except ImportError:
+        raise ValueError("--executor ray needs Ray: pip install 'robustness-zoo[ray]', here and on all nodes") from None
+
+
+def _on_ray(
+    ray: Any, work: Work, machine: Machine, workers: int | None, address: str | None
+) -> Generator[Result, None, None]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # for a cluster that is started here
+    try:
+        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, RuntimeError) as error:
+        raise ValueError(f"cannot reach a Ray cluster at {address}: {str(error).splitlines()[0]}") from error
+    needs = {"num_cpus": threads_of(machine, "ray", workers), "num_gpus": int(machine.device.startswith("cuda"))}
+    remote = ray.remote(max_retries=ATTEMPTS - 1, **needs)(evaluate)
+    coming = iter(work)
+    running: dict[Any, Cell] = {}
+    try:
+        while True:
+            has = ray.cluster_resources()  # each time: nodes come and go
+            places = min(
+                int(has.get(kind, 0)) // count
+                for kind, count in (("CPU", needs["num_cpus"]), ("GPU", needs["num_gpus"]))
+                if count
+            )
+            if not places:
+                raise ValueError(f"no node of the Ray cluster has what a cell needs ({needs}); it has {dict(has)}")
+            for key, cell in itertools.islice(coming, max(0, (workers or places) - len(running))):
+                running[remote.remote(machine, key, cell)] = cell
+            if not running:
+                return
+            (done,), _ = ray.wait(list(running))
+            cell = running.pop(done)
+            try:
+                result: Result = ray.get(done)
+            except ray.exceptions.RayTaskError as error:  # what the cell raised there is raised here
+                raise ValueError(f"{cell.label}: {error.cause or error}") from error
+            except ray.exceptions.RayError as error:
+                raise _lost(cell) from error
+            yield result
+    finally:
+        ray.shutdown()
+
+
+def _lost(cell: Cell) -> ValueError:
+    return ValueError(
+        f"the worker of {cell.label} died {ATTEMPTS} times, most likely for memory: use fewer --workers, or see "
+        "whether the cell runs alone"
+    )

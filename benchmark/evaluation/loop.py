@@ -1,0 +1,223 @@
+"""The run loop, the only one: what is not stored yet is evaluated, stored and told of.
+
+It prints nothing and reads no command line: who watches is handed in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from benchmark.evaluation.machine import Machine
+from benchmark.timing import Timing
+
+if TYPE_CHECKING:
+    from benchmark.attacks.craft import Adapter
+    from benchmark.evaluation.evaluator import Evaluator
+    from benchmark.evaluation.outlook import Outlook
+    from benchmark.plan.cells import Cell, Selection, Subject
+    from benchmark.plan.suites import Suite
+    from benchmark.records.record import Record
+    from benchmark.records.store import Store
+    from zoo import ZooEntry
+
+
+class Watcher(Protocol):
+    """Who is told of a run while it goes on; `Silent` for nobody."""
+
+    def __enter__(self) -> Watcher: ...
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None: ...
+
+    def begin(self, cells: Sequence[Cell], waiting: Sequence[Cell]) -> None:
+        """A phase begins: all its cells, and those among them that are not stored yet."""
+
+    def settle(self) -> None:
+        """All cells that there will be are known."""
+
+    def start(self, cell: Cell) -> None:
+        """A cell begins."""
+
+    def finish(self, cell: Cell, record: Record | None = None) -> None:
+        """A cell is done, here with its record, or by another process."""
+
+
+class Silent:
+    """Is told, and tells nobody."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def begin(self, cells: Sequence[Cell], waiting: Sequence[Cell]) -> None:
+        pass
+
+    def settle(self) -> None:
+        pass
+
+    def start(self, cell: Cell) -> None:
+        pass
+
+    def finish(self, cell: Cell, record: Record | None = None) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class How:
+    """Where and how cells are evaluated; nothing of it is part of a key.
+
+    executor, workers, address: as for `executors.execute`. adapters: by library, what runs its attacks in place of its
+    own adapter, in this process alone. watch: makes who is told, from the suite's name and the outlook.
+    say: is told in a line what was found in a network from outside, and what is skipped. explicit: whether entries were
+    asked for by name, so that missing data is a mistake and no reason to skip one.
+    """
+
+    machine: Machine = field(default_factory=Machine)
+    executor: str = "local"
+    workers: int | None = None
+    address: str | None = None
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
+    watch: Callable[[str, Outlook], Watcher] = Silent
+    say: Callable[[str], object] = lambda line: None
+    explicit: bool = True
+
+
+@dataclass
+class Run:
+    """The records of a run, and where its time went. seconds: by the clock, while cells were evaluated."""
+
+    records: list[Record]
+    timing: Timing
+    seconds: float
+
+
+def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: Store, how: How) -> Run:
+    """Evaluate a suite on some entries; what the store holds already is not computed again.
+
+    Raises ValueError for a selection that matches nothing, and what `Evaluator.subject` and `execute` raise.
+    """
+    from benchmark.evaluation.evaluator import Evaluator
+
+    others = {entry.name: entry for entry in entries}
+    subjects = _with_data(entries, Evaluator(how.machine, how.adapters, others), how)
+    machine = replace(how.machine, behaviours=_behaviours(entries, subjects, store))
+    evaluator = Evaluator(machine, how.adapters, others)
+    cells = suite.cells(subjects, selection)
+    if not cells:
+        raise ValueError("nothing to run: no cell matches the selection; see --list for what there is")
+    keys = {evaluator.key(cell): cell for cell in cells}
+    loop = _Loop(evaluator, store, how)
+    with how.watch(suite.name, loop.outlook(suite, selection, subjects, keys)) as watcher:
+        loop.evaluate(keys, watcher)
+        more = suite.follow_up(store.records(set(keys)), subjects, selection)
+        watcher.settle()
+        if more:
+            following = {evaluator.key(cell): cell for cell in more}
+            loop.evaluate(following, watcher)
+            keys |= following
+    return Run(list(store.records(set(keys))), loop.timing, loop.seconds)
+
+
+class _Loop:
+    def __init__(self, evaluator: Evaluator, store: Store, how: How) -> None:
+        self.evaluator, self.store, self.how = evaluator, store, how
+        self.timing, self.seconds = Timing(), 0.0
+
+    def evaluate(self, keys: Mapping[str, Cell], watcher: Watcher) -> None:
+        """Store the record of every cell that has none yet; this process alone writes."""
+        from benchmark.evaluation.executors import execute
+
+        waiting = {key: cell for key, cell in keys.items() if key not in self.store}
+        watcher.begin(list(keys.values()), list(waiting.values()))
+        if not waiting:  # no cluster is started for nothing
+            return
+        began = time.monotonic()
+        work, how = self._work(waiting, watcher), self.how
+        results = execute(work, self.evaluator, how.executor, how.workers, how.address)
+        with contextlib.closing(results):
+            for record, spent in results:
+                with self.timing.measuring("store"):
+                    self.store.put(record)
+                self.timing.add(spent)
+                watcher.finish(record.cell, record)
+        self.seconds += time.monotonic() - began
+
+    def _work(self, waiting: Mapping[str, Cell], watcher: Watcher) -> Iterator[tuple[str, Cell]]:
+        for key, cell in waiting.items():
+            if key in self.store:  # another process may have finished it meanwhile
+                watcher.finish(cell)
+            else:
+                watcher.start(cell)
+                yield key, cell
+
+    def outlook(
+        self, suite: Suite, selection: Selection, subjects: Sequence[Subject], keys: Mapping[str, Cell]
+    ) -> Outlook:
+        """What tells the time left, from what was measured on this machine before."""
+        from benchmark.evaluation.executors import threads_of
+        from benchmark.evaluation.outlook import Outlook
+        from benchmark.evaluation.probe import forecast_for
+        from benchmark.plan.survival import Survival
+
+        store, how = self.store, self.how
+        waiting = [cell for key, cell in keys.items() if key not in store]
+        met, follow_up = Survival(), partial(suite.expected_follow_up, subjects, selection)
+        if follow_up(met):
+            stored = list(store.records({key for key in keys if key in store}))
+            for record in stored:
+                met.learn(record)
+            if not waiting:  # a run that was stopped in the second phase
+                more = suite.follow_up(stored, subjects, selection)
+                waiting = [cell for cell in more if self.evaluator.key(cell) not in store]
+        threads = threads_of(how.machine, how.executor, how.workers)
+        forecast = forecast_for(subjects, waiting, self.evaluator, threads, store)
+        at_once = how.workers if how.executor == "ray" else how.workers or 1  # a cluster shows how many it runs
+        return Outlook(forecast, at_once, follow_up, met)
+
+
+def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How) -> list[Subject]:
+    """The entries whose data are at hand; the others are named.
+
+    Raises DataNotFoundError for an entry that was asked for by name.
+    """
+    from zoo.datasets import DataNotFoundError
+
+    found: list[Subject] = []
+    skipped: dict[str, list[str]] = {}
+    for entry in entries:
+        try:
+            subject = evaluator.subject(entry)
+        except DataNotFoundError as error:
+            if how.explicit:
+                raise
+            skipped.setdefault(str(error), []).append(entry.name)
+            continue
+        found.append(subject)
+        if entry.is_external:
+            random = f"averaged over {subject.averaged_over}" if subject.averaged_over else "one network, none random"
+            how.say(f"{entry.name}: {random}")
+    for reason, names in skipped.items():
+        how.say(f"skipping {', '.join(names)}: {reason}")
+    return found
+
+
+def _behaviours(
+    entries: Sequence[ZooEntry], subjects: Sequence[Subject], store: Store
+) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """Of the entries from outside the zoo that are evaluated, as the store met them first."""
+    names = {subject.model for subject in subjects}
+    return tuple(
+        (entry.name, store.recognised(entry.name, entry.fingerprint, entry.behaviour()))
+        for entry in entries
+        if entry.is_external and entry.name in names
+    )

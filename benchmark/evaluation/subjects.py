@@ -1,0 +1,55 @@
+"""What suites need to know of an entry: found by loading it, once, before anything is attacked."""
+
+from __future__ import annotations
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmark.plan.cells import Subject
+from zoo import ZooEntry, models
+from zoo.catalogue.conformance import check_accuracy
+from zoo.combine import expected
+from zoo.datasets import Split, dataset_spec
+from zoo.posteriors import Kind
+from zoo.prediction.expected import ExpectedPrediction
+from zoo.prediction.target_networks import undefined_targets
+from zoo.seeding import derive_seed
+
+ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # with which a stated accuracy is compared
+
+
+def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
+    """The entry as suites expand it. split: its test images.
+
+    Raises ValueError for a network that is refused when it is loaded, or that misses its stated accuracy.
+    """
+    image = torch.zeros(1, *dataset_spec(entry.dataset).shape)
+    network, posterior = entry.load()
+    is_point = posterior.kind is Kind.POINT
+    one_draw = ExpectedPrediction.of(network, 1, derive_seed("cost"), posterior=posterior)
+    if entry.accuracy is not None:
+        _require_accuracy(entry, entry.accuracy, split, device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        one_draw.logits(image)
+    others = tuple(
+        (other.name, other.is_deterministic)
+        for other in models.values()
+        if other.dataset == entry.dataset and other.name != entry.name and not other.is_external
+    )
+    return Subject(
+        entry.name,
+        entry.dataset,
+        len(split),
+        is_point,
+        cost=counter.get_total_flops() // 2,
+        others=others,
+        undefined=undefined_targets(network, posterior, image),
+        averaged_over="" if is_point else posterior.what,
+    )
+
+
+def _require_accuracy(entry: ZooEntry, accuracy: float, split: Split, device: str) -> None:
+    x, y = split.sample(min(ACCURACY_IMAGES, len(split)), "accuracy")
+    prediction = entry.predictor(ACCURACY_DRAWS, derive_seed("accuracy", entry.name), device=device)
+    right = expected(prediction.logits_in_batches(x.to(device))).argmax(1).cpu() == y
+    check_accuracy(entry.name, accuracy, int(right.sum()), len(y))

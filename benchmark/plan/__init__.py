@@ -1,0 +1,1 @@
+"""What is to be run: cells, suites, adaptive attacks. Pure: no torch, no files."""

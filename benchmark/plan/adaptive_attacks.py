@@ -1,0 +1,176 @@
+"""What attacks a network beyond the white-box attacks, and on which images. Pure: no torch.
+
+An attack that fails leaves a network looking robust, so every adaptive attack is a way in which the white-box attacks
+may have failed: too few steps, starts or draws, a gradient that vanishes, a gradient that points nowhere. Most attack
+the images that survive the white-box attacks, which costs least where it matters least; a few attack all images.
+
+Sources: Carlini et al. 2019, "On Evaluating Adversarial Robustness"; Croce and Hein 2020, "Reliable Evaluation of
+Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks" (APGD, AutoAttack); Tramèr et al. 2020, "On
+Adaptive Attacks to Adversarial Example Defenses"; Andriushchenko et al. 2020, "Square Attack".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from benchmark.attacks.methods import METHODS, Goal
+from benchmark.attacks.spec import AttackSpec, ThreatModel
+from benchmark.plan.cells import Subject
+from benchmark.protocol import ATTACK_DRAWS, STEP_RATIO, standard_attack
+from zoo.targets import Gradient
+
+APGD_STEPS = 100  # those of AutoAttack
+SQUARE_QUERIES = 1000
+NOISE_QUERIES = 100
+RESTARTS = 5
+UNBOUNDED = ThreatModel("linf", 1.0)
+
+
+@dataclass(frozen=True)
+class AdaptiveAttack:
+    """An attack beyond the white-box attacks.
+
+    help: what it is, for tables.    attack: the attack under a threat model, but for the source of a transfer.
+    on: `all` images, or those that are `surviving` the white-box attacks.
+    draws: the attacker's, from the protocol's.    bayesian: only for networks with draws.
+    library: which runs it: the first that has it.
+    gradient: what it follows: the network's own, an `other` network's, or `none`.
+    """
+
+    name: str
+    help: str
+    attack: Callable[[ThreatModel], AttackSpec]
+    on: Literal["all", "surviving"] = "surviving"
+    draws: Callable[[int], int] = lambda draws: draws
+    bayesian: bool = False
+    library: str = "torchattacks"
+    gradient: Literal["own", "other", "none"] = "own"
+
+
+def pgd(threat: ThreatModel) -> AttackSpec:
+    """The protocol's PGD in a threat model's norm."""
+    return standard_attack(METHODS["pgd"].attack(threat.norm), threat.eps)
+
+
+def doubled(threat: ThreatModel) -> AttackSpec:
+    """PGD with twice the steps, each half as long."""
+    spec = pgd(threat)
+    return replace(spec, steps=2 * spec.steps, step_size=spec.step_size / 2)
+
+
+def unbounded(threat: ThreatModel) -> AttackSpec:
+    """PGD with 100 steps in a ball that holds every image, from the image itself: there noise alone breaks networks."""
+    eps = UNBOUNDED.eps
+    return replace(standard_attack("pgd-linf", eps), steps=100, step_size=STEP_RATIO * eps / 100, random_start=False)
+
+
+def _other(
+    method: str, steps: int, reach: float, gradient: Gradient = Gradient()
+) -> Callable[[ThreatModel], AttackSpec]:
+    def attack(threat: ThreatModel) -> AttackSpec:
+        return AttackSpec(METHODS[method].attack(threat.norm), threat, reach * threat.eps, steps, gradient=gradient)
+
+    return attack
+
+
+def _pgd_by(gradient: Gradient) -> Callable[[ThreatModel], AttackSpec]:
+    return lambda threat: replace(pgd(threat), gradient=gradient)
+
+
+ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
+    adaptive.name: adaptive
+    for adaptive in (
+        AdaptiveAttack("doubled steps", "PGD with 40 steps in place of 20", doubled, "all"),
+        AdaptiveAttack(
+            "confident",
+            "PGD with 40 steps towards the likeliest wrong label: wrong and certain",
+            lambda threat: replace(doubled(threat), goal=Goal.CONFIDENT),
+            "all",
+        ),
+        AdaptiveAttack("one draw", "PGD on one frozen draw", pgd, "all", lambda _: 1, bayesian=True, gradient="other"),
+        AdaptiveAttack("restarts", "PGD from five starts", lambda threat: replace(pgd(threat), restarts=RESTARTS)),
+        AdaptiveAttack("doubled draws", "PGD with twice the draws", pgd, draws=lambda draws: 2 * draws, bayesian=True),
+        AdaptiveAttack("logits x 0.1", "PGD on a tenth of the logits", _pgd_by(Gradient(logit_scale=0.1))),
+        AdaptiveAttack("logits x 0.001", "PGD on a thousandth of the logits", _pgd_by(Gradient(logit_scale=0.001))),
+        AdaptiveAttack("logits + 100", "PGD on logits with a constant added", _pgd_by(Gradient(logit_shift=100.0))),
+        AdaptiveAttack(
+            "posterior mean",
+            "PGD on the posterior-mean network",
+            _pgd_by(Gradient("mean-weights")),
+            bayesian=True,
+            gradient="other",
+        ),
+        AdaptiveAttack("transfer", "PGD on another network of the zoo", pgd, gradient="other"),
+        AdaptiveAttack("apgd-ce", "APGD, 100 steps, cross-entropy", _other("apgd-ce", APGD_STEPS, 2.0)),
+        AdaptiveAttack("apgd-dlr", "APGD, 100 steps, difference of logits ratio", _other("apgd-dlr", APGD_STEPS, 2.0)),
+        AdaptiveAttack(
+            "apgd-ce, mean loss",
+            "APGD as in AutoAttack's version for random networks: the mean of the draws' gradients",
+            _other("apgd-ce", APGD_STEPS, 2.0, Gradient("mean-loss")),
+            bayesian=True,
+        ),
+        AdaptiveAttack(
+            "square",
+            "Square attack, 1,000 queries, no gradient",
+            _other("square", SQUARE_QUERIES, 1.0),
+            gradient="none",
+        ),
+        AdaptiveAttack(
+            "noise",
+            "the worst of 100 points uniform in the ball",
+            _other("noise", NOISE_QUERIES, 1.0),
+            library="foolbox",
+            gradient="none",
+        ),
+    )
+}
+UNBOUNDED_ATTACK = AdaptiveAttack("unbounded", "PGD with 100 steps, linf, eps 1", unbounded, "all")
+
+
+def attacks_on(deterministic: bool, on: str) -> list[AdaptiveAttack]:
+    """The adaptive attacks under one threat model on a network with or without draws."""
+    known = ADAPTIVE_ATTACKS.values()
+    return [adaptive for adaptive in known if adaptive.on == on and not (deterministic and adaptive.bayesian)]
+
+
+def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[tuple[AdaptiveAttack, AttackSpec]]:
+    """The adaptive attacks on a network, transfers from every other network for the same images."""
+    plan = [
+        (adaptive, adaptive.attack(threat))
+        for threat in threats
+        for adaptive in attacks_on(subject.deterministic, on)
+        if adaptive.attack(threat).target not in subject.undefined
+    ]
+    if on == "all":
+        plan.append((UNBOUNDED_ATTACK, unbounded(UNBOUNDED)))
+    return [each for adaptive, attack in plan for each in _from_sources(adaptive, attack, subject.others)]
+
+
+def _from_sources(
+    adaptive: AdaptiveAttack, attack: AttackSpec, others: Sequence[tuple[str, bool]]
+) -> list[tuple[AdaptiveAttack, AttackSpec]]:
+    """A transfer takes one network's gradients: of a Bayesian one those of its posterior mean."""
+    if adaptive.name != "transfer":
+        return [(adaptive, attack)]
+    return [
+        (adaptive, replace(attack, gradient=Gradient("expected" if deterministic else "mean-weights", source=name)))
+        for name, deterministic in others
+    ]
+
+
+def adaptive_attack_of(attack: AttackSpec, deterministic: bool, draws: int) -> AdaptiveAttack | None:
+    """Which adaptive attack an attack is that an attacker with so many draws makes; None if it is none."""
+    if attack.threat.eps == 0:
+        return None
+    usual = 1 if deterministic else ATTACK_DRAWS
+    if attack == unbounded(UNBOUNDED):
+        return UNBOUNDED_ATTACK if draws == usual else None
+    own = replace(attack.gradient, source=None, target="expected")
+    as_planned = attack if attack.source is None else replace(attack, gradient=own)
+    for adaptive in attacks_on(deterministic, "all") + attacks_on(deterministic, "surviving"):
+        same_source = (adaptive.name == "transfer") == (attack.source is not None)
+        if same_source and draws == adaptive.draws(usual) and as_planned == adaptive.attack(attack.threat):
+            return adaptive
+    return None

@@ -1,0 +1,120 @@
+"""What a cell is to the results: read off the cell, because its key must not know for which suite it was run.
+
+Pure: no torch. Everything that sorts records asks here.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmark.attacks.spec import AttackSpec, ThreatModel
+from benchmark.plan.adaptive_attacks import UNBOUNDED, AdaptiveAttack, adaptive_attack_of
+from benchmark.plan.cells import Cell
+from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
+from zoo.targets import Gradient
+
+if TYPE_CHECKING:
+    from benchmark.records.record import Record
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a cell is to the results of its network.
+
+    target: what the gradient is of in an attack that is the protocol's own but for that; None for other settings.
+    adaptive: the adaptive attack that it is, with the protocol's draws; None for any other.
+    budget: whether eps > 0. whole: whether it is on all images of its shard.
+    unbounded: whether its ball holds every image.
+    usual: whether it has the protocol's draws and seed, of which curves and matrices are made.
+    board: whether it is `usual`, `whole`, in every library and at an eps of the leaderboards.
+    alone: whether one library ran it.
+    """
+
+    target: str | None
+    adaptive: AdaptiveAttack | None
+    budget: bool
+    whole: bool
+    unbounded: bool
+    usual: bool
+    board: bool
+    alone: bool
+
+    @property
+    def is_column(self) -> bool:
+        """Whether it can be a column of a row: a white-box attack of the protocol, on all images."""
+        return self.target == "expected" and self.budget and self.whole
+
+    @property
+    def is_white_box(self) -> bool:
+        """Whether it says which images are left to adaptive attacks."""
+        return self.budget and self.whole and self.adaptive is None
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it is no attack of a column, but one that says what the columns are worth."""
+        return not self.budget or (self.alone and self.adaptive is not None)
+
+    @property
+    def is_of_every_norm(self) -> bool:
+        """Whether it speaks of a network in one norm as much as in another."""
+        return not self.budget or self.unbounded
+
+    @property
+    def on_leaderboards(self) -> bool:
+        """Whether leaderboards take it: as a column, or for what it says of columns."""
+        return self.is_evidence or self.target != "expected" or self.board
+
+
+def role_of(cell: Cell) -> Role:
+    """The role of a cell."""
+    spec, threat = cell.attack, cell.attack.threat
+    usual = (cell.attack_draws, cell.judge_draws) in ((1, 1), (ATTACK_DRAWS, JUDGE_DRAWS)) and cell.seed == 0
+    whole = cell.only is None
+    on_grid = cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
+    return Role(
+        target=_protocols_own(spec),
+        adaptive=_adaptive(spec, cell.judge_draws == 1, cell.attack_draws),
+        budget=threat.eps > 0,
+        whole=whole,
+        unbounded=threat == UNBOUNDED,
+        usual=usual,
+        board=usual and whole and on_grid,
+        alone=len(cell.libraries) == 1,
+    )
+
+
+@functools.cache
+def _protocols_own(spec: AttackSpec) -> str | None:
+    own = spec.name in ATTACKS and spec == standard_attack(spec.name, spec.threat.eps, Gradient(spec.target))
+    return spec.target if own else None
+
+
+_adaptive = functools.cache(adaptive_attack_of)
+
+
+def surviving_examples(
+    records: Iterable[Record],
+) -> dict[tuple[str, ThreatModel], dict[tuple[int, int], tuple[int, ...]]]:
+    """Model and threat model -> shard -> the images that survive every white-box attack among the records.
+
+    An image that is misclassified as it is counts as broken. Shards of which none survive, and those with a library's
+    error, are left out.
+    """
+    shards: dict[tuple[str, ThreatModel, int, int], list[Record]] = defaultdict(list)
+    for record in records:
+        cell = record.cell
+        if role_of(cell).is_white_box:
+            shards[cell.model, cell.attack.threat, cell.start, cell.stop].append(record)
+    surviving: dict[tuple[str, ThreatModel], dict[tuple[int, int], tuple[int, ...]]] = defaultdict(dict)
+    for (model, threat, start, stop), attacks in shards.items():
+        if all(record.complete for record in attacks):
+            broken = set[int]().union(*(record.broken for record in attacks))
+            right = (set(itertools.compress(record.examples, record.clean.correct)) for record in attacks)
+            if left := set.intersection(*right) - broken:
+                surviving[model, threat][start, stop] = tuple(e for e in attacks[0].examples if e in left)
+    return dict(surviving)

@@ -1,0 +1,222 @@
+"""Suites expand to cells. Pure: no torch, no files, no randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from benchmark.attacks.methods import NORMS, Norm
+from benchmark.attacks.spec import AttackSpec, ThreatModel
+from benchmark.plan.adaptive_attacks import AdaptiveAttack, planned
+from benchmark.plan.cells import Cell, Selection, Subject, draw_counts
+from benchmark.plan.roles import surviving_examples
+from benchmark.plan.survival import Expected, Survival
+from benchmark.protocol import ATTACKS, LIBRARIES, SHARD, eps_grid, standard_attack
+from zoo.targets import GRADIENT_TARGETS, Gradient
+
+if TYPE_CHECKING:
+    from benchmark.records.record import Record
+
+
+@dataclass(frozen=True)
+class Suite:
+    """help: one line for `--list`. examples: how many by default. models: entries it is about; None for all."""
+
+    name: str
+    help: str
+    examples: int
+    models: tuple[str, ...] | None = None
+
+    def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
+        """The attacks on an entry, eps by eps."""
+        names = selection.attacks or ATTACKS
+        grids = {norm: selection.radii(norm, grid) for norm, grid in self.grid(subject.dataset).items()}
+        for target in selection.targets or ():
+            if target in subject.undefined:
+                raise ValueError(
+                    f"{subject.model} has no gradient target {target!r}: mean-weights needs a posterior mean, "
+                    "propagation mean-field layers and a rule for every layer between them"
+                )
+        return [
+            standard_attack(name, eps, Gradient(target, selection.precision))
+            for target in selection.targets or self.targets(subject)
+            for name in ATTACKS
+            if name in names
+            for eps in grids[NORMS[name]]
+        ]
+
+    def targets(self, subject: Subject) -> tuple[str, ...]:
+        """What gradients are taken of."""
+        return ("expected",)
+
+    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
+        """The eps per norm."""
+        return eps_grid(dataset)
+
+    def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
+        """The libraries for the shard that starts at `start`."""
+        return tuple(library for library in LIBRARIES if library in (selection.libraries or LIBRARIES))
+
+    def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """What is to be run once the outcomes of `cells` are known."""
+        return []
+
+    def expected_follow_up(self, subjects: Iterable[Subject], selection: Selection, met: Survival) -> list[Expected]:
+        """What `follow_up` is likely to come to by what is met so far: for telling the time left, and nothing else."""
+        return []
+
+    def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """All cells, entry by entry and shard by shard, so that what a shard's cells share is kept no longer.
+
+        A deterministic network has one draw, whatever is selected.
+        Raises ValueError if more examples are asked for than a split has, or an attack that another suite runs.
+        """
+        for name in selection.attacks or ():
+            if name not in ATTACKS:
+                raise ValueError(f"suite {self.name} has {', '.join(ATTACKS)}; {name} is run by --suite adaptive")
+        cells: list[Cell] = []
+        for subject in subjects:
+            count = self.examples if selection.examples is None else selection.examples
+            if count > subject.size:
+                raise ValueError(
+                    f"{subject.dataset} has {subject.size} test examples; --examples {count} asks for more"
+                )
+            cells += [
+                Cell(
+                    subject.model,
+                    subject.dataset,
+                    spec,
+                    start,
+                    min(start + SHARD, count),
+                    self.libraries(spec, start, selection),
+                    *draw_counts(subject.deterministic, selection.draws),
+                    selection.seed,
+                )
+                for start in range(0, count, SHARD)
+                for spec in self.attacks(subject, selection)
+            ]
+        return cells
+
+
+class SmokeSuite(Suite):
+    """The first eps of each norm only."""
+
+    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
+        return {norm: grid[:1] for norm, grid in eps_grid(dataset).items()}
+
+
+class WhiteboxSuite(Suite):
+    """Also at eps = 0, where an attack must return the image that it was given, and a network's health is taken."""
+
+    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
+        return {norm: (0.0, *grid) for norm, grid in eps_grid(dataset).items()}
+
+
+class AdaptiveSuite(WhiteboxSuite):
+    """The white-box attacks, and then all that may break what survives them; see `benchmark.plan.adaptive_attacks`."""
+
+    def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """Raises ValueError for a gradient target: adaptive attacks have their own."""
+        if selection.targets is not None:
+            raise ValueError("the adaptive suite takes every gradient that it needs: leave out --target")
+        cells = []
+        for subject in subjects:
+            # on which all else stands, with eps = 0 in any case
+            eps: dict[str, tuple[float, ...]] = {
+                norm: tuple(dict.fromkeys((0.0, *selection.radii(norm, grid))))
+                for norm, grid in self.grid(subject.dataset).items()
+            }
+            whitebox = super().cells([subject], replace(selection, attacks=None, eps=eps))
+            shards = dict.fromkeys((cell.start, cell.stop) for cell in whitebox)
+            cells += whitebox
+            for adaptive, attack in planned(subject, self._threats(subject, selection), "all"):
+                cells += self._cells(adaptive, attack, subject, selection, dict.fromkeys(shards))
+        order = {model: place for place, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
+        return sorted(cells, key=lambda cell: (order[cell.model], cell.start))
+
+    def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        surviving = surviving_examples(records)
+        return [
+            cell
+            for subject in subjects
+            for threat in self._threats(subject, selection)
+            for adaptive, attack in planned(subject, [threat], "surviving")
+            for cell in self._cells(adaptive, attack, subject, selection, surviving.get((subject.model, threat), {}))
+        ]
+
+    def expected_follow_up(self, subjects: Iterable[Subject], selection: Selection, met: Survival) -> list[Expected]:
+        """One cell for all shards of an adaptive attack, on the mean number of images."""
+        count = self.examples if selection.examples is None else selection.examples
+        shards = [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
+        found = []
+        for subject in subjects:
+            for threat in self._threats(subject, selection):
+                likely = [met.standing(subject.model, subject.dataset, threat, *shard) for shard in shards]
+                times = sum(standing.chance for standing in likely)
+                if not times:
+                    continue
+                images = max(1, round(sum(standing.images * standing.chance for standing in likely) / times))
+                for adaptive, attack in planned(subject, [threat], "surviving"):
+                    cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(images))})
+                    found += [Expected(cell, times) for cell in cells]
+        return found
+
+    def _threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:
+        return [
+            ThreatModel(norm, eps)
+            for norm, grid in self.grid(subject.dataset).items()
+            for eps in selection.radii(norm, grid)
+            if eps > 0
+        ]
+
+    def _cells(
+        self,
+        adaptive: AdaptiveAttack,
+        attack: AttackSpec,
+        subject: Subject,
+        selection: Selection,
+        images: Mapping[tuple[int, int], tuple[int, ...] | None],
+    ) -> list[Cell]:
+        """An adaptive attack's cells, by shard, on all its images or some; none where a selection leaves it out."""
+        wanted = selection.attacks is None or attack.name in selection.attacks
+        if not wanted or adaptive.library not in (selection.libraries or LIBRARIES):
+            return []
+        attack_draws, judge_draws = draw_counts(subject.deterministic, selection.draws)
+        return [
+            Cell(
+                subject.model,
+                subject.dataset,
+                replace(attack, gradient=replace(attack.gradient, precision=selection.precision)),
+                start,
+                stop,
+                (adaptive.library,),
+                adaptive.draws(attack_draws),
+                judge_draws,
+                selection.seed,
+                only,
+            )
+            for (start, stop), only in images.items()
+        ]
+
+
+class MaskingSuite(Suite):
+    """The white-box attacks on Bayesian entries with the gradient of every target; others have but one gradient."""
+
+    def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
+        return [] if subject.deterministic else super().attacks(subject, selection)
+
+    def targets(self, subject: Subject) -> tuple[str, ...]:
+        return tuple(target for target in GRADIENT_TARGETS if target not in subject.undefined)
+
+
+# The benchmark's own; `benchmark.registry` has those of the papers beside them.
+SUITES: dict[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        SmokeSuite("smoke", "every attack at one eps per norm, 20 examples: does it work at all?", 20),
+        WhiteboxSuite("whitebox", "the main job: FGSM, BIM, PGD-linf, PGD-l2 at two eps each, 100 examples", 100),
+        AdaptiveSuite("adaptive", "whitebox, then all that may break what it left: the audit of a row", 100),
+        MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, every gradient", 100),
+    )
+}

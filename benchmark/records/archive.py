@@ -1,0 +1,90 @@
+"""The records that lie beside the pages: one JSON file an entry, packed by xz, per-example outcomes included."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark.plan.roles import role_of
+from benchmark.protocol import required_agreement
+from benchmark.records.agreement import meets
+from benchmark.records.record import SCHEMA_VERSION, Outcome, Record
+
+
+def read_records(folder: Path, dataset: str = "*") -> dict[str, Record]:
+    """Key -> record of every file, or of those of one data set. Raises ValueError naming a file that cannot be read."""
+    records = {}
+    for path in sorted(folder.glob(f"{dataset}/*.json.xz")):
+        try:
+            for fields in json.loads(lzma.decompress(path.read_bytes()))["records"]:
+                if fields["schema"] != SCHEMA_VERSION:  # made by another version: out of date, like another protocol's
+                    continue
+                record = Record.from_json(fields)
+                records[record.key] = record
+        except (ValueError, KeyError, TypeError, lzma.LZMAError, EOFError) as error:
+            raise ValueError(
+                f"{path} is no file of records ({error}); restore it, delete it, or choose another folder by --folder"
+            ) from error
+    return records
+
+
+def record_texts(records: Iterable[Record], folder: Path) -> dict[Path, str]:
+    """The files that hold the records: path -> text. records: in the order in which they are to stand."""
+    by_file: dict[Path, list[Record]] = {}
+    for record in records:
+        dataset, _, name = record.cell.model.partition("/")
+        # apart, so that what is run anew changes no file that holds something else
+        name = f"{name}{'-trials' if role_of(record.cell).is_evidence else ''}".replace("/", "-").replace(":", "-")
+        by_file.setdefault(folder / dataset / f"{name}.json.xz", []).append(record)
+    return {path: _text(own) for path, own in by_file.items()}
+
+
+def _text(records: list[Record]) -> str:
+    lines = ",\n".join(json.dumps(record.to_json(), sort_keys=True, allow_nan=False) for record in records)
+    return f'{{"entry": {json.dumps(records[0].cell.model)}, "records": [\n{lines}\n]}}\n'
+
+
+def merged(known: Mapping[str, Record], found: Iterable[Record]) -> dict[str, Record]:
+    """Key -> record of both. Of two of one key the known one stays, unless the other says something else.
+
+    The same work done again elsewhere must not rewrite the files, nor a library's failure replace its result.
+    """
+    records = dict(known)
+    for record in found:
+        before = records.get(record.key)
+        if before is None or (_ran(before) <= _ran(record) and findings(before) != findings(record)):
+            records[record.key] = record
+    return records
+
+
+def findings(record: Record) -> dict[str, Any]:
+    """What was found, without what another processor rounds otherwise.
+
+    The key is all that determines an outcome, so probabilities, distances and pixels differ in their last digits only.
+    """
+    health, required = record.health, required_agreement(record.cell.attack)
+    return {
+        "outcomes": {name: _verdicts(one) for name, one in {"clean": record.clean, **record.outcomes}.items()},
+        # whether the level is the one that is asked for: in l2 rounding alone makes pixels differ, and no verdict
+        "agreement": [
+            (p.first, p.second, meets(p.level, required), p.only_first, p.only_second) for p in record.agreement
+        ],
+        "health": None if health is None else (health.dead, health.undefined, health.probabilities, health.missed),
+    }
+
+
+def _verdicts(outcome: Outcome) -> tuple[object, ...]:
+    return (
+        outcome.correct,
+        outcome.correct_attacker,
+        outcome.predicted,
+        outcome.violations,
+        outcome.error is None,
+    )
+
+
+def _ran(record: Record) -> set[str]:
+    return {library for library, outcome in record.outcomes.items() if outcome.error is None}

@@ -1,0 +1,245 @@
+"""What is kept of a cell: per-example outcomes for every library, agreement, cost, provenance. Versioned."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import benchmark
+from benchmark.plan.cells import Cell
+from benchmark.protocol import PROTOCOL_VERSION
+from benchmark.records.agreement import Comparison
+
+SCHEMA_VERSION = 3
+
+_FLAGS = ("correct", "correct_attacker")
+_PACKAGES = {"torchattacks": "torchattacks", "foolbox": "foolbox", "art": "adversarial-robustness-toolbox"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One library's attack (or, under the name `clean`, none) on the examples of a cell.
+
+    correct, predicted, log_p, entropy, confidence: per example, under the judge's draws.
+    correct_attacker: per example, under the attacker's own draws.
+    mutual_information: per example, of label and weights under the judge's draws; empty for a network without draws.
+    distance: per example, in the attack's norm. violations: indices outside budget or box; such an image is
+        no attack, so its example keeps its clean outcome.
+    forwards, backwards: passes per example times draws. seconds: wall time.
+    error: what the library raised; then the lists are empty.
+    """
+
+    correct: list[bool] = field(default_factory=list)
+    correct_attacker: list[bool] = field(default_factory=list)
+    predicted: list[int] = field(default_factory=list)
+    log_p: list[float] = field(default_factory=list)
+    entropy: list[float] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
+    distance: list[float] = field(default_factory=list)
+    violations: list[int] = field(default_factory=list)
+    forwards: int = 0
+    backwards: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+    mutual_information: list[float] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Truth values as a word of ones and zeros: there are millions of them."""
+        fields = dict(vars(self))  # asdict would copy every number
+        if not self.mutual_information:
+            del fields["mutual_information"]
+        for name in _FLAGS:
+            fields[name] = "".join("01"[flag] for flag in fields[name])
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Outcome:
+        return cls(**{**fields, **{name: [flag == "1" for flag in fields[name]] for name in _FLAGS}})
+
+
+@dataclass(frozen=True)
+class Health:
+    """Of the attacker's prediction on some images.
+
+    images: how many.
+    repeat: largest difference of a log-probability between evaluations, in either mode, with and without a gradient.
+    normalisation: largest |logsumexp| of the outputs.
+    probabilities: images on which what every network returns is itself a distribution, where logits belong.
+    dead, undefined: images whose gradient is zero in every pixel, and those where it is NaN or infinite in one.
+    cosine: between the gradients of two independent sets of draws, the median over images; None without draws.
+    shortfall: by library and attack, of the known optimum of a linear model; see `benchmark.evaluation.closed_form`.
+    missed: those of them that are further from it than they may be.
+    """
+
+    images: int
+    repeat: float
+    normalisation: float
+    probabilities: int
+    dead: int
+    undefined: int
+    cosine: float | None
+    shortfall: dict[str, float]
+    missed: list[str]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The outcome of a cell. examples, labels: indices into the test split and their labels.
+
+    health: of the network, in the record of one attack at eps = 0; see `benchmark.evaluation.health`.
+    """
+
+    key: str
+    cell: Cell
+    family: str
+    fingerprints: dict[str, str]
+    examples: list[int]
+    labels: list[int]
+    clean: Outcome
+    outcomes: dict[str, Outcome]
+    agreement: list[Comparison]
+    provenance: dict[str, Any]
+    health: Health | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every library was evaluated."""
+        return all(outcome.error is None for outcome in self.outcomes.values())
+
+    @property
+    def broken(self) -> set[int]:
+        """The examples that are misclassified after an attack of some library that ran."""
+        ran = (outcome for outcome in self.outcomes.values() if outcome.error is None)
+        return {e for outcome in ran for e, right in zip(self.examples, outcome.correct, strict=True) if not right}
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What was found, without when, where and how fast."""
+        fields = self.to_json()
+        del fields["provenance"]
+        for outcome in (fields["clean"], *fields["outcomes"].values()):
+            del outcome["seconds"]
+        return fields
+
+    def to_json(self) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        fields["cell"] = self.cell.to_json()
+        fields["clean"] = self.clean.to_json()
+        fields["outcomes"] = {library: outcome.to_json() for library, outcome in self.outcomes.items()}
+        fields["agreement"] = [asdict(comparison) for comparison in self.agreement]
+        if self.health is None:
+            del fields["health"]
+        else:
+            fields["health"] = asdict(self.health)
+        return {"schema": SCHEMA_VERSION, **fields}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Record:
+        """Raises ValueError for a record of another schema."""
+        fields = dict(fields)
+        if (schema := fields.pop("schema", None)) != SCHEMA_VERSION:
+            raise ValueError(f"record of schema {schema}; this version reads schema {SCHEMA_VERSION}: run it again")
+        pairs = [
+            {**pair, "only_first": tuple(pair["only_first"]), "only_second": tuple(pair["only_second"])}
+            for pair in fields["agreement"]
+        ]
+        return cls(
+            **{
+                **fields,
+                "cell": Cell.from_json(fields["cell"]),
+                "clean": Outcome.from_json(fields["clean"]),
+                "outcomes": {library: Outcome.from_json(outcome) for library, outcome in fields["outcomes"].items()},
+                "agreement": [Comparison(**pair) for pair in pairs],
+                "health": Health(**fields["health"]) if "health" in fields else None,
+            }
+        )
+
+
+def cell_key(cell: Cell, fingerprints: dict[str, str], packages: Mapping[str, str] | None = None) -> str:
+    """sha256 of all that determines a cell's outcome: itself, network, data, library and protocol versions.
+
+    packages: name -> version of those that it is, or was, computed with; None for the installed ones.
+    What does not (device, worker, suite, time) is left out, so the same work is found wherever it was done.
+    """
+    used = ("torch", *(_PACKAGES[library] for library in cell.libraries))
+    content = {
+        "cell": cell.to_json(),
+        "fingerprints": fingerprints,
+        "versions": {name: packages[name] if packages else _version(name) for name in used},
+        "protocol": PROTOCOL_VERSION,
+        "schema": SCHEMA_VERSION,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def provenance(device: str, threads: int, stacked: bool, seeds: dict[str, int], seconds: float) -> dict[str, Any]:
+    """Where, when and with what a record was made: commit, dirty flag, package versions, seeds, hardware.
+
+    threads, stacked: of torch, and whether draws were evaluated many at once. Both change roundings.
+    seconds: wall time of the cell.
+    """
+    packages = ("torch", "numpy", "scipy", *_PACKAGES.values())
+    return {
+        **commit(),
+        "protocol": PROTOCOL_VERSION,
+        "packages": {name: _version(name) for name in packages},
+        "python": platform.python_version(),
+        "seeds": seeds,
+        "device": device_name(device),
+        "stacked": stacked,
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "seconds": seconds,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@functools.cache
+def _version(package: str) -> str:
+    return version(package)
+
+
+@functools.cache
+def device_name(device: str) -> str:
+    """What the hardware calls itself."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+@functools.cache
+def commit() -> dict[str, Any]:
+    """Commit of the code that runs; None for an installed package without a repository."""
+    folder = Path(benchmark.__file__).resolve().parent
+    unknown: dict[str, Any] = {"commit": None, "dirty": None}
+    if not (folder.parent / ".git").exists():  # installed: a repository further up is somebody else's
+        return unknown
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        status = subprocess.run(
+            ["git", "status", "--porcelain", "--", "benchmark", "zoo"],
+            cwd=folder.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return unknown
+    return {"commit": commit, "dirty": bool(status.strip())}

@@ -1,0 +1,174 @@
+"""Records in an embedded SQLite file: one transaction per cell, so a kill loses at most the cell in flight."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from benchmark.records.record import SCHEMA_VERSION, Record
+from zoo.catalogue.behaviour import Behaviour, same_behaviour
+
+STORE_VERSION = 1
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cells (
+    key TEXT PRIMARY KEY,
+    complete INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    attack TEXT NOT NULL,
+    eps REAL NOT NULL,
+    start INTEGER NOT NULL,
+    stop INTEGER NOT NULL,
+    stored_at TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    record TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS behaviours (model TEXT NOT NULL, fingerprint TEXT NOT NULL, behaviour TEXT NOT NULL);
+"""
+
+
+class StoreError(ValueError):
+    """The store cannot be opened, read or written; the message says which file and what to do."""
+
+
+class Store:
+    """A context manager around the file. Several processes may use one file: SQLite's write-ahead log orders them.
+
+    path: None for a store in memory, which is gone when it is closed.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        with self._translated("open"):
+            if path is None:
+                self._connection = sqlite3.connect(":memory:")
+            else:
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise StoreError(f"cannot create the folder of the store {path}: {error.strerror}") from error
+                self._connection = sqlite3.connect(path, timeout=60)
+                self._use_write_ahead_log()
+            self._connection.execute("PRAGMA synchronous=FULL")
+            with self._connection:
+                self._connection.executescript(_TABLES)
+                self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (str(STORE_VERSION),))
+            (found,) = self._connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+        if found != str(STORE_VERSION):
+            self.close()
+            raise StoreError(f"{path} is a store of version {found}; this program writes {STORE_VERSION}: use another")
+
+    def _use_write_ahead_log(self) -> None:
+        """Switching a new file needs it alone and does not wait for its turn: another opener may be at it now."""
+        for _ in range(200):
+            if self._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+                return
+            with contextlib.suppress(sqlite3.OperationalError):
+                self._connection.execute("PRAGMA journal_mode=WAL")
+            time.sleep(0.01)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and close it."""
+        self._connection.close()
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a complete, undamaged record is stored; one with a library's error in it is to be tried again."""
+        return self._undamaged(key, complete=True) is not None
+
+    def put(self, record: Record) -> None:
+        """Store a record in one transaction. It replaces one of the same key, but never a complete one by a failure."""
+        text = json.dumps(record.to_json(), allow_nan=False)
+        cell = record.cell
+        row = (
+            record.key,
+            record.complete,
+            cell.model,
+            cell.attack.name,
+            cell.attack.threat.eps,
+            cell.start,
+            cell.stop,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            hashlib.sha256(text.encode()).hexdigest(),
+            text,
+        )
+        with self._translated("write"), self._connection:
+            if not record.complete and record.key in self:
+                return
+            self._connection.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def recognised(self, model: str, fingerprint: str, behaviour: Behaviour) -> Behaviour:
+        """What was met first of all that is the same as this behaviour of a network, but for rounding.
+
+        fingerprint: of what the network is made of. A behaviour that is new is noted.
+        """
+        same = "model = ? AND fingerprint = ?"
+        with self._translated("write"), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")  # one of several processes that start together is the first
+            known = self._connection.execute(
+                f"SELECT behaviour FROM behaviours WHERE {same} ORDER BY rowid",  # noqa: S608 - a constant
+                (model, fingerprint),
+            ).fetchall()
+            for (text,) in known:
+                if same_behaviour(first := tuple(json.loads(text)), behaviour):
+                    return first
+            self._connection.execute(
+                "INSERT INTO behaviours VALUES (?, ?, ?)", (model, fingerprint, json.dumps(behaviour))
+            )
+        return behaviour
+
+    def records(self, keys: set[str] | None = None) -> Iterator[Record]:
+        """All records, or those with the given keys, in a fixed order. Raises StoreError for a damaged one."""
+        with self._translated("read"):
+            stored = self._connection.execute(
+                "SELECT key FROM cells ORDER BY model, attack, eps, start, stop, key"
+            ).fetchall()
+        for (key,) in stored:
+            if keys is not None and key not in keys:
+                continue
+            text = self._undamaged(key)
+            if text is None:
+                raise StoreError(f"{self.path}: the record {key[:12]}… is damaged; the run that made it makes it again")
+            fields = json.loads(text)
+            if fields["schema"] == SCHEMA_VERSION:  # another schema has other keys: it is not this program's
+                yield Record.from_json(fields)
+
+    def recent(self, model: str, count: int) -> Iterator[Record]:
+        """The records of an entry that were stored last, at most so many; one that is damaged is left out."""
+        with self._translated("read"):
+            keys = self._connection.execute(
+                "SELECT key FROM cells WHERE model = ? ORDER BY stored_at DESC, key LIMIT ?", (model, count)
+            ).fetchall()
+        for (key,) in keys:
+            text = self._undamaged(key)
+            if text is not None and (fields := json.loads(text))["schema"] == SCHEMA_VERSION:
+                yield Record.from_json(fields)
+
+    def _undamaged(self, key: str, complete: bool = False) -> str | None:
+        """The text of a record whose checksum holds; with `complete`, only of one without a library's error."""
+        with self._translated("read"):
+            row = self._connection.execute(
+                "SELECT sha256, record FROM cells WHERE key = ? AND complete >= ?", (key, complete)
+            ).fetchone()
+            return row[1] if row is not None and hashlib.sha256(row[1].encode()).hexdigest() == row[0] else None
+
+    @contextlib.contextmanager
+    def _translated(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, UnicodeDecodeError, AttributeError, TypeError) as error:  # what damage looks like
+            raise StoreError(f"cannot {action} the store {self.path}: {error}") from error

@@ -1,0 +1,207 @@
+"""The ranking in a terminal: a table for each data set, a line for each network, threat models across.
+
+Whatever the width, no number, rank or verdict is cut: first the intervals go, then names are shortened in the middle,
+then the table is broken, norm by norm and further where it must be.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.attacks.spec import format_eps
+from benchmark.reports.tables import labelled, percent, rank
+from benchmark.results.boards import Board, by_images
+from benchmark.results.rows import Row
+
+_SHORTEST = 12  # to which a name may be cut before a table is broken
+_MEANINGS = {
+    "OPEN": "not all checks ran: --suite adaptive runs the rest",
+    "FLAG": "a check found what may be chance: see python -m benchmark.audit",
+    "FAIL": "a check says that these numbers cannot be believed: see python -m benchmark.audit",
+    "ERROR": "an attack did not run, as said below",
+}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A network on the boards of a group; on some of them it may be missing."""
+
+    name: str
+    rows: dict[int, Row]  # by the board's place in the group
+
+    @property
+    def row(self) -> Row:
+        return next(iter(self.rows.values()))
+
+    @property
+    def robustness(self) -> float:
+        return sum(row.worst.value for row in self.rows.values()) / len(self.rows)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column but that of the names. header: of two lines."""
+
+    header: str
+    cells: list[str]
+    justify: Literal["left", "right"] = "right"
+
+    @property
+    def width(self) -> int:
+        return max(len(text) for text in (*self.header.split("\n"), *self.cells))
+
+
+def standings(boards: Iterable[Board], width: int) -> RenderableType:
+    """All boards as tables of at most that width, and what the words and numbers in them mean."""
+    boards = list(boards)
+    parts: list[RenderableType] = []
+    for dataset, groups in by_images(boards).items():
+        for group in groups.values():
+            parts.append(Text(_title(dataset, group), style="italic"))
+            for table in _tables(dataset, group, width):
+                parts += [table, Text()]
+    return Group(*parts, *(Text(line) for line in _legend(boards, width)))
+
+
+def _title(dataset: str, boards: Sequence[Board]) -> str:
+    agreement = dict.fromkeys(level for board in boards for row in board.rows for level in row.agreement.values())
+    libraries = f", libraries agree: {', '.join(agreement)}" if agreement else ""
+    return f"{dataset}: {len(boards[0].images[1]):,} images{libraries}"
+
+
+def _lines(dataset: str, boards: Sequence[Board]) -> list[_Line]:
+    """The most robust first, by the mean over the boards that a network is on."""
+    found: dict[tuple[object, bool], _Line] = {}
+    for place, board in enumerate(boards):
+        for row in board.rows:
+            name = labelled(row).removeprefix(f"{dataset}/")
+            found.setdefault((row.configuration, row.reference), _Line(name, {})).rows[place] = row
+    return sorted(found.values(), key=lambda line: (-line.robustness, line.name))
+
+
+def _tables(dataset: str, boards: Sequence[Board], width: int) -> Iterator[Table]:
+    """The boards in as few tables as fit."""
+    lines = _lines(dataset, boards)
+    for division in _divisions(boards):
+        for interval in (True, False):
+            tables = [_table(lines, boards, part, width, interval) for part in division]
+            if all(table is not None for table in tables):
+                yield from (table for table in tables if table is not None)
+                return
+    for place in range(len(boards)):  # a terminal of forty columns: lines are longer
+        table = _table(lines, boards, [place], 10_000, interval=False, longest=_SHORTEST)
+        assert table is not None
+        yield table
+
+
+def _divisions(boards: Sequence[Board]) -> Iterator[list[list[int]]]:
+    """Places of boards in one table, in one for each norm, and in more and more."""
+    places = range(len(boards))
+    by_norm = [[p for p in places if boards[p].norm == norm] for norm in dict.fromkeys(board.norm for board in boards)]
+    yield [list(places)]
+    for size in range(max(map(len, by_norm)), 0, -1):
+        yield [own[start : start + size] for own in by_norm for start in range(0, len(own), size)]
+
+
+def _table(
+    lines: Sequence[_Line],
+    boards: Sequence[Board],
+    places: list[int],
+    width: int,
+    interval: bool,
+    longest: int = 10_000,
+) -> Table | None:
+    """Some boards of a group; None where they do not fit. longest: to which names are cut in any case."""
+    met = [line for line in lines if any(place in line.rows for place in places)]
+    columns = _columns(met, boards, places, interval)
+    whole = max(*(len(line.name) for line in met), len("network"))
+    others = sum(column.width for column in columns)
+    gap = 2 if min(whole, longest) + others + 2 * len(columns) <= width else 1
+    room = min(longest, width - others - gap * len(columns))
+    if room < (whole if interval else min(whole, _SHORTEST)):  # whole names are worth more than intervals
+        return None
+    names = shortened([line.name for line in met], room)
+    size = max(len(text) for text in (*names, "network"))
+    table = Table(
+        box=box.SIMPLE_HEAD,  # has one space between columns
+        padding=(0, gap - 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+        width=size + others + gap * len(columns),
+    )
+    table.add_column("network", no_wrap=True)
+    for column in columns:
+        table.add_column(column.header, justify=column.justify, no_wrap=True)
+    for name, *cells in zip(names, *(column.cells for column in columns), strict=True):
+        table.add_row(*(Text(cell) for cell in (name, *cells)))
+    return table
+
+
+def _columns(lines: Sequence[_Line], boards: Sequence[Board], places: list[int], interval: bool) -> list[_Column]:
+    norms = list(dict.fromkeys(boards[place].norm for place in places))
+    heads = [f"{boards[place].norm}\n{format_eps(boards[place].eps)}" for place in places]
+    return [
+        _Column("family\n", [line.row.family for line in lines], "left"),
+        _Column("clean\n", [percent(line.row.clean) for line in lines]),
+        *(
+            _Column(head, [_worst(line.rows.get(place), interval) for line in lines])
+            for head, place in zip(heads, places, strict=True)
+        ),
+        _Column(
+            "verdict\n" + ("/".join(norms) if len(norms) > 1 else ""),
+            [_verdict([line.rows[place] for place in places if place in line.rows], norms) for line in lines],
+            "left",
+        ),
+    ]
+
+
+def _worst(row: Row | None, interval: bool) -> str:
+    return "–" if row is None else f"{percent(row.worst, interval)} ({rank(row)})"
+
+
+def _verdict(rows: Sequence[Row], norms: Sequence[str]) -> str:
+    """`PASS`, or norm by norm where they differ: `PASS/FAIL`."""
+    by_norm = {row.threat.norm: row.status for row in rows}
+    if len(set(by_norm.values())) == 1 and len(by_norm) == len(norms):
+        return next(iter(by_norm.values()))
+    return "/".join(by_norm.get(norm, "–") for norm in norms)  # type: ignore[call-overload]
+
+
+def shortened(names: Sequence[str], width: int) -> list[str]:
+    """Names of at most that width, longer ones without their middle; where possible as different as they were."""
+    for head in (1 / 2, 1 / 3, 2 / 3, 1 / 5, 4 / 5, 0, 1):
+        found = [_shortened(name, width, round(head * (width - 1))) for name in names]
+        if len(set(found)) == len(set(names)):
+            return found
+    return [_shortened(name, width, (width - 1) // 2) for name in names]
+
+
+def _shortened(name: str, width: int, head: int) -> str:
+    tail = width - 1 - head
+    return name if len(name) <= width else f"{name[:head]}…{name[len(name) - tail :]}"
+
+
+def _legend(boards: Sequence[Board], width: int) -> list[str]:
+    """What is shown, explained once: no word of what does not occur."""
+    rows = [row for board in boards for row in board.rows]
+    draws = sorted({row.configuration.judge_draws for row in rows} - {1})
+    judged = (
+        f", judged by {' or '.join(map(str, draws))} fresh posterior draws where a network has any" if draws else ""
+    )
+    unranked = "; –: not ranked, for its verdict" if any(row.rank is None for row in rows) else ""
+    met = {row.status for row in rows}
+    lines = [
+        f"Accuracy in %: clean, and the worst case of all that was tried at an eps{judged}.",
+        f"(rank): one more than there are networks that are certainly more robust on these images{unranked}.",
+        *(f"{status}: {meaning}." for status, meaning in _MEANINGS.items() if status in met),
+        "Pages: python -m benchmark.leaderboard",
+    ]
+    return [part for line in lines for part in textwrap.wrap(line, max(width, 20))]

@@ -1,0 +1,76 @@
+"""What the benchmark computes from times, and the page it writes; the times themselves are nobody's to test."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from torch import nn
+from typer.testing import CliRunner
+
+from benchmark.bench.__main__ import app
+from benchmark.bench.gradients import OURS, works
+from benchmark.bench.peers import missing_peers, peer_kits
+from benchmark.measure import compared, ratio, side_by_side, spread
+from benchmark.reports.boards import performance_page
+from zoo.networks import LayerKit
+
+
+def test_rounds_take_turns_and_the_first_does_not_count() -> None:
+    calls: list[str] = []
+    times = side_by_side({name: lambda name=name: calls.append(name) for name in "abc"}, repeats=3)
+    assert calls == [*"abc", *"bca", *"cab", *"abc"]
+    assert {name: len(seconds) for name, seconds in times.items()} == {"a": 3, "b": 3, "c": 3}
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    """A machine that is twice as slow in one round moves both times and not their ratio."""
+    times = {"ours": [1.0, 2.0, 1.0, 4.0], "theirs": [3.0, 6.0, 3.0, 12.0]}
+    rows = compared(times, "ours", "times ours")
+    assert [row["times ours"] for row in rows] == ["1", "3 (3 to 3)"]
+    assert rows[0]["median [ms]"] == "1500"
+    assert ratio([1.0, 2.0], [2.0, 2.0]) == "0.75 (0.625 to 0.875)"
+    assert spread([5.0]) == "5 to 5"
+    assert spread([1234.5, 1234.5], digits=4) in ("1234 to 1234", "1235 to 1235")
+
+
+def small(channels: int, classes: int, kit: LayerKit) -> nn.Sequential:
+    return nn.Sequential(kit.conv(channels, 2, 3), kit.activation(), nn.Flatten(), kit.linear(2 * 30 * 30, classes))
+
+
+def test_every_way_to_the_gradient_runs_on_a_small_network() -> None:
+    made = works(small, (4, 1, 28, 28), 2)
+    assert {OURS, f"{OURS}, bfloat16", "2 passes of one deterministic network"} <= made.keys()
+    assert len(made) == 4 + 3 + 3 * len(peer_kits())
+    for work in made.values():
+        work()
+
+
+def test_a_library_that_is_not_installed_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("blitz", "blitz.modules", "bayesian_torch", "bayesian_torch.layers"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert "blitz" in missing_peers()
+    assert "blitz" not in peer_kits()
+    assert "activation sampling (Kingma et al.)" in peer_kits()
+
+
+def test_the_page_holds_what_was_measured_and_nothing_else() -> None:
+    rows = compared({"ours": [1.0], "theirs": [3.0]}, "ours", "times ours")
+    page = performance_page({"gradients": {"lenet": rows}}, "a machine", 7)
+    assert page.startswith("# Performance")
+    assert "a machine" in page
+    assert "| theirs" in page
+    assert "## (b)" not in page
+
+
+def test_a_single_table_is_printed_and_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.bench.gradients.CASES", {"small": (small, (4, 1, 28, 28), 2)})
+    output = tmp_path / "performance.md"
+    result = CliRunner().invoke(app, ["--table", "chunks", "--repeats", "2", "--output", str(output)])
+    assert result.exit_code == 0, result.output
+    assert "times the default" in result.output
+    assert not output.exists()
+    refused = CliRunner().invoke(app, ["--table", "gradient"])
+    assert refused.exit_code == 2
+    assert "did you mean gradients" in refused.output

@@ -1,0 +1,102 @@
+"""What is expected of the second phase, from nothing known to everything known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.adaptive_attacks import planned
+from benchmark.plan.cells import Selection, Subject
+from benchmark.plan.suites import SUITES
+from benchmark.plan.survival import Survival
+from benchmark.protocol import SHARD
+from benchmark.records.record import Record
+from tests.benchmark.handmade import make, outcome
+
+SUITE = SUITES["adaptive"]
+SUBJECT = Subject("mnist/b", "mnist", 10_000, deterministic=False, others=(("mnist/f", True),))
+SMALL, LARGE = ThreatModel("linf", 0.1), ThreatModel("linf", 0.3)
+LINF = ("fgsm", "bim", "pgd-linf")
+
+
+def attacked(attack: str, eps: float, stands: int, model: str = "mnist/b", start: int = 0) -> Record:
+    return make(model, attack, eps, {"art": [i < stands for i in range(SHARD)]}, start)
+
+
+def knowing(*records: Record) -> Survival:
+    met = Survival()
+    for record in records:
+        met.learn(record)
+    return met
+
+
+def test_before_anything_is_known_more_is_expected_of_a_small_radius() -> None:
+    small, large = (Survival().standing("mnist/b", "mnist", threat, 0, SHARD) for threat in (SMALL, LARGE))
+    assert small.images * small.chance > 2 * large.images * large.chance > 0
+    assert small.chance > large.chance > 0
+
+
+@given(st.integers(0, SHARD))
+def test_once_all_attacks_are_met_it_is_what_stands(stands: int) -> None:
+    met = knowing(*(attacked(attack, 0.1, stands) for attack in LINF))
+    assert met.standing("mnist/b", "mnist", SMALL, 0, SHARD) == (stands, float(stands > 0))
+
+
+@given(st.integers(0, SHARD))
+def test_fgsm_alone_leaves_more_than_will_stand(stands: int) -> None:
+    found = knowing(attacked("fgsm", 0.1, stands)).standing("mnist/b", "mnist", SMALL, 0, SHARD)
+    assert found.images * found.chance <= stands
+    assert 0 <= found.chance <= 1
+
+
+def test_other_shards_and_other_entries_tell_of_one_that_was_not_met() -> None:
+    unknown = Survival().standing("mnist/b", "mnist", SMALL, SHARD, 2 * SHARD)
+    own = knowing(*(attacked("bim", 0.1, 95, start=start) for start in range(2 * SHARD, 6 * SHARD, SHARD)))
+    other = knowing(attacked("bim", 0.1, 95, model="mnist/other"))
+    by_own, by_other = (met.standing("mnist/b", "mnist", SMALL, SHARD, 2 * SHARD) for met in (own, other))
+    assert unknown.images < by_other.images < by_own.images
+    assert by_own.images == pytest.approx(90, abs=10)
+    elsewhere = other.standing("mnist/b", "mnist", ThreatModel("l2", 1.0), SHARD, 2 * SHARD)
+    assert elsewhere == Survival().standing("mnist/b", "mnist", ThreatModel("l2", 1.0), SHARD, 2 * SHARD)
+
+
+def test_a_shard_with_an_error_is_not_followed_up_and_not_expected() -> None:
+    failed = dataclasses.replace(
+        attacked("bim", 0.1, 90), outcomes={"art": dataclasses.replace(outcome([]), error="no")}
+    )
+    assert knowing(attacked("fgsm", 0.1, 90), failed).standing("mnist/b", "mnist", SMALL, 0, SHARD) == (0, 0)
+
+
+def test_trials_and_attacks_at_radius_zero_say_nothing() -> None:
+    trial = attacked("pgd-linf", 0.1, 3)
+    spec = dataclasses.replace(trial.cell.attack, restarts=5)
+    some = dataclasses.replace(trial.cell, only=(1, 2))
+    met = knowing(
+        attacked("fgsm", 0.0, 3),
+        dataclasses.replace(trial, cell=dataclasses.replace(trial.cell, attack=spec, libraries=("torchattacks",))),
+        dataclasses.replace(trial, cell=some),
+    )
+    assert met.standing("mnist/b", "mnist", SMALL, 0, SHARD) == Survival().standing("mnist/b", "mnist", SMALL, 0, SHARD)
+
+
+@given(st.integers(0, SHARD))
+def test_what_is_expected_is_what_comes_once_all_is_met(stands: int) -> None:
+    records = [attacked(attack, eps, stands) for attack in LINF for eps in (0.1, 0.3)]
+    records += [attacked("pgd-l2", eps, stands) for eps in (1.0, 2.0)]
+    come = SUITE.follow_up(records, [SUBJECT], Selection())
+    expected = SUITE.expected_follow_up([SUBJECT], Selection(), knowing(*records))
+    assert [(e.cell.attack, e.cell.libraries, e.cell.attack_draws, e.times) for e in expected] == [
+        (cell.attack, cell.libraries, cell.attack_draws, 1.0) for cell in come
+    ]
+    assert [len(e.cell.only or ()) for e in expected] == [len(cell.only or ()) for cell in come]
+
+
+def test_shards_are_expected_as_so_many_times_one_cell() -> None:
+    expected = SUITE.expected_follow_up([SUBJECT], Selection(examples=1000), Survival())
+    assert len(expected) == len(planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "surviving"))
+    assert {round(each.times) for each in expected} <= {10, 9, 8, 5}
+    assert SUITES["whitebox"].expected_follow_up([SUBJECT], Selection(), Survival()) == []

@@ -1,0 +1,178 @@
+"""What is refused when a network is loaded: mistakes that would make every number about it wrong.
+
+Each refusal is a ValueError with the name of the entry, what was found and what to do.
+"""
+
+from __future__ import annotations
+
+import torch
+from scipy.stats import binomtest
+from torch import Tensor, nn
+
+from zoo.catalogue.probe import Probe
+from zoo.catalogue.randomness import why_draws_agree, why_passes_differ
+from zoo.posteriors import (
+    DrawnPosterior,
+    ForwardPosterior,
+    MemberPosterior,
+    MixturePosterior,
+    PointPosterior,
+    Posterior,
+    SeededPass,
+    held_posterior,
+    member_count,
+    posterior_of,
+)
+from zoo.seeding import derive_seed, isolated_random_state
+from zoo.structure import dropout_layers
+
+COLLAPSED = 1e-4  # largest difference between two draws' log-probabilities, relative to the largest of them
+PROBES = 24  # draws of which two must differ: of an ensemble of two, all are the same member once in 8 million
+CERTAIN = 1e-3  # a stated accuracy is refused below this p-value
+
+# What is said of two passes that differ, and what to do where torch's random numbers are the reason.
+RESTLESS_NETWORK = (
+    "registered as 'frequentist', but two passes differ",
+    "Turn that off in evaluation mode, or say family='bayesian' (--family bayesian), so that draws of it are averaged",
+)
+RESTLESS_DRAW = (
+    "two passes of one posterior draw differ, so it is not frozen",
+    "A draw must be deterministic: remove noise from what draw() returns or from the layers around mean-field ones",
+)
+
+
+def check_network(network: nn.Module, name: str, dataset: str, family: str, dropout: bool | None = None) -> Posterior:
+    """The posterior of a loaded network, checked on black, white and random images; a point for a frequentist one.
+
+    name, dataset, family, dropout: what it is registered as; see `zoo.catalogue.entry.ZooEntry`.
+    Raises ValueError for what must not be evaluated: a wrong number of classes, probabilities in place of logits, NaN,
+    an output without a gradient to the input, draws that are not frozen or do not follow their generator, draws that do
+    not differ under a family other than `frequentist`, a posterior under that family.
+    """
+    probe = Probe(name, dataset)
+    if family == "frequentist":
+        if held := held_posterior(network):
+            raise ValueError(
+                f"{name}: family 'frequentist', but it has {held}: one network would be attacked, and not the "
+                "average over all. Say family='bayesian' (--family bayesian)"
+            )
+        _check_logits(probe, network, *RESTLESS_NETWORK)
+        return PointPosterior(network)
+    posterior = _posterior(probe, network, dropout)
+    (first,) = _draws(probe, posterior, 1)
+    logits = _check_logits(probe, first, *RESTLESS_DRAW)
+    if isinstance(posterior, DrawnPosterior):
+        _check_draw(probe, posterior, first, logits)
+    if _draws_differ(probe, posterior, logits):
+        return posterior
+    if isinstance(first, SeededPass) and (members := _members_that_differ(probe, first)):
+        return MixturePosterior(network, members)
+    off = why_draws_agree(probe, network) if isinstance(posterior, ForwardPosterior) else ""
+    raise ValueError(
+        f"{name}: family {family!r}, but its posterior draws do not differ: the posterior is degenerate."
+        f"{off} Offer draw(generator), members(), nn.Dropout or layers that sample, or "
+        "register it as 'frequentist'"
+    )
+
+
+def check_accuracy(name: str, said: float, right: int, count: int) -> None:
+    """Raises ValueError where `right` of `count` images is not what an entry of that accuracy should reach."""
+    if binomtest(right, count, said).pvalue < CERTAIN:
+        raise ValueError(
+            f"{name}: registered with an accuracy of {100 * said:.1f} %, but {100 * right / count:.1f} % of "
+            f"{count} test images are right. Networks get pixels in [0, 1]: if it was trained on normalised ones, say "
+            "normalize=(mean, std); else look at its weights, the order of its classes and where that accuracy is from"
+        )
+
+
+def _posterior(probe: Probe, network: nn.Module, dropout: bool | None) -> Posterior:
+    """With dropout, where nobody says, only if nothing else samples."""
+    posterior = posterior_of(network, dropout)
+    if dropout is None and isinstance(posterior, ForwardPosterior) and posterior.dropout and dropout_layers(network):
+        without = ForwardPosterior(network, dropout=False)
+        first, second = (probe.logits(draw) for draw in _draws(probe, without, 2))
+        if not torch.equal(first, second):
+            return without
+    return posterior
+
+
+def _draws(probe: Probe, posterior: Posterior, count: int, state: int = 0) -> list[nn.Module]:
+    """Draws under a global random state of its own."""
+    try:
+        with isolated_random_state(state):
+            draws = posterior.draws(count, derive_seed("probe", probe.name))
+    except Exception as error:  # whatever a user's method raises
+        what = f"{type(error).__name__}: {error}"
+        takes = "nothing" if isinstance(posterior, MemberPosterior) else "a torch.Generator"
+        raise ValueError(f"{probe.name}: {_method(posterior)} failed: {what}; it takes {takes}") from error
+    for draw in draws:
+        if not isinstance(draw, nn.Module):
+            raise ValueError(f"{probe.name}: {_method(posterior)} returned {type(draw).__name__}, not an nn.Module")
+    return draws
+
+
+def _method(posterior: Posterior) -> str:
+    """What draws come from, as a user has written it."""
+    return "members()" if isinstance(posterior, MemberPosterior) else "draw(generator)"
+
+
+def _check_logits(probe: Probe, network: nn.Module, restless: str, remedy: str) -> Tensor:
+    """(6, K) logits, which are what they should be. restless, remedy: what is said where two passes differ."""
+    logits, again = probe.logits(network, 0), probe.logits(network, 1)
+    count, classes, name = len(probe.images), probe.spec.classes, probe.name
+    if logits.shape != (count, classes):
+        members = member_count(logits, count)
+        hint = f": {members} answers an image? Say family='ensemble', and they are averaged" if members > 1 else ""
+        raise ValueError(
+            f"{name}: output of shape {tuple(logits.shape)} for {count} images; {probe.spec.name} needs "
+            f"({count}, {classes}), one logit a class{hint}"
+        )
+    if not logits.isfinite().all():
+        raise ValueError(f"{name}: NaN or infinite outputs on pixels in [0, 1]; check weights and forward")
+    total = logits.sum(-1)
+    if (logits >= 0).all() and torch.allclose(total, torch.ones_like(total), atol=1e-4):
+        raise ValueError(
+            f"{name}: returns probabilities; a further softmax would squash its gradients. Return logits or "
+            "log-probabilities"
+        )
+    if not probe.reached_by(logits):
+        raise ValueError(
+            f"{name}: the output has no gradient with respect to the image; do not detach it or use torch.no_grad() in "
+            "forward"
+        )
+    if not torch.equal(logits, again):
+        raise ValueError(f"{name}: {restless}: {why_passes_differ(probe, network, remedy)}")
+    return logits
+
+
+def _check_draw(probe: Probe, posterior: DrawnPosterior, first: nn.Module, logits: Tensor) -> None:
+    """That a network's own `draw` follows its generator and leaves earlier draws alone."""
+    again, other = _draws(probe, posterior, 2, state=1)
+    if first is again or again is other or not torch.equal(probe.logits(first), logits):
+        raise ValueError(
+            f"{probe.name}: a further draw changes the ones before: draw(generator) returns a module that it goes on "
+            "using. Return a copy: copy.deepcopy(...)"
+        )
+    if not torch.equal(probe.logits(again), logits):
+        raise ValueError(
+            f"{probe.name}: draw(generator) gives another network for the same generator, so nothing about it could be "
+            "repeated. Take every random number from it: torch.randn(..., generator=generator); around a library that "
+            "takes no generator write `with zoo.seeding.seeded_by(generator):`"
+        )
+
+
+def _draws_differ(probe: Probe, posterior: Posterior, logits: Tensor) -> bool:
+    """Whether two draws differ, by their log-probabilities: an offset of all logits is no difference."""
+    first = logits.log_softmax(-1)
+    for count in (2, PROBES):  # two are enough for most
+        for draw in _draws(probe, posterior, count)[1:]:
+            if (probe.logits(draw).log_softmax(-1) - first).abs().max() > COLLAPSED * first.abs().max():
+                return True
+    return False
+
+
+def _members_that_differ(probe: Probe, draw: SeededPass) -> int:
+    """M where one pass answers for M members that are not all the same; else 0."""
+    with torch.no_grad():
+        log_p = draw.every_member(probe.images).log_softmax(-1)  # (M, B, K)
+    return len(log_p) if (log_p - log_p[0]).abs().max() > COLLAPSED * log_p.abs().max() else 0

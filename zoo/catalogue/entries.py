@@ -1,0 +1,32 @@
+"""The networks that come with the zoo: the recipes that have been trained, cards beside weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import zoo
+from zoo.catalogue.recipes import RECIPES, Recipe
+from zoo.catalogue.registry import register_model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+WEIGHTS = Path(zoo.__file__).parent / "weights"
+
+
+def _register(name: str, recipe: Recipe) -> None:
+    dataset, family = name.split("/", maxsplit=1)[0], "bayesian" if recipe.is_bayesian else "frequentist"
+
+    @register_model(name, dataset=dataset, family=family, weights=WEIGHTS / f"{name}.safetensors")
+    def factory() -> nn.Module:
+        from zoo.networks import build_network
+
+        return build_network(recipe.architecture, dataset)
+
+
+for _name, _recipe in RECIPES.items():
+    # a card without its weights is a damaged installation, which is said when the entry is used
+    if (WEIGHTS / f"{_name}.json").is_file():
+        _register(_name, _recipe)

@@ -1,0 +1,1 @@
+"""What is attacked and judged: the expected prediction over draws."""

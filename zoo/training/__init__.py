@@ -1,0 +1,1 @@
+"""How the zoo's own entries are trained, and their cards written."""

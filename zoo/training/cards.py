@@ -1,0 +1,204 @@
+"""Weights and the model card beside them: written once, after training, and read wherever the entry is used."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from scipy.stats import binomtest
+from torch import Tensor, nn
+
+from zoo.catalogue.entries import WEIGHTS
+from zoo.catalogue.entry import ZooEntry
+from zoo.catalogue.recipes import NOTES, Adversarial, Recipe
+from zoo.catalogue.registry import models
+from zoo.datasets import Split
+from zoo.files import write_whole
+from zoo.layers import bayesian_layers
+from zoo.posteriors import Kind, evident_posterior
+from zoo.prediction.expected import ExpectedPrediction
+from zoo.seeding import derive_seed
+from zoo.targets import Gradient
+from zoo.training.loop import HELD_OUT, adversarial_batch
+from zoo.uncertainty import entropies
+
+CARD_DRAWS, MOST_DRAWS = 64, 128
+GRADIENT_IMAGES = 200
+HALF_MAY_COST, HALF_DRAWS = 0.0005, 8  # of accuracy over these draws: half precision is kept if it changes no more
+
+
+def write_entry(
+    name: str,
+    recipe: Recipe,
+    network: nn.Module,
+    history: list[dict[str, float]],
+    held_out: Split,
+    test: Split,
+    train_fingerprint: str,
+    folder: Path | None = None,
+) -> Path:
+    """Write `<folder>/<name>.safetensors` and its card; the path of the card. Measured is what is written.
+
+    held_out: part of the training split on which it is decided whether half precision will do.
+    Raises ValueError, and writes nothing, if the posterior of a Bayesian network has collapsed to a point.
+    """
+    full = {key: value.detach().contiguous().clone() for key, value in network.state_dict().items()}
+    half = {key: value.half() for key, value in full.items()}
+    exact = clean_accuracy(network, recipe, held_out)
+    network.load_state_dict(half)  # which makes float32 of it again
+    cost = exact - clean_accuracy(network, recipe, held_out)
+    is_half = abs(cost) <= HALF_MAY_COST
+    if not is_half:
+        network.load_state_dict(full)
+    content = save(half if is_half else full)
+    card: dict[str, Any] = {
+        "name": name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "weights": {"dtype": "float16" if is_half else "float32", "half_precision_costs": round(cost, 6)},
+        "recipe": dataclasses.asdict(recipe),
+        **_note(name),
+        "results": measure(network, recipe, test),
+        "training": {
+            "held_out": HELD_OUT,
+            "history": history,
+            "train_fingerprint": train_fingerprint,
+            "test_fingerprint": test.fingerprint,
+            "start_sha256": None if recipe.start_from is None else models[recipe.start_from].card.get("sha256"),
+            "torch": version("torch"),
+            "date": datetime.now(UTC).date().isoformat(),
+        },
+    }
+    path = (folder or WEIGHTS) / f"{name}.safetensors"
+    write_whole(path, content)
+    return _write_card(path, card)
+
+
+def measure_again(entry: ZooEntry, recipe: Recipe, test: Split) -> Path:
+    """Measure the weights there are and rewrite the results on their card; the path of the card.
+
+    Raises ValueError where the card is of another recipe or of other test images.
+    """
+    card = entry.card
+    if entry.weights is None or not card:
+        raise ValueError(f"{entry.name} has no model card to rewrite; train it: python -m zoo.train {entry.name}")
+    if (found := card["training"]["test_fingerprint"]) != test.fingerprint:
+        here = test.fingerprint
+        raise ValueError(f"{entry.name}: its card is about other test images ({found[:12]}…, here {here[:12]}…)")
+    if recipe_of(card) != recipe:
+        raise ValueError(f"{entry.name}: its card has another recipe than zoo/catalogue/recipes.py; train it again")
+    card.pop("note", None)
+    card["recipe"] = dataclasses.asdict(recipe)
+    return _write_card(entry.weights, {**card, **_note(entry.name), "results": measure(entry.build(), recipe, test)})
+
+
+def recipe_of(card: dict[str, Any]) -> Recipe:
+    """The recipe on a card; options that came later have their defaults."""
+    fields = dict(card["recipe"])
+    if fields.get("adversarial") is not None:
+        fields["adversarial"] = Adversarial(**fields["adversarial"])
+    return Recipe(**fields)
+
+
+def _note(name: str) -> dict[str, str]:
+    return {"note": NOTES[name]} if name in NOTES else {}
+
+
+def _write_card(weights: Path, card: dict[str, Any]) -> Path:
+    path = weights.with_suffix(".json")
+    write_whole(path, (json.dumps(card, indent=2) + "\n").encode())
+    return path
+
+
+def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
+    """Test accuracy with its Wilson interval, what shows that a posterior is one, robustness where trained for."""
+    posterior = evident_posterior(network)
+    seed = derive_seed("card", recipe.seed)
+    prediction = ExpectedPrediction.of(network, CARD_DRAWS, seed, posterior=posterior)
+    labels = torch.from_numpy(test.labels.copy())
+    many = ExpectedPrediction.of(network, MOST_DRAWS, seed, posterior=posterior)
+    log_p = many.logits_in_batches(_pixels(test)).log_softmax(-1)  # (S, N, K)
+    results: dict[str, Any] = accuracy(log_p[:CARD_DRAWS].logsumexp(0).argmax(-1), labels)
+    if posterior.kind is not Kind.POINT:
+        results["draws"] = CARD_DRAWS
+        results["accuracy_by_draws"] = {
+            str(n): int((log_p[:n].logsumexp(0).argmax(-1) == labels).sum()) / len(labels)
+            for n in (1, 2, 4, 8, 16, 32, 64, MOST_DRAWS)
+        }
+        results["posterior"] = posterior_spread(network, log_p[:CARD_DRAWS])
+        results["gradient_norm_by_draws"] = gradient_norms(network, recipe, test)
+    if recipe.adversarial is not None:
+        eps = recipe.adversarial.eps
+        step_size = min(0.01, eps / 4)
+        attack = dataclasses.replace(recipe.adversarial, steps=40, step_ratio=40 * step_size / eps)
+        broken = [
+            adversarial_batch(prediction, x, y, attack, 1.0, derive_seed("card attack", part))
+            for part, (x, y) in enumerate(zip(_pixels(test).split(500), labels.split(500), strict=True))
+        ]
+        with torch.no_grad():
+            predicted = torch.cat([prediction(part).argmax(-1) for part in broken])
+        results["pgd40"] = {"eps": eps, "step_size": round(step_size, 6), "library": "torchattacks"}
+        results["pgd40"] |= accuracy(predicted, labels)
+    return results
+
+
+def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, float]:
+    """Mean l2 norm, at clean test images, of the gradient of the draws' mean loss, by the number of draws.
+
+    By convexity it cannot rise, in expectation; whether it goes to zero is the question: it does for an infinitely wide
+    network with its true posterior (Carbone et al. 2020, "Robustness of Bayesian Neural Networks to Gradient-Based
+    Attacks", theorem 1).
+    """
+    x, y = test.sample(GRADIENT_IMAGES, "card images")
+    norms = {}
+    for draws in (1, 2, 4, 8, 16, 32, 64):
+        prediction = ExpectedPrediction.of(network, draws, derive_seed("card", recipe.seed), Gradient("mean-loss"))
+        _, gradient = prediction.value_and_gradient(x, y)
+        norms[str(draws)] = float(f"{gradient.flatten(1).norm(dim=1).mean():.4g}")
+    return norms
+
+
+def clean_accuracy(network: nn.Module, recipe: Recipe, split: Split) -> float:
+    """Accuracy over a few of the card's draws."""
+    seed = derive_seed("card", recipe.seed)
+    prediction = ExpectedPrediction.of(network, HALF_DRAWS, seed, posterior=evident_posterior(network))
+    predicted = prediction.logits_in_batches(_pixels(split)).log_softmax(-1).logsumexp(0).argmax(-1)
+    return float((predicted == torch.from_numpy(split.labels.copy())).float().mean())
+
+
+def _pixels(split: Split) -> Tensor:
+    return torch.from_numpy(split.images.copy()).float() / 255
+
+
+def accuracy(predicted: Tensor, labels: Tensor) -> dict[str, Any]:
+    """Accuracy with its Wilson 95 % interval and the number of images."""
+    hits, count = int((predicted == labels).sum()), len(labels)
+    interval = binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    return {
+        "accuracy": hits / count,
+        "interval": [round(interval.low, 5), round(interval.high, 5)],
+        "examples": count,
+    }
+
+
+def posterior_spread(network: nn.Module, log_p: Tensor) -> dict[str, Any]:
+    """Evidence that the posterior is not a point: sigma / |mu| per layer, mean mutual information in nats.
+
+    log_p: (S, N, K). Raises ValueError if the mutual information is below 1e-5 nats.
+    """
+    information = float(entropies(log_p).mutual_information.mean())
+    if information < 1e-5:
+        raise ValueError(f"the posterior has collapsed: mutual information {information:.1e} nats on test images")
+    ratios = {}
+    for part, layer in network.named_modules():
+        if layer in bayesian_layers(network):
+            mu, sigma = next(layer.posterior())
+            ratios[part] = round(float((sigma.mean() / mu.abs().mean()).detach()), 4)
+    return {"sigma_over_abs_mu": ratios, "mutual_information_nats": round(information, 6)}
