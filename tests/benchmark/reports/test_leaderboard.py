@@ -226,7 +226,7 @@ def test_committed_records_meet_the_protocol(committed: list[Record]) -> None:
         for verdict in row.verdicts
         if verdict.status in ("FAIL", "ERROR")
     }
-    # trained against linf alone, its gradients are masked in l2 (Schott et al. 2019); see tests/benchmark/test_selftest.py
+    # trained against linf alone, its gradients are masked in l2 (Schott et al. 2019), as test_selftest.py says
     assert caught == {("mnist/lenet-adversarial", "l2", "V11")}
 
 
