@@ -14,16 +14,35 @@ from benchmark.records.agreement import meets
 from benchmark.records.record import SCHEMA_VERSION, Outcome, Record
 
 
-def read_records(folder: Path, dataset: str = "*") -> dict[str, Record]:
-    """Key -> record of every file, or of those of one data set. Raises ValueError naming a file that cannot be read."""
-    records = {}
+class Archive(dict[str, Record]):
+    """Key -> record of files, and the line that each is there: what lies is written again as it lies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: dict[str, str] = {}
+
+    def read(self, line: str) -> None:
+        """Take in a record; one made by another version is out of date, like another protocol's, and left out."""
+        fields = json.loads(line)
+        if fields["schema"] == SCHEMA_VERSION:
+            record = Record.from_json(fields)
+            self[record.key], self._lines[record.key] = record, line
+
+    def line(self, record: Record) -> str:
+        """The record as a line of a file."""
+        if self.get(record.key) is record:
+            return self._lines[record.key]
+        return json.dumps(record.to_json(), sort_keys=True, allow_nan=False)
+
+
+def read_records(folder: Path, dataset: str = "*") -> Archive:
+    """The records of every file, or of those of one data set. Raises ValueError naming a file that cannot be read."""
+    records = Archive()
     for path in sorted(folder.glob(f"{dataset}/*.json.xz")):
         try:
-            for fields in json.loads(lzma.decompress(path.read_bytes()))["records"]:
-                if fields["schema"] != SCHEMA_VERSION:  # made by another version: out of date, like another protocol's
-                    continue
-                record = Record.from_json(fields)
-                records[record.key] = record
+            _, *lines, _ = lzma.decompress(path.read_bytes()).decode().splitlines()
+            for line in lines:
+                records.read(line.removesuffix(","))
         except (ValueError, KeyError, TypeError, lzma.LZMAError, EOFError) as error:
             raise ValueError(
                 f"{path} is no file of records ({error}); restore it, delete it, or choose another folder by --folder"
@@ -31,19 +50,20 @@ def read_records(folder: Path, dataset: str = "*") -> dict[str, Record]:
     return records
 
 
-def record_texts(records: Iterable[Record], folder: Path) -> dict[Path, str]:
+def record_texts(records: Iterable[Record], folder: Path, lying: Archive | None = None) -> dict[Path, str]:
     """The files that hold the records: path -> text. records: in the order in which they are to stand."""
     by_file: dict[Path, list[Record]] = {}
     for record in records:
         dataset, _, name = record.cell.model.partition("/")
         # apart, so that what is run anew changes no file that holds something else
-        name = f"{name}{'-trials' if role_of(record.cell).is_evidence else ''}".replace("/", "-").replace(":", "-")
+        name = f"{name}{'-adaptive' if role_of(record.cell).is_evidence else ''}".replace("/", "-").replace(":", "-")
         by_file.setdefault(folder / dataset / f"{name}.json.xz", []).append(record)
-    return {path: _text(own) for path, own in by_file.items()}
+    archive = Archive() if lying is None else lying
+    return {path: _text(of_file, archive) for path, of_file in by_file.items()}
 
 
-def _text(records: list[Record]) -> str:
-    lines = ",\n".join(json.dumps(record.to_json(), sort_keys=True, allow_nan=False) for record in records)
+def _text(records: list[Record], archive: Archive) -> str:
+    lines = ",\n".join(map(archive.line, records))
     return f'{{"entry": {json.dumps(records[0].cell.model)}, "records": [\n{lines}\n]}}\n'
 
 

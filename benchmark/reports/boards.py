@@ -46,13 +46,25 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
 
 def index_page(boards: list[Board], links: Sequence[str]) -> str:
     """The front page of `leaderboards/`. links: a line for each report."""
-    return render_page("index.md", headline=headline(boards), links=links)
+    return render_page("index.md", headline=headline(boards), links=links, figures=_worst_cases(boards))
 
 
 def own_index_page(boards: list[Board], links: Sequence[str], figures: list[str]) -> str:
-    """The front page of a user's own folder. links: a line for each report."""
-    references = any(row.reference for board in boards for row in board.rows)
-    return render_page("own-index.md", headline=headline(boards), references=references, links=links, figures=figures)
+    """The front page of a user's own folder. links: a line for each report. figures: the names of all."""
+    return render_page(
+        "own-index.md",
+        headline=headline(boards),
+        references=any(row.reference for board in boards for row in board.rows),
+        links=links,
+        first=_worst_cases(boards),
+        figures=figures,
+    )
+
+
+def _worst_cases(boards: list[Board]) -> list[str]:
+    return [
+        figure_name(dataset, "worst-case", label) for dataset, groups in by_images(boards).items() for label in groups
+    ]
 
 
 def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:

@@ -9,12 +9,12 @@ import lzma
 import pytest
 
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from benchmark.leaderboard import PROJECT
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
 from benchmark.plan.cells import Cell, Selection, Subject
 from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.plan.suites import SUITES
 from benchmark.protocol import eps_grid, standard_attack
+from benchmark.publications import PROJECT
 from benchmark.records.record import Record, cell_key
 from benchmark.results.selection import sifted
 from tests.benchmark.handmade import make, outcome

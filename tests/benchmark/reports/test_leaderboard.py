@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmark import leaderboard
+from benchmark import publications
 from benchmark.leaderboard import app
 from benchmark.plan.roles import role_of
 from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, standard_attack
@@ -197,7 +197,7 @@ def small_boards(committed: list[Record], tmp_path_factory: pytest.TempPathFacto
 def boards(small_boards: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """A copy of these, as if they were the project's own."""
     folder, readme = small_boards
-    monkeypatch.setattr(leaderboard, "PROJECT", tmp_path / "leaderboards")
+    monkeypatch.setattr(publications, "PROJECT", tmp_path / "leaderboards")
     return Path(shutil.copytree(folder, tmp_path / "leaderboards")), Path(shutil.copy(readme, tmp_path / "README.md"))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from benchmark import leaderboard
+from benchmark import leaderboard, publications
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION
 from benchmark.records.archive import merged, read_records
@@ -64,7 +64,7 @@ def _run(place: Path, patched: pytest.MonkeyPatch, records: Sequence[Record], *a
 
     patched.setattr(figures, "cards", dict)  # the zoo's figures take longer than all the rest
     patched.setattr(figures, "accuracy_by_draws", list)
-    patched.setattr(leaderboard, "PROJECT", place / "leaderboards", raising=False)
+    patched.setattr(publications, "PROJECT", place / "leaderboards", raising=False)
     patched.chdir(place)
     stored(place / "results.sqlite", records)
     return CliRunner().invoke(leaderboard.app, arguments)
@@ -217,7 +217,7 @@ def test_a_reference_is_restricted_and_keeps_the_verdicts_on_all_its_images() ->
 
 
 def test_where_no_clone_is_all_pages_are_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaderboard, "PROJECT", tmp_path / "site-packages" / "leaderboards")
+    monkeypatch.setattr(publications, "PROJECT", tmp_path / "site-packages" / "leaderboards")
     monkeypatch.chdir(tmp_path)
     stored(tmp_path / "results.sqlite", [*ZOO, *TOY])
     result = CliRunner().invoke(leaderboard.app, [])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from benchmark import leaderboard
+from benchmark import leaderboard, publications
 from benchmark.protocol import LIBRARIES
 from benchmark.records.record import Record
 from benchmark.records.store import Store
@@ -43,7 +43,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command on a folder and a store with one network, where no clone is."""
-    monkeypatch.setattr(leaderboard, "PROJECT", tmp_path / "no clone" / "leaderboards", raising=False)
+    monkeypatch.setattr(publications, "PROJECT", tmp_path / "no clone" / "leaderboards", raising=False)
     store = stored(tmp_path / "store.sqlite", linf("mnist/a"))
 
     def invoke(*arguments: str, store: Path = store) -> Result:
