@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,21 @@ def read_records(folder: Path, dataset: str = "*") -> Archive:
     records = Archive()
     for path in sorted(folder.glob(f"{dataset}/*.json.xz")):
         try:
-            _, *lines, _ = lzma.decompress(path.read_bytes()).decode().splitlines()
-            for line in lines:
-                records.read(line.removesuffix(","))
+            for line in _lines(lzma.decompress(path.read_bytes()).decode()):
+                records.read(line)
         except (ValueError, KeyError, TypeError, lzma.LZMAError, EOFError) as error:
             raise ValueError(
                 f"{path} is no file of records ({error}); restore it, delete it, or choose another folder by --folder"
             ) from error
     return records
+
+
+def _lines(text: str) -> list[str]:
+    """A record each, as `record_texts` writes them, or as they are found in a file that was written anew since."""
+    first, *lines = text.splitlines()
+    if re.fullmatch(r'\{"entry": ".*", "records": \[', first) and lines[-1:] == ["]}"]:
+        return [line.removesuffix(",") for line in lines[:-1]]
+    return [json.dumps(fields, sort_keys=True) for fields in json.loads(text)["records"]]
 
 
 def record_texts(records: Iterable[Record], folder: Path, lying: Archive | None = None) -> dict[Path, str]:

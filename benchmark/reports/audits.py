@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -146,7 +147,9 @@ def _check(verdict: Verdict) -> dict[str, object]:
 
 def _detected(one: Detection, exact: bool = False) -> dict[str, object]:
     def number(value: float | None, digits: int = 3) -> object:
-        return "" if value is None else value if exact else f"{value:.{digits}f}"
+        if exact:
+            return math.nan if value is None else value  # a column of numbers stays one
+        return "" if value is None else f"{value:.{digits}f}"
 
     line: dict[str, object] = {"dataset": one.dataset, "entry": one.model} if exact else {}
     line |= {"threat model": threat_title(one.threat.norm, one.threat.eps), "attacker": one.attacker}

@@ -8,6 +8,7 @@ files that the same command finds right, and takes over.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import io
 import json
 import lzma
@@ -16,8 +17,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from zoo import style
 from zoo.files import write_whole
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Publication:
 
     contents: path -> what is to lie there, of every file that is generated. changed: those that do not lie there yet.
     sections: the user's own files, with their text. leftovers: files of the last run that are generated no more.
+    figures_of: what the figures are drawn from, as a digest.
     """
 
     folder: Path
@@ -74,6 +77,7 @@ class Publication:
     changed: list[Path]
     sections: dict[Path, str]
     leftovers: dict[Path, str]
+    figures_of: str
 
     def carry_out(self) -> list[str]:
         """Write and delete; a line for every file that was written, deleted, or left because somebody changed it."""
@@ -92,7 +96,8 @@ class Publication:
                 lines.append(f"deleted {path}")
             elif found is not None:
                 lines.append(f"kept {path}: no record gives it any more, but it was changed since it was written")
-        manifest = _manifest_text({_name(path, self.folder): sha256(text) for path, text in self.contents.items()})
+        files = {_name(path, self.folder): sha256(content) for path, content in self.contents.items()}
+        manifest = _manifest_text(Manifest(files, self.figures_of))
         path = self.folder / MANIFEST
         if digest(path) != sha256(manifest):
             write_whole(path, manifest)
@@ -103,30 +108,44 @@ class Publication:
 def planned(generated: Generated, folder: Path) -> Publication:
     """What is to be done so that the folder holds what is generated.
 
+    Figures are drawn anew only where a text, or the code that draws them, is not what it was.
     Raises ValueError naming every file in its way that this program did not write, or that was changed since.
     """
-    known = read_manifest(folder)
+    manifest, figures_of = read_manifest(folder), _source(generated, folder)
+    known = manifest.files
     contents = {path: text.encode() for path, text in generated.texts.items()}
-    contents |= {path: _drawn(draw) for path, draw in generated.figures.items()}
+    for path, draw in generated.figures.items():
+        lies = manifest.figures_of == figures_of and digest(path) == known.get(_name(path, folder), "")
+        contents[path] = path.read_bytes() if lies else _drawn(draw)
     changed = [path for path, content in contents.items() if digest(path) != sha256(content)]
     if in_the_way := {found for path in changed for found in _in_the_way(path, folder, known)}:
         raise ValueError(
             f"{', '.join(map(str, sorted(in_the_way)))}: not written by this program, or changed since, so nothing was "
             f"written; move or delete {'it' if len(in_the_way) == 1 else 'them'}, or choose another folder by --folder"
         )
-    return Publication(folder, contents, changed, generated.sections, _leftovers(generated, folder, known))
+    return Publication(folder, contents, changed, generated.sections, _leftovers(generated, folder, known), figures_of)
+
+
+def _source(generated: Generated, folder: Path) -> str:
+    """What figures are drawn from: a digest of all texts, which hold every number shown, and of the code that draws."""
+    texts = {_name(path, folder): sha256(text.encode()) for path, text in generated.texts.items()}
+    modules = {inspect.getmodule(inspect.unwrap(getattr(draw, "func", draw))) for draw in generated.figures.values()}
+    code = {module.__name__: sha256(inspect.getsource(module).encode()) for module in (*modules, style) if module}
+    return sha256(json.dumps([texts, code], sort_keys=True).encode())
 
 
 def stale_files(generated: Generated, folder: Path) -> list[Path]:
     """Generated files that are missing or differ, or are generated no more; a figure is held against the manifest."""
-    known = read_manifest(folder)
+    manifest = read_manifest(folder)
+    known = manifest.files
     expected = {path: sha256(text.encode()) for path, text in generated.texts.items()}
     expected |= {path: known.get(_name(path, folder), "") for path in generated.figures}
     stale = [path for path, content in expected.items() if digest(path) != content]
     stale += [path for path, text in generated.sections.items() if path.read_bytes().decode() != text]
     stale += [path for path in _leftovers(generated, folder, known) if digest(path) is not None]
     named = {_name(path, folder): content for path, content in expected.items()}
-    return stale if named == known else [*stale, folder / MANIFEST]
+    fresh = named == known and manifest.figures_of == _source(generated, folder)
+    return stale if fresh else [*stale, folder / MANIFEST]
 
 
 def _leftovers(generated: Generated, folder: Path, known: Mapping[str, str]) -> dict[Path, str]:
@@ -136,17 +155,25 @@ def _leftovers(generated: Generated, folder: Path, known: Mapping[str, str]) -> 
     return {path: written for path, written in named.items() if path.resolve() not in theirs}
 
 
-def read_manifest(folder: Path) -> dict[str, str]:
-    """Path below the folder -> sha256 of what the last run wrote there; empty where there was none.
+class Manifest(NamedTuple):
+    """files: path below the folder -> sha256 of what the last run wrote there. figures_of: what figures come from."""
+
+    files: dict[str, str]
+    figures_of: str
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What the last run wrote into a folder; nothing where there was none.
 
     Raises ValueError for a file of that name that is no manifest of this program, or one that leads out of the folder.
     """
     path = folder / MANIFEST
     if not os.path.lexists(path):
-        return {}
+        return Manifest({}, "")
     try:
         content = json.loads(path.read_bytes())
         files = dict(content["files"]) if content["written by"] == _WRITER else None
+        figures_of = str(content.get("figures of", ""))  # which the first manifests did not say
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(_no_manifest(path, str(error) or type(error).__name__)) from error
     if files is None:
@@ -154,7 +181,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
     for name, written in files.items():
         if not _is_below(name, folder) or not re.fullmatch("[0-9a-f]{64}", str(written)):
             raise ValueError(_no_manifest(path, f"{name!r}: {written!r} is no file below {folder} with its sha256"))
-    return files
+    return Manifest(files, figures_of)
 
 
 def _no_manifest(path: Path, why: str) -> str:
@@ -171,8 +198,9 @@ def _is_below(name: str, folder: Path) -> bool:
     return plain and folder.resolve() in (folder / name).resolve().parents
 
 
-def _manifest_text(files: Mapping[str, str]) -> bytes:
-    content = {"written by": _WRITER, "files": dict(sorted(files.items()))}
+def _manifest_text(manifest: Manifest) -> bytes:
+    files = dict(sorted(manifest.files.items()))
+    content = {"written by": _WRITER, "figures of": manifest.figures_of, "files": files}
     return (json.dumps(content, indent=1) + "\n").encode()
 
 

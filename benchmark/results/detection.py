@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from scipy.stats import mannwhitneyu
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.records.record import Outcome, Record
@@ -83,8 +83,8 @@ def _detection(
         threshold = float(np.quantile(before[name][right], 1 - FALSE_ALARMS, method="higher"))
         unnoticed[name] = float((wrong & (after[name] <= threshold)).sum() / right.sum())
         if wrong.any():
-            scores = np.concatenate([before[name][right], after[name][wrong]])
-            auroc[name] = float(roc_auc_score(np.repeat([0, 1], [right.sum(), wrong.sum()]), scores))
+            larger = mannwhitneyu(after[name][wrong], before[name][right], method="asymptotic").statistic
+            auroc[name] = float(larger / (wrong.sum() * right.sum()))
     return Detection(
         model,
         dataset,

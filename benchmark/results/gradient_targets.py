@@ -6,14 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import pandas as pd
-
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.roles import role_of
 from benchmark.protocol import attacks_in
 from benchmark.records.record import Record
 from benchmark.results.configuration import Configuration, configuration, last_finished
-from benchmark.results.frames import IDENTITY, latest, surviving, tidy
 from benchmark.results.share import Share
 from benchmark.statistics import mcnemar
 from zoo.targets import GRADIENT_TARGETS
@@ -69,18 +66,18 @@ def _compared(
     }
     if "expected" not in survives or len(survives) < 2:
         return []
-    table = pd.concat(survives, axis=1, join="inner")
-    rows = []
-    for target in survives:
-        only_target = int((table[target] & ~table["expected"]).sum())
-        only_expected = int((table["expected"] & ~table[target]).sum())
+    common = set.intersection(*map(set, survives.values()))
+    expected, rows = survives["expected"], []
+    for target, by_image in survives.items():
+        only_target = sum(by_image[image] and not expected[image] for image in common)
+        only_expected = sum(expected[image] and not by_image[image] for image in common)
         rows.append(
             Masked(
                 config.model,
                 dataset,
                 threat,
                 target,
-                Share(int(table[target].sum()), len(table)),
+                Share(sum(by_image[image] for image in common), len(common)),
                 only_target,
                 only_expected,
                 mcnemar(only_target, only_expected),
@@ -89,14 +86,18 @@ def _compared(
     return rows
 
 
-def _worst_case(records: list[Record], threat: ThreatModel) -> pd.Series[bool] | None:
-    """By image, whether it survives every attack of the norm; None if one is missing."""
-    columns = *IDENTITY, "correct", "clean_correct", "correct_attacker", "clean_correct_attacker"
-    outcomes = surviving(latest(tidy(records, columns)))
-    by_attack = outcomes.groupby(["attack", "image"])["correct"].all().unstack("attack")
-    if set(by_attack.columns) != set(attacks_in(threat.norm)):
+def _worst_case(records: list[Record], threat: ThreatModel) -> dict[int, bool] | None:
+    """By image that met them all, whether it survives every attack of the norm; None if one is missing."""
+    attacked: dict[str, set[int]] = defaultdict(set)
+    wrong = set[int]()
+    for record in records:
+        attacked[record.cell.attack.name].update(record.examples)
+        wrong |= record.broken | {
+            e for e, right in zip(record.examples, record.clean.correct, strict=True) if not right
+        }
+    if set(attacked) != set(attacks_in(threat.norm)):
         return None
-    return by_attack.dropna().astype(bool).all(axis=1)
+    return {image: image not in wrong for image in sorted(set.intersection(*attacked.values()))}
 
 
 def _order(item: tuple[tuple[Configuration, str, ThreatModel], dict[str, list[Record]]]) -> tuple[object, ...]:

@@ -71,7 +71,8 @@ def build_curves(records: Iterable[Record]) -> list[Curve]:
         if set(GRID) - {0.0} <= set(by_eps):
             first = by_eps[GRID[1]]
             columns = [_surviving(first, clean=True), *(_surviving(by_eps[eps]) for eps in GRID[1:])]
-            table = pd.concat(columns, axis=1, join="inner").sort_index()
+            examples = sorted(set.intersection(*map(set, columns)))
+            survives = [[column[example] for column in columns] for example in examples]
             cell, used = first[0].cell, tuple(record for part in by_eps.values() for record in part)
             key = (cell.model, attack, target)
             curves[key] = Curve(
@@ -80,8 +81,8 @@ def build_curves(records: Iterable[Record]) -> list[Curve]:
                 first[0].family,
                 attack,
                 target,
-                table.index.to_numpy(),
-                table.to_numpy(bool),
+                np.array(examples, np.int64),
+                np.array(survives, bool).reshape(len(examples), len(GRID)),
                 used,
             )
     return sorted(curves.values(), key=_order)
@@ -116,15 +117,14 @@ def _is_attack(record: Record) -> bool:
     return outcome is not None and outcome.error is None and not outcome.violations
 
 
-def _surviving(records: list[Record], clean: bool = False) -> pd.Series[bool]:
-    """By example, whether it is right as it is and, unless `clean`, under the attack."""
-    parts = []
+def _surviving(records: list[Record], clean: bool = False) -> dict[int, bool]:
+    """By example, whether it is right as it is and, unless `clean`, under the attack; in every record that has it."""
+    survives: dict[int, bool] = {}
     for record in records:
-        right = np.array(record.clean.correct, bool)
-        if not clean:
-            right &= np.array(record.outcomes[LIBRARY].correct, bool)
-        parts.append(pd.Series(right, record.examples))
-    return pd.concat(parts).groupby(level=0).all()
+        attacked = record.clean.correct if clean else record.outcomes[LIBRARY].correct
+        for example, right, still in zip(record.examples, record.clean.correct, attacked, strict=True):
+            survives[example] = survives.get(example, True) and right and still
+    return survives
 
 
 def _finished(item: tuple[object, dict[float, list[Record]]]) -> str:

@@ -261,7 +261,7 @@ def test_a_change_of_a_generated_file_or_record_is_noticed(boards: tuple[Path, P
 def written_by_this_program(folder: Path, path: Path, content: str) -> None:
     """As if the last run had given the file."""
     path.write_bytes(lzma.compress(content.encode()) if path.suffix == ".xz" else content.encode())
-    files = {**read_manifest(folder), path.relative_to(folder).as_posix(): sha256(content.encode())}
+    files = {**read_manifest(folder).files, path.relative_to(folder).as_posix(): sha256(content.encode())}
     (folder / "manifest.json").write_text(json.dumps({"written by": "python -m benchmark.leaderboard", "files": files}))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner, Result
 
 from benchmark import leaderboard, publications
@@ -158,8 +159,36 @@ def test_what_is_generated_no_more_is_deleted_unless_it_was_changed(tmp_path: Pa
     (kept,) = [line for line in lines if line.startswith("kept")]
     assert str(tmp_path / "c.md") in kept
     assert (set(tree(tmp_path)), len(lines)) == ({"a.md", "c.md", "manifest.json"}, 3)
-    assert list(publish.read_manifest(tmp_path)) == ["a.md"]
+    assert list(publish.read_manifest(tmp_path).files) == ["a.md"]
     assert publish_texts(a="a") == [f"{tmp_path}: nothing has changed"]
+
+
+def test_figures_are_drawn_only_where_something_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = 0
+
+    def draw() -> Figure:
+        nonlocal drawn
+        drawn += 1
+        figure = Figure()
+        figure.subplots().plot([1, drawn])
+        return figure
+
+    def carry_out(text: str) -> bytes:
+        generated = publish.Generated({tmp_path / "a.csv": text}, {tmp_path / "figures" / "a.png": draw})
+        publish.planned(generated, tmp_path).carry_out()
+        return (tmp_path / "figures" / "a.png").read_bytes()
+
+    first = carry_out("1")
+    assert (carry_out("1"), drawn) == (first, 1)
+    assert carry_out("2") != first
+    assert drawn == 2
+    (tmp_path / "figures" / "a.png").unlink()
+    carry_out("2")
+    assert drawn == 3
+    source = publish.inspect.getsource
+    monkeypatch.setattr(publish.inspect, "getsource", lambda module: source(module) + "# another version")
+    carry_out("2")
+    assert drawn == 4
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +221,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.M
             name: lzma.compress(text.encode()) if name.endswith(".xz") else text.encode()
             for name, text in second.items()
         }
-        assert set(publish.read_manifest(folder)) == set(second)
+        assert set(publish.read_manifest(folder).files) == set(second)
 
 
 @pytest.mark.parametrize(
