@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from benchmark.evaluation.loop import How, run
@@ -28,6 +30,18 @@ if TYPE_CHECKING:
 Model = nn.Module | Callable[[], nn.Module] | ZooEntry | str
 
 
+@contextlib.contextmanager
+def same_threads_afterwards() -> Iterator[None]:
+    """Whatever number of threads torch is given in the block, it is afterwards what it was."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+@same_threads_afterwards()
 @isolated_random_state(0)  # what libraries draw, some of them when imported, must not move the user's random numbers
 def evaluate(
     model: Model | Sequence[Model],

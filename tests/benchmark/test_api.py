@@ -74,6 +74,20 @@ def test_nothing_is_written_without_a_store(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_callers_number_of_threads_is_what_it_was() -> None:
+    """Also where nothing could be evaluated."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        evaluate(small(), "mnist", family="frequentist", threads=1, **FAST)
+        assert torch.get_num_threads() == 3
+        with pytest.raises(ValueError, match="fails on images of shape"):
+            evaluate(nn.Linear(3, 10), "mnist", family="frequentist", threads=2, **FAST)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_same_call_gives_the_keys_of_the_command_line(tmp_path: Path) -> None:
     here = evaluate("mnist/lenet", suite="smoke", examples=5, eps={"linf": [0.2], "l2": [0.7]})
     arguments = [
