@@ -1,10 +1,9 @@
-"""Data: what is bundled is MNIST, what is damaged is named."""
+"""Where data are found and what is said of them; what every data set promises is in `dataset_contract`."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import pickle
 import shutil
 import struct
 from pathlib import Path
@@ -14,19 +13,12 @@ import numpy as np
 import pytest
 import torchvision
 
-from zoo.datasets import BUNDLED, DATASETS, DataNotFoundError, idx, jpeg, load_split
+from zoo.datasets import BUNDLED, DataNotFoundError, idx, jpeg, load_split
 
 
 @pytest.fixture(autouse=True)
 def uncached() -> None:
     load_split.cache_clear()
-
-
-def test_the_bundled_split_is_mnists_test_split() -> None:
-    split = load_split("mnist", "test")
-    assert (split.images.shape, split.images.dtype) == ((10_000, 1, 28, 28), np.uint8)
-    # class counts of the published test split
-    assert np.bincount(split.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
 def test_the_images_and_labels_go_together_as_in_foolboxs_samples() -> None:
@@ -139,14 +131,6 @@ def test_nothing_is_downloaded_that_is_at_hand_and_a_failed_download_is_named(
             load_split(name, split, tmp_path, True)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-20], lambda b: b[:1000], lambda b: b"", lambda b: b"x" * 100])
-def test_a_truncated_file_is_named(own_copy: Path, damage: object) -> None:
-    path = own_copy / "mnist" / "t10k-images-idx3-ubyte.gz"
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte\.gz"):
-        load_split("mnist", "test", own_copy)
-
-
 def test_a_wrong_file_is_named(own_copy: Path) -> None:
     """Intact, but not the published content: one label changed."""
     path = own_copy / "mnist" / "t10k-labels-idx1-ubyte.gz"
@@ -157,59 +141,13 @@ def test_a_wrong_file_is_named(own_copy: Path) -> None:
         load_split("mnist", "test", own_copy)
 
 
-def test_missing_data_say_where_they_were_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataNotFoundError, match="--data-root"):
-        load_split("mnist", "train")
-    for name in ("fashion-mnist", "cifar10", "cifar100", "cifar10-jpeg"):
-        with pytest.raises(DataNotFoundError, match="--data-root"):
-            load_split(name, "test")
-        with pytest.raises(DataNotFoundError, match=str(tmp_path)):
-            load_split(name, "test", tmp_path)
-    with pytest.raises(KeyError, match="mnist"):
+def test_a_name_that_is_no_data_sets_is_refused_with_the_nearest() -> None:
+    with pytest.raises(KeyError, match="did you mean mnist"):
         load_split("minst", "test")
-
-
-def write_cifar(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """CIFAR in torchvision's layout with three random images a file, and checksums to match."""
-    kind = {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}[name]
-    base = folder / kind.base_folder
-    base.mkdir()
-    rng = np.random.default_rng(0)
-    labels = "labels" if name == "cifar10" else "fine_labels"
-    lists: dict[str, list[list[str]]] = {"train_list": [], "test_list": []}
-    images = None
-    for which, files in lists.items():
-        for file, _ in getattr(kind, which):
-            images = rng.integers(0, 256, (3, 3072), dtype=np.uint8)
-            content = pickle.dumps({"data": images, labels: [1, 2, 3]})
-            (base / file).write_bytes(content)
-            files.append([file, hashlib.md5(content).hexdigest()])
-        monkeypatch.setattr(kind, which, files)
-    content = pickle.dumps({kind.meta["key"]: [str(i) for i in range(DATASETS[name].classes)]})
-    (base / kind.meta["filename"]).write_bytes(content)
-    monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": hashlib.md5(content).hexdigest()})
-    return images
-
-
-@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_cifar_is_read_through_torchvision_and_a_damaged_batch_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    images = write_cifar(tmp_path, name, monkeypatch)
-    split = load_split(name, "test", tmp_path)
-    assert np.array_equal(split.images, images.reshape(3, 3, 32, 32))
-    assert split.labels.tolist() == [1, 2, 3]
-    load_split.cache_clear()
-    victim = next(tmp_path.glob("*/*batch*" if name == "cifar10" else "*/train"))
-    victim.write_bytes(victim.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=victim.name):
-        load_split(name, "test", tmp_path)
 
 
 def test_cifar10_jpeg_from_archive_and_folder_alike(shared_data: Path, tmp_path: Path) -> None:
     from_archive = load_split("cifar10-jpeg", "test", shared_data)
-    assert from_archive.images.shape == (10_000, 3, 32, 32)
-    assert np.bincount(from_archive.labels).tolist() == [1000] * 10
     for file, content in jpeg._archive_files(shared_data / "cifar10-jpeg.tar.xz", "test"):
         path = tmp_path / "cifar10-jpeg" / "test" / file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,17 +160,3 @@ def test_cifar10_jpeg_from_archive_and_folder_alike(shared_data: Path, tmp_path:
     victim.unlink()
     with pytest.raises(ValueError, match="999 test images of class 'cat'"):
         load_split("cifar10-jpeg", "test", tmp_path)
-
-
-def test_a_truncated_archive_is_named(shared_data: Path, tmp_path: Path) -> None:
-    archive = tmp_path / "cifar10-jpeg.tar.xz"
-    archive.write_bytes((shared_data / archive.name).read_bytes()[:1_000_000])
-    with pytest.raises(ValueError, match=r"cifar10-jpeg\.tar\.xz is truncated"):
-        load_split("cifar10-jpeg", "test", tmp_path)
-
-
-def test_the_training_split_is_read_from_a_root(shared_data: Path) -> None:
-    split = load_split("mnist", "train", shared_data)
-    assert len(split) == 60_000
-    assert (split.images / 255).mean() == pytest.approx(DATASETS["mnist"].mean[0], abs=1e-4)
-    assert (split.images / 255).std() == pytest.approx(DATASETS["mnist"].std[0], abs=1e-4)
