@@ -45,7 +45,7 @@ def run(
     ] = None,
     examples: Annotated[int | None, typer.Option(help="Test images; the first of a fixed random order.")] = None,
     draws: Annotated[
-        int | None, typer.Option(help="Posterior draws of the attacker. The judge has its own 64.")
+        int | None, typer.Option(help="Posterior draws of the attacker. The judge has up to 64 of its own.")
     ] = None,
     seed: Annotated[int, typer.Option(help="What draws and random starts are derived from.")] = 0,
     target: Annotated[
@@ -89,7 +89,7 @@ def run(
 
     `python -m benchmark.run --suite whitebox`: the main job on the bundled MNIST entries.
 
-    `python -m benchmark.run --suite adaptive --model mnist/lenet`: all that may break what that left.
+    `python -m benchmark.run --suite adaptive --model mnist/lenet`: all that may break the surviving images.
 
     `python -m benchmark.run --model my_package.nets:bayesian_net --dataset mnist`: your own network.
 
