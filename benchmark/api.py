@@ -1,4 +1,4 @@
-"""`evaluate`: attack networks that are in memory, in a function or in the zoo, and hold what was found."""
+"""`evaluate`: attack networks that are in memory, in a function or in the zoo; the results as one object."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def evaluate(
     adapters: Mapping[str, Adapter] | None = None,
     progress: bool = True,
 ) -> Results:
-    """Attack networks with a suite; what was found, ranked and judged.
+    """Attack networks with a suite; the results, ranked and judged.
 
     model: an `nn.Module` (copied: the user's own is neither frozen nor put into another mode), a function that builds
         one, the name of a zoo entry, `package.module:factory`, an entry, or a list of these.
@@ -80,17 +80,17 @@ def evaluate(
         libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
     store: a results file; what it holds already is not computed again, and a run that was stopped goes on. Without it
         nothing is written.
-    workers: processes. adapters: by library, what runs its attacks. progress: whether a terminal or notebook is told.
+    workers: processes. adapters: library -> what runs its attacks. progress: whether a terminal or notebook shows it.
 
     The same call gives the same keys as `python -m benchmark.run`.
     Raises ValueError or KeyError, with the remedy, for what cannot be evaluated, before anything is attacked.
     """
     chosen = lookup(suites(), suite, "suite")
-    own = {"accuracy": accuracy, "normalize": normalize, "dropout": dropout}
+    settings = {"accuracy": accuracy, "normalize": normalize, "dropout": dropout}
     entries: list[ZooEntry] = []
     several: Sequence[Any] = model if isinstance(model, list | tuple) else [model]
     for one in several:
-        entries.append(_entry(one, dataset, family, name, {entry.name for entry in entries}, own))
+        entries.append(_entry(one, dataset, family, name, {entry.name for entry in entries}, settings))
     selection = Selection(
         attacks=_tuple(attacks),
         eps={norm: tuple(radii) for norm, radii in eps.items()} if isinstance(eps, Mapping) else _tuple(eps),
@@ -112,7 +112,7 @@ def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
 
 
 def _told() -> dict[str, Any]:
-    """Who is told of a run: a terminal or a notebook; a line for every cell in a file would be noise."""
+    """The watcher of a run in a terminal or a notebook; a line for every cell in a file would be noise."""
     from benchmark.reports.console import console
     from benchmark.reports.progress import Progress
 
@@ -130,9 +130,9 @@ class Copies:
 
 
 def _entry(
-    model: Model, dataset: str | None, family: str | None, name: str | None, taken: set[str], own: dict[str, Any]
+    model: Model, dataset: str | None, family: str | None, name: str | None, taken: set[str], settings: dict[str, Any]
 ) -> ZooEntry:
-    """The entry of what a user names or hands over. taken: names of others; own: what else is said of it."""
+    """The entry that a user names or hands over. taken: names of other entries; settings: further fields of it."""
     if isinstance(model, ZooEntry):
         return model
     if isinstance(model, str):
@@ -151,7 +151,7 @@ def _entry(
     else:
         factory, plain, source = model, getattr(model, "__name__", "network"), source_of(model)
     full = _free(f"{dataset}/{(name or plain).removeprefix(f'{dataset}/')}", taken)
-    entry = ZooEntry(full, dataset, family or "frequentist", factory, None, source, **own)
+    entry = ZooEntry(full, dataset, family or "frequentist", factory, None, source, **settings)
     if family is None:
         require_nothing_random(entry)
     return entry

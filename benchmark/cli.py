@@ -68,9 +68,9 @@ def interruptible() -> Iterator[None]:
 def carry_out(
     suite: Suite, selection: Selection, entries: Sequence[ZooEntry], how: How, store: Path, *, profile: bool = False
 ) -> list[Record]:
-    """Evaluate what the store at that path does not hold yet; the records of all that was asked for.
+    """Evaluate the cells that the store at that path does not hold yet; the records of all cells.
 
-    profile: whether it is said where the time went.
+    profile: whether to print where the time went.
     """
     from benchmark.records.store import Store
     from benchmark.reports.console import print_closed_form, print_profile

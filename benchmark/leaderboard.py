@@ -42,7 +42,7 @@ def leaderboard(
     the older records are dropped.
 
     The clone's own leaderboards hold the zoo's entries on at least 100 images. Other records go to a folder of their
-    own, where the clone's entries stand beside them, ranked on the same images.
+    own, where the clone's entries are shown beside them, ranked on the same images.
 
     Only files that `manifest.json` in the folder names, and that are still as they were written, are replaced or
     deleted.

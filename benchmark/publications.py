@@ -1,4 +1,4 @@
-"""Which records go to which folder, and what is to lie there: from stores and folders to publications."""
+"""Which records go to which folder, and what is written there: from stores and folders to publications."""
 
 from __future__ import annotations
 
@@ -24,67 +24,69 @@ def is_project(folder: Path) -> bool:
 
 
 def publications(folder: Path, store: Path, readme: Path | None, elsewhere: Path | None, say: Say) -> list[Publication]:
-    """What is to be written: the records of the store, added to those in the folder, and all that they give.
+    """What is to be written: the records of the store added to those in the folder, and the pages that they give.
 
-    elsewhere: where records go that do not belong into the project's leaderboards; None leaves them out.
-    say: is told in a line what is dropped, and what goes elsewhere.
+    elsewhere: folder of the records that do not belong into the project's leaderboards; None leaves them out.
+    say: takes a line on records that are dropped, or that go elsewhere.
     Raises ValueError where there is no record.
     """
     stored = _stored(store, say)
-    known = _known(folder, stored, say)
-    if not known.records:
+    counted = _counted(folder, stored, say)
+    if not counted.records:
         raise ValueError(f"no records in {store} or {folder / 'records'}: run python -m benchmark.run first")
     if not is_project(folder):
-        return [planned(_own_pages(known, folder, readme), folder)]
-    found = split(known.records, {record.key for record in stored})
+        return [planned(_own_pages(counted, folder, readme), folder)]
+    parts = split(counted.records, {record.key for record in stored})
     plans = []
-    if found.project:
-        plans.append(planned(project_pages(found.project, folder, readme, known.archive), folder))
-    if found.others:
-        say(_stay_out(found, folder, elsewhere))
+    if parts.project:
+        plans.append(planned(project_pages(parts.project, folder, readme, counted.archive), folder))
+    if parts.others:
+        say(_stay_out(parts, folder, elsewhere))
         if elsewhere is not None:
-            theirs = _known(elsewhere, found.others, say)
-            plans.append(planned(_own_pages(theirs, elsewhere, None, found.project), elsewhere))
+            others = _counted(elsewhere, parts.others, say)
+            plans.append(planned(_own_pages(others, elsewhere, None, parts.project), elsewhere))
     return plans
 
 
 def expected(folder: Path, readme: Path | None) -> tuple[Generated, int]:
-    """What the records that lie in a folder give, and how many they are."""
+    """The pages that the records in a folder give, and how many records these are."""
     archive = read_records(folder / "records")
     records = sifted(archive.values()).records
     if is_project(folder):
         return project_pages(split(records, ()).project, folder, readme, archive), len(archive)
-    return _own_pages(_Known(records, archive), folder, readme), len(archive)
+    return _own_pages(_Counted(records, archive), folder, readme), len(archive)
 
 
-class _Known(NamedTuple):
-    """The records that count, and those that lie in the folder."""
+class _Counted(NamedTuple):
+    """records: those that count. archive: those that lie in the folder."""
 
     records: list[Record]
     archive: Archive
 
 
-def _known(folder: Path, found: Iterable[Record], say: Say) -> _Known:
-    """The records that lie in a folder, and those found beside them, as far as they count; what is dropped is said."""
-    found = list(found)
+def _counted(folder: Path, new: Iterable[Record], say: Say) -> _Counted:
+    """The records in a folder and the new ones, as far as they count; `say` is told what is dropped."""
+    new = list(new)
     archive = read_records(folder / "records")
-    records, dropped = sifted(merged(archive, found).values())
+    records, dropped = sifted(merged(archive, new).values())
     for line in dropped:
         say(line)
-    earlier = len(archive.keys() - {record.key for record in found})
+    earlier = len(archive.keys() - {record.key for record in new})
     if earlier and not is_project(folder):
         say(f"{earlier} records of earlier runs lie in {folder}/records and count; delete it to forget them")
-    return _Known(records, archive)
+    return _Counted(records, archive)
 
 
-def _own_pages(known: _Known, folder: Path, readme: Path | None, reference: list[Record] | None = None) -> Generated:
+def _own_pages(
+    counted: _Counted, folder: Path, readme: Path | None, reference: list[Record] | None = None
+) -> Generated:
     """reference: the project's records, where they are at hand already."""
-    datasets = {record.cell.dataset for record in known.records}
+    datasets = {record.cell.dataset for record in counted.records}
     if reference is None:
         lying = [read_records(PROJECT / "records", dataset) for dataset in sorted(datasets)]
         reference = sifted(record for part in lying for record in part.values()).records
     beside = [record for record in reference if record.cell.dataset in datasets]
-    return own_pages(known.records, beside, folder, readme, known.archive)
+    return own_pages(counted.records, beside, folder, readme, counted.archive)
 
 
 def _stored(store: Path, say: Say) -> list[Record]:
@@ -95,9 +97,9 @@ def _stored(store: Path, say: Say) -> list[Record]:
         return list(opened.records())
 
 
-def _stay_out(found: Split, folder: Path, elsewhere: Path | None) -> str:
+def _stay_out(parts: Split, folder: Path, elsewhere: Path | None) -> str:
     """Which records do not belong into the project's leaderboards, why, and what becomes of them."""
-    entries = "; ".join(f"{name} ({reason})" for name, reason in found.reasons.items())
+    entries = "; ".join(f"{name} ({reason})" for name, reason in parts.reasons.items())
     remedy = "for pages of them: python -m benchmark.leaderboard --folder my-leaderboards"
     goes = remedy if elsewhere is None else f"they go to {elsewhere}"
-    return f"{len(found.others)} records stay out of {folder}: {entries}; {goes}"
+    return f"{len(parts.others)} records stay out of {folder}: {entries}; {goes}"

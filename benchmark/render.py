@@ -43,7 +43,7 @@ def own_pages(
 ) -> Generated:
     """The folder of a user's own runs: what their records give, the reference's rows beside them on the same images.
 
-    reference: the project's records. They are not copied, and what the project has studied is not repeated.
+    reference: the project's records. They are not copied, and the project's studies are not repeated.
     archive: the records that lie in the folder, which are written as they lie.
     """
     of_papers = (paper.own_report for paper in papers.PAPERS)
@@ -60,7 +60,7 @@ def _records(records: Sequence[Record], folder: Path, archive: Archive | None) -
 
 
 def _with_readme(generated: Generated, boards: list[Board], folder: Path, readme: Path | None) -> Generated:
-    """With the sections of a README that is there; where it lies in place of the front page, that is not generated."""
+    """The pages with a README's sections, if there is one; where it is the front page itself, none is generated."""
     if readme is None or not readme.is_file():
         return generated
     sections = {"leaderboard": tables.headline(_largest(boards), f"{folder.name}/")}
@@ -81,11 +81,11 @@ def with_sections(readme: Path, sections: Mapping[str, str]) -> str:
     text = readme.read_bytes().decode()
     for name, section in sections.items():
         begin, end = BEGIN.format(name), END.format(name)
-        before, found, rest = text.partition(begin)
+        before, begun, rest = text.partition(begin)
         _, ended, after = rest.partition(end)
-        if found and not ended:
+        if begun and not ended:
             raise ValueError(f"{readme} has {begin} but no {end}; restore it")
-        if found:
+        if begun:
             text = f"{before}{begin}\n{section}\n{end}{after}"
     return text
 

@@ -4,82 +4,106 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.commands import mistakes_in_one_line
+
+if TYPE_CHECKING:
+    from benchmark.records.record import Record
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 Many = list[str] | None  # options that may be repeated, or hold several values with commas
 
 
+# The options, in the order in which --help shows them.
+_Suite = Annotated[
+    str, typer.Option(help="What to run: smoke, whitebox, adaptive, paper, masking, anchors. See --list.")
+]
+_Model = Annotated[
+    Many, typer.Option(help="Zoo entry such as mnist/lenet, or your own as package.module:factory. All by default.")
+]
+_Dataset = Annotated[Many, typer.Option(help="Only entries on this data set.")]
+_Library = Annotated[Many, typer.Option(help="torchattacks, foolbox, art. All by default.")]
+_Family = Annotated[
+    str | None,
+    typer.Option(help="What a network that is not registered is: frequentist, bayesian, or another random one."),
+]
+_Attack = Annotated[
+    Many,
+    typer.Option(
+        help="fgsm, bim, pgd-linf, pgd-l2; in suite adaptive also apgd-ce-linf, square-l2, ... All by default."
+    ),
+]
+_Eps = Annotated[
+    Many,
+    typer.Option(
+        help="Radius of the ball in pixels from 0 to 1, such as 0.3 or 8/255: for both norms, or for one, as in "
+        "--eps linf=8/255 --eps l2=0.5. A norm that is left out keeps the suite's own."
+    ),
+]
+_Examples = Annotated[int | None, typer.Option(help="Test images; the first of a fixed random order.")]
+_Draws = Annotated[int | None, typer.Option(help="Posterior draws of the attacker. The judge has up to 64 of its own.")]
+_Seed = Annotated[int, typer.Option(help="What draws and random starts are derived from.")]
+_Target = Annotated[
+    Many,
+    typer.Option(
+        help="What the attacker's gradient is of: expected, single-draw, resampled, mean-loss, ... "
+        "By default what the suite is about."
+    ),
+]
+_Precision = Annotated[
+    str, typer.Option(help="Arithmetic of the attacker's gradients: float32 or bfloat16. The judge has float32.")
+]
+_Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+_DataRoot = Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")]
+_Download = Annotated[bool, typer.Option("--download", help="Fetch missing data through torchvision.")]
+_Share = Annotated[bool, typer.Option(help="Compute a gradient that several libraries ask for once.")]
+_Stack = Annotated[bool, typer.Option(help="Evaluate many draws in one pass where the network allows it.")]
+_Executor = Annotated[str, typer.Option(help="Where cells are evaluated: local or ray.")]
+_Workers = Annotated[
+    int | None, typer.Option(help="Cells at once: processes on this machine, or tasks on the cluster.")
+]
+_Threads = Annotated[
+    int | None, typer.Option(help="Threads of each process. Results are the same to the last digit for the same.")
+]
+_RayAddress = Annotated[
+    str | None, typer.Option(help="A running Ray cluster, such as auto or host:6379. Starts one here by default.")
+]
+_Profile = Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")]
+_Store = Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")]
+_List = Annotated[bool, typer.Option("--list", help="Show suites, entries, attacks and libraries, and exit.")]
+
+
 @app.command()
 @mistakes_in_one_line()
 def run(
-    suite: Annotated[
-        str, typer.Option(help="What to run: smoke, whitebox, adaptive, paper, masking, anchors. See --list.")
-    ] = "whitebox",
-    model: Annotated[
-        Many, typer.Option(help="Zoo entry such as mnist/lenet, or your own as package.module:factory. All by default.")
-    ] = None,
-    dataset: Annotated[Many, typer.Option(help="Only entries on this data set.")] = None,
-    library: Annotated[Many, typer.Option(help="torchattacks, foolbox, art. All by default.")] = None,
-    family: Annotated[
-        str | None,
-        typer.Option(help="What a network that is not registered is: frequentist, bayesian, or another random one."),
-    ] = None,
-    attack: Annotated[
-        Many,
-        typer.Option(
-            help="fgsm, bim, pgd-linf, pgd-l2; in suite adaptive also apgd-ce-linf, square-l2, ... All by default."
-        ),
-    ] = None,
-    eps: Annotated[
-        Many,
-        typer.Option(
-            help="Radius of the ball in pixels from 0 to 1, such as 0.3 or 8/255: for both norms, or for one, as in "
-            "--eps linf=8/255 --eps l2=0.5. A norm that is left out keeps the suite's own."
-        ),
-    ] = None,
-    examples: Annotated[int | None, typer.Option(help="Test images; the first of a fixed random order.")] = None,
-    draws: Annotated[
-        int | None, typer.Option(help="Posterior draws of the attacker. The judge has its own 64.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="What draws and random starts are derived from.")] = 0,
-    target: Annotated[
-        Many,
-        typer.Option(
-            help="What the attacker's gradient is of: expected, single-draw, resampled, mean-loss, ... "
-            "By default what the suite is about."
-        ),
-    ] = None,
-    precision: Annotated[
-        str, typer.Option(help="Arithmetic of the attacker's gradients: float32 or bfloat16. The judge has float32.")
-    ] = "float32",
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch missing data through torchvision.")] = False,
-    share: Annotated[bool, typer.Option(help="Compute a gradient that several libraries ask for once.")] = True,
-    stack: Annotated[bool, typer.Option(help="Evaluate many draws in one pass where the network allows it.")] = True,
-    executor: Annotated[str, typer.Option(help="Where cells are evaluated: local or ray.")] = "local",
-    workers: Annotated[
-        int | None, typer.Option(help="Cells at once: processes on this machine, or tasks on the cluster.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads of each process. Results are the same to the last digit for the same.")
-    ] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster, such as auto or host:6379. Starts one here by default.")
-    ] = None,
-    profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")] = False,
-    store: Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")] = Path(
-        "results.sqlite"
-    ),
-    list_: Annotated[
-        bool, typer.Option("--list", help="Show suites, entries, attacks and libraries, and exit.")
-    ] = False,
+    suite: _Suite = "whitebox",
+    model: _Model = None,
+    dataset: _Dataset = None,
+    library: _Library = None,
+    family: _Family = None,
+    attack: _Attack = None,
+    eps: _Eps = None,
+    examples: _Examples = None,
+    draws: _Draws = None,
+    seed: _Seed = 0,
+    target: _Target = None,
+    precision: _Precision = "float32",
+    device: _Device = "cpu",
+    data_root: _DataRoot = None,
+    download: _Download = False,
+    share: _Share = True,
+    stack: _Stack = True,
+    executor: _Executor = "local",
+    workers: _Workers = None,
+    threads: _Threads = None,
+    ray_address: _RayAddress = None,
+    profile: _Profile = False,
+    store: _Store = Path("results.sqlite"),
+    list_: _List = False,
 ) -> None:
     """Attack zoo entries with three libraries, verify, compare, store, and print the ranking.
 
@@ -89,7 +113,7 @@ def run(
 
     `python -m benchmark.run --suite whitebox`: the main job on the bundled MNIST entries.
 
-    `python -m benchmark.run --suite adaptive --model mnist/lenet`: all that may break what that left.
+    `python -m benchmark.run --suite adaptive --model mnist/lenet`: all that may break the surviving images.
 
     `python -m benchmark.run --model my_package.nets:bayesian_net --dataset mnist`: your own network.
 
@@ -103,66 +127,43 @@ def run(
     the pages. Exit status: 0 if every cell was evaluated, 1 if a library failed on one, 2 for a mistake in the
     command, 130 if interrupted.
     """
-    from benchmark.cli import (
-        carry_out,
-        external,
-        interruptible,
-        parsed_eps,
-        print_errors,
-        select_entries,
-        split,
-        warn_of_large_eps,
-    )
+    from benchmark import cli
     from benchmark.evaluation.loop import How
     from benchmark.evaluation.machine import Machine
     from benchmark.plan.cells import Selection
     from benchmark.registry import suites
-    from benchmark.reports.console import print_boards
     from benchmark.reports.progress import Progress
     from zoo.lookup import lookup
 
-    with interruptible():
+    with cli.interruptible():
         if list_:
             _print_list(data_root)
             return
         chosen = lookup(suites(), suite, "suite")
-        selection = Selection(
-            attacks=split(attack),
-            eps=parsed_eps(eps or []),
-            libraries=split(library),
-            examples=examples,
-            draws=draws,
-            seed=seed,
-            targets=split(target),
-            precision=precision,  # type: ignore[arg-type]
-        )
-        names, datasets = split(model), split(dataset)
-        warn_of_large_eps(selection)
-        entries = select_entries(chosen, names, datasets, family)
-        machine = Machine(
-            device,
-            None if data_root is None else data_root.resolve(),  # another process may be elsewhere
-            download,
-            threads,
-            share,
-            None if stack else False,
-            external(names, datasets, family),
-        )
-        how = How(
-            machine,
-            executor,
-            workers,
-            ray_address,
-            watch=Progress,
-            say=partial(typer.secho, err=True),
-            explicit=names is not None,
-        )
-        records = carry_out(chosen, selection, entries, how, store, profile=profile)
-        from benchmark.results import Results
-
-        print_boards(Results(records))
-        failed = print_errors(records)
+        attacks, libraries, targets = (cli.split(option) for option in (attack, library, target))
+        radii = cli.parsed_eps(eps or [])
+        selection = Selection(attacks, radii, libraries, examples, draws, seed, targets, precision)  # type: ignore[arg-type]
+        names, datasets = cli.split(model), cli.split(dataset)
+        cli.warn_of_large_eps(selection)
+        entries = cli.select_entries(chosen, names, datasets, family)
+        root = None if data_root is None else data_root.resolve()  # another process may be elsewhere
+        own = cli.external(names, datasets, family)
+        machine = Machine(device, root, download, threads, share, None if stack else False, own)
+        say = partial(typer.secho, err=True)
+        how = How(machine, executor, workers, ray_address, watch=Progress, say=say, explicit=names is not None)
+        records = cli.carry_out(chosen, selection, entries, how, store, profile=profile)
+        failed = _print_found(records)
     raise typer.Exit(1 if failed else 0)
+
+
+def _print_found(records: list[Record]) -> int:
+    """The ranking, and what failed; the number of cells with an error."""
+    from benchmark.cli import print_errors
+    from benchmark.reports.console import print_boards
+    from benchmark.results import Results
+
+    print_boards(Results(records))
+    return print_errors(records)
 
 
 def _print_list(data_root: Path | None) -> None:

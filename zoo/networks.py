@@ -136,7 +136,7 @@ def logistic_ap2(pixels: int, classes: int) -> nn.Sequential:
     return BeliefNetwork(OrderedDict(layers), noise=0.1)
 
 
-# For (channels, classes): what sees 32x32 normalised pixels.
+# Architectures on 32x32 normalised pixels, from (channels, classes).
 _CONVOLUTIONAL: dict[str, Callable[[int, int], nn.Sequential]] = {
     "lenet": lambda channels, classes: lenet(channels, classes, FREQUENTIST),
     "alexnet": lambda channels, classes: alexnet(channels, classes, FREQUENTIST),
@@ -145,7 +145,7 @@ _CONVOLUTIONAL: dict[str, Callable[[int, int], nn.Sequential]] = {
     "bayesian-alexnet": lambda channels, classes: alexnet(channels, classes, bayesian(), last=128, dropout=None),
     "bayesian-3conv3fc": lambda channels, classes: conv3fc3(channels, classes, bayesian()),
 }
-# For (pixels, classes): what sees the image as it is.
+# Architectures on the image as it is, from (pixels, classes).
 _PERCEPTRONS: dict[str, Callable[[int, int], nn.Sequential]] = {
     "mlp": lambda pixels, classes: perceptron(pixels, 400, classes, FREQUENTIST),
     "bayesian-mlp": lambda pixels, classes: perceptron(

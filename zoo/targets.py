@@ -1,4 +1,4 @@
-"""What a gradient can be taken of, a row a target, and in what precision. Planning a run imports it: no torch."""
+"""Gradient targets, a row each, and the precision of a gradient. Planning a run imports this file: no torch."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Networks(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """What a gradient can be of.
+    """A gradient target: what a gradient is of.
 
     words: what it is, for pages, with `{draws}` where the number of the attacker's draws belongs.
-    networks: which of a posterior it takes. combine: what their logits (S, B, K) become, as `zoo.combine` has it.
+    networks: which of a posterior it takes. combine: a function of `zoo.combine`, of their logits (S, B, K).
     """
 
     name: str
@@ -92,8 +92,8 @@ class Gradient:
 
     target: a name of `TARGETS`.
     precision: of the networks' layers; outputs are combined in float32 or better in any case.
-    source: the zoo entry that it is of; None for the attacked one itself, otherwise it is a transfer.
-    logit_scale, logit_shift: every draw's logits times the one plus the other: to see whether gradients vanish.
+    source: the zoo entry whose gradient is taken, for a transfer; None for that of the attacked entry.
+    logit_scale, logit_shift: every draw's logits are multiplied and shifted by them, to see whether gradients vanish.
     Raises ValueError for an unknown target or precision, or a scale or shift that would leave no logits.
     """
 

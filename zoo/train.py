@@ -40,7 +40,7 @@ def train(
     A training that was stopped goes on from its last epoch when the same command is given again.
     """
     from zoo import models
-    from zoo.catalogue.recipes import RECIPES, changed
+    from zoo.catalogue.recipes import RECIPES, with_settings
     from zoo.datasets import load_split
     from zoo.lookup import lookup
     from zoo.training.cards import measure_again, write_entry
@@ -48,7 +48,7 @@ def train(
 
     try:
         recipe = lookup(RECIPES, name, "recipe")
-        recipe = changed(recipe, set_ or ())
+        recipe = with_settings(recipe, set_ or ())
         if measure and (set_ or out is not None):
             raise ValueError("--measure is about the zoo's own weights: leave --set and --out away")
         if set_ and out is None:

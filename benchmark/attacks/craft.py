@@ -50,7 +50,7 @@ def craft(
 ) -> Crafted:
     """Adversarial images for x (B, C, H, W) in [0, 1] with labels y (B,), by `spec` in `library`.
 
-    y: of an attack with the goal `confident` the labels that it drives the images towards.
+    y: the right labels; for the goal `confident` those that the attack drives the images towards.
     examples, seed: what the random starts are derived from, so that an example's start does not depend on the
     batch it is in. store: where libraries share gradients at the same images; it belongs to this prediction and
     these labels, and changes no result. adapter: what runs the attack; the library's own by default.
@@ -116,7 +116,7 @@ def _unit_ball(norm: Norm, shape: torch.Size, examples: tuple[int, ...], seed: i
 
 @torch.no_grad()
 def _worse(prediction: ExpectedPrediction, first: Tensor, second: Tensor, y: Tensor, towards: bool) -> Tensor:
-    """Per example the images under which the attacker's model gives the label less probability; `towards` it, more."""
+    """Per example the image to whose label the attacker's model gives less probability; more, with `towards`."""
     column = y[:, None]
     gain = prediction(first).gather(1, column) - prediction(second).gather(1, column)
     take = gain < 0 if towards else gain > 0

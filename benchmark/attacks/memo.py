@@ -1,4 +1,4 @@
-"""What is known of images is computed once: a memory by the very bytes of a batch."""
+"""Results for batches of images, each computed once: a memory whose key is the bytes of a batch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class ImageMemo(Generic[T]):
-    """The results for the most recent `size` batches of images. computed: how many were not known yet.
+    """The results for the most recent `size` batches of images. computed: how many results were computed, not kept.
 
-    Images that differ in one rounding are others: a sum of their bits finds the candidate, and every bit is compared,
+    Batches that differ in one rounding are different: a sum of the bits finds the candidate, and every bit is compared,
     which takes a fraction of the time of a digest that could be trusted alone.
     """
 
@@ -25,7 +25,7 @@ class ImageMemo(Generic[T]):
         self._kept: OrderedDict[tuple[torch.Size, int], tuple[Tensor, T]] = OrderedDict()
 
     def __call__(self, x: Tensor, compute: Callable[[], T]) -> T:
-        """What `compute()` returned for these images before, or returns now."""
+        """The result that is kept for these images, or else what `compute()` returns now."""
         bits = x.detach().contiguous().view(torch.int32)
         key = (x.shape, int(bits.sum(dtype=torch.int64)))
         if key in self._kept and torch.equal(self._kept[key][0], bits):

@@ -26,11 +26,12 @@ GradientStore = ImageMemo[tuple[Tensor, Tensor]]
 class MeteredModel(nn.Module):
     """An `ExpectedPrediction` that counts its passes and keeps its gradients in the range of float32.
 
-    labels: (B,) of the batch that is attacked; for an attack towards other labels, those.
+    labels: (B,) of the batch that is attacked, or the labels that an attack drives it towards.
     store: shared by the libraries; None computes everything anew. entropic: whether the attack's loss is the
         cross-entropy; if not, its gradients are taken as they are asked for.
-    forwards, backwards: examples passed, not counting draws. asked, computed: batches whose gradient was asked for, and
-    those among them that no one had asked for before. seconds: time spent here and not in the library.
+    forwards, backwards: examples passed, not counting draws. asked: batches whose gradient the library asked for.
+    computed: those of them that were computed here, not taken from the store. seconds: time spent here and not in the
+    library.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class MeteredModel(nn.Module):
 
 
 class _CrossEntropyGradient(torch.autograd.Function):
-    """Forward: the outputs. Backward: the known gradient if the cross-entropy is what was asked for, else the asked."""
+    """Forward: the outputs. Backward: the stored gradient if the library asks for it, otherwise the one it asks for."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, model: MeteredModel) -> Tensor:
@@ -116,11 +117,12 @@ class _Meter(torch.autograd.Function):
 
 
 def cross_entropy_sign(asked: Tensor, output: Tensor, labels: Tensor) -> int:
-    """Whether `asked` (B, K), a gradient at the outputs, is that of the labels' summed or averaged cross-entropy: 1.
+    """1 if `asked` (B, K), a gradient at the outputs, is that of the labels' summed or averaged cross-entropy.
 
-    That is softmax(output) - onehot, or a B-th of it; a library computes it to the rounding of float32. -1 if it is
-    that of its negative, which an attack towards the labels takes; 0 if it is another. The outputs are
-    log-probabilities, so their softmax is their exponential. In NumPy: on so few numbers its calls cost a tenth.
+    -1 if it is the negative of that, which an attack towards the labels takes; 0 if it is another gradient. The
+    cross-entropy's is softmax(output) - onehot, or a B-th of it; a library computes it to the rounding of float32. The
+    outputs are log-probabilities, so their softmax is their exponential. In NumPy: on so few numbers its calls cost a
+    tenth.
     """
     found, expected = asked.cpu().numpy(), np.exp(output.cpu().numpy())
     label = np.arange(len(labels)), labels.cpu().numpy()

@@ -1,4 +1,4 @@
-"""What there is to attack with: a row a method. Pure: no torch.
+"""The methods of attack, a row each. Pure: no torch.
 
 A method is one way to look for an adversarial image. In a norm it is an attack: `pgd` in l2 is `pgd-l2`; a method of
 one norm alone lends the attack its own name.
@@ -31,14 +31,14 @@ class Loss(StrEnum):
     LOGIT_RATIO = "difference of logits ratio"
     """DLR of Croce and Hein 2020: the margin over the spread of the largest logits, blind to their scale."""
     MARGIN = "margin"
-    """The largest other log-probability less the label's: asked for, not differentiated."""
+    """The largest other log-probability less the label's: queried, not differentiated."""
     NONE = "none"
     """Nothing: points of the ball at random, of which the worst is kept."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """norms: in which it is an attack. loss: what it climbs.
+    """norms: those that it attacks in. loss: what it increases.
 
     gradients: whether it follows the loss's gradient; if not, it asks for predictions only.
     random_start: whether it may begin at a random point of the ball; a method that may not begins at the image, or

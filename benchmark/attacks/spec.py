@@ -98,24 +98,24 @@ class AttackSpec:
 
     @property
     def method(self) -> Method:
-        """What is the same of it in every norm."""
+        """The method, which is the same in every norm."""
         return METHOD_OF[self.name]
 
     def to_json(self) -> dict[str, Any]:
-        """The gradient's fields stand beside the others, as they did before they were one value.
+        """All fields side by side, those of the gradient among them, as they were before they became one value.
 
-        Without what is at its default among the fields that came later: attacks keep the keys that they had.
+        A field that came later is left out at its default, so that attacks keep the keys that they had.
         """
-        own = asdict(self)
-        own |= own.pop("gradient")
-        return {name: value for name, value in own.items() if name not in _LATER or value != _LATER[name]}
+        values = asdict(self)
+        values |= values.pop("gradient")
+        return {name: value for name, value in values.items() if name not in _LATER or value != _LATER[name]}
 
     @classmethod
-    def from_json(cls, found: dict[str, Any]) -> AttackSpec:
-        own = dict(found)
-        gradient = Gradient(**{name: own.pop(name) for name in _OF_THE_GRADIENT if name in own})
-        goal = Goal(own.pop("goal", Goal.UNTARGETED))
-        return cls(**{**own, "threat": ThreatModel(**own["threat"])}, gradient=gradient, goal=goal)
+    def from_json(cls, values: dict[str, Any]) -> AttackSpec:
+        rest = dict(values)
+        gradient = Gradient(**{name: rest.pop(name) for name in _OF_THE_GRADIENT if name in rest})
+        goal = Goal(rest.pop("goal", Goal.UNTARGETED))
+        return cls(**{**rest, "threat": ThreatModel(**rest["threat"])}, gradient=gradient, goal=goal)
 
 
 _OF_THE_GRADIENT = tuple(field.name for field in fields(Gradient))

@@ -48,15 +48,15 @@ def _pgd(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Ten
 
 
 def _apgd(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None, loss: str) -> Tensor:
-    """By its one run: calling it would return the original wherever the attacker's own draws withstand."""
+    """A single run: a call of the attack would return the original where an image survives the attacker's draws."""
     runner = torchattacks.APGD(model, norm=_NORMS[spec.threat.norm], eps=spec.threat.eps, steps=spec.steps, loss=loss)
-    best, stands, _, broken = runner.attack_single_run(x, y)
-    images: Tensor = torch.where(stands.view(-1, 1, 1, 1).bool(), best, broken)
+    best, survives, _, broken = runner.attack_single_run(x, y)
+    images: Tensor = torch.where(survives.view(-1, 1, 1, 1).bool(), best, broken)
     return images
 
 
 def _square(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
-    """As for APGD: what came closest, where the attacker's own draws withstand."""
+    """A single run, as for APGD: where an image survives, the version that came closest."""
     runner = torchattacks.Square(model, norm=_NORMS[spec.threat.norm], eps=spec.threat.eps, n_queries=spec.steps)
     runner.init_hyperparam(x)
     _, images = runner.attack_single_run(x, y)

@@ -23,7 +23,7 @@ AT = (0.1, 0.25, 0.5, 0.75)  # of a run's duration
 
 
 class Run(NamedTuple):
-    """stored: share of the records that are stored before; of those of `stored_of` images where that is not 0."""
+    """stored: share of the records that are stored before; if `stored_of` > 0, of the records of so many images."""
 
     suite: str
     entries: tuple[str, ...]
@@ -46,7 +46,7 @@ RUNS = {
 
 
 class Told(NamedTuple):
-    """What was told at a moment: seconds left by the forecast, and by passes x cost; None where nothing was told."""
+    """The time left as told at a moment: seconds by the forecast, and by passes x cost; None where none was told."""
 
     now: float
     forecast: float
@@ -86,7 +86,7 @@ def _beside(found: Told, true: float) -> Line:
 
 
 def at(told: Sequence[Told], now: float) -> Told:
-    """What was told then: between two moments it falls evenly."""
+    """The time left as told at `now`: between two moments it falls evenly."""
     place = bisect_right([each.now for each in told], now) - 1
     before, after = told[place], told[min(place + 1, len(told) - 1)]
     way = (now - before.now) / (after.now - before.now) if after.now > before.now else 0.0
@@ -139,7 +139,7 @@ def _carry_out(run: Run, path: Path, log: list[Told]) -> None:
 
 
 class _Watched(Progress):
-    """Notes what would be shown, and what the reckoning by passes x cost would have shown in its place."""
+    """A watcher that notes the time left as it would be shown, and as passes x cost would have shown it."""
 
     def __init__(self, suite: str, outlook: Outlook, log: list[Told], costs: Mapping[str, int]) -> None:
         super().__init__(suite, outlook)
@@ -167,7 +167,7 @@ class _Watched(Progress):
 
 
 class ByPasses:
-    """Passes x the multiplications of one, for the cells of one phase, at the speed so far: what runs told before."""
+    """Time left as it was told before: passes x multiplications of the cells of one phase, at the speed so far."""
 
     def __init__(self, costs: Mapping[str, int], waiting: Collection[Cell] = (), began: float = 0.0) -> None:
         self.costs, self._began = costs, began

@@ -35,7 +35,7 @@ def gradient_tables(repeats: int) -> dict[str, list[Line]]:
 
 
 def chunk_tables(repeats: int) -> dict[str, list[Line]]:
-    """The same gradient in chunks of different sizes: what the default is chosen by."""
+    """The same gradient in chunks of different sizes: the default is chosen by it."""
     tables = {}
     for title, (network, shape, draws) in CASES.items():
         body, x, y = _network(network, shape, bayesian()), *_batch(shape)
@@ -57,7 +57,7 @@ def works(
     build = partial(_network, network, shape)
 
     def gradient(module: nn.Module, passes: int, memory_format: torch.memory_format, chunk: int) -> None:
-        """Of the prediction averaged over so many passes."""
+        """The gradient of the prediction averaged over so many passes."""
         for images, labels in zip(x.split(chunk), y.split(chunk), strict=True):
             leaf = images.clone(memory_format=memory_format).requires_grad_()
             output = expected(torch.stack([module(leaf) for _ in range(passes)]))

@@ -23,7 +23,7 @@ _PROC = Path("/proc/self")
 class Point(NamedTuple):
     """seconds: without loading. attack: those of the attack alone, without the judge.
 
-    before, peak: resident memory in MiB when all is loaded, and at the most after.
+    before, peak: resident memory in MiB, when all is loaded and at its largest afterwards.
     """
 
     seconds: float

@@ -26,7 +26,7 @@ from zoo.targets import Precision
 
 @dataclass(frozen=True)
 class Variant:
-    """What differs from the command's defaults."""
+    """The options that differ from the command's defaults."""
 
     machine: Machine = field(default_factory=Machine)
     executor: str = "local"

@@ -22,7 +22,7 @@ from benchmark.evaluation.machine import Machine
 from benchmark.evaluation.subjects import subject_of
 from benchmark.plan.cells import Cell, Subject
 from benchmark.protocol import LIBRARIES, example_order
-from benchmark.records.agreement import compare
+from benchmark.records.agreement import compare_libraries
 from benchmark.records.record import Health, Outcome, Record, cell_key, provenance
 from benchmark.timing import Timing
 from zoo import ZooEntry, models
@@ -33,7 +33,7 @@ from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import TARGETS, Gradient
 
-Role = Literal["attack", "judge", "independent"]
+Purpose = Literal["attack", "judge", "independent"]  # of draws
 
 
 class Shard(NamedTuple):
@@ -46,17 +46,17 @@ class Shard(NamedTuple):
 
 
 class PredictorKey(NamedTuple):
-    """Which draws of which entry, and what gradients are taken of them."""
+    """Which draws of which entry, and which gradient of their prediction."""
 
     entry: str
-    role: Role
+    purpose: Purpose
     draws: int
     seed: int
     gradient: Gradient
 
 
 class GradientsKey(NamedTuple):
-    """What libraries walk the same path with, on one shard. goal: which labels the gradients are of."""
+    """What gradients on one shard depend on beside the images. goal: it decides which labels they are of."""
 
     attack_draws: int
     seed: int
@@ -64,8 +64,8 @@ class GradientsKey(NamedTuple):
     goal: Goal
 
 
-class VerdictsKey(NamedTuple):
-    """Whose verdicts on images are the same, on one shard."""
+class JudgedKey(NamedTuple):
+    """What outcomes on one shard depend on beside the images."""
 
     attack_draws: int
     judge_draws: int
@@ -94,7 +94,7 @@ class Evaluator:
         self._shard: Shard | None = None
         self._gradients: dict[GradientsKey, GradientStore] = {}
         self._predictors: dict[PredictorKey, ExpectedPrediction] = {}
-        self._known: dict[VerdictsKey, JudgedImages] = {}
+        self._judged_images: dict[JudgedKey, JudgedImages] = {}
         self._identities: dict[str, str] = {}
 
     def entry(self, name: str) -> ZooEntry:
@@ -106,7 +106,7 @@ class Evaluator:
         return load_split(dataset, "test", self.machine.data_root, self.machine.download)
 
     def subject(self, entry: ZooEntry) -> Subject:
-        """The entry as suites expand it; see `benchmark.evaluation.subjects`."""
+        """What suites need to know of the entry; see `benchmark.evaluation.subjects`."""
         return subject_of(entry, self.split(entry.dataset), self.machine.device)
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
@@ -118,20 +118,20 @@ class Evaluator:
     def _identity(self, name: str) -> str:
         """The fingerprint of an entry, with its behaviour where it is from outside the zoo.
 
-        Raises ValueError where that is not what the run was started with.
+        Raises ValueError where the behaviour is not the one that the run was started with.
         """
         if name not in self._identities:
             entry = self.entry(name)
             identity = entry.fingerprint
             if entry.is_external:
-                found = entry.behaviour()
-                known = dict(self.machine.behaviours).get(name, found)
-                if not same_behaviour(known, found):
+                here = entry.behaviour()
+                expected = dict(self.machine.behaviours).get(name, here)
+                if not same_behaviour(expected, here):
                     raise ValueError(
                         f"{name} answers otherwise than where the run was started: its factory builds another network "
                         "each time (fix its seed, or load its weights), or code, weights or packages differ there"
                     )
-                identity = hashlib.sha256(f"{identity} {known}".encode()).hexdigest()
+                identity = hashlib.sha256(f"{identity} {expected}".encode()).hexdigest()
             self._identities[name] = identity
         return self._identities[name]
 
@@ -142,16 +142,16 @@ class Evaluator:
     def evaluate(self, cell: Cell) -> Record:
         """Run the cell. A library that raises is recorded with its error, never with a score."""
         entry, began = self.entry(cell.model), time.monotonic()
-        self._forget_what_others_shared(cell)
+        self._forget_other_shards(cell)
         with self.timing.measuring("loading"):
             examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
             examples = examples if cell.only is None else [example for example in examples if example in cell.only]
             x, y = self._images(cell.dataset, examples)
             attacked = self._attacked(cell)
-            own = self._predictor(entry, "attack", cell)
-            fresh = self._predictor(entry, "judge", cell)
-        judged = self._judged(cell, own, fresh, y)
-        labels = likeliest_wrong(own, x, y) if cell.attack.goal is Goal.CONFIDENT else y
+            attacker = self._predictor(entry, "attack", cell)
+            judge = self._predictor(entry, "judge", cell)
+        judged = self._judged(cell, attacker, judge, y)
+        labels = likeliest_wrong(attacker, x, y) if cell.attack.goal is Goal.CONFIDENT else y
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
         try:
@@ -176,7 +176,7 @@ class Evaluator:
             labels=y.tolist(),
             clean=clean,
             outcomes=outcomes,
-            agreement=compare(images, {library: outcomes[library].correct for library in images}, examples),
+            agreement=compare_libraries(images, {library: outcomes[library].correct for library in images}, examples),
             provenance=provenance(
                 self.machine.device,
                 threads=torch.get_num_threads(),
@@ -184,16 +184,16 @@ class Evaluator:
                 seeds={"attack": _seed(entry, "attack", cell.seed), "judge": _seed(entry, "judge", cell.seed)},
                 seconds=round(time.monotonic() - began, 3),
             ),
-            health=self._health(cell, own, x, y) if clean.error is None else None,
+            health=self._health(cell, attacker, x, y) if clean.error is None else None,
         )
 
-    def _health(self, cell: Cell, own: ExpectedPrediction, x: Tensor, y: Tensor) -> Health | None:
-        """Taken once, with the attack at eps = 0 that takes one gradient."""
+    def _health(self, cell: Cell, attacker: ExpectedPrediction, x: Tensor, y: Tensor) -> Health | None:
+        """The network's health, measured once for a shard: in the cell of FGSM at eps = 0, which takes one gradient."""
         if (cell.attack.name, cell.attack.threat.eps) != ("fgsm", 0):
             return None
         entry = self.entry(cell.model)
         independent = None if entry.is_deterministic else self._predictor(entry, "independent", cell)
-        return examine(own, independent, x, y, self._gaps)
+        return examine(attacker, independent, x, y, self._gaps)
 
     @functools.cached_property
     def _gaps(self) -> list[Gap]:
@@ -206,7 +206,7 @@ class Evaluator:
         return x, torch.from_numpy(split.labels[examples]).to(self.machine.device)
 
     def _attacked(self, cell: Cell) -> ExpectedPrediction:
-        """What gradients are taken of."""
+        """The prediction whose gradient the attack follows: the network's, or that of a transfer's source."""
         gradient = cell.attack.gradient
         entry = self.entry(cell.model if gradient.source is None else gradient.source)
         return self._predictor(entry, "attack", cell, gradient)
@@ -214,15 +214,15 @@ class Evaluator:
     def _predictor(
         self,
         entry: ZooEntry,
-        role: Role,
+        purpose: Purpose,
         cell: Cell,
         gradient: Gradient = Gradient(),
     ) -> ExpectedPrediction:
-        """Draws depend on entry, seed and role alone, so that every shard and attack meets the same ones."""
-        draws = cell.judge_draws if role == "judge" else cell.attack_draws
-        key = PredictorKey(entry.name, role, draws, cell.seed, gradient)
+        """Draws depend on entry, seed and purpose alone, so that they are the same for every shard and attack."""
+        draws = cell.judge_draws if purpose == "judge" else cell.attack_draws
+        key = PredictorKey(entry.name, purpose, draws, cell.seed, gradient)
         if key not in self._predictors:
-            seed = _seed(entry, role, cell.seed)
+            seed = _seed(entry, purpose, cell.seed)
             self._predictors[key] = entry.predictor(draws, seed, gradient, self.machine.device, self.machine.stack)
         return self._predictors[key]
 
@@ -235,28 +235,28 @@ class Evaluator:
         key = GradientsKey(cell.attack_draws, cell.seed, spec.gradient, spec.goal)
         return self._gradients.setdefault(key, GradientStore())
 
-    def _judged(self, cell: Cell, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor) -> JudgedImages:
-        """What is known of images under these draws: one for all cells with the same examples."""
-        key = VerdictsKey(cell.attack_draws, cell.judge_draws, cell.seed)
-        return self._known.setdefault(key, JudgedImages(own, fresh, y, self.timing))
+    def _judged(self, cell: Cell, attacker: ExpectedPrediction, judge: ExpectedPrediction, y: Tensor) -> JudgedImages:
+        """Outcomes of images under these draws, shared by all cells with the same examples."""
+        key = JudgedKey(cell.attack_draws, cell.judge_draws, cell.seed)
+        return self._judged_images.setdefault(key, JudgedImages(attacker, judge, y, self.timing))
 
-    def _forget_what_others_shared(self, cell: Cell) -> None:
-        """Draws are kept for one network, gradients and verdicts for one shard of examples: memory stays flat."""
+    def _forget_other_shards(self, cell: Cell) -> None:
+        """Keep draws of one network, and gradients and judged images of one shard of examples: memory stays flat."""
         shard = Shard(cell.model, cell.start, cell.stop, cell.only)
         if self._shard is None or cell.model != self._shard.model:
             self._predictors.clear()
         if shard != self._shard:
             self._gradients.clear()
-            self._known.clear()
+            self._judged_images.clear()
         self._shard = shard
 
 
 @torch.no_grad()
 def likeliest_wrong(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Tensor:
-    """(B,) the label to which the prediction gives most probability, but for the right one."""
+    """(B,) the wrong label to which the prediction gives most probability."""
     others: Tensor = prediction(x).scatter(1, y[:, None], -torch.inf)
     return others.argmax(1)
 
 
-def _seed(entry: ZooEntry, role: Role, seed: int) -> int:
-    return derive_seed(role, entry.name, seed)
+def _seed(entry: ZooEntry, purpose: Purpose, seed: int) -> int:
+    return derive_seed(purpose, entry.name, seed)

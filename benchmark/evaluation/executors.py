@@ -119,7 +119,7 @@ def threads_of(machine: Machine, executor: str, workers: int | None) -> int:
 
 
 def _live(evaluator: Evaluator) -> list[ZooEntry]:
-    """The entries that another process does not find by itself. Raises ValueError for one that cannot be sent to it."""
+    """The entries that are in this process alone. Raises ValueError for one that cannot be sent to another process."""
     from zoo import models
 
     live = [entry for entry in evaluator.entries.values() if entry.name not in models]
@@ -147,9 +147,9 @@ def _in_processes(
     work: Work, machine: Machine, workers: int, live: Sequence[ZooEntry]
 ) -> Generator[Result, None, None]:
     coming = iter(work)
-    suspects: deque[tuple[str, Cell]] = deque()  # at work when a worker died: tried again, one at a time
-    suspected: set[tuple[str, Cell]] = set()  # those and the one of them that is at work
-    deaths: Counter[tuple[str, Cell]] = Counter()  # of workers that were alone: only then it is known what they died of
+    suspects: deque[tuple[str, Cell]] = deque()  # ran when a worker died: they run again, one at a time
+    suspected: set[tuple[str, Cell]] = set()  # the suspects and the one of them that runs now
+    deaths: Counter[tuple[str, Cell]] = Counter()  # of workers that ran alone: only then is the cell the cause
     while True:  # once for every pool: a worker that dies takes its pool with it
         started: dict[Future[Result], tuple[str, Cell]] = {}
         with _pool(workers, threads_of(machine, "local", workers), live) as pool:
@@ -179,7 +179,7 @@ def _in_processes(
 
 @contextlib.contextmanager
 def _pool(workers: int, threads: int, live: Sequence[ZooEntry]) -> Iterator[ProcessPoolExecutor]:
-    """Processes that share the cores. Left early, they end at once and not with the cells they are at."""
+    """Processes that share the cores. If the block is left early they end at once, not when their cells are done."""
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads, live)
@@ -200,7 +200,7 @@ def _start_worker(threads: int, live: Sequence[ZooEntry]) -> None:
 
     from zoo import models
 
-    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a worker that is ended would leave behind
+    tqdm.set_lock(threading.RLock())  # tqdm's own is a semaphore, which a worker that is ended would leave behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     torch.set_num_threads(threads)
     for entry in live:
@@ -210,7 +210,7 @@ def _start_worker(threads: int, live: Sequence[ZooEntry]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed cannot end its workers, and they would wait for work for ever."""
+    """A killed parent cannot end its workers, which would wait for work forever: they end with it by themselves."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

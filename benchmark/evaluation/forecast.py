@@ -1,8 +1,9 @@
-"""How long cells take: reckoned from what an attack computes, corrected by what was measured. Pure: no torch, no clock.
+"""How long cells take: reckoned from what an attack computes, corrected by measured times. Pure: no torch, no clock.
 
-A cell's seconds are those of its attack and the rest, which is judging. Both are reckoned from what one call of the
-network took when it was tried (`Pace`), and multiplied by how much longer cells took than reckoned: those of the same
-entry and kind of attack as far as there are any, otherwise those of the entry and those of the kind.
+A cell's seconds are those of its attack and those of the rest, which is judging. Both are reckoned from the time of a
+call of the network (`Pace`) and multiplied by a ratio: how much longer earlier cells took than was reckoned for them.
+The ratio comes from cells of the same entry and kind of attack if there are any, otherwise from cells of the entry and
+cells of the kind.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
     from benchmark.records.record import Record
 
 GRADIENT = 3  # passes that a gradient costs: the backward one takes twice as long
-# Which share of its gradients another library computes beside the first, and of its images has judged. Counted: see
+# The share of its gradients that a second library computes anew, and of its images that are judged anew. Counted: see
 # "asked for and computed" in leaderboards/performance.md.
 _APART = {"fgsm": 0.0, "bim": 0.35, "pgd-linf": 0.0, "pgd-l2": 0.85}
-_PROPAGATED = 8  # draws that a pass of moments in place of draws takes as long as
+_PROPAGATED = 8  # draws whose pass takes as long as a pass of moments in place of draws
 _HEALTH = 4  # gradients that `benchmark.evaluation.health` takes
-# Seconds that matter only for the smallest cells: a cell's own, and a library's for a step, alone and for an image.
+# Seconds that matter only for the smallest cells: of a cell, of a library's step, and of that step for an image.
 _CELL, _STEP, _STEP_OF_IMAGE = 0.03, 0.0003, 0.000025
-_ROUNDED = 0.0005  # seconds that a record writes as none
+_ROUNDED = 0.0005  # seconds that a record rounds to 0
 _TINY = 0.05  # seconds under which a measurement says little
 
 Kind = tuple[object, ...]
@@ -36,26 +37,26 @@ Kind = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Pace:
-    """What a network takes: seconds of a call whatever is in it, and of a pass of one image through one draw."""
+    """A network's speed. call: seconds of a call whatever is in it. image: of a pass of one image through one draw."""
 
     call: float
     image: float
 
     @classmethod
     def by_cost(cls, multiplications: int) -> Pace:
-        """A guess for a network that was not tried: right within a factor of ten."""
+        """A guess for a network that was not measured: right within a factor of ten."""
         return cls(0.002, 1e-6 + 1e-10 * multiplications)
 
 
-_UNTRIED = Pace(0.002, 1.4e-4)  # a network that transfers come from, in the mean of the zoo's on a core
+_UNMEASURED = Pace(0.002, 1.4e-4)  # of the source of a transfer: the mean of the zoo's networks on a core
 
 
 @dataclass(frozen=True)
 class Effort:
     """What a cell computes.
 
-    network: whose gradients or outputs the attack takes. asked: calls that the libraries ask for. calls: those that no
-    other library asked for before. passes: of a call, images x draws, a gradient counted as three. judged: images x
+    network: whose gradients or outputs the attack takes. asked: calls that the libraries ask for. calls: those of them
+    that are computed, not shared. passes: of a call, images x draws, a gradient counted as three. judged: images x
     draws that are judged.
     """
 
@@ -96,18 +97,18 @@ def effort(cell: Cell) -> Effort:
 
 
 def kind(cell: Cell) -> Kind:
-    """What two cells share that take as long for the same entry and as many images: all of the attack but eps."""
+    """All of a cell's attack but eps: cells of one kind, entry and number of images take equally long."""
     spec = cell.attack
     return spec.label, spec.steps, spec.threat.eps > 0, spec.gradient.precision, len(cell.libraries), cell.attack_draws
 
 
 def alike(cell: Cell) -> tuple[object, ...]:
-    """What cells share that are reckoned to take as long."""
+    """The group of a cell: the same time is reckoned for all cells of a group."""
     return cell.model, kind(cell), images(cell), cell.judge_draws
 
 
 def seconds_of(record: Record) -> tuple[float, float] | None:
-    """Of the attack and of the rest; None for a record that does not say, or with a library's error in it."""
+    """Seconds of the attack and of the rest; None for a record that does not say, or with a library's error in it."""
     if not record.complete or "seconds" not in record.provenance:
         return None
     attack = sum(outcome.seconds for outcome in record.outcomes.values())
@@ -115,19 +116,19 @@ def seconds_of(record: Record) -> tuple[float, float] | None:
 
 
 class Ratios:
-    """How much longer cells took than reckoned, by entry and kind: means of logarithms, drawn to what is more general.
+    """How much longer cells took than reckoned, by entry and kind: means of logarithms, shrunk towards general ones.
 
-    A ratio is that of entry and kind; while little is known of them together the product of the entry's and the
-    kind's; while nothing is known of one of these that of all; and one before anything was measured.
+    With many cells of an entry and a kind the ratio is theirs; with few, it is the product of the entry's ratio and the
+    kind's; without a cell of one of these, the ratio of all cells takes its place; and it is one before any cell.
     """
 
-    _GENERAL, _OWN = 0.2, 0.1  # weights of what is more general, in measurements
+    _GENERAL, _OWN = 0.2, 0.1  # weights of the more general means, in measurements
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, Kind], tuple[float, float]] = {}
         self._seconds: dict[tuple[str, Kind], tuple[float, float]] = {}  # measured and reckoned
         self._fitted: dict[tuple[str, Kind], float] | None = {}
-        self._all, self._level = 0.0, 1.0  # level: by which the sum of all that fits is what all took
+        self._all, self._level = 0.0, 1.0  # level: factor that makes the fitted times add up to the measured
         self._effects: tuple[dict[object, float], dict[object, float]] = {}, {}  # of entries and of kinds
 
     def learn(self, entry: str, of: Kind, measured: float, reckoned: float) -> None:
@@ -149,14 +150,14 @@ class Ratios:
         return self._level * math.exp(entries.get(entry, self._all) + kinds.get(of, 0.0))
 
     def _fit(self) -> dict[tuple[str, Kind], float]:
-        """Entries' and kinds' effects in turns, each on what the other leaves to be explained."""
+        """Effects of entries and of kinds, fitted in turns, each to what the other leaves unexplained."""
         weight = sum(total for total, _ in self._sums.values())
         self._all = sum(logs for _, logs in self._sums.values()) / (weight + self._GENERAL)
         entries: dict[object, float] = {}
         kinds: dict[object, float] = {}
         for _ in range(4):
-            entries = self._drawn(0, kinds, self._all)
-            kinds = self._drawn(1, entries, 0.0)
+            entries = self._shrunk(0, kinds, self._all)
+            kinds = self._shrunk(1, entries, 0.0)
         self._effects = entries, kinds
         fitted = {
             (entry, of): math.exp((logs + self._OWN * (entries[entry] + kinds[of])) / (total + self._OWN))
@@ -167,8 +168,8 @@ class Ratios:
         self._level = (took + _TINY) / (fits + _TINY)
         return {pair: self._level * factor for pair, factor in fitted.items()}
 
-    def _drawn(self, side: int, others: dict[object, float], general: float) -> dict[object, float]:
-        """The effects of entries (side 0) or kinds (side 1) beside those of the others, drawn to what is general."""
+    def _shrunk(self, side: int, others: dict[object, float], general: float) -> dict[object, float]:
+        """Effects of entries (side 0) or kinds (side 1), given those of the other side, shrunk towards `general`."""
         sums: dict[object, list[float]] = defaultdict(lambda: [0.0, 0.0])
         for key, (total, logs) in self._sums.items():
             found = sums[key[side]]
@@ -180,7 +181,7 @@ class Ratios:
 
 
 class _Attacks:
-    """Ratios of attacks, those of transfers apart: what a source costs is another network's affair."""
+    """Ratios of attacks; transfers have ratios of their own, because their gradients cost what the source costs."""
 
     def __init__(self) -> None:
         self._own, self._transfers = Ratios(), Ratios()
@@ -190,11 +191,11 @@ class _Attacks:
 
 
 class Forecast:
-    """Seconds of cells, better known with every one that is finished.
+    """Seconds of cells; the estimate improves with every cell that is finished.
 
-    paces: of networks as they were tried on this machine. earlier: records made on it before: what they tell of entries
-    and kinds is where this run starts from, and what it measures itself is taken relative to that, for a machine is
-    not equally busy at all times.
+    paces: of networks, measured on this machine. earlier: records made on it before. Their ratios of entries and kinds
+    are where this run starts from, and its own measurements are relative to them, because a machine is not equally busy
+    at all times.
     """
 
     def __init__(self, paces: Mapping[str, Pace], earlier: Iterable[Record] = ()) -> None:
@@ -209,7 +210,7 @@ class Forecast:
                 self._before.of(cell).learn(work.network, kind(cell), spent[0], self._attack(work, cell))
                 if work.judged:
                     rests[cell.model].append(spent[1] / self._rest(work, cell))
-        # the median: it is not said which were the first of a process, with imports in their time
+        # the median: records do not say which cells were a process's first, with imports in their time
         self._judging = {model: statistics.median(found) for model, found in rests.items() if len(found) > 2}
 
     def learn(self, cell: Cell, attack: float, rest: float | None) -> None:
@@ -233,10 +234,10 @@ class Forecast:
         return self._attack(work, cell) * self._before.of(cell)(work.network, kind(cell))
 
     def _attack(self, work: Effort, cell: Cell) -> float:
-        pace = self._paces.get(work.network, _UNTRIED)
+        pace = self._paces.get(work.network, _UNMEASURED)
         steps = work.asked * (_STEP + _STEP_OF_IMAGE * images(cell))
         return steps + work.calls * (pace.call + pace.image * work.passes)
 
     def _rest(self, work: Effort, cell: Cell) -> float:
-        judging = work.judged * self._paces.get(cell.model, _UNTRIED).image
+        judging = work.judged * self._paces.get(cell.model, _UNMEASURED).image
         return (_CELL + judging) * self._judging.get(cell.model, 1.0)

@@ -1,4 +1,4 @@
-"""What an adversarial image is worth: budget and box recomputed, the outcome decided by the judge's own draws."""
+"""The outcome of an adversarial image: budget and box recomputed, the label decided by the judge's draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.uncertainty import entropies
 
 @dataclass(frozen=True)
 class Judged:
-    """Per example, under the judge: label found (B,), log p of the true label, entropy in nats, confidence.
+    """Per example, under the judge: predicted label (B,), log p of the true label, entropy in nats, confidence.
 
     mutual_information: of label and weights, in nats; empty for a network without draws.
     """

@@ -1,4 +1,4 @@
-"""Images as they are judged: under the judge's draws and the attacker's own, the same images once."""
+"""Outcomes of images under the judge's draws and under the attacker's, computed once for the same images."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from zoo.prediction.expected import ExpectedPrediction
 
 
 class JudgedImages:
-    """The outcome under the judge and under the attacker's own draws; the same images are judged once."""
+    """Outcomes under the judge's and under the attacker's draws; the same images are judged once."""
 
-    def __init__(self, own: ExpectedPrediction, fresh: ExpectedPrediction, y: Tensor, timing: Timing) -> None:
-        self._own, self._fresh, self._y, self._timing = own, fresh, y, timing
+    def __init__(self, attacker: ExpectedPrediction, judge: ExpectedPrediction, y: Tensor, timing: Timing) -> None:
+        self._attacker, self._judge, self._y, self._timing = attacker, judge, y, timing
         self._known = ImageMemo[tuple[Judged, Judged]]()
 
     def __call__(self, images: Tensor) -> tuple[Judged, Judged]:
         with self._timing.measuring("judge"):
-            return self._known(images, lambda: (judge(self._fresh, images, self._y), judge(self._own, images, self._y)))
+            return self._known(
+                images, lambda: (judge(self._judge, images, self._y), judge(self._attacker, images, self._y))
+            )
 
 
 def judge_crafted(
@@ -47,15 +49,15 @@ def judge_crafted(
     return images, outcome
 
 
-def outcome_of(judged: Judged, own: Judged, **measured: object) -> Outcome:
-    """judged, own: of the judge's and of the attacker's draws. measured: what else is known of the images."""
+def outcome_of(by_judge: Judged, by_attacker: Judged, **measured: object) -> Outcome:
+    """by_judge, by_attacker: under the draws of either. measured: the other fields of `Outcome`."""
     return Outcome(
-        correct=judged.correct,
-        correct_attacker=own.correct,
-        predicted=judged.predicted,
-        log_p=judged.log_p,
-        entropy=judged.entropy,
-        confidence=judged.confidence,
-        mutual_information=judged.mutual_information,
+        correct=by_judge.correct,
+        correct_attacker=by_attacker.correct,
+        predicted=by_judge.predicted,
+        log_p=by_judge.log_p,
+        entropy=by_judge.entropy,
+        confidence=by_judge.confidence,
+        mutual_information=by_judge.mutual_information,
         **measured,  # type: ignore[arg-type]
     )

@@ -1,6 +1,6 @@
-"""The run loop, the only one: what is not stored yet is evaluated, stored and told of.
+"""The only run loop: cells that are not stored yet are evaluated and stored, and a watcher is told of each.
 
-It prints nothing and reads no command line: who watches is handed in.
+It prints nothing and reads no command line: the watcher is handed in.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Watcher(Protocol):
-    """Who is told of a run while it goes on; `Silent` for nobody."""
+    """What is told of a run while it goes on, and may show it; `Silent` shows nothing."""
 
     def __enter__(self) -> Watcher: ...
 
@@ -48,7 +48,7 @@ class Watcher(Protocol):
 
 
 class Silent:
-    """Is told, and tells nobody."""
+    """A watcher that shows nothing."""
 
     def __init__(self, *_: object) -> None:
         pass
@@ -77,9 +77,9 @@ class How:
     """Where and how cells are evaluated; nothing of it is part of a key.
 
     executor, workers, address: as for `executors.execute`. adapters: by library, what runs its attacks in place of its
-    own adapter, in this process alone. watch: makes who is told, from the suite's name and the outlook.
-    say: is told in a line what was found in a network from outside, and what is skipped. explicit: whether entries were
-    asked for by name, so that missing data is a mistake and no reason to skip one.
+    own adapter, in this process alone. watch: makes the watcher, from the suite's name and the outlook.
+    say: takes a line on what is random in a network from outside, or on an entry that is skipped. explicit: whether
+    entries were asked for by name, so that missing data is a mistake and no reason to skip one.
     """
 
     machine: Machine = field(default_factory=Machine)
@@ -108,10 +108,10 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
     """
     from benchmark.evaluation.evaluator import Evaluator
 
-    others = {entry.name: entry for entry in entries}
-    subjects = _with_data(entries, Evaluator(how.machine, how.adapters, others), how)
+    by_name = {entry.name: entry for entry in entries}
+    subjects = _with_data(entries, Evaluator(how.machine, how.adapters, by_name), how)
     machine = replace(how.machine, behaviours=_behaviours(entries, subjects, store))
-    evaluator = Evaluator(machine, how.adapters, others)
+    evaluator = Evaluator(machine, how.adapters, by_name)
     cells = suite.cells(subjects, selection)
     if not cells:
         raise ValueError("nothing to run: no cell matches the selection; see --list for what there is")
@@ -163,7 +163,7 @@ class _Loop:
     def outlook(
         self, suite: Suite, selection: Selection, subjects: Sequence[Subject], keys: Mapping[str, Cell]
     ) -> Outlook:
-        """What tells the time left, from what was measured on this machine before."""
+        """The outlook that estimates the time left, from what was measured on this machine before."""
         from benchmark.evaluation.executors import threads_of
         from benchmark.evaluation.outlook import Outlook
         from benchmark.evaluation.probe import forecast_for
@@ -171,22 +171,22 @@ class _Loop:
 
         store, how = self.store, self.how
         waiting = [cell for key, cell in keys.items() if key not in store]
-        met, follow_up = Survival(), partial(suite.expected_follow_up, subjects, selection)
-        if follow_up(met):
+        survival, follow_up = Survival(), partial(suite.expected_follow_up, subjects, selection)
+        if follow_up(survival):
             stored = list(store.records({key for key in keys if key in store}))
             for record in stored:
-                met.learn(record)
+                survival.learn(record)
             if not waiting:  # a run that was stopped in the second phase
                 more = suite.follow_up(stored, subjects, selection)
                 waiting = [cell for cell in more if self.evaluator.key(cell) not in store]
         threads = threads_of(how.machine, how.executor, how.workers)
         forecast = forecast_for(subjects, waiting, self.evaluator, threads, store)
         at_once = how.workers if how.executor == "ray" else how.workers or 1  # a cluster shows how many it runs
-        return Outlook(forecast, at_once, follow_up, met)
+        return Outlook(forecast, at_once, follow_up, survival)
 
 
 def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How) -> list[Subject]:
-    """The entries whose data are at hand; the others are named.
+    """The entries whose data are at hand; `how.say` is told of the others.
 
     Raises DataNotFoundError for an entry that was asked for by name.
     """
@@ -214,7 +214,7 @@ def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How) -> l
 def _behaviours(
     entries: Sequence[ZooEntry], subjects: Sequence[Subject], store: Store
 ) -> tuple[tuple[str, tuple[float, ...]], ...]:
-    """Of the entries from outside the zoo that are evaluated, as the store met them first."""
+    """Name and first stored behaviour of every evaluated entry from outside the zoo."""
     names = {subject.model for subject in subjects}
     return tuple(
         (entry.name, store.recognised(entry.name, entry.fingerprint, entry.behaviour()))

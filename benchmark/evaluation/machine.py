@@ -1,4 +1,4 @@
-"""How cells are evaluated, wherever that is."""
+"""How a process evaluates cells: on which device, from which data, with how many threads."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 class Machine:
     """Nothing here is part of a cell's key; device, threads and stack differ by rounding and are in its provenance.
 
-    threads: of torch in each process; None leaves what it takes by itself. share: let libraries and neighbouring cells
-    share gradients. stack: many draws in one pass; None where possible. external: `package.module:factory`, data set
-    and family of entries that are not in the zoo, for processes that start anew. behaviours: by name, of entries from
-    outside the zoo, as they were met first: part of their fingerprints, with which every process compares its own.
+    threads: of torch in each process; None leaves torch's default. share: let libraries and neighbouring cells share
+    gradients. stack: many draws in one pass; None where possible. external: `package.module:factory`, data set and
+    family of entries that are not in the zoo, for processes that start anew. behaviours: (name, behaviour) of entries
+    from outside the zoo, as first stored: part of their fingerprints; every process compares its networks with them.
     Raises ValueError for less than one thread.
     """
 

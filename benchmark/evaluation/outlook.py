@@ -15,17 +15,17 @@ from benchmark.plan.survival import Expected, Survival
 if TYPE_CHECKING:
     from benchmark.records.record import Record
 
-_OVERDUE = 0.1  # of the time that a cell took so far, where that is longer than it was expected to
+_OVERDUE = 0.1  # share of a late cell's time so far that it is expected to take longer
 _IMPORTS, _PROCESS = 2.0, 4.0  # seconds until a process has the libraries, and until there is one with torch in it
-_LOOKING = 0.05  # share of a run's time that may be spent on expecting what is not known yet
+_LOOKING = 0.05  # share of a run's time that may be spent on estimating which cells follow
 
 
 class Outlook:
-    """Counts cells and tells the seconds left, over all phases of a run. May be read while another thread writes.
+    """Counts cells and estimates the seconds left, over all phases of a run. May be read while another thread writes.
 
     forecast: of single cells. workers: how many run at once; None where it shows when they run.
-    follow_up: what is likely to come after the cells that are known, by what the white-box attacks left so far.
-    met: that, as far as it is stored already.
+    follow_up: the cells that are likely to follow, given how many images survived so far.
+    survival: of the images in the records that are stored already.
     """
 
     def __init__(
@@ -33,36 +33,36 @@ class Outlook:
         forecast: Forecast,
         workers: int | None = 1,
         follow_up: Callable[[Survival], Sequence[Expected]] | None = None,
-        met: Survival | None = None,
+        survival: Survival | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._forecast, self._workers, self._clock, self._lock = forecast, workers, clock, threading.RLock()
         self.total = self.done = 0
-        self._waiting: dict[object, dict[Cell, None]] = defaultdict(dict)  # by what takes as long
+        self._waiting: dict[object, dict[Cell, None]] = defaultdict(dict)  # by `alike`
         self._running: dict[Cell, float] = {}
         self._at_once = 0
-        self._first: set[Cell] = set()  # cells that a process begins with, in which it imports the libraries
-        self._loading: set[Cell] = set()  # and those that begin with an entry, whose weights are loaded in them
+        self._first: set[Cell] = set()  # cells that a process begins with: it imports the libraries in them
+        self._loading: set[Cell] = set()  # cells that an entry begins with: its weights are loaded in them
         self._started = Counter[str]()  # cells by entry
         self._fresh, self._began = True, clock()
         self._start_up = _IMPORTS if workers == 1 else _IMPORTS + _PROCESS  # until it is measured
-        self._follow_up, self._met = follow_up, met or Survival()
-        self._expected: Sequence[Expected] = () if follow_up is None else follow_up(self._met)
+        self._follow_up, self._survival = follow_up, survival or Survival()
+        self._expected: Sequence[Expected] = () if follow_up is None else follow_up(self._survival)
         self._next_look = 0.0
 
     def add(self, cells: Sequence[Cell], waiting: Iterable[Cell]) -> None:
         """Take in a phase: all its cells, and those among them that are not stored yet."""
         with self._lock:
-            left = list(waiting)
+            to_do = list(waiting)
             self.total += len(cells)
-            self.done += len(cells) - len(left)
-            for cell in left:
+            self.done += len(cells) - len(to_do)
+            for cell in to_do:
                 self._waiting[alike(cell)][cell] = None
             self._began = self._clock()
             self._fresh |= self._workers != 1  # processes are started for each phase
 
     def settle(self) -> None:
-        """Expect nothing any more: all cells that there will be are known, or are added now."""
+        """Expect no further cells: all that will come are known, or are added now."""
         with self._lock:
             self._expected, self._follow_up = (), None
 
@@ -90,7 +90,7 @@ class Outlook:
             return None if began is None else self._clock() - began
 
     def left(self) -> float:
-        """Seconds until all is done, with what is expected to follow."""
+        """Seconds until all is done, the cells that are expected to follow included."""
         with self._lock:
             at_once = max(1, self._at_once, self._workers or 1)
             known = [
@@ -107,18 +107,18 @@ class Outlook:
 
     @property
     def ahead(self) -> int:
-        """How many cells are expected beyond those that are known."""
+        """How many cells are expected to follow those that are known."""
         with self._lock:
             return round(sum(times for _, times in self._expected))
 
     @property
     def running(self) -> list[Cell]:
-        """What is evaluated now, longest first."""
+        """The cells that are evaluated now, longest first."""
         with self._lock:
             return list(self._running)
 
     def by_entry(self) -> dict[str, float]:
-        """The seconds of work left by entry, with what is expected to follow."""
+        """Entry -> seconds of work left, the cells that are expected to follow included."""
         found: dict[str, float] = defaultdict(float)
         with self._lock:
             for cells in self._waiting.values():
@@ -139,12 +139,12 @@ class Outlook:
         self._forecast.learn(cell, attack, None if cell in self._first | self._loading else rest)
 
     def _look_ahead(self, record: Record) -> None:
-        """Expect again what is to follow; the longer that takes, the less often."""
+        """Estimate again which cells follow; the longer an estimate takes, the less often."""
         if self._follow_up is None:
             return
-        self._met.learn(record)
+        self._survival.learn(record)
         if (began := self._clock()) >= self._next_look:
-            self._expected = self._follow_up(self._met)
+            self._expected = self._follow_up(self._survival)
             self._next_look = self._clock() + (self._clock() - began) / _LOOKING
 
     def _remaining(self, cell: Cell, began: float) -> float:
@@ -155,6 +155,6 @@ class Outlook:
 
 
 def _span(works: Sequence[tuple[float, float]], at_once: int) -> float:
-    """Seconds of works of so many seconds, each so many times, where some run at once: none is divided."""
+    """Seconds that works take, each (seconds, how many such), with `at_once` of them side by side; none is divided."""
     total = sum(seconds * times for seconds, times in works)
     return max(total / at_once, max((seconds * min(1.0, times) for seconds, times in works), default=0.0))

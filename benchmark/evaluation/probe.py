@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from benchmark.records.store import Store
 
 EARLIER = 400  # records that are read for what they measured: half a second
-_ENOUGH = 8  # records of an entry that make trying its network needless
-_SECONDS = 0.4  # that trying a network may take
-_FEW = 8  # images that it is tried with at least: of one alone a call's own time cannot be told apart
+_ENOUGH = 8  # records of an entry with which its network need not be measured
+_SECONDS = 0.4  # that measuring a network may take
+_FEW = 8  # images that it is measured with at least: with one, a call's own time cannot be told apart
 
 
 def forecast_for(
@@ -38,30 +38,30 @@ def forecast_for(
     each = EARLIER // max(1, len(first))
     here = partial(_from_here, machine=evaluator.machine, threads=threads)
     earlier = [record for model in first for record in filter(here, store.recent(model, each))]
-    known = Counter(record.cell.model for record in earlier)
+    records = Counter(record.cell.model for record in earlier)
     paces = {subject.model: Pace.by_cost(subject.cost) for subject in subjects}
     with contextlib.ExitStack() as stack:
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(threads)
         for model, cell in first.items():
-            if known[model] < _ENOUGH and (pace := tried(cell, evaluator)) is not None:
+            if records[model] < _ENOUGH and (pace := measured_pace(cell, evaluator)) is not None:
                 paces[model] = pace
     return Forecast(paces, earlier)
 
 
-def tried(cell: Cell, evaluator: Evaluator) -> Pace | None:
+def measured_pace(cell: Cell, evaluator: Evaluator) -> Pace | None:
     """The pace of a cell's network: gradients of the expected prediction, of one image and of as many as it has.
 
     The images are noise, and fewer where a gradient of all would take long. None for a network that fails on them: the
     records of its cells will say how, and the run goes on as they do.
     """
     try:
-        return _tried(cell, evaluator.entry(cell.model), evaluator.machine)
+        return _measured_pace(cell, evaluator.entry(cell.model), evaluator.machine)
     except Exception:  # whatever a user's network raises: its cells record it as an error, here it only has no pace
         return None
 
 
-def _tried(cell: Cell, entry: ZooEntry, machine: Machine) -> Pace:
+def _measured_pace(cell: Cell, entry: ZooEntry, machine: Machine) -> Pace:
     network = entry.predictor(cell.attack_draws, derive_seed("pace"), device=machine.device, stack=machine.stack)
     shape = dataset_spec(cell.dataset).shape
     x = torch.rand(images(cell), *shape, generator=private_generator("pace")).to(machine.device)

@@ -1,4 +1,4 @@
-"""What suites need to know of an entry: found by loading it, once, before anything is attacked."""
+"""What suites need to know of an entry, which is loaded once for it, before anything is attacked."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from zoo.prediction.expected import ExpectedPrediction
 from zoo.prediction.target_networks import undefined_targets
 from zoo.seeding import derive_seed
 
-ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # with which a stated accuracy is compared
+ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # a stated accuracy is compared with that on these
 
 
 def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
-    """The entry as suites expand it. split: its test images.
+    """What suites need to know of the entry. split: its test images.
 
     Raises ValueError for a network that is refused when it is loaded, or that misses its stated accuracy.
     """

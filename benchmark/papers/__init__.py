@@ -1,9 +1,9 @@
-"""Papers whose numbers or experiments stand beside ours: a folder each, and a line in `PAPERS`.
+"""Papers whose numbers or experiments are compared with ours: a folder each, and a line in `PAPERS`.
 
-A folder holds all that belongs to one paper: `page.py` and its templates, and what it needs of a suite, measurements,
-published numbers, claims and figures. `report` in `page.py` is a report as those of `benchmark.reports.general`;
-`own_report`, where there is one, is what is said of a user's own runs. It is imported when pages are written: planning
-a run must not load what they are drawn with.
+A folder holds all that belongs to one paper: `page.py` and its templates, and, where the paper needs them, a suite,
+measurements, published numbers, claims and figures. `report` in `page.py` is a report like those of
+`benchmark.reports.general`; `own_report`, where there is one, reports a user's own runs. `page.py` is imported when
+pages are written: planning a run must not load what figures are drawn with.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Paper:
     suite: Suite | None = None
 
     def report(self, results: Results, folder: Path) -> Generated:
-        """What its page module reports, each link under the paper's title."""
+        """The report of its page module, each link under the paper's title."""
         return self._titled(self._page().report(results, folder))
 
     def own_report(self, results: Results, folder: Path) -> Generated:
-        """What it has to say of a user's own runs; most papers have nothing."""
+        """The report on a user's own runs; empty for most papers."""
         from benchmark.reports.publish import Generated
 
         own = getattr(self._page(), "own_report", None)

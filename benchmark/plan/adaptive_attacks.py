@@ -34,8 +34,8 @@ class AdaptiveAttack:
 
     help: what it is, for tables.    attack: the attack under a threat model, but for the source of a transfer.
     on: `all` images, or those that are `surviving` the white-box attacks.
-    draws: the attacker's, from the protocol's.    bayesian: only for networks with draws.
-    library: which runs it: the first that has it.
+    draws: how many the attacker has, from the protocol's number.    bayesian: only for networks with draws.
+    library: the one that runs it.
     gradient: what it follows: the network's own, an `other` network's, or `none`.
     """
 
@@ -161,7 +161,7 @@ def _from_sources(
 
 
 def adaptive_attack_of(attack: AttackSpec, deterministic: bool, draws: int) -> AdaptiveAttack | None:
-    """Which adaptive attack an attack is that an attacker with so many draws makes; None if it is none."""
+    """The adaptive attack that an attack with so many draws of the attacker is; None if it is none."""
     if attack.threat.eps == 0:
         return None
     usual = 1 if deterministic else ATTACK_DRAWS

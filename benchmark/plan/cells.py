@@ -64,9 +64,9 @@ def draw_counts(deterministic: bool, attack_draws: int | None = None) -> tuple[i
 class Subject(NamedTuple):
     """An entry to attack: its name, data set, size of the test split, and whether it is its own single draw.
 
-    cost: multiplications of one pass for one image, which tells the time left over networks of different size.
+    cost: multiplications of one pass for one image, from which its time is estimated before any is measured.
     others: the zoo's other networks for the same images, with whether they are deterministic.
-    undefined: the gradient targets that there are not for it, such as `mean-weights` without a posterior mean.
+    undefined: the gradient targets that it does not have, such as `mean-weights` without a posterior mean.
     averaged_over: what is random in it, in words; empty for a deterministic one.
     """
 
@@ -104,13 +104,13 @@ class Selection:
                 raise ValueError(
                     f"no attack {name!r}; there are: {', '.join(ATTACKS)}; in suite adaptive alone {further}"
                 )
-        for chosen, known, kind in (
+        for chosen, allowed, kind in (
             (self.libraries, LIBRARIES, "library"),
             (self.targets, GRADIENT_TARGETS, "gradient target"),
         ):
             for name in chosen or ():
-                if name not in known:
-                    raise ValueError(f"no {kind} {name!r}; there are: {', '.join(known)}")
+                if name not in allowed:
+                    raise ValueError(f"no {kind} {name!r}; there are: {', '.join(allowed)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
         by_norm: Mapping[str, tuple[float, ...]] = (
@@ -126,8 +126,8 @@ class Selection:
             if count is not None and count < 1:
                 raise ValueError(f"{kind} must be at least 1, not {count}")
 
-    def radii(self, norm: str, own: tuple[float, ...]) -> tuple[float, ...]:
-        """The eps in a norm. own: the suite's."""
+    def radii(self, norm: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        """The eps in a norm. default: the suite's, for where the user names none."""
         if isinstance(self.eps, Mapping):
-            return self.eps.get(norm, own)
-        return self.eps or own
+            return self.eps.get(norm, default)
+        return self.eps or default

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 class Role:
     """What a cell is to the results of its network.
 
-    target: what the gradient is of in an attack that is the protocol's own but for that; None for other settings.
-    adaptive: the adaptive attack that it is, with the protocol's draws; None for any other.
+    target: the gradient target of an attack whose other settings are all the protocol's; None for any other attack.
+    adaptive: the adaptive attack that it is, with the protocol's draws; None for any other attack.
     budget: whether eps > 0. whole: whether it is on all images of its shard.
     unbounded: whether its ball holds every image.
-    usual: whether it has the protocol's draws and seed, of which curves and matrices are made.
+    usual: whether it has the protocol's draws and seed; curves and matrices are made of such cells.
     board: whether it is `usual`, `whole`, in every library and at an eps of the leaderboards.
     alone: whether one library ran it.
     """
@@ -51,22 +51,22 @@ class Role:
 
     @property
     def is_white_box(self) -> bool:
-        """Whether it says which images are left to adaptive attacks."""
+        """Whether it decides which images survive, and so which images adaptive attacks are run on."""
         return self.budget and self.whole and self.adaptive is None
 
     @property
     def is_evidence(self) -> bool:
-        """Whether it is no attack of a column, but one that says what the columns are worth."""
+        """Whether it is no column, but shows what columns are worth: at eps = 0, or an adaptive attack."""
         return not self.budget or (self.alone and self.adaptive is not None)
 
     @property
     def is_of_every_norm(self) -> bool:
-        """Whether it speaks of a network in one norm as much as in another."""
+        """Whether it is evidence in both norms: at eps = 0, or where the ball holds every image."""
         return not self.budget or self.unbounded
 
     @property
     def on_leaderboards(self) -> bool:
-        """Whether leaderboards take it: as a column, or for what it says of columns."""
+        """Whether leaderboards take it: as a column, or as evidence about columns."""
         return self.is_evidence or self.target != "expected" or self.board
 
 
@@ -77,7 +77,7 @@ def role_of(cell: Cell) -> Role:
     whole = cell.only is None
     on_grid = cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
     return Role(
-        target=_protocols_own(spec),
+        target=_protocol_target(spec),
         adaptive=_adaptive(spec, cell.judge_draws == 1, cell.attack_draws),
         budget=threat.eps > 0,
         whole=whole,
@@ -89,9 +89,9 @@ def role_of(cell: Cell) -> Role:
 
 
 @functools.cache
-def _protocols_own(spec: AttackSpec) -> str | None:
-    own = spec.name in ATTACKS and spec == standard_attack(spec.name, spec.threat.eps, Gradient(spec.target))
-    return spec.target if own else None
+def _protocol_target(spec: AttackSpec) -> str | None:
+    of_protocol = spec.name in ATTACKS and spec == standard_attack(spec.name, spec.threat.eps, Gradient(spec.target))
+    return spec.target if of_protocol else None
 
 
 _adaptive = functools.cache(adaptive_attack_of)
@@ -102,8 +102,8 @@ def surviving_examples(
 ) -> dict[tuple[str, ThreatModel], dict[tuple[int, int], tuple[int, ...]]]:
     """Model and threat model -> shard -> the images that survive every white-box attack among the records.
 
-    An image that is misclassified as it is counts as broken. Shards of which none survive, and those with a library's
-    error, are left out.
+    An image that is misclassified as it is counts as broken. Shards without a surviving image, and shards on which a
+    library failed, are left out.
     """
     shards: dict[tuple[str, ThreatModel, int, int], list[Record]] = defaultdict(list)
     for record in records:
@@ -115,6 +115,6 @@ def surviving_examples(
         if all(record.complete for record in attacks):
             broken = set[int]().union(*(record.broken for record in attacks))
             right = (set(itertools.compress(record.examples, record.clean.correct)) for record in attacks)
-            if left := set.intersection(*right) - broken:
-                surviving[model, threat][start, stop] = tuple(e for e in attacks[0].examples if e in left)
+            if survivors := set.intersection(*right) - broken:
+                surviving[model, threat][start, stop] = tuple(e for e in attacks[0].examples if e in survivors)
     return dict(surviving)

@@ -59,11 +59,13 @@ class Suite:
         return tuple(library for library in LIBRARIES if library in (selection.libraries or LIBRARIES))
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
-        """What is to be run once the outcomes of `cells` are known."""
+        """The cells to be run once the records of `cells` are there; none by default."""
         return []
 
-    def expected_follow_up(self, subjects: Iterable[Subject], selection: Selection, met: Survival) -> list[Expected]:
-        """What `follow_up` is likely to come to by what is met so far: for telling the time left, and nothing else."""
+    def expected_follow_up(
+        self, subjects: Iterable[Subject], selection: Selection, survival: Survival
+    ) -> list[Expected]:
+        """What `follow_up` is likely to return, as `survival` estimates: for the time left, and nothing else."""
         return []
 
     def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
@@ -107,7 +109,7 @@ class SmokeSuite(Suite):
 
 
 class WhiteboxSuite(Suite):
-    """Also at eps = 0, where an attack must return the image that it was given, and a network's health is taken."""
+    """Every eps of the leaderboards, and 0: there an attack must return its image, and a network's health is taken."""
 
     def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
         return {norm: (0.0, *grid) for norm, grid in eps_grid(dataset).items()}
@@ -122,7 +124,7 @@ class AdaptiveSuite(WhiteboxSuite):
             raise ValueError("the adaptive suite takes every gradient that it needs: leave out --target")
         cells = []
         for subject in subjects:
-            # on which all else stands, with eps = 0 in any case
+            # adaptive attacks and checks rest on all of these, at eps = 0 in any case
             eps: dict[str, tuple[float, ...]] = {
                 norm: tuple(dict.fromkeys((0.0, *selection.radii(norm, grid))))
                 for norm, grid in self.grid(subject.dataset).items()
@@ -145,18 +147,20 @@ class AdaptiveSuite(WhiteboxSuite):
             for cell in self._cells(adaptive, attack, subject, selection, surviving.get((subject.model, threat), {}))
         ]
 
-    def expected_follow_up(self, subjects: Iterable[Subject], selection: Selection, met: Survival) -> list[Expected]:
+    def expected_follow_up(
+        self, subjects: Iterable[Subject], selection: Selection, survival: Survival
+    ) -> list[Expected]:
         """One cell for all shards of an adaptive attack, on the mean number of images."""
         count = self.examples if selection.examples is None else selection.examples
         shards = [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
         found = []
         for subject in subjects:
             for threat in self._threats(subject, selection):
-                likely = [met.standing(subject.model, subject.dataset, threat, *shard) for shard in shards]
-                times = sum(standing.chance for standing in likely)
+                likely = [survival.survivors(subject.model, subject.dataset, threat, *shard) for shard in shards]
+                times = sum(survivors.chance for survivors in likely)
                 if not times:
                     continue
-                images = max(1, round(sum(standing.images * standing.chance for standing in likely) / times))
+                images = max(1, round(sum(survivors.images * survivors.chance for survivors in likely) / times))
                 for adaptive, attack in planned(subject, [threat], "surviving"):
                     cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(images))})
                     found += [Expected(cell, times) for cell in cells]
@@ -216,7 +220,7 @@ SUITES: dict[str, Suite] = {
     for suite in (
         SmokeSuite("smoke", "every attack at one eps per norm, 20 examples: does it work at all?", 20),
         WhiteboxSuite("whitebox", "the main job: FGSM, BIM, PGD-linf, PGD-l2 at two eps each, 100 examples", 100),
-        AdaptiveSuite("adaptive", "whitebox, then all that may break what it left: the audit of a row", 100),
+        AdaptiveSuite("adaptive", "whitebox, then all that may break surviving images: the audit of a row", 100),
         MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, every gradient", 100),
     )
 }

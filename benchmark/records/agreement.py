@@ -21,7 +21,7 @@ class Comparison:
     """Two libraries on the same examples.
 
     close: pixels that differ by at most 1e-6, of `pixels`. max_difference: largest difference of a pixel.
-    only_first, only_second: examples (indices into the test split) that stand only under that library's attack.
+    only_first, only_second: examples (indices into the test split) that survive that library's attack alone.
     """
 
     first: str
@@ -59,7 +59,7 @@ class Comparison:
         )
 
 
-def compare(
+def compare_libraries(
     images: Mapping[str, Tensor], correct: Mapping[str, Sequence[bool]], examples: Sequence[int]
 ) -> list[Comparison]:
     """Every pair of libraries on the same examples; images (B, C, H, W), outcomes and indices of length B."""

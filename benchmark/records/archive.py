@@ -16,7 +16,7 @@ from benchmark.records.record import SCHEMA_VERSION, Outcome, Record
 
 
 class Archive(dict[str, Record]):
-    """Key -> record of files, and the line that each is there: what lies is written again as it lies."""
+    """Key -> record, with the line of its file: a record that was read is written again as the same line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,11 +59,11 @@ def _lines(text: str) -> list[str]:
 
 
 def record_texts(records: Iterable[Record], folder: Path, lying: Archive | None = None) -> dict[Path, str]:
-    """The files that hold the records: path -> text. records: in the order in which they are to stand."""
+    """The files that hold the records: path -> text. records: in their order in the files."""
     by_file: dict[Path, list[Record]] = {}
     for record in records:
         dataset, _, name = record.cell.model.partition("/")
-        # apart, so that what is run anew changes no file that holds something else
+        # in files of their own: adaptive attacks that are run anew change no other file
         name = f"{name}{'-adaptive' if role_of(record.cell).is_evidence else ''}".replace("/", "-").replace(":", "-")
         by_file.setdefault(folder / dataset / f"{name}.json.xz", []).append(record)
     archive = Archive() if lying is None else lying
@@ -75,27 +75,27 @@ def _text(records: list[Record], archive: Archive) -> str:
     return f'{{"entry": {json.dumps(records[0].cell.model)}, "records": [\n{lines}\n]}}\n'
 
 
-def merged(known: Mapping[str, Record], found: Iterable[Record]) -> dict[str, Record]:
-    """Key -> record of both. Of two of one key the known one stays, unless the other says something else.
+def merged(archived: Mapping[str, Record], new: Iterable[Record]) -> dict[str, Record]:
+    """Key -> record of both. Of two with one key the archived one stays, unless the new one has other results.
 
     The same work done again elsewhere must not rewrite the files, nor a library's failure replace its result.
     """
-    records = dict(known)
-    for record in found:
+    records = dict(archived)
+    for record in new:
         before = records.get(record.key)
-        if before is None or (_ran(before) <= _ran(record) and findings(before) != findings(record)):
+        if before is None or (_ran(before) <= _ran(record) and without_rounding(before) != without_rounding(record)):
             records[record.key] = record
     return records
 
 
-def findings(record: Record) -> dict[str, Any]:
-    """What was found, without what another processor rounds otherwise.
+def without_rounding(record: Record) -> dict[str, Any]:
+    """The results of a record, without the numbers that another processor rounds otherwise.
 
     The key is all that determines an outcome, so probabilities, distances and pixels differ in their last digits only.
     """
     health, required = record.health, required_agreement(record.cell.attack)
     return {
-        "outcomes": {name: _verdicts(one) for name, one in {"clean": record.clean, **record.outcomes}.items()},
+        "outcomes": {name: _labels(one) for name, one in {"clean": record.clean, **record.outcomes}.items()},
         # whether the level is the one that is asked for: in l2 rounding alone makes pixels differ, and no verdict
         "agreement": [
             (p.first, p.second, meets(p.level, required), p.only_first, p.only_second) for p in record.agreement
@@ -104,7 +104,7 @@ def findings(record: Record) -> dict[str, Any]:
     }
 
 
-def _verdicts(outcome: Outcome) -> tuple[object, ...]:
+def _labels(outcome: Outcome) -> tuple[object, ...]:
     return (
         outcome.correct,
         outcome.correct_attacker,

@@ -31,7 +31,7 @@ class Outcome:
     """One library's attack (or, under the name `clean`, none) on the examples of a cell.
 
     correct, predicted, log_p, entropy, confidence: per example, under the judge's draws.
-    correct_attacker: per example, under the attacker's own draws.
+    correct_attacker: per example, under the attacker's draws.
     mutual_information: per example, of label and weights under the judge's draws; empty for a network without draws.
     distance: per example, in the attack's norm. violations: indices outside budget or box; such an image is
         no attack, so its example keeps its clean outcome.
@@ -54,7 +54,7 @@ class Outcome:
     mutual_information: list[float] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Truth values as a word of ones and zeros: there are millions of them."""
+        """The fields, truth values as a word of ones and zeros: there are millions of them."""
         fields = dict(vars(self))  # asdict would copy every number
         if not self.mutual_information:
             del fields["mutual_information"]
@@ -69,16 +69,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Health:
-    """Of the attacker's prediction on some images.
+    """The health of the attacker's prediction on some images.
 
     images: how many.
     repeat: largest difference of a log-probability between evaluations, in either mode, with and without a gradient.
     normalisation: largest |logsumexp| of the outputs.
-    probabilities: images on which what every network returns is itself a distribution, where logits belong.
+    probabilities: images on which every network returns a distribution, where logits belong.
     dead, undefined: images whose gradient is zero in every pixel, and those where it is NaN or infinite in one.
     cosine: between the gradients of two independent sets of draws, the median over images; None without draws.
     shortfall: by library and attack, of the known optimum of a linear model; see `benchmark.evaluation.closed_form`.
-    missed: those of them that are further from it than they may be.
+    missed: libraries and attacks that are further from the optimum than they may be.
     """
 
     images: int
@@ -124,7 +124,7 @@ class Record:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """What was found, without when, where and how fast."""
+        """The record without when, where and how fast it was made."""
         fields = self.to_json()
         del fields["provenance"]
         for outcome in (fields["clean"], *fields["outcomes"].values()):
@@ -169,7 +169,7 @@ def cell_key(cell: Cell, fingerprints: dict[str, str], packages: Mapping[str, st
     """sha256 of all that determines a cell's outcome: itself, network, data, library and protocol versions.
 
     packages: name -> version of those that it is, or was, computed with; None for the installed ones.
-    What does not (device, worker, suite, time) is left out, so the same work is found wherever it was done.
+    What does not determine it (device, worker, suite, time) is left out, so the same work has the same key anywhere.
     """
     used = ("torch", *(_PACKAGES[library] for library in cell.libraries))
     content = {

@@ -67,7 +67,7 @@ class Store:
             raise StoreError(f"{path} is a store of version {found}; this program writes {STORE_VERSION}: use another")
 
     def _use_write_ahead_log(self) -> None:
-        """Switching a new file needs it alone and does not wait for its turn: another opener may be at it now."""
+        """Switching a new file needs exclusive access and does not wait: another process may be opening it now."""
         for _ in range(200):
             if self._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
                 return
@@ -112,9 +112,9 @@ class Store:
             self._connection.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def recognised(self, model: str, fingerprint: str, behaviour: Behaviour) -> Behaviour:
-        """What was met first of all that is the same as this behaviour of a network, but for rounding.
+        """The first stored behaviour of a network that equals this one but for rounding; a new behaviour is stored.
 
-        fingerprint: of what the network is made of. A behaviour that is new is noted.
+        fingerprint: of what the network is made of.
         """
         same = "model = ? AND fingerprint = ?"
         with self._translated("write"), self._connection:
@@ -148,7 +148,7 @@ class Store:
                 yield Record.from_json(fields)
 
     def recent(self, model: str, count: int) -> Iterator[Record]:
-        """The records of an entry that were stored last, at most so many; one that is damaged is left out."""
+        """At most `count` records of an entry, those stored last; damaged ones are left out."""
         with self._translated("read"):
             keys = self._connection.execute(
                 "SELECT key FROM cells WHERE model = ? ORDER BY stored_at DESC, key LIMIT ?", (model, count)

@@ -16,7 +16,7 @@ from benchmark.results.configuration import merged_agreement
 
 
 def agreement_page(results: Results) -> str:
-    """Library by library over all records; of the boards' records the comparisons and images that are exceptions."""
+    """Library by library over all records; below it the exceptions among the boards' records and their images."""
     attacks = []
     for attack in ATTACKS:
         pairs = [pair for (_, spec), found in results.agreement.items() if spec.name == attack for pair in found]

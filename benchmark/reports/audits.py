@@ -1,4 +1,4 @@
-"""The audit of one entry: what was tried, what each check found, and what a reader may conclude."""
+"""The audit of one entry: its attacks, the verdict of each check, and what a reader may conclude."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def audit_pages(entries: Sequence[Entry], folder: Path) -> dict[Path, str]:
 
 
 def audit_page(entry: Entry, notice: str | None = NOTICE) -> str:
-    """All that is known of one entry."""
+    """The whole audit of one entry, as Markdown."""
     attacks: list[str] = [attack for attack in ATTACKS if any(attack in row.attacks for row in entry.rows)]
     by_norm = {row.threat.norm: row for row in entry.rows}
     return render_page(
@@ -66,7 +66,8 @@ def conclusion(entry: Entry) -> str:
             "under the white-box attacks alone)"
             for row in rows
         )
-        measured = f"What stands of {span(row.worst.count for row in rows)} images under all that was tried: {figures}."
+        images = span(row.worst.count for row in rows)
+        measured = f"Accuracy under the worst case of all attacks, on {images} images: {figures}."
         failed = "; ".join(f"{v.check}, {v.title}: {v.evidence}" for v in audit.verdicts if v.status == audit.status)
         said = {
             "PASS": f"No check found a reason to disbelieve the figures of {name} in {norm}.",
@@ -116,17 +117,17 @@ def _surviving(row: Row, attacks: list[str]) -> dict[str, object]:
         **{attack: percent(row.attacks[attack]) if attack in row.attacks else "" for attack in attacks},
         "white-box": percent(row.whitebox),
         "worst case [95 %]": percent(row.worst, interval=True),
-        "attacks": row.tried,
+        "attacks": row.attack_count,
         "passes x draws": f"{row.passes[0]:,} + {row.passes[1]:,}",
     }
 
 
 def _adaptive(entry: Entry) -> list[dict[str, object]]:
     lines = []
-    known = [*ADAPTIVE_ATTACKS.values(), UNBOUNDED_ATTACK]
-    helps = {adaptive.name: adaptive.help for adaptive in known} | {"other gradients": "gradients of suite masking"}
+    attacks = [*ADAPTIVE_ATTACKS.values(), UNBOUNDED_ATTACK]
+    helps = {adaptive.name: adaptive.help for adaptive in attacks} | {"other gradients": "gradients of suite masking"}
     for name, text in helps.items():
-        line: dict[str, object] = {"trial": name, "what it is": text}
+        line: dict[str, object] = {"adaptive attack": name, "what it is": text}
         for row in entry.rows:
             if name in row.adaptive:
                 survivors = row.whitebox.hits

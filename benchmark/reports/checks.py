@@ -1,4 +1,4 @@
-"""The page about the checks: what each asks, and which caught which of the networks that are built to fool them."""
+"""The page about the checks: what each asks, and which of them catch the networks that are built to fool them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def validity_page(studies: Path, entries: Sequence[Entry]) -> str:
 
 
 def _line(name: str, entry: dict[str, object]) -> dict[str, object]:
-    """What the checks say of a broken network; one that must catch it and does not is marked."""
+    """What the checks say of a broken network; a check that must catch it and does not is marked."""
     verdicts: dict[str, list[str]] = entry["verdicts"]  # type: ignore[assignment]
     must: list[str] = entry["must"]  # type: ignore[assignment]
     line: dict[str, object] = {"network": name, "defect": entry["defect"], "named": ", ".join(must)}
@@ -59,7 +59,7 @@ def _drop(name: str, entry: dict[str, object]) -> dict[str, object]:
 
 
 def _moved(entry: Entry) -> dict[str, object]:
-    """By threat model: what survives the white-box attacks, what survives every attack, and what broke most."""
+    """By threat model: accuracy under the white-box and under all attacks, and the adaptive attack that broke most."""
     line: dict[str, object] = {"entry": entry.name}
     for row in entry.rows:
         most = max(row.adaptive, key=lambda name: row.adaptive[name], default="")
@@ -79,6 +79,6 @@ def _times(entry: Entry) -> dict[str, object]:
     return {
         "entry": entry.name,
         "white-box attacks": duration(sum(record.provenance["seconds"] for record in whitebox)),
-        "trials": duration(total),
+        "adaptive attacks": duration(total),
         "of that": ", ".join(f"{name} {100 * seconds[name] / total:.0f} %" for name in longest),
     }

@@ -22,7 +22,7 @@ console = Console()
 
 
 def print_profile(timing: Timing, seconds: float, processes: int | None) -> None:
-    """Where the time of all processes together went. seconds: by the clock. processes: None where it is not known."""
+    """Where the time of all processes together went. seconds: by the clock. processes: None for an unknown number."""
     table = Table(title="Where the time went", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
     for column in ("work", "seconds", "share"):
         table.add_column(column, justify="left" if column == "work" else "right")

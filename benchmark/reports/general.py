@@ -1,7 +1,7 @@
 """The benchmark's own reports: what each says of results, and its line on the front page.
 
-A report is a function of results and a folder, and gives what is to lie there: texts, figures, and a link to them. One
-that has nothing to say gives nothing.
+A report is a function of results and a folder. It returns what is to lie in the folder: texts, figures, and a link to
+them; nothing where it has nothing to say.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmark.results.cards import cards
 
 Report = Callable[[Results, Path], Generated]
 
-STUDIES = "studies"  # folder of what measurements outside of a run wrote, a page's source
+STUDIES = "studies"  # folder of the files that measurements outside of a run write: pages are made from them
 
 
 def leaderboards(results: Results, folder: Path) -> Generated:
@@ -52,7 +52,7 @@ def audits(results: Results, folder: Path) -> Generated:
 
 
 def checks(results: Results, folder: Path) -> Generated:
-    """What the checks ask, and which caught what."""
+    """What the checks ask, and which of them catch which broken network."""
     link = "[The checks](validity.md), and the networks that are built to fool them"
     page = validity.validity_page(folder / STUDIES, results.entries)
     return Generated({folder / "validity.md": page}, links=(link,))

@@ -1,4 +1,4 @@
-"""The page about the gradient-target matrix."""
+"""The page about gradient targets: by how much each overestimates robustness."""
 
 from __future__ import annotations
 
@@ -10,61 +10,61 @@ from benchmark.attacks.spec import format_eps
 from benchmark.protocol import ATTACK_DRAWS
 from benchmark.reports.page import render_page
 from benchmark.reports.tables import csv_text, markdown, percent, span, threat_title
-from benchmark.results.gradient_targets import Masked
+from benchmark.results.gradient_targets import TargetComparison
 from zoo.targets import TARGETS
 
 EVIDENT = 0.05  # p-values below it are bold
 
 
-def masking_page(matrix: Sequence[Masked]) -> str:
+def masking_page(matrix: Sequence[TargetComparison]) -> str:
     """The matrix as a table a data set, and its figure."""
     datasets = []
-    for dataset in dict.fromkeys(masked.dataset for masked in matrix):
+    for dataset in dict.fromkeys(compared.dataset for compared in matrix):
         rows: dict[tuple[str, str], dict[str, object]] = {}
-        for masked in matrix:
-            if masked.dataset == dataset:
+        for compared in matrix:
+            if compared.dataset == dataset:
                 line = rows.setdefault(
-                    (masked.model, masked.target), {"entry": masked.model, "gradient of": masked.target}
+                    (compared.model, compared.target), {"entry": compared.model, "gradient of": compared.target}
                 )
-                line[threat_title(masked.threat.norm, masked.threat.eps)] = _cell(masked)
+                line[threat_title(compared.threat.norm, compared.threat.eps)] = _cell(compared)
         datasets.append({"name": dataset, "table": markdown(rows.values())})
     return render_page(
         "masking.md",
         datasets=datasets,
-        images=span(masked.surviving.count for masked in matrix),
+        images=span(compared.surviving.count for compared in matrix),
         targets=TARGETS.values(),
         draws=ATTACK_DRAWS,
     )
 
 
-def _cell(masked: Masked) -> str:
-    text = percent(masked.surviving)
-    if masked.target == "expected":
+def _cell(line: TargetComparison) -> str:
+    text = percent(line.surviving)
+    if line.target == "expected":
         return text
-    stars = "**" if masked.p < EVIDENT else ""
-    return f"{text} ({stars}{100 * masked.overestimate:+.1f}{stars}, p {masked.p:.2g})"
+    stars = "**" if line.p < EVIDENT else ""
+    return f"{text} ({stars}{100 * line.overestimate:+.1f}{stars}, p {line.p:.2g})"
 
 
-def masking_table(matrix: Sequence[Masked]) -> str:
+def masking_table(matrix: Sequence[TargetComparison]) -> str:
     """The matrix as CSV, shares between 0 and 1."""
     lines = []
-    for masked in matrix:
-        low, high = masked.surviving.interval
+    for compared in matrix:
+        low, high = compared.surviving.interval
         lines.append(
             {
-                "dataset": masked.dataset,
-                "entry": masked.model,
-                "norm": masked.threat.norm,
-                "eps": format_eps(masked.threat.eps),
-                "gradient": masked.target,
-                "images": masked.surviving.count,
-                "accuracy": masked.surviving.value,
+                "dataset": compared.dataset,
+                "entry": compared.model,
+                "norm": compared.threat.norm,
+                "eps": format_eps(compared.threat.eps),
+                "gradient": compared.target,
+                "images": compared.surviving.count,
+                "accuracy": compared.surviving.value,
                 "low": low,
                 "high": high,
-                "only_this_gradient_stands": masked.only_target,
-                "only_expected_stands": masked.only_expected,
-                "invented": masked.overestimate,
-                "p": masked.p,
+                "only_this_gradient_survives": compared.only_target,
+                "only_expected_survives": compared.only_expected,
+                "overestimate": compared.overestimate,
+                "p": compared.p,
             }
         )
     return csv_text(pd.DataFrame(lines))

@@ -55,7 +55,7 @@ class Progress:
         self.bar.stop()
 
     def begin(self, cells: Sequence[Cell], waiting: Collection[Cell]) -> None:
-        """Take in a phase: all its cells, and those among them that are not stored yet."""
+        """A phase begins: all its cells, and those among them that are not stored yet."""
         self.outlook.add(cells, waiting)
         if stored := len(cells) - len(waiting):
             console.console.print(f"{stored} of {len(cells)} cells are stored already")
@@ -89,7 +89,7 @@ class Progress:
         return f", {duration(left)} left" if left else ""
 
     def _say_shares(self, cells: Sequence[Cell], waiting: Collection[Cell]) -> None:
-        """Say what is to be done, entry by entry, and which share of the time each is likely to take."""
+        """Say how many cells are to do, entry by entry, and which share of the time each entry is likely to take."""
         every, to_do = Counter(cell.model for cell in cells), Counter(cell.model for cell in waiting)
         if len(every) < 2 or len(waiting) < 100:
             return

@@ -31,7 +31,7 @@ _WRITER = "python -m benchmark.leaderboard"  # tells this program's manifest fro
 
 @dataclass(frozen=True)
 class Generated:
-    """What is to lie in a folder: texts, what draws the figures, and a file of the user's own with generated sections.
+    """What is to lie in a folder: texts, functions that draw figures, and a file of the user's with generated sections.
 
     sections: that file -> its whole text with the sections replaced.
     links: a line of Markdown each, for the front page.
@@ -59,7 +59,7 @@ def joined(parts: Iterable[Generated]) -> Generated:
 
 
 def in_folder(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> dict[Path, Callable[[], Figure]]:
-    """Where figures lie, by their names."""
+    """Path -> figure, from their names."""
     return {folder / "figures" / f"{name}.png": draw for name, draw in figures.items()}
 
 
@@ -67,9 +67,9 @@ def in_folder(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> dict
 class Publication:
     """What a run is going to do in a folder; nothing is touched before `carry_out`.
 
-    contents: path -> what is to lie there, of every file that is generated. changed: those that do not lie there yet.
-    sections: the user's own files, with their text. leftovers: files of the last run that are generated no more.
-    figures_of: what the figures are drawn from, as a digest.
+    contents: path -> content of every file that is generated. changed: paths where another content lies, or none.
+    sections: the user's own files, with their text. leftovers: files of the last run that are no longer generated.
+    figures_of: digest of all that the figures are drawn from.
     """
 
     folder: Path
@@ -90,11 +90,11 @@ class Publication:
                 write_whole(path, text.encode())
                 lines.append(f"wrote {path}")
         for path, written in self.leftovers.items():
-            found = digest(path)
-            if found == written:
+            content = digest(path)
+            if content == written:
                 path.unlink()
                 lines.append(f"deleted {path}")
-            elif found is not None:
+            elif content is not None:
                 lines.append(f"kept {path}: no record gives it any more, but it was changed since it was written")
         files = {_name(path, self.folder): sha256(content) for path, content in self.contents.items()}
         manifest = _manifest_text(Manifest(files, self.figures_of))
@@ -106,28 +106,30 @@ class Publication:
 
 
 def planned(generated: Generated, folder: Path) -> Publication:
-    """What is to be done so that the folder holds what is generated.
+    """The publication after which the folder holds what is generated.
 
-    Figures are drawn anew only where a text, or the code that draws them, is not what it was.
-    Raises ValueError naming every file in its way that this program did not write, or that was changed since.
+    Figures are drawn anew only where a text, or the code that draws them, has changed.
+    Raises ValueError naming every file in the way that this program did not write, or that was changed since.
     """
     manifest, figures_of = read_manifest(folder), _source(generated, folder)
-    known = manifest.files
+    written = manifest.files
     contents = {path: text.encode() for path, text in generated.texts.items()}
     for path, draw in generated.figures.items():
-        lies = manifest.figures_of == figures_of and digest(path) == known.get(_name(path, folder), "")
+        lies = manifest.figures_of == figures_of and digest(path) == written.get(_name(path, folder), "")
         contents[path] = path.read_bytes() if lies else _drawn(draw)
     changed = [path for path, content in contents.items() if digest(path) != sha256(content)]
-    if in_the_way := {found for path in changed for found in _in_the_way(path, folder, known)}:
+    if in_the_way := {other for path in changed for other in _in_the_way(path, folder, written)}:
         raise ValueError(
             f"{', '.join(map(str, sorted(in_the_way)))}: not written by this program, or changed since, so nothing was "
             f"written; move or delete {'it' if len(in_the_way) == 1 else 'them'}, or choose another folder by --folder"
         )
-    return Publication(folder, contents, changed, generated.sections, _leftovers(generated, folder, known), figures_of)
+    return Publication(
+        folder, contents, changed, generated.sections, _leftovers(generated, folder, written), figures_of
+    )
 
 
 def _source(generated: Generated, folder: Path) -> str:
-    """What figures are drawn from: a digest of all texts, which hold every number shown, and of the code that draws."""
+    """Digest of what figures are drawn from: all texts, which hold every number shown, and the code that draws."""
     texts = {_name(path, folder): sha256(text.encode()) for path, text in generated.texts.items()}
     modules = {inspect.getmodule(inspect.unwrap(getattr(draw, "func", draw))) for draw in generated.figures.values()}
     code = {module.__name__: sha256(inspect.getsource(module).encode()) for module in (*modules, style) if module}
@@ -135,28 +137,28 @@ def _source(generated: Generated, folder: Path) -> str:
 
 
 def stale_files(generated: Generated, folder: Path) -> list[Path]:
-    """Generated files that are missing or differ, or are generated no more; a figure is held against the manifest."""
+    """Files that are missing, differ or are no longer generated; a figure is compared with the manifest."""
     manifest = read_manifest(folder)
-    known = manifest.files
+    written = manifest.files
     expected = {path: sha256(text.encode()) for path, text in generated.texts.items()}
-    expected |= {path: known.get(_name(path, folder), "") for path in generated.figures}
+    expected |= {path: written.get(_name(path, folder), "") for path in generated.figures}
     stale = [path for path, content in expected.items() if digest(path) != content]
     stale += [path for path, text in generated.sections.items() if path.read_bytes().decode() != text]
-    stale += [path for path in _leftovers(generated, folder, known) if digest(path) is not None]
+    stale += [path for path in _leftovers(generated, folder, written) if digest(path) is not None]
     named = {_name(path, folder): content for path, content in expected.items()}
-    fresh = named == known and manifest.figures_of == _source(generated, folder)
+    fresh = named == written and manifest.figures_of == _source(generated, folder)
     return stale if fresh else [*stale, folder / MANIFEST]
 
 
-def _leftovers(generated: Generated, folder: Path, known: Mapping[str, str]) -> dict[Path, str]:
-    """What the manifest names and is generated no more -> its content then; never a file that is the user's own now."""
-    theirs = {path.resolve() for path in (*generated.texts, *generated.figures, *generated.sections)}
-    named = {folder / name: written for name, written in known.items()}
-    return {path: written for path, written in named.items() if path.resolve() not in theirs}
+def _leftovers(generated: Generated, folder: Path, written: Mapping[str, str]) -> dict[Path, str]:
+    """Files of the manifest that are no longer generated -> digest in it; never a file that is the user's own now."""
+    kept = {path.resolve() for path in (*generated.texts, *generated.figures, *generated.sections)}
+    named = {folder / name: content for name, content in written.items()}
+    return {path: content for path, content in named.items() if path.resolve() not in kept}
 
 
 class Manifest(NamedTuple):
-    """files: path below the folder -> sha256 of what the last run wrote there. figures_of: what figures come from."""
+    """files: path below the folder -> sha256 of what the last run wrote there. figures_of: their sources' digest."""
 
     files: dict[str, str]
     figures_of: str
@@ -204,15 +206,15 @@ def _manifest_text(manifest: Manifest) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode()
 
 
-def _in_the_way(path: Path, folder: Path, known: Mapping[str, str]) -> list[Path]:
-    """What lies at a path, or where one of its folders should be, and is not the last run's."""
+def _in_the_way(path: Path, folder: Path, written: Mapping[str, str]) -> list[Path]:
+    """The file at a path, or where one of its folders should be, if the last run did not write it."""
     if os.path.lexists(path):
-        return [] if digest(path) == known.get(_name(path, folder), "") else [path]
+        return [] if digest(path) == written.get(_name(path, folder), "") else [path]
     return [part for part in path.parents if os.path.lexists(part) and not part.is_dir()]
 
 
 def digest(path: Path) -> str | None:
-    """sha256 of a file's content, of what is packed in an .xz; None where no file is."""
+    """sha256 of a file's content, for an .xz of what is packed in it; None where there is no file."""
     if not path.is_file():
         return None
     content = path.read_bytes()

@@ -21,7 +21,7 @@ from benchmark.reports.tables import labelled, percent, rank
 from benchmark.results.boards import Board, by_images
 from benchmark.results.rows import Row
 
-_SHORTEST = 12  # to which a name may be cut before a table is broken
+_SHORTEST = 12  # a name may be cut to this length before a table is broken
 _MEANINGS = {
     "OPEN": "not all checks ran: --suite adaptive runs the rest",
     "FLAG": "a check found what may be chance: see python -m benchmark.audit",
@@ -48,7 +48,7 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column but that of the names. header: of two lines."""
+    """Any column but that of the names. header: of two lines."""
 
     header: str
     cells: list[str]
@@ -79,12 +79,12 @@ def _title(dataset: str, boards: Sequence[Board]) -> str:
 
 def _lines(dataset: str, boards: Sequence[Board]) -> list[_Line]:
     """The most robust first, by the mean over the boards that a network is on."""
-    found: dict[tuple[object, bool], _Line] = {}
+    by_row: dict[tuple[object, bool], _Line] = {}
     for place, board in enumerate(boards):
         for row in board.rows:
             name = labelled(row).removeprefix(f"{dataset}/")
-            found.setdefault((row.configuration, row.reference), _Line(name, {})).rows[place] = row
-    return sorted(found.values(), key=lambda line: (-line.robustness, line.name))
+            by_row.setdefault((row.configuration, row.reference), _Line(name, {})).rows[place] = row
+    return sorted(by_row.values(), key=lambda line: (-line.robustness, line.name))
 
 
 def _tables(dataset: str, boards: Sequence[Board], width: int) -> Iterator[Table]:
@@ -103,12 +103,12 @@ def _tables(dataset: str, boards: Sequence[Board], width: int) -> Iterator[Table
 
 
 def _divisions(boards: Sequence[Board]) -> Iterator[list[list[int]]]:
-    """Places of boards in one table, in one for each norm, and in more and more."""
+    """Places of boards by table: all in one table, then a table for each norm, then more and more tables."""
     places = range(len(boards))
     by_norm = [[p for p in places if boards[p].norm == norm] for norm in dict.fromkeys(board.norm for board in boards)]
     yield [list(places)]
     for size in range(max(map(len, by_norm)), 0, -1):
-        yield [own[start : start + size] for own in by_norm for start in range(0, len(own), size)]
+        yield [part[start : start + size] for part in by_norm for start in range(0, len(part), size)]
 
 
 def _table(
@@ -119,16 +119,16 @@ def _table(
     interval: bool,
     longest: int = 10_000,
 ) -> Table | None:
-    """Some boards of a group; None where they do not fit. longest: to which names are cut in any case."""
-    met = [line for line in lines if any(place in line.rows for place in places)]
-    columns = _columns(met, boards, places, interval)
-    whole = max(*(len(line.name) for line in met), len("network"))
+    """Some boards of a group; None where they do not fit. longest: names are cut to this length in any case."""
+    shown = [line for line in lines if any(place in line.rows for place in places)]
+    columns = _columns(shown, boards, places, interval)
+    whole = max(*(len(line.name) for line in shown), len("network"))
     others = sum(column.width for column in columns)
     gap = 2 if min(whole, longest) + others + 2 * len(columns) <= width else 1
     room = min(longest, width - others - gap * len(columns))
     if room < (whole if interval else min(whole, _SHORTEST)):  # whole names are worth more than intervals
         return None
-    names = shortened([line.name for line in met], room)
+    names = shortened([line.name for line in shown], room)
     size = max(len(text) for text in (*names, "network"))
     table = Table(
         box=box.SIMPLE_HEAD,  # has one space between columns
@@ -176,11 +176,11 @@ def _verdict(rows: Sequence[Row], norms: Sequence[str]) -> str:
 
 
 def shortened(names: Sequence[str], width: int) -> list[str]:
-    """Names of at most that width, longer ones without their middle; where possible as different as they were."""
+    """Names of at most that width, longer ones without their middle; different names stay so where possible."""
     for head in (1 / 2, 1 / 3, 2 / 3, 1 / 5, 4 / 5, 0, 1):
-        found = [_shortened(name, width, round(head * (width - 1))) for name in names]
-        if len(set(found)) == len(set(names)):
-            return found
+        short = [_shortened(name, width, round(head * (width - 1))) for name in names]
+        if len(set(short)) == len(set(names)):
+            return short
     return [_shortened(name, width, (width - 1) // 2) for name in names]
 
 
@@ -190,18 +190,19 @@ def _shortened(name: str, width: int, head: int) -> str:
 
 
 def _legend(boards: Sequence[Board], width: int) -> list[str]:
-    """What is shown, explained once: no word of what does not occur."""
+    """The words and numbers that are shown, explained once; none that does not occur."""
     rows = [row for board in boards for row in board.rows]
     draws = sorted({row.configuration.judge_draws for row in rows} - {1})
+    # up to: an ensemble of five members has no more, whatever is asked for
     judged = (
-        f", judged by {' or '.join(map(str, draws))} fresh posterior draws where a network has any" if draws else ""
+        f", judged by up to {' or '.join(map(str, draws))} posterior draws where a network has any" if draws else ""
     )
     unranked = "; –: not ranked, for its verdict" if any(row.rank is None for row in rows) else ""
-    met = {row.status for row in rows}
+    statuses = {row.status for row in rows}
     lines = [
-        f"Accuracy in %: clean, and the worst case of all that was tried at an eps{judged}.",
+        f"Accuracy in %: clean, and under the worst case of all attacks at an eps{judged}.",
         f"(rank): one more than there are networks that are certainly more robust on these images{unranked}.",
-        *(f"{status}: {meaning}." for status, meaning in _MEANINGS.items() if status in met),
+        *(f"{status}: {meaning}." for status, meaning in _MEANINGS.items() if status in statuses),
         "Pages: python -m benchmark.leaderboard",
     ]
     return [part for line in lines for part in textwrap.wrap(line, max(width, 20))]

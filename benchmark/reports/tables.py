@@ -36,7 +36,7 @@ def threat_title(norm: str, eps: float) -> str:
 
 def markdown(rows: Iterable[Mapping[str, object]]) -> str:
     """A Markdown table of dictionaries, empty where a row lacks a key; nothing for no rows."""
-    # a bar would end the cell, and what stands behind it be cut
+    # a bar would end the cell, and the rest of it would be lost
     cells = [{key: str(value).replace("|", "\\|") for key, value in row.items()} for row in rows]
     frame = pd.DataFrame(cells).fillna("")
     return str(frame.to_markdown(index=False, disable_numparse=True)) if len(frame) else ""
@@ -59,9 +59,9 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
             "worst case [95 %]": percent(row.worst, interval=True),
             "images": row.worst.count,
             "libraries": ", ".join(dict.fromkeys(row.agreement.values())),
-            "attacks": row.tried,
+            "attacks": row.attack_count,
             "passes x draws": f"{row.passes[0]:,} + {row.passes[1]:,}",
-            "verdict": verdict(row, link),
+            "verdict": linked_status(row, link),
         }
         for number, row in enumerate(board.rows, 1)
     ]
@@ -77,8 +77,8 @@ def figure_name(dataset: str, kind: str, label: str) -> str:
     return "-".join([dataset, kind, *label.replace(",", "").split()])
 
 
-def verdict(row: Row, link: str | None = None) -> str:
-    """The verdict, with a link to the evidence. link: the path to the leaderboards."""
+def linked_status(row: Row, link: str | None = None) -> str:
+    """The worst verdict, with a link to the audit. link: the path to the leaderboards."""
     return row.status if link is None else _linked(row.status, row, link)
 
 
@@ -152,7 +152,7 @@ def pairs_table(boards: Iterable[Board]) -> str:
 def headline(boards: Iterable[Board], link: str = "") -> str:
     """Per data set and set of images one table: networks down, threat models across, worst case, interval, rank.
 
-    What is the same in every row stands above the table. link: the path to the leaderboards from where it stands.
+    What is the same in every row is said above the table. link: the path to the leaderboards from where the table is.
     """
     tables, audits = [], dict[str, int]()
     for dataset, groups in by_images(boards).items():
@@ -207,7 +207,7 @@ def _headline_row(rows: list[Row], boards: list[Board], audits: dict[str, int]) 
 def csv_table(boards: list[Board]) -> str:
     """All boards of a data set as one CSV table: a line per entry and threat model, shares between 0 and 1.
 
-    Where reference rows stand among the others, a column tells them.
+    Where there are reference rows, a column tells them from the others.
     """
     lines = []
     mixed = any(row.reference for board in boards for row in board.rows)
@@ -241,7 +241,7 @@ def csv_table(boards: list[Board]) -> str:
                     "attack_draws": row.configuration.attack_draws,
                     "judge_draws": row.configuration.judge_draws,
                     "seed": row.configuration.seed,
-                    "attacks": row.tried,
+                    "attacks": row.attack_count,
                     "forward_passes": row.passes[0],
                     "backward_passes": row.passes[1],
                     "verdict": row.status,

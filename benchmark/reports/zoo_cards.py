@@ -1,4 +1,4 @@
-"""The page about the zoo itself, from the model cards: accuracies against their goals, and what shows a posterior."""
+"""The page about the zoo itself, from the model cards: accuracies beside their goals, posteriors, draws."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from zoo.catalogue.recipes import GOALS, GOALS_UNDER_PGD40
 
 def zoo_page() -> str:
     """Accuracies, posteriors, accuracy against draws."""
-    known = cards()
-    bayesian = {name: card["results"] for name, card in known.items() if "posterior" in card["results"]}
+    by_name = cards()
+    bayesian = {name: card["results"] for name, card in by_name.items() if "posterior" in card["results"]}
     return render_page(
         "zoo.md",
         accuracies=accuracy_table(),
-        posteriors=markdown([_posterior(name, known[name]) for name in bayesian]),
+        posteriors=markdown([_posterior(name, by_name[name]) for name in bayesian]),
         draws=markdown([{"entry": name, **_by_draws(results)} for name, results in bayesian.items()]),
         gradients=markdown(
             [{"entry": name, **results["gradient_norm_by_draws"]} for name, results in bayesian.items()]
         ),
-        notes=[{"entry": name, "text": card["note"]} for name, card in known.items() if "note" in card],
+        notes=[{"entry": name, "text": card["note"]} for name, card in by_name.items() if "note" in card],
     )
 
 

@@ -1,4 +1,4 @@
-"""From records to what is known of every entry, norm by norm."""
+"""From records to audits: the evidence on every entry, norm by norm, and what the checks say of it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from benchmark.results.evidence import Evidence
 
 @dataclass(frozen=True)
 class Audit:
-    """What is known of one entry in one norm, and what the checks say of it.
+    """The evidence on one entry in one norm, and what the checks say of it.
 
-    reference: whether it is the project's own and only stands beside a user's.
+    reference: whether the entry is the project's own, shown beside a user's.
     """
 
     configuration: Configuration
@@ -36,7 +36,7 @@ class Audit:
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
-        """Of every check, in the order of their numbers."""
+        """One of every check, in the order of their numbers."""
         return verdicts(self.evidence)
 
     @property
@@ -53,12 +53,12 @@ class Audit:
 def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]:
     """One for every configuration and norm that has a white-box attack.
 
-    The same attack with other draws than the protocol's is an adaptive attack on the network that the protocol's draws
-    were run on, and an attack of its own where these were not.
+    An attack with other draws than the protocol's is an adaptive attack where the network was also attacked with the
+    protocol's draws; where it was not, the attack is a column itself.
     """
     records = list(records)
-    judged = {
-        configuration(record).judged
+    groups = {
+        configuration(record).group
         for record in records
         if (role := role_of(record.cell)).is_column and role.adaptive is None
     }
@@ -66,12 +66,12 @@ def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]
     extra: dict[tuple[object, ...], list[Record]] = defaultdict(list)
     for record in records:
         role, config = role_of(record.cell), configuration(record)
-        if role.is_column and (role.adaptive is None or config.judged not in judged):
+        if role.is_column and (role.adaptive is None or config.group not in groups):
             columns[config].append(record)
         else:
-            extra[config.judged].append(record)
+            extra[config.group].append(record)
     return [
-        Audit(config, _evidence(norm, attacks, extra[config.judged]), reference)
+        Audit(config, _evidence(norm, attacks, extra[config.group]), reference)
         for config, attacks in columns.items()
         for norm in dict.fromkeys(record.cell.attack.threat.norm for record in attacks)
     ]

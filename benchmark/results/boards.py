@@ -23,7 +23,7 @@ class Board:
 
     @property
     def images(self) -> Images:
-        """What all its rows are on."""
+        """The images that all its rows are on."""
         return self.rows[0].images
 
 
@@ -32,12 +32,12 @@ def by_images(boards: Iterable[Board]) -> dict[str, dict[str, list[Board]]]:
 
     The label is empty where all of a data set's boards are on the same images, and `20 images` or the like elsewhere.
     """
-    found: dict[str, dict[Images, list[Board]]] = {}
+    by_dataset: dict[str, dict[Images, list[Board]]] = {}
     for board in boards:
-        found.setdefault(board.dataset, {}).setdefault(board.images, []).append(board)
+        by_dataset.setdefault(board.dataset, {}).setdefault(board.images, []).append(board)
     return {
         dataset: {_label(images, list(groups)): group for images, group in groups.items()}
-        for dataset, groups in found.items()
+        for dataset, groups in by_dataset.items()
     }
 
 
@@ -50,7 +50,7 @@ def _label(images: Images, others: Sequence[Images]) -> str:
 
 
 def boards_of(audits: Iterable[Audit], protocol: bool = False) -> list[Board]:
-    """Boards of rows on the same images: a row stands on every board whose images it has all.
+    """Boards of rows on the same images: a row is on every board all of whose images it has.
 
     protocol: only of rows that have the columns that leaderboards demand.
     """
@@ -85,7 +85,7 @@ def _on(images: Images, rows: Sequence[Row]) -> list[Row]:
 
 
 def _set_order(images: Images, rows: Sequence[Row]) -> tuple[object, ...]:
-    """What most rows have comes first, then what is more; the data and the first image settle the rest."""
+    """The images that most rows have come first, then the larger set; data and first image break ties."""
     data, examples = images
     return -len(rows), -len(examples), data, min(examples)
 

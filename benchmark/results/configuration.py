@@ -1,4 +1,4 @@
-"""What makes records comparable, and those of one configuration as one: which of them count, how libraries agreed."""
+"""Which records can be compared; of one configuration, which records count and how the libraries agree."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Configuration:
     seed: int
 
     @property
-    def judged(self) -> tuple[object, ...]:
-        """What configurations share that differ in the attacker's draws alone: network, images, judge."""
+    def group(self) -> tuple[object, ...]:
+        """Network, data, judge and seed: the same for configurations that differ in the attacker's draws alone."""
         return self.model, self.fingerprint, self.data, self.protocol, self.judge_draws, self.seed
 
 

@@ -40,10 +40,10 @@ class Detection:
 
     images: how many were attacked. succeeded: those among them that were right and became wrong.
     clean, attacked: uncertainty on all images before and after.
-    auroc: measure -> that it is larger on an image that was made wrong than on a clean one that is right; empty where
-        no attack succeeded.
-    unnoticed: measure -> share of the images that were right, made wrong while the measure stays below the threshold
-        that raises a false alarm on 5 % of the right clean images.
+    auroc: measure -> probability that it is larger on an image that an attack made wrong than on a clean one that is
+        right; empty where no attack succeeded.
+    unnoticed: measure -> share of the right clean images that an attack makes wrong while the measure stays below a
+        threshold, at which 5 % of the right clean images raise a false alarm.
     """
 
     model: str
@@ -60,7 +60,7 @@ class Detection:
 
 def detections(model: str, dataset: str, adaptive: Mapping[str, list[Record]]) -> list[Detection]:
     """For every attacker and threat model. adaptive: adaptive attack -> its complete records, all of one network."""
-    found = []
+    lines = []
     for name, attacker in ATTACKERS.items():
         by_threat: dict[ThreatModel, list[Record]] = {}
         for record in adaptive.get(name, []):
@@ -68,8 +68,8 @@ def detections(model: str, dataset: str, adaptive: Mapping[str, list[Record]]) -
         for threat, records in by_threat.items():
             clean = [record.clean for record in records]
             attacked = [record.outcomes[record.cell.libraries[0]] for record in records]
-            found.append(_detection(model, dataset, threat, attacker, clean, attacked))
-    return sorted(found, key=lambda one: (one.threat.norm == "l2", one.threat.eps, one.attacker != "unaware"))
+            lines.append(_detection(model, dataset, threat, attacker, clean, attacked))
+    return sorted(lines, key=lambda one: (one.threat.norm == "l2", one.threat.eps, one.attacker != "unaware"))
 
 
 def _detection(

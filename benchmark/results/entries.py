@@ -1,4 +1,4 @@
-"""What was found of one entry, over all its threat models."""
+"""One entry over all its threat models: rows, audits, adaptive attacks and detection."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Entry:
 
     @cached_property
     def audits(self) -> Mapping[Norm, Audit]:
-        """Norm -> what is known of it there."""
+        """Norm -> its audit."""
         return {row.threat.norm: row.audit for row in self.rows}
 
     @property
     def statuses(self) -> Mapping[Norm, Status]:
-        """Norm -> the worst verdict there."""
+        """Norm -> its worst verdict."""
         return {norm: audit.status for norm, audit in self.audits.items()}
 
     @property
@@ -50,7 +50,7 @@ class Entry:
 
     @cached_property
     def adaptive(self) -> Mapping[str, list[Record]]:
-        """Adaptive attack -> its records, in either norm."""
+        """Adaptive attack -> its records in both norms."""
         by_name: dict[str, dict[str, Record]] = {}
         for audit in self.audits.values():
             for name, records in audit.evidence.adaptive.items():
@@ -59,7 +59,7 @@ class Entry:
 
     @property
     def white_box(self) -> list[Record]:
-        """The records of its columns, in either norm."""
+        """The records of its columns in both norms."""
         return [record for audit in self.audits.values() for record in audit.evidence.records]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""All that is known of one entry in one norm: what the checks judge, and rows are made from."""
+"""The records on one entry in one norm: checks judge them, and rows are made from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks of one entry in one norm: gradients that lead far in linf may lead nowhere in l2.
+    """The records on one entry in one norm: gradients that lead far in linf may lead nowhere in l2.
 
     records: of the protocol's attacks, the columns of its rows.
     extra: all other records of the same network under the same judge: at eps = 0, adaptive attacks, other settings.
@@ -40,12 +40,12 @@ class Evidence:
 
     @property
     def norm(self) -> Norm:
-        """The norm that it speaks of; what is known at eps = 0 comes from attacks in either."""
+        """The norm of its attacks; those at eps = 0 are in either norm."""
         return self.records[0].cell.attack.threat.norm
 
     @cached_property
     def outcomes(self) -> pd.DataFrame:
-        """Those of the protocol's attacks, a line per attack, eps, library and image; see `results.frames.tidy`."""
+        """Outcomes of the protocol's attacks, a line per attack, eps, library and image; see `results.frames.tidy`."""
         return latest(tidy(self.records, _COLUMNS))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Per-example outcomes as data frames: what everything is computed from, and whoever goes on computing."""
+"""Per-example outcomes as data frames: everything is computed from them, and users can go on from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.lookup import lookup
 
 
 def _attack(record: Record) -> str:
-    """The attack's name; what sets it apart from the protocol's is in it, but for the target, which has a column."""
+    """The attack's name with the settings that are not the protocol's, but for the target, which has a column."""
     spec = record.cell.attack
     return spec.label if spec.target == "expected" else spec.name
 
@@ -81,9 +81,9 @@ def tidy(records: Iterable[Record], columns: Sequence[str] = COLUMNS) -> pd.Data
 
 
 def latest(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Where lines of one configuration say something of the same image, the last; in an order of their own.
+    """The last of several lines of one configuration on the same attack, library and image.
 
-    Sorted, so that sums and ties come out the same whatever order the records were read in.
+    The lines are sorted, so that sums and ties come out the same whatever order the records were read in.
     """
     columns = list(IDENTITY)
     return outcomes.drop_duplicates(columns, keep="last").sort_values(columns, ignore_index=True)
@@ -104,9 +104,9 @@ def accuracy_by_eps(outcomes: pd.DataFrame, attack: str) -> pd.DataFrame:
     on clean images. Raises KeyError for an attack that was not run.
     """
     lookup(dict.fromkeys(outcomes["attack"]), attack, "attack among the results")
-    own = outcomes[outcomes["attack"] == attack]
+    of_attack = outcomes[outcomes["attack"] == attack]
     lines = []
-    for model, of_model in own.groupby("model", sort=False):
+    for model, of_model in of_attack.groupby("model", sort=False):
         clean = of_model.drop_duplicates("image")["clean_correct"]
         shares = {0.0: (int(clean.sum()), len(clean))}
         for eps, frame in of_model[of_model["eps"] > 0].groupby("eps"):

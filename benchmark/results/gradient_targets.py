@@ -17,8 +17,8 @@ from zoo.targets import GRADIENT_TARGETS
 
 
 @dataclass(frozen=True)
-class Masked:
-    """One entry attacked with the gradient of `target`, in the worst case over attacks and libraries.
+class TargetComparison:
+    """One gradient target beside `expected`, on one entry, in the worst case over attacks and libraries.
 
     only_target, only_expected: images that survive under this target's gradient alone, and under that of the expected
     prediction alone; p: exact two-sided McNemar test of the two.
@@ -39,26 +39,28 @@ class Masked:
         return (self.only_target - self.only_expected) / self.surviving.count
 
 
-def by_gradient_target(records: Iterable[Record]) -> list[Masked]:
-    """Every Bayesian entry that met the white-box attacks of a norm with several gradients, on the same images.
+def by_gradient_target(records: Iterable[Record]) -> list[TargetComparison]:
+    """Every Bayesian entry on which all white-box attacks of a norm followed several gradients, on the same images.
 
-    Of an entry whose network or data are there in two versions, the one measured last counts.
+    Where there are records of two versions of a network or of its data, the version measured last counts.
     """
-    met: dict[tuple[Configuration, str, ThreatModel], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    by_configuration: dict[tuple[Configuration, str, ThreatModel], dict[str, list[Record]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for record in records:
         cell, role = record.cell, role_of(record.cell)
         if role.board and record.complete and role.target is not None:
-            met[configuration(record), cell.dataset, cell.attack.threat][role.target].append(record)
-    rows: dict[tuple[str, ThreatModel], list[Masked]] = {}
-    for of, by_target in sorted(met.items(), key=_order):
+            by_configuration[configuration(record), cell.dataset, cell.attack.threat][role.target].append(record)
+    rows: dict[tuple[str, ThreatModel], list[TargetComparison]] = {}
+    for of, by_target in sorted(by_configuration.items(), key=_order):
         if compared := _compared(*of, by_target):
             rows[of[0].model, of[2]] = compared
-    return [masked for compared in rows.values() for masked in compared]
+    return [line for compared in rows.values() for line in compared]
 
 
 def _compared(
     config: Configuration, dataset: str, threat: ThreatModel, by_target: dict[str, list[Record]]
-) -> list[Masked]:
+) -> list[TargetComparison]:
     survives = {
         target: by_image
         for target in GRADIENT_TARGETS
@@ -72,7 +74,7 @@ def _compared(
         only_target = sum(by_image[image] and not expected[image] for image in common)
         only_expected = sum(expected[image] and not by_image[image] for image in common)
         rows.append(
-            Masked(
+            TargetComparison(
                 config.model,
                 dataset,
                 threat,
@@ -87,7 +89,7 @@ def _compared(
 
 
 def _worst_case(records: list[Record], threat: ThreatModel) -> dict[int, bool] | None:
-    """By image that met them all, whether it survives every attack of the norm; None if one is missing."""
+    """Image -> whether it survives every attack of the norm, if all attacked it; None if an attack is missing."""
     attacked: dict[str, set[int]] = defaultdict(set)
     wrong = set[int]()
     for record in records:

@@ -27,7 +27,7 @@ from benchmark.results.boards import Board, boards_of
 from benchmark.results.configuration import Configuration, merged_agreement, without_subsumed
 from benchmark.results.entries import Entry
 from benchmark.results.frames import accuracy_by_eps, tidy
-from benchmark.results.gradient_targets import Masked, by_gradient_target
+from benchmark.results.gradient_targets import TargetComparison, by_gradient_target
 from benchmark.results.ranking import Paired, paired_tests
 from benchmark.results.rows import Row
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 
 class Results:
-    """What records say of any number of networks and attacks; what is part of another record counts once."""
+    """What records say of any number of networks and attacks; a record that is part of another does not count."""
 
     def __init__(self, records: Iterable[Record], reference: Iterable[Record] = (), *, protocol: bool = False) -> None:
-        """reference: records of networks that stand beside the others on boards, on the same images, and nowhere else.
+        """reference: records of networks that are shown beside the others, on boards alone and on the same images.
 
-        protocol: whether boards are the leaderboards': of the protocol's eps, draws and seed, and of rows that met all
-        its attacks in a norm. What else was tried within those threat models counts there, too.
+        protocol: whether boards are those of leaderboards: with the protocol's eps, draws and seed, and only rows with
+        all its attacks in a norm. Other attacks within those threat models count there, too.
         """
         self.records = tuple(without_subsumed(records))
         self.protocol = protocol
@@ -50,7 +50,7 @@ class Results:
 
     @cached_property
     def audits(self) -> list[Audit]:
-        """What is known of every entry, norm by norm, and what the checks say of it."""
+        """Evidence and verdicts of every entry, norm by norm."""
         return [*audits_of(self._on_boards(self.records)), *audits_of(self._on_boards(self._reference), reference=True)]
 
     @cached_property
@@ -74,7 +74,7 @@ class Results:
         return tidy(self.records)
 
     @cached_property
-    def gradient_targets(self) -> list[Masked]:
+    def gradient_targets(self) -> list[TargetComparison]:
         """By how much each gradient target overestimates robustness."""
         return by_gradient_target(self.records)
 
@@ -177,7 +177,7 @@ class Curve:
 
 
 def compare(first: Results, second: Results) -> pd.DataFrame:
-    """Two networks on the images that both have met: a line per data set, norm and eps.
+    """Two networks on the images that both were attacked on: a line per data set, norm and eps.
 
     Columns: dataset, norm, eps, images; only_first, only_second (images that survive in one of them alone); p of the
     exact McNemar test; corrected, for all lines together; more_robust: a name, or "not separated" at 5 %.

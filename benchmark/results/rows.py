@@ -1,4 +1,4 @@
-"""A row of a leaderboard: what was found of one entry under one threat model."""
+"""A row of a leaderboard: one entry under one threat model."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ class Row:
     """One entry under one threat model.
 
     An image that is misclassified as it is counts as broken by every attack: the original lies in the ball.
-    audit: what is known of the entry in the norm, and what the checks say of that.
+    audit: the evidence on the entry in the norm, and what the checks say of it.
     attacks: per attack of the protocol, the worst case over libraries, per image. whitebox: over those attacks, too.
-    attacker: the same under the attacker's own draws.
+    attacker: the same under the attacker's draws.
     worst: over every attack within the threat model. survivors: image -> whether it survives them all.
     adaptive: adaptive attack -> how many images it broke that survive the white-box attacks.
     clean_uncertainty, uncertainty: on clean images, and on each image's most harmful version.
-    tried: how many attacks there were, each library's counted once.
-    passes: (forward, backward) per image times draws, over all of them, each in the library that needs most.
-    attacked: images that met every attack of the row; it may be shown on fewer, which rows of a board have in common.
+    attack_count: number of attacks, each counted once for all libraries.
+    passes: (forward, backward) per image times draws, over all attacks, each in the library that needs most.
+    attacked: number of images that were attacked by every attack of the row. The row may be shown on fewer images:
+        those that the rows of a board have in common.
     rank: None if the verdict keeps the row out of the ranking.
     """
 
@@ -60,7 +61,7 @@ class Row:
     clean_uncertainty: Uncertainty
     uncertainty: Uncertainty
     agreement: Mapping[str, str]
-    tried: int
+    attack_count: int
     passes: tuple[int, int]
     attacked: int
     rank: int | None = None
@@ -79,7 +80,7 @@ class Row:
 
     @property
     def reference(self) -> bool:
-        """Whether it is the project's own and only stands beside a user's rows."""
+        """Whether it is the project's own, shown beside a user's rows."""
         return self.audit.reference
 
     @property
@@ -103,12 +104,12 @@ class Row:
 
     @property
     def images(self) -> Images:
-        """What it is on."""
+        """The images that it is on, with the fingerprint of their data."""
         return self.configuration.data, frozenset(self.survivors)
 
 
 def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) -> Row | None:
-    """The row of an entry under a threat model; None if no image met every attack.
+    """The row of an entry under a threat model; None if no image was attacked by every attack.
 
     images: the row is restricted to these; its verdicts, attacks and passes remain those of all.
     """
@@ -117,7 +118,7 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
     if not len(frame):
         return None
     by_attack = surviving(frame).groupby(["attack", "image"])[["correct", "correct_attacker"]].all()
-    # Only images that met every attack of the row count, so that all its columns speak of the same images.
+    # Only images that were attacked by every attack of the row count, so that all its columns speak of the same images.
     common = by_attack["correct"].unstack("attack").dropna().index
     attacked = len(common)
     common = common if images is None else common[common.isin(images)]
@@ -135,8 +136,8 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
         if comparisons
     }
     passes = evidence.passes(threat)
-    beyond = evidence.broken_beyond(threat, set(by_image.index[by_image["correct"]]))
-    survives = by_image["correct"] & ~by_image.index.isin(set().union(*beyond.values()))
+    broken = evidence.broken_beyond(threat, set(by_image.index[by_image["correct"]]))
+    survives = by_image["correct"] & ~by_image.index.isin(set().union(*broken.values()))
     return Row(
         audit=audit,
         threat=threat,
@@ -146,11 +147,11 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
         attacker=_share(by_image["correct_attacker"]),
         worst=_share(survives),
         survivors={int(image): bool(survived) for image, survived in survives.items()},  # type: ignore[call-overload]
-        adaptive={name: len(broken) for name, broken in beyond.items()},
+        adaptive={name: len(images_broken) for name, images_broken in broken.items()},
         clean_uncertainty=_uncertainty(clean, "clean_"),
         uncertainty=_uncertainty(harmful, ""),
         agreement={attack: agreement[attack] for attack in attacks if attack in agreement},
-        tried=len(passes),
+        attack_count=len(passes),
         passes=_summed(passes.values()),
         attacked=attacked,
     )

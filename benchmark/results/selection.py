@@ -23,8 +23,8 @@ class Sifted(NamedTuple):
 def sifted(records: Iterable[Record]) -> Sifted:
     """The records of this protocol and, of every name, of one network.
 
-    That is the zoo's own where the name is one of its own, and elsewhere the one whose record was finished last. Of a
-    transfer it holds for the network attacked and for the one whose gradients were taken.
+    It is the zoo's network where the zoo has the name, and otherwise the one whose record was finished last. A transfer
+    counts only if this holds for both its networks: the attacked one, and the source of its gradients.
     """
     records = list(records)
     networks = counted_networks(records)
@@ -38,17 +38,20 @@ def sifted(records: Iterable[Record]) -> Sifted:
 
 
 def counted_networks(records: Iterable[Record]) -> dict[str, str]:
-    """Name -> fingerprint of the network that counts, of every name that the records speak of.
+    """Name -> fingerprint of the network that counts, for every name in the records.
 
     The fingerprint of a network from outside the zoo holds what it answered where it ran and is not computed again.
     """
     last: dict[str, tuple[bool, str, str]] = {}
     for record in records:
         for role, name in _names(record).items():
-            # what was attacked under a name counts before what it lent its gradients to
-            found = role == "model", str(record.provenance["finished"]), record.fingerprints[role]
-            last[name] = max(last.get(name, found), found)
-    return {name: models[name].fingerprint if is_of_the_zoo(name) else found for name, (_, _, found) in last.items()}
+            # a network that was attacked under the name counts before one that was only a transfer's source
+            candidate = role == "model", str(record.provenance["finished"]), record.fingerprints[role]
+            last[name] = max(last.get(name, candidate), candidate)
+    return {
+        name: models[name].fingerprint if is_of_the_zoo(name) else fingerprint
+        for name, (_, _, fingerprint) in last.items()
+    }
 
 
 @functools.cache
@@ -63,19 +66,19 @@ def _out_of_date(record: Record, networks: Mapping[str, str]) -> str:
         return f"of protocol {record.provenance['protocol']}, this one is {PROTOCOL_VERSION}"
     for role, name in _names(record).items():
         if record.fingerprints[role] != networks[name]:
-            known = "the zoo has another network" if is_of_the_zoo(name) else "a later run has another network"
-            return f"{known} under the name {name}"
+            where = "the zoo" if is_of_the_zoo(name) else "a later run"
+            return f"{where} has another network under the name {name}"
     return ""
 
 
 def _names(record: Record) -> dict[str, str]:
-    """Role -> name of the networks that a record speaks of."""
+    """`model`, and `source` of a transfer -> name of that network of a record."""
     source = record.cell.attack.source
     return {"model": record.cell.model} | ({} if source is None else {"source": source})
 
 
 class Split(NamedTuple):
-    """project: what the project's leaderboards are made of. others: the rest, as far as no larger run holds it.
+    """project: records of the project's leaderboards. others: the rest, but for those that a larger run holds.
 
     reasons: entry -> why records of it are among the others.
     """
@@ -85,14 +88,14 @@ class Split(NamedTuple):
     reasons: dict[str, str]
 
 
-def split(records: Iterable[Record], found: Collection[str]) -> Split:
+def split(records: Iterable[Record], stored: Collection[str]) -> Split:
     """Which records belong into the project's own leaderboards: of its entries alone, on the whole first shard.
 
-    found: keys of those that a user's store holds; a larger run there holds a smaller one, the project's does not.
+    stored: keys of the records in a user's store. A larger run there holds a smaller one; the project's records do not.
     """
     records = list(records)
     reasons = {record.key: reason for record in records if (reason := _why_apart(record))}
-    theirs = without_subsumed(record for record in records if record.key in reasons or record.key in found)
+    theirs = without_subsumed(record for record in records if record.key in reasons or record.key in stored)
     others = [record for record in theirs if record.key in reasons]
     return Split(
         [record for record in records if record.key not in reasons],

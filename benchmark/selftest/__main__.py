@@ -1,4 +1,4 @@
-"""Audit every broken network and write which check caught which: `python -m benchmark.selftest`."""
+"""Audit every broken network and write which check catches which: `python -m benchmark.selftest`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer(add_completion=False)
 
 
 def audited(entry: ZooEntry, selection: Selection, adapters: Mapping[str, Adapter] = MappingProxyType({})) -> Entry:
-    """What the adaptive suite finds of an entry; nothing is stored.
+    """The entry with its audits after the adaptive suite; nothing is stored.
 
     adapters: by library, what runs its attacks in place of its own adapter.
     """
@@ -37,7 +37,7 @@ def audited(entry: ZooEntry, selection: Selection, adapters: Mapping[str, Adapte
 
 
 def audit_broken(broken: Broken, selection: Selection) -> Entry:
-    """The same of a broken network."""
+    """The same for a broken network, with its adapters."""
     return audited(broken.entry, selection, broken.adapters)
 
 

@@ -28,7 +28,7 @@ from zoo.targets import Gradient
 
 
 def hidden() -> nn.Module:
-    """The network behind every defect: 98 % on MNIST, 2 % at linf eps 0.1, nothing at 0.3."""
+    """The network behind every defect: accuracy 98 % on MNIST, 2 % at linf eps 0.1, 0 % at 0.3."""
     return models["mnist/mlp"].build().eval()
 
 
@@ -220,7 +220,7 @@ class Unchecked(ZooEntry):
 class Broken:
     """entry: what is attacked. defect: in a line. checks: those that must catch it, each of them.
 
-    fault: what the libraries' attacks are replaced by.
+    fault: replaces the libraries' attacks: (images, eps) -> images.
     """
 
     entry: ZooEntry
@@ -230,7 +230,7 @@ class Broken:
 
     @property
     def adapters(self) -> dict[str, Adapter]:
-        """By library, what runs its attacks, where that is what is broken."""
+        """Library -> what runs its attacks, where these are the defect."""
         if (fault := self.fault) is None:
             return {}
 

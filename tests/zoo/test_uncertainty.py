@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from zoo import models
 from zoo.datasets import DATASETS, DataNotFoundError, load_split
 from zoo.studies.strange_images import strange_images
-from zoo.studies.uncertainty import auroc, study, uncertainties
+from zoo.studies.uncertainty import auroc, uncertainties, uncertainty_study
 from zoo.uncertainty import entropies, probabilities, variances
 from zoo.uncertainty.__main__ import app
 
@@ -144,7 +144,9 @@ def test_notmnist_is_told_from_mnist(shared_data: Path) -> None:
     split = load_split("notmnist", "test", shared_data)
     assert split.images.shape == (10_000, 1, 28, 28)
     assert np.bincount(split.labels).tolist() == [1000] * 10
-    table = study(models["mnist/bayesian-lenet"], ["notmnist"], examples=300, draws=8, root=shared_data).table
+    table = uncertainty_study(
+        models["mnist/bayesian-lenet"], ["notmnist"], examples=300, draws=8, root=shared_data
+    ).table
     assert table["AUROC mutual information"].iloc[1] > 0.9
     with pytest.raises(DataNotFoundError, match="no train images"):
         load_split("notmnist", "train", shared_data)

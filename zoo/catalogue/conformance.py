@@ -86,7 +86,7 @@ def check_accuracy(name: str, said: float, right: int, count: int) -> None:
 
 
 def _posterior(probe: Probe, network: nn.Module, dropout: bool | None) -> Posterior:
-    """With dropout, where nobody says, only if nothing else samples."""
+    """The network's posterior; where nobody says, dropout is part of it only if nothing else samples."""
     posterior = posterior_of(network, dropout)
     if dropout is None and isinstance(posterior, ForwardPosterior) and posterior.dropout and dropout_layers(network):
         without = ForwardPosterior(network, dropout=False)
@@ -112,7 +112,7 @@ def _draws(probe: Probe, posterior: Posterior, count: int, state: int = 0) -> li
 
 
 def _method(posterior: Posterior) -> str:
-    """What draws come from, as a user has written it."""
+    """The user's method that draws come from."""
     return "members()" if isinstance(posterior, MemberPosterior) else "draw(generator)"
 
 

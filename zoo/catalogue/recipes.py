@@ -151,7 +151,7 @@ GOALS_UNDER_PGD40 = {"mnist/lenet-adversarial": 0.88}
 NOTES: dict[str, str] = {}
 
 
-def changed(recipe: Recipe, settings: Iterable[str]) -> Recipe:
+def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     """The recipe with settings such as `draws=2`, `flips=true` or `start_from=none` in place of its own.
 
     Raises ValueError for a setting that is not one of a recipe's numbers, words and switches.

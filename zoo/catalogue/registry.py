@@ -47,7 +47,7 @@ class ModelRegistry(Mapping[str, ZooEntry]):
 
     @contextlib.contextmanager
     def with_entries(self, *entries: ZooEntry) -> Iterator[None]:
-        """With further entries for a while, and then as it was. Raises ValueError if a name is taken."""
+        """The registry holds further entries inside the block. Raises ValueError if a name is taken."""
         self._load()
         before = dict(self._entries)
         try:

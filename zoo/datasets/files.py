@@ -1,4 +1,4 @@
-"""What all readers need: where files may lie, and that they are what they claim to be."""
+"""Shared by all readers: where files may lie, and whether they are what they claim to be."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DataNotFoundError(ValueError):
 
 
 def content_of(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Content:
-    """With its fingerprint, where the pixels and labels are all there is to it."""
+    """Images and labels with their fingerprint, for a data set that is nothing but pixels and labels."""
     return images, labels, hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
 
 
@@ -40,7 +40,7 @@ def verify(path: Path, content: bytes, md5: str) -> None:
 
 @contextlib.contextmanager
 def download_errors(name: str) -> Iterator[None]:
-    """What torchvision raises when it fetches and reads, with the name of the data set."""
+    """Errors of torchvision's download and reading become a ValueError that names the data set."""
     try:
         yield
     except (RuntimeError, OSError) as error:
@@ -55,7 +55,7 @@ def required_root(name: str, root: Path | None) -> Path:
 
 
 def not_found(name: str, looked: list[Path], root: Path | None) -> DataNotFoundError:
-    """That a data set is not in any of the places looked at, and how to get it."""
+    """The error for a data set that is in none of the places that were searched, with how to get it."""
     if root is None:
         return DataNotFoundError(f"{name}: this split is not bundled; name its folder with --data-root")
     hint = _WHERE.get(name, "add --download to fetch it")

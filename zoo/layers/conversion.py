@@ -85,7 +85,7 @@ def _chosen(network: nn.Module, layers: Collection[str] | None) -> dict[str, nn.
 
 
 def _why_not(layer: nn.Module) -> str | None:
-    """What makes a layer more than a map that is linear in its weight and bias."""
+    """Why a layer cannot be converted: it is more than a map that is linear in its weight and bias. None if it can."""
     if parametrize.is_parametrized(layer):
         return "its weights are parametrized"
     if type(layer) not in CONVERTIBLE:
@@ -99,7 +99,7 @@ def _why_not(layer: nn.Module) -> str | None:
 
 
 def _require_separate_weights(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
-    """Two posteriors, or two draws of one in a forward pass, would be where there is one weight."""
+    """Raises ValueError where layers share a weight: it would have two posteriors, or two draws in a forward pass."""
     owners: dict[int, str] = {}
     for name, layer in network.named_modules(remove_duplicate=False):
         for parameter in layer.parameters(recurse=False):

@@ -130,7 +130,7 @@ class MeanFieldLayer(nn.Module):
         self._start_alpha(F.softplus(torch.tensor(float(rho[0]))).item())
 
     def _start_alpha(self, sigma: float) -> None:
-        """Where there is an alpha: the same for all weights, such that the root mean square of theirs is `sigma`."""
+        """Set alpha, if there is one: the same for all weights, the root mean square of their sigmas being `sigma`."""
         if self.weight_log_alpha is not None:
             if not self.weight_mu.all():
                 raise ValueError("variance='alpha' cannot begin at a weight of exactly 0: its sigma would stay 0")
@@ -195,7 +195,7 @@ class MeanFieldLayer(nn.Module):
 
     @torch.no_grad()
     def mean(self) -> nn.Module:
-        """The plain layer with the posterior mean as its weights, to be trained further if it was."""
+        """The plain layer with the posterior mean as its weights, trainable if the means are."""
         return self._filled([mu.clone() for mu, _ in self.posterior()], self.weight_mu.requires_grad)
 
     def _filled(self, values: list[Tensor], requires_grad: bool = False) -> nn.Module:

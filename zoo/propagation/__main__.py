@@ -24,10 +24,10 @@ def propagation(
 ) -> None:
     """KL, accuracy and cost of predictions by propagated moments, by the mean weights and by a few draws."""
     from zoo.catalogue.registry import find_entry
-    from zoo.studies.propagation import study
+    from zoo.studies.propagation import propagation_study
 
     entry = find_entry(name)
-    found = study(entry, examples, draws, data_root, download)
+    found = propagation_study(entry, examples, draws, data_root, download)
     table = out / f"{entry.name.replace(':', '-')}.csv"
     table.parent.mkdir(parents=True, exist_ok=True)
     found.to_csv(table, index=False, float_format="%.6g")

@@ -20,14 +20,14 @@ FAR = 12.0  # standard deviations: phi(12) is 2e-32, nothing in float64; farther
 
 
 def least_variance(dtype: torch.dtype) -> float:
-    """Below it a variance counts as none: smaller would make infinite gradients."""
+    """A variance below it counts as 0: a smaller one would make infinite gradients."""
     return float(torch.finfo(dtype).tiny ** (2 / 3))
 
 
 def sides(a: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """U = Phi(a), L = Phi(-a), phi(a), P = phi + a U and N = phi - a L: the means of ReLU at a and -a for sigma = 1.
 
-    What no sum would notice is none: products of it would be denormal, which processors are slow with.
+    Values that no sum would notice become 0: their products would be denormal, which processors are slow with.
     """
     none = torch.finfo(a.dtype).eps ** 2
     upper = F.threshold((a * -math.sqrt(0.5)).erfc_().mul_(0.5), none, 0.0, inplace=True)

@@ -2,7 +2,7 @@
 
 Nothing but the channels is kept: (C,) for each moment, whatever the images' number and size (Shekhovtsov and
 Flach 2018, "Normalization of Neural Networks using Analytic Variance Propagation"). It costs what a
-single pixel costs, is differentiable in the weights, and so can stand where batch normalisation takes a batch's.
+single pixel costs and is differentiable in the weights, so it can replace the batch's statistics in normalisation.
 """
 
 from __future__ import annotations
@@ -19,49 +19,49 @@ from zoo.propagation.moments import Moments, certain
 
 
 @functools.singledispatch
-def statistics(layer: nn.Module, x: Moments) -> Moments:
-    """Channels' moments (C,) after a layer from those before. What acts on every unit alone does so on the moments.
+def channel_statistics(layer: nn.Module, x: Moments) -> Moments:
+    """Channels' moments (C,) after a layer from those before. A layer that acts unit by unit acts so on the moments.
 
     Raises ValueError for a layer without a rule.
     """
     return propagate(layer, x)
 
 
-@statistics.register
+@channel_statistics.register
 def _(layer: nn.Sequential, x: Moments) -> Moments:
     for part in layer:
-        x = statistics(part, x)
+        x = channel_statistics(part, x)
     return x
 
 
-@statistics.register(nn.Linear)
-@statistics.register(nn.Conv2d)
+@channel_statistics.register(nn.Linear)
+@channel_statistics.register(nn.Conv2d)
 def _(layer: nn.Linear | nn.Conv2d, x: Moments) -> Moments:
-    """Units of a channel are taken for independent; a linear layer after `Flatten` meets each channel many times."""
+    """Units of a channel are taken for independent; a linear layer after `Flatten` has many inputs of each channel."""
     weight = layer.weight.flatten(2) if layer.weight.ndim > 2 else layer.weight.unflatten(1, (len(x.mean), -1))
     shift = 0.0 if layer.bias is None else layer.bias
     return Moments(weight.sum(2) @ x.mean + shift, weight.square().sum(2) @ x.variance)
 
 
-@statistics.register
+@channel_statistics.register
 def _(layer: nn.Flatten, x: Moments) -> Moments:
     """A channel stays one."""
     return x
 
 
-@statistics.register
+@channel_statistics.register
 def _(layer: Preprocess, x: Moments) -> Moments:
     if layer.pad:
         raise ValueError("channels have no statistics of their own where zeros are padded to the image")
     return Moments((x.mean - layer.mean.flatten()) / layer.std.flatten(), x.variance / layer.std.flatten().square())
 
 
-@statistics.register
+@channel_statistics.register
 def _(layer: nn.AvgPool2d, x: Moments) -> Moments:
     return Moments(x.mean, x.variance / math.prod(rows_and_columns(layer.kernel_size)))
 
 
-@statistics.register
+@channel_statistics.register
 def _(layer: nn.MaxPool2d, x: Moments) -> Moments:
     return largest([x] * math.prod(rows_and_columns(layer.kernel_size)))
 
@@ -95,7 +95,7 @@ class AnalyticNormalisation(nn.Module):
         learned = iter(zip(self.scales, self.shifts, strict=True))
         for layer in self.chain:
             x = propagate(layer, x) if stochastic else certain(layer(x.mean))
-            channels = statistics(layer, channels)
+            channels = channel_statistics(layer, channels)
             if isinstance(layer, nn.Linear | nn.Conv2d):
                 gain, offset = next(learned)
                 scale = gain / channels.variance.sqrt()
@@ -112,13 +112,13 @@ def _(layer: AnalyticNormalisation, x: Moments) -> Moments:
 
 
 @torch.no_grad()
-def normalise(chain: nn.Sequential, pixels: Moments) -> None:
+def normalise_by_propagation(chain: nn.Sequential, pixels: Moments) -> None:
     """Scale and shift every linear layer so that its propagated statistics are mean 0 and variance 1 per channel."""
     channels = pixels
     for layer in chain:
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            rescale(layer, statistics(layer, channels))
-        channels = statistics(layer, channels)
+            rescale(layer, channel_statistics(layer, channels))
+        channels = channel_statistics(layer, channels)
 
 
 @torch.no_grad()

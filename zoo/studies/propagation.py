@@ -30,10 +30,10 @@ SOFTMAXES: dict[str, Callable[[Moments], Tensor]] = {
 }
 
 
-def study(
+def propagation_study(
     entry: ZooEntry, examples: int = 200, draws: int = 4096, root: Path | None = None, download: bool = False
 ) -> pd.DataFrame:
-    """A row for each way to the expected prediction, held against that of many draws on random test images.
+    """A row for each way to the expected prediction, compared with the average over many draws on random test images.
 
     KL from the many draws' average in nats, accuracy, times beside those of one network (AP1); for propagation (AP2)
     also the logits' error, by the measures of Shekhovtsov and Flach 2018, tables 2 and 3: that of the mean in standard

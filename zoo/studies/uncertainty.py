@@ -19,7 +19,7 @@ from zoo.uncertainty import entropies, variances
 
 
 @dataclass(frozen=True)
-class Study:
+class UncertaintyStudy:
     """table: a row per kind of images. images, log_p: by kind, (N, C, H, W) and the draws' (S, N, K)."""
 
     table: pd.DataFrame
@@ -27,7 +27,7 @@ class Study:
     log_p: dict[str, Tensor]
 
 
-def study(
+def uncertainty_study(
     entry: ZooEntry,
     against: Sequence[str],
     examples: int = 2000,
@@ -35,10 +35,11 @@ def study(
     seed: int = 0,
     root: Path | None = None,
     download: bool = False,
-) -> Study:
-    """The test images are a random sample of the split; AUROC: that a strange image has the larger uncertainty.
+) -> UncertaintyStudy:
+    """A network's uncertainties on a random sample of its test images, and on images of other kinds.
 
-    Raises ValueError for kinds of images that there are not or that do not fit, DataNotFoundError without their data.
+    AUROC: probability that an image of another kind has the larger uncertainty. Raises ValueError for a kind of images
+    that does not exist or does not fit, DataNotFoundError without its data.
     """
     spec, test = dataset_spec(entry.dataset), load_split(entry.dataset, "test", root, download)
     own, labels = test.sample(examples, "uncertainty images")
@@ -63,7 +64,9 @@ def study(
                 for measure in scores[kind]
             }
         rows.append(row)
-    return Study(pd.DataFrame(rows), images, {kind: values.log_softmax(-1) for kind, values in logits.items()})
+    return UncertaintyStudy(
+        pd.DataFrame(rows), images, {kind: values.log_softmax(-1) for kind, values in logits.items()}
+    )
 
 
 def uncertainties(logits: Tensor) -> dict[str, Tensor]:

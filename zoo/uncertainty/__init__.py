@@ -33,7 +33,7 @@ class Entropies:
 
 
 def entropies(log_p: Tensor) -> Entropies:
-    """From the draws' log-probabilities (S, N, K), in float64.
+    """Entropies from the draws' log-probabilities (S, N, K), in float64.
 
     The mutual information of an image that every draw is sure of is smaller than float32 rounds its two parts.
     """

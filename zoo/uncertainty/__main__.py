@@ -37,11 +37,11 @@ def uncertainty(
 ) -> None:
     """Entropies, variances, and how well each tells the entry's test images from images of other kinds (AUROC)."""
     from zoo.catalogue.registry import find_entry
-    from zoo.studies.uncertainty import study
+    from zoo.studies.uncertainty import uncertainty_study
     from zoo.studies.uncertainty_figure import images_with_predictions
 
     entry = find_entry(name)
-    found = study(entry, _kinds(entry.dataset, against), examples, draws, seed, data_root, download)
+    found = uncertainty_study(entry, _kinds(entry.dataset, against), examples, draws, seed, data_root, download)
     table, figure = (out / f"{entry.name.replace(':', '-')}.{kind}" for kind in ("csv", "png"))
     table.parent.mkdir(parents=True, exist_ok=True)
     found.table.to_csv(table, index=False)

@@ -1,1 +1,1 @@
-"""Numbers of PyTorch's FGSM tutorial and of Madry et al. 2018, to hold ours against."""
+"""Numbers of PyTorch's FGSM tutorial and of Madry et al. 2018, to compare ours with."""

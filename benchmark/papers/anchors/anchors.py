@@ -1,4 +1,4 @@
-"""Published numbers to hold ours against, and ours."""
+"""Published numbers, and ours beside them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MADRY = "Madry et al. 2018"
 
 @dataclass(frozen=True)
 class Anchor:
-    """value: published robust accuracy. attack, steps, eps: how it was found. entry: ours to hold beside it."""
+    """value: published robust accuracy. attack, steps, eps: of the published attack. entry: ours to compare with it."""
 
     source: str
     value: float

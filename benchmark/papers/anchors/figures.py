@@ -13,7 +13,7 @@ from benchmark.results.share import Share
 
 
 def fgsm_anchor(measured: Sequence[tuple[Anchor, Share]]) -> Figure:
-    """FGSM on mnist/lenet beside the curve of PyTorch's tutorial. measured: points of that, at least one, and ours."""
+    """FGSM on mnist/lenet beside the curve of PyTorch's tutorial. measured: its points with ours, at least one."""
     published = pd.DataFrame([(a.eps, 100 * a.value) for a in ANCHORS if a.source == TUTORIAL], columns=["eps", "%"])
     ours = pd.DataFrame([(a.eps, 100 * share.value) for a, share in measured], columns=["eps", "%"])
     figure = Figure(figsize=(4.2, 2.9))

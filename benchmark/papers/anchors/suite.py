@@ -32,7 +32,7 @@ class AnchorSuite(Suite):
 
 ANCHOR_SUITE = AnchorSuite(
     "anchors",
-    "numbers to hold against published ones: FGSM tutorial curve, PGD-40; 1,000 examples",
+    "numbers to compare with published ones: FGSM tutorial curve, PGD-40; 1,000 examples",
     1000,
     ("mnist/lenet", "mnist/lenet-adversarial"),
 )

@@ -1,4 +1,4 @@
-"""The page about what is published of Bayes by Backprop."""
+"""The page about published numbers of Bayes by Backprop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_MEASURED = "not measured"
 
 
 def report(_results: Results, folder: Path) -> Generated:
-    """Nothing where nothing was measured."""
+    """The page; none where nothing was measured."""
     if not (folder / STUDIES).is_dir():
         return Generated({})
     link = "[published numbers beside ours](toolkit.md), uncertainty on images of other kinds"

@@ -10,8 +10,8 @@ from typing import Literal, get_args
 
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve
 from benchmark.papers.robustness_of_bayesian_approach.statements import (
+    CurveOf,
     Decided,
-    Lookup,
     Statement,
     better_on_average,
     better_on_clean_images,
@@ -38,16 +38,16 @@ class Claim:
     figures: tuple[str, ...] = ()
     needed: int | None = None
 
-    def judge(self, lookup: Lookup) -> tuple[Judgement, list[Decided]]:
+    def judge(self, curve_of: CurveOf) -> tuple[Judgement, list[Decided]]:
         """Confirmed if `needed` statements hold, refuted if too many fail, each judgement at 5 %.
 
         With u of n statements needed, a false claim has n - u + 1 false statements at least, and one of them must be
         taken for true: each is tested at 5 % / (n - u + 1). A true one has u true statements, one of which must be
         taken for false: 5 % / u (partial conjunctions; Benjamini and Heller 2008).
         """
-        found = [statement(lookup) for statement in self.statements]
-        decided = [one for one in found if one is not None]
-        if len(decided) < len(found):
+        tested = [statement(curve_of) for statement in self.statements]
+        decided = [one for one in tested if one is not None]
+        if len(decided) < len(tested):
             return "not measured", decided
         needed = len(decided) if self.needed is None else self.needed
         hold = sum(one.p_true < SIGNIFICANT / (len(decided) - needed + 1) for one in decided)
@@ -187,15 +187,15 @@ PROTOCOLS: Mapping[str, str] = {
 
 def judge_claims(curves: list[Curve], target: str) -> list[tuple[Claim, Judgement, list[Decided]]]:
     """Every claim under one gradient; a deterministic network is its own single draw."""
-    known = {(curve.model, curve.attack, curve.target): curve for curve in curves}
+    by_target = {(curve.model, curve.attack, curve.target): curve for curve in curves}
 
-    def lookup(model: str, attack: str) -> Curve | None:
-        found = known.get((model, attack, target))
-        if found is None and (plain := known.get((model, attack, "expected"))) is not None:
+    def curve_of(model: str, attack: str) -> Curve | None:
+        curve = by_target.get((model, attack, target))
+        if curve is None and (plain := by_target.get((model, attack, "expected"))) is not None:
             return plain if plain.family == "frequentist" else None
-        return found
+        return curve
 
-    return [(claim, *claim.judge(lookup)) for claim in CLAIMS]
+    return [(claim, *claim.judge(curve_of)) for claim in CLAIMS]
 
 
 def summed_up(judged: Mapping[str, Iterable[Judgement]]) -> str:

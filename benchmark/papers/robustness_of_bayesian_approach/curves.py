@@ -19,8 +19,8 @@ from benchmark.statistics import wilson
 from zoo.targets import GRADIENT_TARGETS
 
 GRID = tuple(sorted({eps for grid in GRIDS.values() for eps in grid}))
-# One library for every point of every curve: beyond the first images the others do not run, and the worst case over
-# three would be held against that over one.
+# One library for every point of every curve: the others run on the first images alone, and a worst case over three
+# libraries would be compared with one over a single library.
 LIBRARY = LIBRARIES[0]
 
 
@@ -30,7 +30,7 @@ class Curve:
 
     survives: (examples, len(GRID)), whether an image keeps its label; the first column is the clean image's. An image
     that is misclassified as it is counts as broken at every eps.
-    records: what it was made from.
+    records: those that it was made from.
     """
 
     model: str
@@ -56,18 +56,18 @@ class Curve:
 def build_curves(records: Iterable[Record]) -> list[Curve]:
     """All curves that are measured over the whole grid, with the protocol's draws and seed.
 
-    Only examples that were attacked at every eps count; an attack that failed, or whose images left budget or box, is
-    none. Of an entry whose network or data are there in two versions, the one measured last counts. records: as in
-    `Results`.
+    Only examples that were attacked at every eps count, and no attack that failed or whose images left budget or box.
+    Where there are records of two versions of a network or of its data, the version measured last counts. records: as
+    in `Results`.
     """
-    met: dict[tuple[Configuration, str, str], dict[float, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    by_curve: dict[tuple[Configuration, str, str], dict[float, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         spec, role = record.cell.attack, role_of(record.cell)
         on_grid = role.usual and spec.threat.eps in GRID
         if on_grid and role.target is not None and _is_attack(record):
-            met[configuration(record), spec.name, role.target][spec.threat.eps].append(record)
+            by_curve[configuration(record), spec.name, role.target][spec.threat.eps].append(record)
     curves: dict[tuple[str, str, str], Curve] = {}
-    for (_, attack, target), by_eps in sorted(met.items(), key=_finished):
+    for (_, attack, target), by_eps in sorted(by_curve.items(), key=_finished):
         if set(GRID) - {0.0} <= set(by_eps):
             first = by_eps[GRID[1]]
             columns = [_surviving(first, clean=True), *(_surviving(by_eps[eps]) for eps in GRID[1:])]
@@ -118,7 +118,7 @@ def _is_attack(record: Record) -> bool:
 
 
 def _surviving(records: list[Record], clean: bool = False) -> dict[int, bool]:
-    """By example, whether it is right as it is and, unless `clean`, under the attack; in every record that has it."""
+    """Example -> whether every record with it is right on the clean image and, unless `clean`, under the attack."""
     survives: dict[int, bool] = {}
     for record in records:
         attacked = record.clean.correct if clean else record.outcomes[LIBRARY].correct

@@ -18,7 +18,7 @@ from zoo.style import COLUMN, NETWORKS, family_line, network_of, network_style
 
 
 def curve_figures(curves: Sequence[Curve]) -> Figures:
-    """Those of every data set and grid, under one gradient and the other."""
+    """A figure for every data set and grid, under either gradient target."""
     figures: Figures = {}
     for dataset in dict.fromkeys(curve.dataset for curve in curves):
         for target, suffix in (("expected", ""), ("resampled", "-resampled")):
@@ -63,14 +63,14 @@ def accuracy_curves(curves: Sequence[Curve], grid: str) -> Figure:
 
 
 def curves_of(curves: Sequence[Curve], dataset: str, target: str) -> list[Curve]:
-    """The curves of a data set under one gradient; none if no Bayesian entry has it. A frequentist one has but one."""
-    own = [curve for curve in curves if curve.dataset == dataset]
-    found = [curve for curve in own if curve.target == target or curve.family == "frequentist"]
-    return found if target == "expected" or any(curve.target == target for curve in found) else []
+    """The curves of a data set under one gradient target; none if no Bayesian entry has it. Others have but one."""
+    of_dataset = [curve for curve in curves if curve.dataset == dataset]
+    shown = [curve for curve in of_dataset if curve.target == target or curve.family == "frequentist"]
+    return shown if target == "expected" or any(curve.target == target for curve in shown) else []
 
 
 def _counted(frame: pd.DataFrame) -> str:
-    """`1,000 images; 250 for alexnet, 3conv3fc`: a network stands for its twin where both have as many."""
+    """`1,000 images; 250 for alexnet, 3conv3fc`: one name for a network and its twin where both have as many."""
     least = frame.groupby("entry", sort=False)["images"].min()
     twins: dict[str, set[int]] = defaultdict(set)
     for entry, count in least.items():

@@ -46,7 +46,7 @@ def own_report(results: Results, folder: Path) -> Generated:
 
 
 def paper_page(curves: Sequence[Curve], figures: Iterable[str]) -> str:
-    """The figures there are, what they rest on, and what they took."""
+    """The figures, the numbers of images behind them, and the time that these took."""
     datasets = list(dict.fromkeys(curve.dataset for curve in curves))
     areas = {dataset: markdown(_areas([c for c in curves if c.dataset == dataset])) for dataset in datasets}
     return render_page(
@@ -147,5 +147,5 @@ def _lines(decided: Sequence[statements.Decided]) -> list[dict[str, object]]:
 
 
 def _p(value: float) -> str:
-    """Two digits; 0 is only what float64 rounds it to."""
+    """Two digits; a p-value is never 0, but float64 may round it to 0."""
     return f"{value:.2g}" if value else "< 1e-300"

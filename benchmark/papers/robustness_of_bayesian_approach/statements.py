@@ -25,7 +25,7 @@ from benchmark.statistics import mcnemar, mean_above, paired_difference, share_b
 
 MARGIN, MUCH, ALMOST_ZERO, FAILS = 0.10, 0.05, 0.05, 0.50
 
-Lookup = Callable[[str, str], Curve | None]  # model, attack -> its curve under the protocol in question
+CurveOf = Callable[[str, str], Curve | None]  # model, attack -> its curve under one protocol
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Decided:
     p_false: float  # small: unlikely if it were true
 
 
-Statement = Callable[[Lookup], Decided | None]  # None: not measured
+Statement = Callable[[CurveOf], Decided | None]  # None: not measured
 
 
 def loses(model: str, attack: str, *, little: bool) -> Statement:
@@ -85,8 +85,8 @@ def _share_is_below(
 ) -> Statement:
     """The share of a curve's images that are counted is below the margin, or, with `holds` false, is not."""
 
-    def decide(lookup: Lookup) -> Decided | None:
-        if (curve := lookup(*of)) is None:
+    def decide(curve_of: CurveOf) -> Decided | None:
+        if (curve := curve_of(*of)) is None:
             return None
         hits, count = int(counted(curve).sum()), len(curve.examples)
         below, above = share_below(hits, count, margin)
@@ -97,10 +97,10 @@ def _share_is_below(
 
 
 def better_on_clean_images(first: str, second: str) -> Statement:
-    """Exact McNemar test on the images both were shown."""
+    """Exact McNemar test on the images that both have."""
 
-    def decide(lookup: Lookup) -> Decided | None:
-        if (pair := _clean(lookup, first, second)) is None:
+    def decide(curve_of: CurveOf) -> Decided | None:
+        if (pair := _clean(curve_of, first, second)) is None:
             return None
         one, other = pair
         only_first, only_second = int((one & ~other).sum()), int((other & ~one).sum())
@@ -118,8 +118,8 @@ def better_on_clean_images(first: str, second: str) -> Statement:
 def much_worse_on_clean_images(first: str, second: str) -> Statement:
     """The first is right on fewer clean images, by `MUCH` of all or more; t-test of the paired difference."""
 
-    def decide(lookup: Lookup) -> Decided | None:
-        if (pair := _clean(lookup, first, second)) is None:
+    def decide(curve_of: CurveOf) -> Decided | None:
+        if (pair := _clean(curve_of, first, second)) is None:
             return None
         one, other = pair
         return Decided(
@@ -131,9 +131,9 @@ def much_worse_on_clean_images(first: str, second: str) -> Statement:
     return decide
 
 
-def _clean(lookup: Lookup, first: str, second: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """Whether each clean image that both were shown is right, for either; None if one was not measured."""
-    a, b = lookup(first, "fgsm"), lookup(second, "fgsm")
+def _clean(curve_of: CurveOf, first: str, second: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """For either network, whether each clean image that both have is right; None if one was not measured."""
+    a, b = curve_of(first, "fgsm"), curve_of(second, "fgsm")
     if a is None or b is None:
         return None
     _, at_a, at_b = np.intersect1d(a.examples, b.examples, return_indices=True)
@@ -144,10 +144,10 @@ def better_on_average(first: str, second: str, grid: str) -> Statement:
     """Paired permutation test on the number of (attack, eps) at which each image survives."""
     most = len(ATTACKS) * sum(eps > 0 for eps in GRIDS[grid])
 
-    def decide(lookup: Lookup) -> Decided | None:
+    def decide(curve_of: CurveOf) -> Decided | None:
         counts = []
         for model in (first, second):
-            curves = [lookup(model, attack) for attack in ATTACKS]
+            curves = [curve_of(model, attack) for attack in ATTACKS]
             areas = [curve.count_over(GRIDS[grid]) for curve in curves if curve is not None]
             if len(areas) < len(ATTACKS):
                 return None

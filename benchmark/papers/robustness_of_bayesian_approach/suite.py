@@ -21,7 +21,7 @@ MODELS = tuple(
 
 
 class PaperSuite(Suite):
-    """The paper's two grids; three libraries on the first shard, where they are held against each other, then one.
+    """The paper's two grids; three libraries on the first shard, where they are compared, then one.
 
     A network that samples its weights anew in every pass, as the paper's did, gives an attacker the gradient of another
     draw at each step: Bayesian entries are attacked so, and by the gradient of the expected prediction. At eps = 0

@@ -60,7 +60,7 @@ RECIPES = {
 
 @torch.no_grad()
 def sampled_moments(network: nn.Sequential, x: Tensor, noise: float, samples: int) -> tuple[list[Moments], Tensor]:
-    """Of every stage's output, over samples of input noise and units, in float64; and the log of the average softmax.
+    """Moments of every stage's output, over samples of input noise and units, in float64; log of the average softmax.
 
     x: (B, C, H, W), normalised: what the stages after `input` take.
     """

@@ -34,7 +34,7 @@ def gate(sure: float = 0.95) -> nn.Linear:
 
 @torch.no_grad()
 def expectation(layer: nn.Linear, p: Tensor) -> float:
-    """Of the unit over independent binary inputs with probabilities p (2,): the sum over their four states."""
+    """The expectation over independent binary inputs with probabilities p (2,): the sum over their four states."""
     states = torch.tensor(list(itertools.product((0.0, 1.0), repeat=2)), dtype=torch.float64)
     weights = torch.where(states == 1, p, 1 - p).prod(1)
     return float(weights @ torch.sigmoid(layer(states))[:, 0])

@@ -41,7 +41,7 @@ def chain() -> nn.Sequential:
 
 
 def normalised(network: nn.Sequential) -> nn.Module:
-    """With its statistics propagated in every pass."""
+    """The network with its statistics propagated in every pass."""
     return AnalyticNormalisation(network, pixel_statistics(DATASET))
 
 

@@ -82,7 +82,7 @@ def _with_input(dataset: str, **stages: nn.Module) -> nn.Sequential:
 
 
 @torch.no_grad()
-def normalise(network: nn.Sequential, images: Tensor) -> None:
+def normalise_by_images(network: nn.Sequential, images: Tensor) -> None:
     """Give every linear layer outputs of mean 0 and variance 1 per channel on the images: where all trainings start."""
     x = images
     for stage in network:
@@ -93,7 +93,7 @@ def normalise(network: nn.Sequential, images: Tensor) -> None:
 
 
 class Learner(nn.Module):
-    """A network as it is trained. AP1: as it stands; sample: noise drawn in training, AP1 after; AP2: propagated."""
+    """A network as it is trained. AP1: without noise; sample: noise drawn in training, AP1 after; AP2: propagated."""
 
     def __init__(self, network: nn.Module, method: Method) -> None:
         super().__init__()
@@ -119,12 +119,12 @@ def trained(
 ) -> tuple[nn.Sequential, list[dict[str, float]]]:
     """The network trained on a split, and its history; goes on from a checkpoint. name: `<data set>/<what is special>`.
 
-    wrap: what is trained in place of the network itself, made of it once it is normalised.
+    wrap: makes the module that is trained in place of the network, from the normalised network.
     """
     with forked_random_state(derive_seed("examples.propagation", recipe.seed)):  # the same start for every method
         network = build()
     images, _ = split.sample(500, "examples.propagation initial images")
-    normalise(network, images)
+    normalise_by_images(network, images)
     path = checkpoint_path(checkpoints, name, recipe, split)
     learner = Learner(network if wrap is None else wrap(network), method)
     _, history = Training(name, recipe, split, path, network=learner).run()

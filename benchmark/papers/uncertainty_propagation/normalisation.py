@@ -16,12 +16,11 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from benchmark.papers.uncertainty_propagation.networks import ACTIVATIONS, NETWORKS, normalise
+from benchmark.papers.uncertainty_propagation.networks import ACTIVATIONS, NETWORKS, normalise_by_images
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import dataset_spec, load_split
 from zoo.propagation import Moments
-from zoo.propagation.statistics import normalise as normalise_analytically
-from zoo.propagation.statistics import statistics
+from zoo.propagation.statistics import channel_statistics, normalise_by_propagation
 from zoo.seeding import derive_seed, forked_random_state
 
 STARTS = ("random weights", "batch normalisation", "analytic normalisation")
@@ -29,7 +28,7 @@ ACTIVATION = "LReLU"
 
 
 def pixel_statistics(dataset: str) -> Moments:
-    """Of the training images, per channel."""
+    """Mean and variance of every channel of the training images."""
     spec = dataset_spec(dataset)
     return Moments(torch.tensor(spec.mean), torch.tensor(spec.std).square())
 
@@ -40,9 +39,9 @@ def started(network: str, start: str, images: Tensor) -> nn.Sequential:
     with forked_random_state(derive_seed("examples.propagation.normalisation", network)):
         chain = build(ACTIVATIONS[ACTIVATION])
     if start == "batch normalisation":
-        normalise(chain, images)
+        normalise_by_images(chain, images)
     elif start == "analytic normalisation":
-        normalise_analytically(chain, pixel_statistics(dataset))
+        normalise_by_propagation(chain, pixel_statistics(dataset))
     return chain
 
 
@@ -52,10 +51,10 @@ def errors(chain: nn.Sequential, images: Tensor, pixels: Moments) -> list[dict[s
     rows: list[dict[str, object]] = []
     x, propagated = images, pixels
     for name, stage in chain.named_children():
-        if name == "flatten":  # a channel stays one
+        if name == "flatten":  # a channel of a map is still one channel
             x = stage(x)
             continue
-        x, propagated = stage(x), statistics(stage, propagated)
+        x, propagated = stage(x), channel_statistics(stage, propagated)
         channels = x.double().unflatten(1, (len(propagated.mean), -1)).transpose(0, 1).flatten(1)
         mean, sigma = channels.mean(1), channels.std(1)
         rows.append(

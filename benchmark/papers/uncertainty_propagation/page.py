@@ -18,7 +18,7 @@ ENTRIES = "entries"  # in that: what `zoo.propagation` wrote
 
 
 def report(_results: Results, folder: Path) -> Generated:
-    """Nothing where nothing was measured."""
+    """The page; none where nothing was measured."""
     if not (folder / STUDIES).is_dir():
         return Generated({})
     link = "[uncertainty propagated in one pass](propagation.md) in place of draws, its experiments repeated"

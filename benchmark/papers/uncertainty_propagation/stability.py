@@ -3,8 +3,8 @@
 `python -m benchmark.papers.uncertainty_propagation.stability`
 
 `mnist/logistic` is a standard network, `mnist/logistic-ap2` the same with binary units, trained with its mean and
-variance propagated and noise assumed at the input. Both are as accurate on clean images; the second stands more of
-Gaussian noise and of the gradient-sign attack.
+variance propagated and noise assumed at the input. Both are as accurate on clean images; the second withstands more
+Gaussian noise and a stronger gradient-sign attack.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Figures: one function each, from boards, the gradient-target matrix and model cards.
 
-What draws a figure is handed out by name, not the figure: whether pages are fresh needs no drawing.
+Functions that draw are handed out by name, not figures: to see whether pages are fresh, nothing need be drawn.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmark.reports.figures.zoo import accuracy_against_draws, clean_accuraci
 from benchmark.reports.tables import figure_name
 from benchmark.results.boards import Board, by_images
 from benchmark.results.cards import accuracy_by_draws, cards
-from benchmark.results.gradient_targets import Masked
+from benchmark.results.gradient_targets import TargetComparison
 
 Figures = dict[str, Callable[[], Figure]]
 
@@ -31,11 +31,11 @@ def board_figures(boards: Sequence[Board]) -> Figures:
     return figures
 
 
-def masking_figures(matrix: Sequence[Masked]) -> Figures:
+def masking_figures(matrix: Sequence[TargetComparison]) -> Figures:
     """What each gradient hides, data set by data set."""
     return {
-        f"{dataset}-masking": partial(masking, [masked for masked in matrix if masked.dataset == dataset])
-        for dataset in dict.fromkeys(masked.dataset for masked in matrix)
+        f"{dataset}-masking": partial(masking, [compared for compared in matrix if compared.dataset == dataset])
+        for dataset in dict.fromkeys(compared.dataset for compared in matrix)
     }
 
 

@@ -16,7 +16,7 @@ from zoo.style import family_line, network_style
 def worst_case(boards: list[Board]) -> Figure:
     """Worst-case robust accuracy of every entry under every threat model, with Wilson intervals.
 
-    A dotted line leads to what the white-box attacks alone left standing.
+    A dotted line leads to the accuracy under the white-box attacks alone.
     """
     figure = Figure(figsize=(7.0, 0.9 + 0.42 * max(len(board.rows) for board in boards)))
     columns = len(boards)
@@ -28,9 +28,9 @@ def worst_case(boards: list[Board]) -> Figure:
             y = entries.index(labelled(row))
             colour, marker = network_style(row.configuration.model)
             axis.plot([low, high], [y, y], color=colour, linewidth=2.0, solid_capstyle="butt")
-            left = 100 * row.whitebox.value
-            axis.plot([100 * row.worst.value, left], [y, y], color=colour, linewidth=1.0, linestyle=":")
-            axis.plot(left, y, "|", color=colour, markersize=7)
+            whitebox = 100 * row.whitebox.value
+            axis.plot([100 * row.worst.value, whitebox], [y, y], color=colour, linewidth=1.0, linestyle=":")
+            axis.plot(whitebox, y, "|", color=colour, markersize=7)
             face = colour if row.family == "frequentist" else "white"
             axis.plot(100 * row.worst.value, y, marker, color=colour, markersize=5.5, markerfacecolor=face)
         axis.set_title(threat_title(board.norm, board.eps), fontsize=9)
@@ -57,14 +57,14 @@ def worst_case_curves(boards: Sequence[Board]) -> Figure:
     axes = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
     for axis, norm in zip(axes, norms, strict=True):
         for name, entry in entries.items():
-            own = sorted(
+            points = sorted(
                 (row for row in rows if labelled(row) == name and row.threat.norm == norm),
                 key=lambda row: row.threat.eps,
             )
-            if not own:
+            if not points:
                 continue
-            eps = [0.0, *(row.threat.eps for row in own)]
-            shares = [own[0].clean, *(row.worst for row in own)]
+            eps = [0.0, *(row.threat.eps for row in points)]
+            shares = [points[0].clean, *(row.worst for row in points)]
             colour, marker = network_style(entry.configuration.model)
             face = colour if entry.family == "frequentist" else "white"
             line = family_line(entry.family)

@@ -1,4 +1,4 @@
-"""What each gradient hides."""
+"""Figures of gradient targets: by how much each overestimates robustness."""
 
 from __future__ import annotations
 
@@ -8,33 +8,36 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.reports.tables import span, threat_title
-from benchmark.results.gradient_targets import Masked
+from benchmark.results.gradient_targets import TargetComparison
 from zoo.style import TARGETS
 
 LEGEND = 0.5  # inches
 
 
-def masking(matrix: Sequence[Masked]) -> Figure:
-    """Accuracy under the gradient of every target: what stands to the right of the filled dot is invented."""
-    threats = list(dict.fromkeys(masked.threat for masked in matrix))
-    models = list(dict.fromkeys(masked.model for masked in matrix))
+def masking(matrix: Sequence[TargetComparison]) -> Figure:
+    """Accuracy under the gradient of every target: one to the right of the filled dot overestimates robustness."""
+    threats = list(dict.fromkeys(compared.threat for compared in matrix))
+    models = list(dict.fromkeys(compared.model for compared in matrix))
     height = LEGEND + 0.45 + 0.52 * len(models) * ((len(threats) + 1) // 2)
     figure = Figure(figsize=(7.0, height))
     axes = figure.subplots((len(threats) + 1) // 2, 2, sharex=True, sharey=True, squeeze=False).flatten()
     for axis, threat in zip(axes, threats, strict=False):
-        for masked in matrix:
-            if masked.threat == threat:
-                y = models.index(masked.model) + (list(TARGETS).index(masked.target) - (len(TARGETS) - 1) / 2) * 0.12
-                colour, marker = TARGETS[masked.target]
-                low, high = (100 * bound for bound in masked.surviving.interval)
+        for compared in matrix:
+            if compared.threat == threat:
+                y = (
+                    models.index(compared.model)
+                    + (list(TARGETS).index(compared.target) - (len(TARGETS) - 1) / 2) * 0.12
+                )
+                colour, marker = TARGETS[compared.target]
+                low, high = (100 * bound for bound in compared.surviving.interval)
                 axis.plot([low, high], [y, y], color=colour, linewidth=0.9, alpha=0.7)
                 axis.plot(
-                    100 * masked.surviving.value,
+                    100 * compared.surviving.value,
                     y,
                     marker,
                     color=colour,
                     markersize=4.2,
-                    markerfacecolor=colour if masked.target == "expected" else "white",
+                    markerfacecolor=colour if compared.target == "expected" else "white",
                 )
         axis.set_title(threat_title(threat.norm, threat.eps), fontsize=8, pad=3)
         axis.grid(axis="y", visible=False)
@@ -67,7 +70,7 @@ def masking(matrix: Sequence[Masked]) -> Figure:
         title="gradient of",
         title_fontsize=7.5,
     )
-    count = span(masked.surviving.count for masked in matrix)
+    count = span(compared.surviving.count for compared in matrix)
     figure.supxlabel(f"worst-case accuracy in %, {count} images, 95 % interval", fontsize=8, y=LEGEND / height)
     figure.tight_layout(rect=(0, LEGEND / height, 1, 1), pad=0.5)
     return figure

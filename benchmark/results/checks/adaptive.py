@@ -13,14 +13,14 @@ from zoo.datasets import dataset_spec
 
 POINT = 0.01
 ALIGNED = 0.5  # cosine between the gradients of independent draws
-SHORT = 0.1  # share of images that fall to the attacker's draws and stand under the judge's; honest entries have 0.05
+SHORT = 0.1  # share of images broken on the attacker's draws that survive on the judge's; honest entries have 0.05
 _NOT_RUN = "needs suite adaptive"
 
 
 @check(
     "V8",
     "an unbounded attack breaks everything",
-    "in a ball that holds every image all can be broken: what stands was not attacked",
+    "in a ball that holds every image all can be broken: what survives was not attacked",
 )
 def unbounded(evidence: Evidence) -> Finding:
     """Linf eps = 1, 100 steps: accuracy at most that of chance."""
@@ -29,7 +29,7 @@ def unbounded(evidence: Evidence) -> Finding:
         for outcome in record.outcomes.values():
             right, count = sum(outcome.correct), len(outcome.correct)
             chance = 1 / dataset_spec(record.cell.dataset).classes
-            found.append((over(right, count, chance), f"{right} of {count} images stand at eps 1"))
+            found.append((over(right, count, chance), f"{right} of {count} images survive at eps 1"))
     return summary(found, _NOT_RUN)
 
 
@@ -90,7 +90,7 @@ def scale_invariance(evidence: Evidence) -> Finding:
 )
 def enough_draws(evidence: Evidence) -> Finding:
     """Twice the draws break at most 1 point more; gradients of independent draws point the same way; and what an attack
-    breaks on its own draws it breaks on the judge's, but for 10 points.
+    breaks on the attacker's draws it breaks on the judge's, but for 10 points.
     """
     if evidence.deterministic:
         return NO_DRAWS
@@ -116,7 +116,7 @@ def _falls_short(evidence: Evidence) -> list[Finding]:
 @check(
     "V15",
     "one draw can be broken",
-    "averaging over draws should only make an attack harder; that one draw withstands says that attacks fail",
+    "averaging over draws should only make an attack harder: where a single draw withstands, attacks fail",
 )
 def one_draw(evidence: Evidence) -> Finding:
     """An attack on one frozen draw, judged by that draw, succeeds at least as often as one on all of them."""
@@ -126,14 +126,14 @@ def one_draw(evidence: Evidence) -> Finding:
     for record in evidence.adaptive.get("one draw", []):
         threat, library = record.cell.attack.threat, record.cell.libraries[0]
         alone = dict(zip(record.examples, record.outcomes[library].correct_attacker, strict=True))
-        together = _own_verdicts(evidence, threat, record.cell.attack.name, library)
+        together = _on_attacker_draws(evidence, threat, record.cell.attack.name, library)
         common = alone.keys() & together.keys()
         if common:
             only_alone = sum(alone[e] and not together[e] for e in common)
             only_together = sum(together[e] and not alone[e] for e in common)
             status = risen(only_alone, only_together, len(common), POINT)
-            stand = sum(alone[e] for e in common)
-            text = f"{stand} of {len(common)} stand on one draw, {stand - only_alone + only_together} on all"
+            survive = sum(alone[e] for e in common)
+            text = f"{survive} of {len(common)} survive on one draw, {survive - only_alone + only_together} on all"
             found.append((status, f"{_where(threat)}: {text}"))
     return summary(found, _NOT_RUN)
 
@@ -171,17 +171,17 @@ def _breaks_little(
                     broken, count = sum(len(record.broken & counted) for record in records), evidence.images[threat]
                     found.append((over(broken, count, margin), f"{what}: {broken} more of {count} broken"))
     if not found and evidence.surviving:
-        return "PASS", "nothing stands that could be broken"
+        return "PASS", "no image survives that could be broken"
     return summary(found, _NOT_RUN)
 
 
-def _own_verdicts(evidence: Evidence, threat: ThreatModel, attack: str, library: str) -> dict[int, bool]:
-    """By example, whether it stands under the attacker's own draws."""
+def _on_attacker_draws(evidence: Evidence, threat: ThreatModel, attack: str, library: str) -> dict[int, bool]:
+    """Example -> whether it survives on the attacker's draws."""
     return {
-        example: stands
+        example: survives
         for record in evidence.records
         if record.cell.attack.threat == threat and record.cell.attack.name == attack and library in record.outcomes
-        for example, stands in zip(record.examples, record.outcomes[library].correct_attacker, strict=False)
+        for example, survives in zip(record.examples, record.outcomes[library].correct_attacker, strict=False)
     }
 
 

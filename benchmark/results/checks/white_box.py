@@ -97,7 +97,7 @@ def monotone_in_eps(evidence: Evidence) -> Finding:
             count = len(survived)
             lost, won = (int((survived[a] & ~survived[b]).sum()) for a, b in ((low, high), (high, low)))
             grid = f"eps {format_eps(float(low))} to {format_eps(float(high))}"
-            found.append((risen(won, lost, count, 0.01), f"{attack}, {grid}: {lost - won} fewer of {count} stand"))
+            found.append((risen(won, lost, count, 0.01), f"{attack}, {grid}: {lost - won} fewer of {count} survive"))
     return summary(found, "no attack ran at two eps on the same images")
 
 

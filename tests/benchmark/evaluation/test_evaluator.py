@@ -212,7 +212,7 @@ def test_what_one_shard_shared_is_forgotten_with_the_next(evaluator: Evaluator) 
     for start in (0, 10, 20):
         cell = dataclasses.replace(CELL, start=start, stop=start + 10)
         evaluator.evaluate(cell)
-        sizes.append([len(kept) for kept in (evaluator._predictors, evaluator._gradients, evaluator._known)])
+        sizes.append([len(kept) for kept in (evaluator._predictors, evaluator._gradients, evaluator._judged_images)])
     assert sizes[1] == sizes[2]
     assert sizes[2][1:] == [1, 1]
 

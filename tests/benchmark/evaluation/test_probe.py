@@ -13,7 +13,7 @@ from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.executors import threads_of
 from benchmark.evaluation.forecast import Pace
 from benchmark.evaluation.machine import Machine
-from benchmark.evaluation.probe import forecast_for, tried
+from benchmark.evaluation.probe import forecast_for, measured_pace
 from benchmark.plan.cells import Cell, Selection, draw_counts
 from benchmark.plan.suites import SUITES
 from benchmark.protocol import standard_attack
@@ -31,7 +31,7 @@ def cell_of(entry: ZooEntry, images: int = 20) -> Cell:
 @pytest.mark.parametrize("images", [1, 20])
 def test_a_network_that_is_tried_has_a_pace_and_changes_nothing(small_entry: ZooEntry, images: int) -> None:
     state = torch.random.get_rng_state()
-    pace = tried(cell_of(small_entry, images), Evaluator())
+    pace = measured_pace(cell_of(small_entry, images), Evaluator())
     assert pace is not None
     assert pace.image > 0
     assert pace.call >= 0
@@ -43,14 +43,14 @@ def test_a_network_that_fails_is_left_to_its_cells(small_entry: ZooEntry, monkey
         raise RuntimeError("no")
 
     monkeypatch.setattr(ZooEntry, "predictor", broken)
-    assert tried(cell_of(small_entry), Evaluator()) is None
+    assert measured_pace(cell_of(small_entry), Evaluator()) is None
 
 
 def test_records_of_this_machine_are_evidence_and_make_a_try_needless(
     small_entry: ZooEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[Cell] = []
-    monkeypatch.setattr(probe, "tried", lambda cell, _: calls.append(cell) or Pace(0.0, 1e-6))
+    monkeypatch.setattr(probe, "measured_pace", lambda cell, _: calls.append(cell) or Pace(0.0, 1e-6))
     evaluator, threads = Evaluator(), torch.get_num_threads()
     subject = evaluator.subject(small_entry)
     first, second = (SUITES["whitebox"].cells([subject], Selection(examples=n)) for n in (100, 200))

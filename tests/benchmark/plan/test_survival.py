@@ -35,7 +35,7 @@ def knowing(*records: Record) -> Survival:
 
 
 def test_before_anything_is_known_more_is_expected_of_a_small_radius() -> None:
-    small, large = (Survival().standing("mnist/b", "mnist", threat, 0, SHARD) for threat in (SMALL, LARGE))
+    small, large = (Survival().survivors("mnist/b", "mnist", threat, 0, SHARD) for threat in (SMALL, LARGE))
     assert small.images * small.chance > 2 * large.images * large.chance > 0
     assert small.chance > large.chance > 0
 
@@ -43,32 +43,32 @@ def test_before_anything_is_known_more_is_expected_of_a_small_radius() -> None:
 @given(st.integers(0, SHARD))
 def test_once_all_attacks_are_met_it_is_what_stands(stands: int) -> None:
     met = knowing(*(attacked(attack, 0.1, stands) for attack in LINF))
-    assert met.standing("mnist/b", "mnist", SMALL, 0, SHARD) == (stands, float(stands > 0))
+    assert met.survivors("mnist/b", "mnist", SMALL, 0, SHARD) == (stands, float(stands > 0))
 
 
 @given(st.integers(0, SHARD))
 def test_fgsm_alone_leaves_more_than_will_stand(stands: int) -> None:
-    found = knowing(attacked("fgsm", 0.1, stands)).standing("mnist/b", "mnist", SMALL, 0, SHARD)
+    found = knowing(attacked("fgsm", 0.1, stands)).survivors("mnist/b", "mnist", SMALL, 0, SHARD)
     assert found.images * found.chance <= stands
     assert 0 <= found.chance <= 1
 
 
 def test_other_shards_and_other_entries_tell_of_one_that_was_not_met() -> None:
-    unknown = Survival().standing("mnist/b", "mnist", SMALL, SHARD, 2 * SHARD)
+    unknown = Survival().survivors("mnist/b", "mnist", SMALL, SHARD, 2 * SHARD)
     own = knowing(*(attacked("bim", 0.1, 95, start=start) for start in range(2 * SHARD, 6 * SHARD, SHARD)))
     other = knowing(attacked("bim", 0.1, 95, model="mnist/other"))
-    by_own, by_other = (met.standing("mnist/b", "mnist", SMALL, SHARD, 2 * SHARD) for met in (own, other))
+    by_own, by_other = (met.survivors("mnist/b", "mnist", SMALL, SHARD, 2 * SHARD) for met in (own, other))
     assert unknown.images < by_other.images < by_own.images
     assert by_own.images == pytest.approx(90, abs=10)
-    elsewhere = other.standing("mnist/b", "mnist", ThreatModel("l2", 1.0), SHARD, 2 * SHARD)
-    assert elsewhere == Survival().standing("mnist/b", "mnist", ThreatModel("l2", 1.0), SHARD, 2 * SHARD)
+    elsewhere = other.survivors("mnist/b", "mnist", ThreatModel("l2", 1.0), SHARD, 2 * SHARD)
+    assert elsewhere == Survival().survivors("mnist/b", "mnist", ThreatModel("l2", 1.0), SHARD, 2 * SHARD)
 
 
 def test_a_shard_with_an_error_is_not_followed_up_and_not_expected() -> None:
     failed = dataclasses.replace(
         attacked("bim", 0.1, 90), outcomes={"art": dataclasses.replace(outcome([]), error="no")}
     )
-    assert knowing(attacked("fgsm", 0.1, 90), failed).standing("mnist/b", "mnist", SMALL, 0, SHARD) == (0, 0)
+    assert knowing(attacked("fgsm", 0.1, 90), failed).survivors("mnist/b", "mnist", SMALL, 0, SHARD) == (0, 0)
 
 
 def test_trials_and_attacks_at_radius_zero_say_nothing() -> None:
@@ -80,7 +80,9 @@ def test_trials_and_attacks_at_radius_zero_say_nothing() -> None:
         dataclasses.replace(trial, cell=dataclasses.replace(trial.cell, attack=spec, libraries=("torchattacks",))),
         dataclasses.replace(trial, cell=some),
     )
-    assert met.standing("mnist/b", "mnist", SMALL, 0, SHARD) == Survival().standing("mnist/b", "mnist", SMALL, 0, SHARD)
+    assert met.survivors("mnist/b", "mnist", SMALL, 0, SHARD) == Survival().survivors(
+        "mnist/b", "mnist", SMALL, 0, SHARD
+    )
 
 
 @given(st.integers(0, SHARD))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.records.agreement import Comparison, compare, meets, weakest
+from benchmark.records.agreement import Comparison, compare_libraries, meets, weakest
 
 
 def comparison(close: int = 0, only_first: int = 0, only_second: int = 0, examples: int = 100) -> Comparison:
@@ -35,10 +35,10 @@ def test_counts_are_those_of_the_images() -> None:
     a = torch.zeros(3, 1, 2, 2)
     b = a.clone()
     b[0, 0, 0, 0], b[1, 0, 0, 0] = 2e-6, 0.25
-    (pair,) = compare({"a": a, "b": b}, {"a": [True, True, False], "b": [True, False, True]}, [10, 20, 30])
+    (pair,) = compare_libraries({"a": a, "b": b}, {"a": [True, True, False], "b": [True, False, True]}, [10, 20, 30])
     assert (pair.pixels, pair.close, pair.max_difference, pair.examples) == (12, 10, 0.25, 3)
     assert (pair.only_first, pair.only_second) == ((20,), (30,))
-    assert len(compare(dict.fromkeys("abc", a), dict.fromkeys("abc", [True] * 3), [1, 2, 3])) == 3
+    assert len(compare_libraries(dict.fromkeys("abc", a), dict.fromkeys("abc", [True] * 3), [1, 2, 3])) == 3
 
 
 def test_shards_add_up() -> None:

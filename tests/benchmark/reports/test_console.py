@@ -102,7 +102,7 @@ def test_what_is_shown_is_explained_and_nothing_else_is_spoken_of() -> None:
     for status in ("FLAG", "FAIL", "ERROR"):
         assert f"{status}:" not in without_draws
     assert "not ranked" not in without_draws
-    assert "64 fresh posterior draws" in ranking_text(Results(attacked("mnist/a", 500, JUDGE_DRAWS)), 200)
+    assert "by up to 64 posterior draws" in ranking_text(Results(attacked("mnist/a", 500, JUDGE_DRAWS)), 200)
 
 
 def test_a_network_whose_attack_failed_has_a_dash_and_a_reason() -> None:

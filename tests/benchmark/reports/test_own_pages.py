@@ -176,8 +176,8 @@ def test_more_images_than_the_reference_has_are_ranked_on_those_of_both(run: Run
     headline = (mine / "README.md").read_text()
     assert headline.index("**mnist**, 100 images: ") < headline.index("**mnist**, 200 images: ")
     audit = (mine / "audits" / "mnist-toy-net.md").read_text()
-    assert "What stands of 200 images" in audit
-    assert "What stands of 100 images" not in audit
+    assert "on 200 images" in audit
+    assert "on 100 images" not in audit
     kinds = ("curves", "worst-case")
     figures = {f"mnist-{kind}-{images}-images.png" for kind in kinds for images in (100, 200)}
     assert figures == set(tree(mine / "figures"))
@@ -376,5 +376,5 @@ def test_curves_and_gradients_of_ones_own_are_shown_and_the_projects_studies_are
 def test_runs_that_are_on_no_board_say_what_a_board_needs(tmp_path: Path) -> None:
     """As of one attack alone: neither an empty table nor links to pages that are not there."""
     text = own_pages(row("mnist/toy:net", [True] * 20)[:1], ZOO, tmp_path).texts[tmp_path / "README.md"]
-    assert "No entry met all attacks of a norm" in text
+    assert "No entry has all attacks of a norm" in text
     assert "Audits" not in text

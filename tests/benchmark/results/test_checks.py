@@ -204,7 +204,7 @@ def test_one_draw_is_no_harder_to_break_than_all() -> None:
     for stand, expected in ((40, "PASS"), (61, "PASS"), (64, "FLAG"), (90, "FAIL")):
         status_, text = verdict("V15", evidence(one_draw=[i < stand for i in range(N)]))
         assert status_ == expected
-        assert f"{stand} of 100 stand on one draw, 60 on all" in text
+        assert f"{stand} of 100 survive on one draw, 60 on all" in text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.catalogue.recipes import RECIPES, Recipe, changed, kl_share
+from zoo.catalogue.recipes import RECIPES, Recipe, kl_share, with_settings
 
 batches_and_epochs = st.tuples(st.integers(1, 3000), st.integers(1, 50))
 
@@ -43,14 +43,14 @@ def test_twins_of_every_cifar_begin_at_their_own() -> None:
 
 
 def test_settings_replace_a_recipes_own() -> None:
-    recipe = changed(
+    recipe = with_settings(
         RECIPES["mnist/bayesian-lenet"], ["draws=2", "kl_weighting=soenderby", "flips=true", "max_lr=1e-4"]
     )
     assert (recipe.draws, recipe.kl_weighting, recipe.flips, recipe.max_lr) == (2, "soenderby", True, 1e-4)
     assert recipe.epochs == RECIPES["mnist/bayesian-lenet"].epochs
-    assert changed(recipe, []) == recipe
-    assert changed(RECIPES["mnist/bayesian-3conv3fc"], ["start_from=none"]).start_from is None
-    both = changed(RECIPES["mnist/bayesian-lenet"], ["start_from=mnist/lenet", "rho=-3"])
+    assert with_settings(recipe, []) == recipe
+    assert with_settings(RECIPES["mnist/bayesian-3conv3fc"], ["start_from=none"]).start_from is None
+    both = with_settings(RECIPES["mnist/bayesian-lenet"], ["start_from=mnist/lenet", "rho=-3"])
     assert (both.start_from, both.rho) == ("mnist/lenet", -3.0)
 
 
@@ -74,7 +74,7 @@ def test_settings_replace_a_recipes_own() -> None:
 )
 def test_settings_without_meaning_are_refused(setting: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        changed(RECIPES["mnist/bayesian-lenet"], [setting])
+        with_settings(RECIPES["mnist/bayesian-lenet"], [setting])
 
 
 @pytest.mark.parametrize("setting", [{"draws": 2}, {"rho": -3.0}, {"start_from": "mnist/lenet"}])

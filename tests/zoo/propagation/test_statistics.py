@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zoo.networks import Preprocess
 from zoo.propagation import Moments, propagate
-from zoo.propagation.statistics import AnalyticNormalisation, normalise, statistics
+from zoo.propagation.statistics import AnalyticNormalisation, channel_statistics, normalise_by_propagation
 from zoo.seeding import forked_random_state, private_generator
 
 PIXELS = Moments(torch.tensor([0.4, 0.6, 0.5]), torch.tensor([0.04, 0.09, 0.01]))
@@ -45,7 +45,7 @@ def chain() -> nn.Sequential:
 def test_a_convolution_and_what_acts_on_units_are_exact_for_independent_pixels() -> None:
     network, x, found = chain(), noise(), PIXELS
     for layer in (network.input, network.conv, network.act):
-        x, found = layer(x), statistics(layer, found)
+        x, found = layer(x), channel_statistics(layer, found)
         truth = measured(x, len(found.mean))
         sigma = truth.variance.sqrt()
         assert ((found.mean - truth.mean).abs() / sigma).max() < 0.02
@@ -56,28 +56,30 @@ def test_a_linear_layer_after_flatten_meets_every_channel_at_all_its_places() ->
     with forked_random_state(0):
         layer = nn.Linear(3 * 16, 4)
     x = noise(4000, 4)
-    found, truth = statistics(nn.Sequential(nn.Flatten(), layer), PIXELS), measured(layer(x.flatten(1)), 4)
+    found, truth = channel_statistics(nn.Sequential(nn.Flatten(), layer), PIXELS), measured(layer(x.flatten(1)), 4)
     assert torch.allclose(found.mean.double(), truth.mean, atol=0.01)
     assert (found.variance / truth.variance - 1).abs().max() < 0.1
 
 
 def test_max_pooling_takes_the_maximum_of_as_many_independent_units() -> None:
-    found = statistics(nn.MaxPool2d(2), Moments(torch.zeros(1), torch.ones(1)))
+    found = channel_statistics(nn.MaxPool2d(2), Moments(torch.zeros(1), torch.ones(1)))
     assert found.mean.item() == pytest.approx(1.0294, abs=0.03)  # the expected maximum of four standard normals
 
 
 def test_windows_of_pooling_need_not_be_square() -> None:
     x = Moments(torch.zeros(1), torch.ones(1))
-    assert statistics(nn.AvgPool2d((2, 3)), x).variance.item() == pytest.approx(1 / 6)
-    assert statistics(nn.MaxPool2d((1, 2)), x).mean.item() == pytest.approx(math.pi**-0.5)  # of two standard normals
+    assert channel_statistics(nn.AvgPool2d((2, 3)), x).variance.item() == pytest.approx(1 / 6)
+    assert channel_statistics(nn.MaxPool2d((1, 2)), x).mean.item() == pytest.approx(
+        math.pi**-0.5
+    )  # of two standard normals
 
 
 def test_normalised_weights_have_the_statistics_that_were_asked_for() -> None:
     network = chain()
-    normalise(network, PIXELS)
+    normalise_by_propagation(network, PIXELS)
     found = PIXELS
     for layer in network:
-        found = statistics(layer, found)
+        found = channel_statistics(layer, found)
         if isinstance(layer, nn.Conv2d | nn.Linear):
             assert torch.allclose(found.mean, torch.zeros_like(found.mean), atol=1e-5)
             assert torch.allclose(found.variance, torch.ones_like(found.variance), atol=1e-4)
@@ -89,7 +91,7 @@ def test_normalised_weights_have_the_statistics_that_were_asked_for() -> None:
 def test_analytic_normalisation_is_the_network_with_normalised_weights() -> None:
     """At its start; and it has gradients for the weights through the statistics, none for the bias it cancels."""
     plain, network = chain(), AnalyticNormalisation(chain(), PIXELS)
-    normalise(plain, PIXELS)
+    normalise_by_propagation(plain, PIXELS)
     x = noise(5)
     torch.testing.assert_close(network(x), plain(x), atol=1e-4, rtol=1e-4)
     network(x).square().sum().backward()
@@ -100,7 +102,7 @@ def test_analytic_normalisation_is_the_network_with_normalised_weights() -> None
 
 def test_analytic_normalisation_propagates_moments() -> None:
     plain, network = chain(), AnalyticNormalisation(chain(), PIXELS)
-    normalise(plain, PIXELS)
+    normalise_by_propagation(plain, PIXELS)
     x = noise(3)
     uncertain = Moments(x, torch.full_like(x, 0.01))
     for ours, theirs in zip(propagate(network, uncertain), propagate(plain, uncertain), strict=True):
@@ -109,4 +111,4 @@ def test_analytic_normalisation_propagates_moments() -> None:
 
 def test_padded_images_have_no_statistics_of_channels() -> None:
     with pytest.raises(ValueError, match="zeros are padded"):
-        statistics(Preprocess((0.0,), (1.0,), pad=2), PIXELS)
+        channel_statistics(Preprocess((0.0,), (1.0,), pad=2), PIXELS)

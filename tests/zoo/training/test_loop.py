@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from zoo.catalogue.recipes import RECIPES, Adversarial, Recipe, changed
+from zoo.catalogue.recipes import RECIPES, Adversarial, Recipe, with_settings
 from zoo.datasets import Split, load_split
 from zoo.layers import kl_divergence, use_generator
 from zoo.networks import build_network
@@ -99,7 +99,7 @@ def test_cifar100_is_trained_by_its_recipes(architecture: str, family: str, tmp_
     assert images.shape == (20, 3, 32, 32)
     few = Split("cifar100", "train", images, labels, "foolbox's samples")
     network = f"{family}{architecture}"
-    recipe = changed(RECIPES[f"cifar100/{network}"], ["epochs=30", "batch_size=18", "flips=false", "shifts=0"])
+    recipe = with_settings(RECIPES[f"cifar100/{network}"], ["epochs=30", "batch_size=18", "flips=false", "shifts=0"])
     recipe = dataclasses.replace(recipe, start_from=None)  # a trained twin comes with none of the zoo's weights
     training = Training(f"cifar100/{network}", recipe, few, tmp_path / "c.safetensors")
     trained, _ = training.run()
