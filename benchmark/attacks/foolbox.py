@@ -24,6 +24,13 @@ class _LinfNoise(foolbox.attacks.LinfRepeatedAdditiveUniformNoiseAttack):
         return ep.astensor(epsilon / largest.view(-1, *[1] * (p.ndim - 1)))
 
 
+class _L2Noise(foolbox.attacks.L2ClippingAwareRepeatedAdditiveUniformNoiseAttack):
+    def get_epsilons(self, x: ep.Tensor, p: ep.Tensor, epsilon: float, min_: float, max_: float) -> ep.Tensor:
+        # foolbox 3.3.4 divides 0 by 0 where there is no budget
+        found: ep.Tensor = super().get_epsilons(x, p, epsilon or 1.0, min_, max_)
+        return found if epsilon else found * 0
+
+
 class _GivenStart:
     """Starts at `eps * start` from the image instead of drawing; mixed into foolbox's attacks."""
 
@@ -63,7 +70,7 @@ def _pgd(spec: AttackSpec, start: Tensor | None) -> Any:
 
 def _noise(spec: AttackSpec, start: Tensor | None) -> Any:
     if spec.threat.norm == "l2":
-        return foolbox.attacks.L2ClippingAwareRepeatedAdditiveUniformNoiseAttack(repeats=spec.steps)
+        return _L2Noise(repeats=spec.steps)
     return _LinfNoise(repeats=spec.steps)
 
 

@@ -125,9 +125,8 @@ def _live(evaluator: Evaluator) -> list[ZooEntry]:
     live = [entry for entry in evaluator.entries.values() if entry.name not in models]
     for entry in evaluator.entries.values():
         try:
-            problem = "it is defined in a notebook" if _is_in_notebook(entry) else ""
-            if entry in live:
-                ForkingPickler.dumps(entry)
+            sent = bytes(ForkingPickler.dumps(entry)) if entry in live else b""
+            problem = "it is defined in a notebook" if _is_in_notebook(entry, sent) else ""
         except Exception as error:  # whatever a part of a user's network raises
             problem = f"{type(error).__name__}: {error}"
         if problem:
@@ -138,9 +137,10 @@ def _live(evaluator: Evaluator) -> list[ZooEntry]:
     return live
 
 
-def _is_in_notebook(entry: ZooEntry) -> bool:
-    """Whether its factory is of a session that no other process can read again."""
-    return getattr(entry.factory, "__module__", "") == "__main__" and not hasattr(sys.modules["__main__"], "__file__")
+def _is_in_notebook(entry: ZooEntry, sent: bytes) -> bool:
+    """Whether it is of a session that no other process can read again. sent: what another process would get of it."""
+    of_session = getattr(entry.factory, "__module__", "") == "__main__" or b"__main__" in sent
+    return of_session and not hasattr(sys.modules["__main__"], "__file__")
 
 
 def _in_processes(

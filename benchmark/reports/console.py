@@ -51,7 +51,7 @@ def ranking_text(results: Results, width: int = 100) -> str:
     """The same as text."""
     from benchmark.reports.standings import standings
 
-    plain = Console(width=width, file=io.StringIO(), color_system=None)
+    plain = Console(width=width, file=io.StringIO(), color_system=None, force_jupyter=False)
     with plain.capture() as captured:
         plain.print(standings(results.boards, width), soft_wrap=True, highlight=False)
     return captured.get()

@@ -196,6 +196,6 @@ def source_of(factory: Callable[[], nn.Module]) -> Path:
     """The file that defines a factory, which may be any callable: a function, a partial, an instance."""
     try:
         file = inspect.getsourcefile(inspect.unwrap(factory))
-    except TypeError:
+    except (OSError, TypeError):  # of a class that is defined in a notebook, or of an instance
         file = getattr(sys.modules.get(getattr(factory, "__module__", "")), "__file__", None)
     return Path(file or ".").resolve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -59,7 +60,7 @@ def _archive_files(archive: Path, split: SplitName) -> Iterator[tuple[str, bytes
                 parts = PurePosixPath(member.name).parts
                 if member.isfile() and split in parts[:-2] and (file := tar.extractfile(member)) is not None:
                     yield "/".join(parts[-2:]), file.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
         raise ValueError(f"{archive} is truncated or damaged ({error}); fetch it again") from error
 
 

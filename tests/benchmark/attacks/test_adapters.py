@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pytest
-
 from benchmark.attacks.methods import METHODS
 from benchmark.protocol import LIBRARIES
 from tests.benchmark.attacks.adapter_contract import AdapterContract
@@ -20,12 +18,6 @@ class TestTorchattacks(AdapterContract):
 class TestFoolbox(AdapterContract):
     library = "foolbox"
     more: ClassVar = {"noise": (1, 0)}
-
-    def test_a_ball_of_radius_zero_holds_the_image_alone(self, name: str, request: pytest.FixtureRequest) -> None:
-        if name == "noise-l2":
-            why = "foolbox scales its noise by 0 / 0 at eps 0, and returns that where an image is broken already"
-            request.applymarker(pytest.mark.xfail(strict=True, reason=why))
-        super().test_a_ball_of_radius_zero_holds_the_image_alone(name)
 
 
 class TestART(AdapterContract):
