@@ -40,7 +40,7 @@ class Target:
     name: str
     words: str
     networks: Networks = Networks.DRAWS
-    combine: Callable[[Tensor], Tensor] = expected
+    combine: Callable[[Tensor, Tensor | None], Tensor] = expected
 
     @property
     def of_one_network(self) -> bool:

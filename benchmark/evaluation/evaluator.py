@@ -29,6 +29,7 @@ from zoo import ZooEntry, models
 from zoo.catalogue.behaviour import same_behaviour
 from zoo.commands import require_device
 from zoo.datasets import Split, load_split
+from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import TARGETS, Gradient
@@ -192,7 +193,8 @@ class Evaluator:
         if (cell.attack.name, cell.attack.threat.eps) != ("fgsm", 0):
             return None
         entry = self.entry(cell.model)
-        independent = None if entry.is_deterministic else self._predictor(entry, "independent", cell)
+        drawn = cell.kind is Kind.CONTINUOUS  # of a finite posterior all members are attacked: none are independent
+        independent = self._predictor(entry, "independent", cell) if drawn else None
         return examine(own, independent, x, y, self._gaps)
 
     @functools.cached_property

@@ -42,6 +42,7 @@ class ExpectedPrediction(nn.Module):
         CPU and no bound on a GPU.
     stack: evaluate many draws in one pass (`zoo.prediction.stacked`); False evaluates any network, one draw after the
         other, None stacks where the networks allow it. The two differ by rounding.
+    weights: how much each network counts, in any unit; alike by default.
     Raises ValueError for no network, or networks that cannot be stacked.
     """
 
@@ -53,6 +54,7 @@ class ExpectedPrediction(nn.Module):
         max_bytes: int = MAX_BYTES,
         largest_tensor: int | None = None,
         stack: bool | None = None,
+        weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         if not networks:
@@ -66,6 +68,9 @@ class ExpectedPrediction(nn.Module):
             self.draws = len(networks)
             self.forward_draws = GroupedDraws(networks) if self.stacked else LoopedDraws(networks)
         self.combine = target.combine
+        self.weights: Tensor | None
+        given = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+        self.register_buffer("weights", None if given is None else (given / given.sum()).float(), persistent=False)
         self.gradient, self.max_bytes, self.largest_tensor = gradient, max_bytes, largest_tensor
         self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], tuple[int, int]] = {}
         self.training = False
@@ -92,8 +97,8 @@ class ExpectedPrediction(nn.Module):
         max_bytes, largest_tensor, stack: as of `ExpectedPrediction`.
         """
         wanted = TARGETS[gradient.target].networks
-        networks = networks_of(wanted, network, posterior or posterior_of(network), draws, seed)
-        return cls(networks, gradient, max_bytes=max_bytes, largest_tensor=largest_tensor, stack=stack)
+        networks, weights = networks_of(wanted, network, posterior or posterior_of(network), draws, seed)
+        return cls(networks, gradient, max_bytes=max_bytes, largest_tensor=largest_tensor, stack=stack, weights=weights)
 
     def train(self, mode: bool = True) -> ExpectedPrediction:
         """Does nothing: the prediction is the same in either mode."""
@@ -165,7 +170,7 @@ class ExpectedPrediction(nn.Module):
         return max(1, math.ceil(len(x) / max(1, chunks)))
 
     def _predict(self, x: Tensor) -> Tensor:
-        return self.combine(self.logits(x))
+        return self.combine(self.logits(x), self.weights)
 
     def _value_and_gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
