@@ -22,12 +22,14 @@ class ImageMemo(Generic[T]):
     def __init__(self, size: int = 64) -> None:
         self.size = size
         self.computed = 0
-        self._kept: OrderedDict[tuple[torch.Size, int], tuple[Tensor, T]] = OrderedDict()
+        self._kept: OrderedDict[tuple[torch.Size, int, int], tuple[Tensor, T]] = OrderedDict()
 
-    def __call__(self, x: Tensor, compute: Callable[[], T]) -> T:
-        """What `compute()` returned for these images before, or returns now."""
+    def __call__(self, x: Tensor, compute: Callable[[], T], step: int = 0) -> T:
+        """What `compute()` returned for these images before, or returns now. step: at which it was asked for, if that
+        makes a difference.
+        """
         bits = x.detach().contiguous().view(torch.int32)
-        key = (x.shape, int(bits.sum(dtype=torch.int64)))
+        key = (x.shape, int(bits.sum(dtype=torch.int64)), step)
         if key in self._kept and torch.equal(self._kept[key][0], bits):
             self._kept.move_to_end(key)
             return self._kept[key][1]

@@ -32,7 +32,7 @@ from zoo.datasets import Split, load_split
 from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
-from zoo.targets import TARGETS, Gradient
+from zoo.targets import Gradient
 
 Role = Literal["attack", "judge", "independent"]
 
@@ -231,8 +231,7 @@ class Evaluator:
     def _shared(self, cell: Cell) -> GradientStore | None:
         """Where the libraries share gradients: one for all cells with the same draws, target and images."""
         spec = cell.attack
-        # nothing to share, or a gradient that depends on more than the image
-        if not self.machine.share or len(cell.libraries) == 1 or not TARGETS[spec.target].of_the_image:
+        if not self.machine.share or len(cell.libraries) == 1:  # nothing to share
             return None
         key = GradientsKey(cell.attack_draws, cell.seed, spec.gradient, spec.goal)
         return self._gradients.setdefault(key, GradientStore())

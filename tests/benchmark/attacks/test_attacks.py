@@ -162,7 +162,7 @@ def test_a_library_that_returns_another_shape_is_refused() -> None:
 )
 def test_a_method_that_a_library_does_not_have_is_refused_by_name(library: str, name: str) -> None:
     spec = AttackSpec(name, ThreatModel(NORMS[name], 0.1), 0.1, 1)
-    with pytest.raises(ValueError, match=f"adapter of {library} has no .*; it has fgsm, bim, pgd"):
+    with pytest.raises(ValueError, match=f"adapter of {library} has no .*; it has fgsm, bim, mifgsm, pgd"):
         crafted(library, spec, prediction_of(small_network()))
 
 
