@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def expected(logits: Tensor) -> Tensor:
-    """(S, B, K) logits -> (B, K) log of the averaged softmax."""
-    return logits.log_softmax(-1).logsumexp(0) - math.log(len(logits))
+def expected(logits: Tensor, weights: Tensor | None = None) -> Tensor:
+    """(S, B, K) logits -> (B, K) log of the averaged softmax. weights: (S,), adding up to 1; alike if None."""
+    log_p = logits.log_softmax(-1)
+    if weights is None:
+        return log_p.logsumexp(0) - math.log(len(logits))
+    return (log_p + weights.log()[:, None, None]).logsumexp(0)
 
 
-def mean_loss(logits: Tensor) -> Tensor:
+def mean_loss(logits: Tensor, weights: Tensor | None = None) -> Tensor:
     """(S, B, K) logits -> (B, K + 1) log-probabilities whose cross-entropy is the draws' mean cross-entropy.
 
     The first K outputs are mean_s log p_s(k). They are the logarithm of geometric means and add up to less than
@@ -28,8 +31,8 @@ def mean_loss(logits: Tensor) -> Tensor:
     import torch
 
     log_p = logits.log_softmax(-1)  # (S, B, K)
-    geometric = log_p.mean(0)
-    gap = expected(logits) - geometric  # log(arithmetic / geometric mean) >= 0
+    geometric = _mean(log_p, weights)
+    gap = expected(logits, weights) - geometric  # log(arithmetic / geometric mean) >= 0
     # At rounding level it is noise, as for a class with p near 1, and would drown the other classes' share.
     gap = torch.where(gap > 8 * torch.finfo(gap.dtype).eps, gap, torch.zeros_like(gap))
     missing = (geometric.exp() * gap.expm1()).sum(-1, keepdim=True)
@@ -37,6 +40,13 @@ def mean_loss(logits: Tensor) -> Tensor:
     return torch.cat([geometric, missing.clamp_min(1e-30).log()], -1)
 
 
-def mean_logit(logits: Tensor) -> Tensor:
+def mean_logit(logits: Tensor, weights: Tensor | None = None) -> Tensor:
     """(S, B, K) logits -> (B, K) log-softmax of the averaged logits."""
-    return logits.mean(0).log_softmax(-1)
+    return _mean(logits, weights).log_softmax(-1)
+
+
+def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    """(S, B, K) -> (B, K) average over draws."""
+    if weights is None:
+        return values.mean(0)
+    return (weights[:, None, None] * values).sum(0)

@@ -40,7 +40,7 @@ class Target:
     name: str
     words: str
     networks: Networks = Networks.DRAWS
-    combine: Callable[[Tensor], Tensor] = expected
+    combine: Callable[[Tensor, Tensor | None], Tensor] = expected
 
     @property
     def of_one_network(self) -> bool:
@@ -82,6 +82,16 @@ TARGETS: dict[str, Target] = {
 }
 GRADIENT_TARGETS = tuple(TARGETS)
 
+
+class Schedule(StrEnum):
+    """Which draws the gradients of one attack are of."""
+
+    FROZEN = "frozen"
+    """The same at each step: an attack's own draws, which it overfits where the posterior is wide."""
+    FRESH = "fresh"
+    """Others at each step: the k-th gradient is of draws derived from k, so that libraries meet the same ones."""
+
+
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -94,7 +104,9 @@ class Gradient:
     precision: of the networks' layers; outputs are combined in float32 or better in any case.
     source: the zoo entry whose gradient is taken, for a transfer; None for that of the attacked entry.
     logit_scale, logit_shift: every draw's logits are multiplied and shifted by them, to see whether gradients vanish.
-    Raises ValueError for an unknown target or precision, or a scale or shift that would leave no logits.
+    schedule: which draws it is of, step by step; a finite posterior has no fresh ones.
+    Raises ValueError for an unknown target, precision or schedule, fresh draws for a target that takes no draws, or a
+    scale or shift that would leave no logits.
     """
 
     target: str = "expected"
@@ -102,11 +114,27 @@ class Gradient:
     source: str | None = None
     logit_scale: float = 1.0
     logit_shift: float = 0.0
+    schedule: Schedule = Schedule.FROZEN
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
             raise ValueError(f"no gradient target {self.target!r}; there are: {', '.join(TARGETS)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
+        if self.schedule not in tuple(Schedule):
+            raise ValueError(f"no schedule {str(self.schedule)!r}; there are: {', '.join(Schedule)}")
+        object.__setattr__(self, "schedule", Schedule(self.schedule))  # of the same text
+        if self.is_fresh and TARGETS[self.target].networks not in (Networks.DRAWS, Networks.FIRST):
+            raise ValueError(f"gradient target {self.target!r} takes no draws that could be fresh at each step")
         if not (math.isfinite(self.logit_scale) and self.logit_scale > 0 and math.isfinite(self.logit_shift)):
             raise ValueError(f"logits cannot be scaled by {self.logit_scale} and shifted by {self.logit_shift}")
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether each gradient is of other draws than the one before."""
+        return self.schedule is Schedule.FRESH
+
+    @property
+    def of_the_step(self) -> bool:
+        """Whether the same image has another gradient at another step."""
+        return self.is_fresh or not TARGETS[self.target].of_the_image

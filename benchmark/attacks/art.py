@@ -49,7 +49,8 @@ def _bim(classifier: PyTorchClassifier, spec: AttackSpec, start: Tensor | None, 
 def _pgd(classifier: PyTorchClassifier, spec: AttackSpec, start: Tensor | None, batch_size: int) -> EvasionAttack:
     norm = 2 if spec.threat.norm == "l2" else math.inf
     targeted = spec.goal is Goal.CONFIDENT
-    return _PGD(classifier, start, norm=norm, targeted=targeted, **_options(spec, batch_size))
+    decay = spec.decay or None  # without it the gradients themselves are followed
+    return _PGD(classifier, start, norm=norm, targeted=targeted, decay=decay, **_options(spec, batch_size))
 
 
 def _options(spec: AttackSpec, batch_size: int) -> dict[str, Any]:
@@ -82,4 +83,7 @@ def _run(
     return torch.from_numpy(images)
 
 
-RUNNERS = {name: partial(_run, build=build) for name, build in {"fgsm": _fgsm, "bim": _bim, "pgd": _pgd}.items()}
+RUNNERS = {
+    name: partial(_run, build=build)
+    for name, build in {"fgsm": _fgsm, "bim": _bim, "mifgsm": _pgd, "pgd": _pgd}.items()
+}

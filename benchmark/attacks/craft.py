@@ -59,8 +59,8 @@ def craft(
     adapter = adapter or adapter_of(library)
     if store is not None:  # a walk that is longer than what is kept would share nothing
         store.size = max(store.size, 2 * spec.steps * spec.restarts)
-    prediction.restart()
-    model = MeteredModel(prediction, y, store, entropic=spec.method.loss is Loss.CROSS_ENTROPY).eval()
+    entropic = spec.method.loss is Loss.CROSS_ENTROPY
+    model = MeteredModel(prediction, y, store, entropic=entropic, accumulated=spec.method.momentum).eval()
     began = time.perf_counter()
     images: Tensor | None = None
     for restart in range(spec.restarts):

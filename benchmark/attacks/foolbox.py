@@ -55,12 +55,32 @@ class _L2PGD(_GivenStart, foolbox.attacks.L2ProjectedGradientDescentAttack):
         return ep.astensor(raw / norms.where(norms > 0, norms.new_ones(())))
 
 
+class _AddsGradientsUp:
+    """Momentum of gradients: foolbox 3.3.4 takes their sign, or their direction in l2, before it adds them up."""
+
+    def normalize(self, gradients: ep.Tensor, *, x: ep.Tensor, bounds: Any) -> ep.Tensor:
+        return gradients
+
+
+class _LinfMIFGSM(_AddsGradientsUp, foolbox.attacks.LinfMomentumIterativeFastGradientMethod):
+    pass
+
+
+class _L2MIFGSM(_AddsGradientsUp, foolbox.attacks.L2MomentumIterativeFastGradientMethod):
+    pass
+
+
 def _fgsm(spec: AttackSpec, start: Tensor | None) -> Any:
     return foolbox.attacks.LinfFastGradientAttack(random_start=False)
 
 
 def _bim(spec: AttackSpec, start: Tensor | None) -> Any:
     return foolbox.attacks.LinfBasicIterativeAttack(abs_stepsize=spec.step_size, steps=spec.steps, random_start=False)
+
+
+def _mifgsm(spec: AttackSpec, start: Tensor | None) -> Any:
+    kind = _L2MIFGSM if spec.threat.norm == "l2" else _LinfMIFGSM
+    return kind(momentum=spec.decay, abs_stepsize=spec.step_size, steps=spec.steps, random_start=False)
 
 
 def _pgd(spec: AttackSpec, start: Tensor | None) -> Any:
@@ -92,5 +112,5 @@ def _run(
 
 RUNNERS = {
     name: partial(_run, build=build)
-    for name, build in {"fgsm": _fgsm, "bim": _bim, "pgd": _pgd, "noise": _noise}.items()
+    for name, build in {"fgsm": _fgsm, "bim": _bim, "mifgsm": _mifgsm, "pgd": _pgd, "noise": _noise}.items()
 }

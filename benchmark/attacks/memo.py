@@ -22,12 +22,15 @@ class ImageMemo(Generic[T]):
     def __init__(self, size: int = 64) -> None:
         self.size = size
         self.computed = 0
-        self._kept: OrderedDict[tuple[torch.Size, int], tuple[Tensor, T]] = OrderedDict()
+        self._kept: OrderedDict[tuple[torch.Size, int, int], tuple[Tensor, T]] = OrderedDict()
 
-    def __call__(self, x: Tensor, compute: Callable[[], T]) -> T:
-        """The result that is kept for these images, or else what `compute()` returns now."""
+    def __call__(self, x: Tensor, compute: Callable[[], T], step: int = 0) -> T:
+        """The result that is kept for these images, or else what `compute()` returns now.
+
+        step: the step at which it is asked for, where that makes a difference.
+        """
         bits = x.detach().contiguous().view(torch.int32)
-        key = (x.shape, int(bits.sum(dtype=torch.int64)))
+        key = (x.shape, int(bits.sum(dtype=torch.int64)), step)
         if key in self._kept and torch.equal(self._kept[key][0], bits):
             self._kept.move_to_end(key)
             return self._kept[key][1]

@@ -28,7 +28,8 @@ class MeteredModel(nn.Module):
 
     labels: (B,) of the batch that is attacked, or the labels that an attack drives it towards.
     store: shared by the libraries; None computes everything anew. entropic: whether the attack's loss is the
-        cross-entropy; if not, its gradients are taken as they are asked for.
+        cross-entropy; if not, its gradients are taken as they are asked for. accumulated: whether the attack adds the
+        gradients of its steps up, so that their lengths count.
     forwards, backwards: examples passed, not counting draws. asked: batches whose gradient the library asked for.
     computed: those of them that were computed here, not taken from the store. seconds: time spent here and not in the
     library.
@@ -41,10 +42,12 @@ class MeteredModel(nn.Module):
         store: GradientStore | None = None,
         *,
         entropic: bool = True,
+        accumulated: bool = False,
     ) -> None:
         super().__init__()
         self.prediction, self.labels, self.store, self.entropic = prediction, labels, store, entropic
-        self.forwards = self.backwards = self.asked = self.computed = 0
+        self.scaled = unit_mean if accumulated else rescale
+        self.forwards = self.backwards = self.asked = self.computed = self.step = 0
         self.seconds = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,6 +56,8 @@ class MeteredModel(nn.Module):
             if torch.is_grad_enabled() and x.requires_grad and self.entropic and len(x) == len(self.labels):
                 output: Tensor = _CrossEntropyGradient.apply(x, self)
             elif torch.is_grad_enabled() and x.requires_grad:
+                self.step += 1
+                self.prediction.turn_to(self.step)
                 output = self.prediction(_Meter.apply(x, self))
             else:
                 output = self.prediction(x)
@@ -61,7 +66,11 @@ class MeteredModel(nn.Module):
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs, and the rescaled gradient of the summed cross-entropy."""
         self.asked += 1
-        return self._compute(x) if self.store is None else self.store(x, lambda: self._compute(x))
+        self.step += 1
+        if self.store is None:
+            return self._compute(x, self.step)
+        step = self.step  # of this gradient, whenever it is computed
+        return self.store(x, lambda: self._compute(x, step), step if self.prediction.gradient.of_the_step else 0)
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
@@ -72,10 +81,10 @@ class MeteredModel(nn.Module):
         finally:
             self.seconds += time.perf_counter() - began
 
-    def _compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _compute(self, x: Tensor, step: int) -> tuple[Tensor, Tensor]:
         self.computed += 1
-        output, gradient = self.prediction.value_and_gradient(x, self.labels)
-        return output, rescale(gradient)
+        output, gradient = self.prediction.value_and_gradient(x, self.labels, step)
+        return output, self.scaled(gradient)
 
 
 class _CrossEntropyGradient(torch.autograd.Function):
@@ -99,7 +108,7 @@ class _CrossEntropyGradient(torch.autograd.Function):
             with torch.enable_grad():
                 leaf = x.detach().clone().requires_grad_()
                 (other,) = torch.autograd.grad(model.prediction(leaf), leaf, asked[0])
-            return rescale(other), None
+            return model.scaled(other), None
 
 
 class _Meter(torch.autograd.Function):
@@ -113,7 +122,7 @@ class _Meter(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         ctx.model.backwards += len(gradients[0])
-        return rescale(gradients[0]), None
+        return ctx.model.scaled(gradients[0]), None
 
 
 def cross_entropy_sign(asked: Tensor, output: Tensor, labels: Tensor) -> int:
@@ -149,3 +158,13 @@ def rescale(gradient: Tensor) -> Tensor:
     largest = gradient.abs().flatten(1).amax(1)
     scale = torch.ldexp(torch.ones_like(largest), (1 - torch.frexp(largest).exponent).clamp(-126, 126))
     return gradient * scale.view(-1, *[1] * (gradient.ndim - 1))
+
+
+def unit_mean(gradient: Tensor) -> Tensor:
+    """Divide each example's gradient by the mean of its |components|, as momentum adds them up (Dong et al. 2018).
+
+    What foolbox adds up as it is; the other libraries divide once more, by one. Zero stays zero.
+    """
+    gradient = rescale(gradient)
+    mean = gradient.abs().flatten(1).mean(1).view(-1, *[1] * (gradient.ndim - 1))
+    return gradient / mean.where(mean > 0, mean.new_ones(()))

@@ -43,7 +43,8 @@ class Method:
     gradients: whether it follows the loss's gradient; if not, it asks for predictions only.
     random_start: whether it may begin at a random point of the ball; a method that may not begins at the image, or
         where it decides itself.
-    single_step: whether it takes one step by definition. goals: those it knows.
+    single_step: whether it takes one step by definition. momentum: whether it adds up the gradients of its steps.
+    goals: those it knows.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Method:
     gradients: bool = True
     random_start: bool = False
     single_step: bool = False
+    momentum: bool = False
     goals: tuple[Goal, ...] = (Goal.UNTARGETED,)
 
     def attack(self, norm: Norm) -> str:
@@ -64,6 +66,7 @@ METHODS: dict[str, Method] = {
     for method in (
         Method("fgsm", norms=("linf",), single_step=True),
         Method("bim", norms=("linf",)),
+        Method("mifgsm", momentum=True),
         Method("pgd", random_start=True, goals=(Goal.UNTARGETED, Goal.CONFIDENT)),
         Method("apgd-ce"),
         Method("apgd-dlr", loss=Loss.LOGIT_RATIO),

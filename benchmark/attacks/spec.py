@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
 from benchmark.attacks.methods import METHOD_OF, NORMS, Goal, Method, Norm
-from zoo.targets import Gradient
+from zoo.targets import Gradient, Schedule
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class AttackSpec:
     restarts: runs with different starts; per example the one that hurts the attacker's model most is kept.
     gradient: what it follows, for the attacker alone; see `zoo.targets`.
     goal: what it is after; see `Goal`.
+    decay: by which the sum of all gradients before is multiplied at each step, for a method with momentum.
     Raises ValueError for settings that no library could run as written.
     """
 
@@ -49,6 +50,7 @@ class AttackSpec:
     restarts: int = 1
     gradient: Gradient = Gradient()
     goal: Goal = Goal.UNTARGETED
+    decay: float = 0.0
 
     def __post_init__(self) -> None:
         if self.name not in NORMS:
@@ -65,6 +67,9 @@ class AttackSpec:
             raise ValueError(
                 f"{self.name} begins at the image itself; from a random point it is pgd-{self.threat.norm}"
             )
+        if self.method.momentum != (0 < self.decay <= 1):
+            takes = "a decay above 0 and up to 1" if self.method.momentum else "no momentum, so no decay"
+            raise ValueError(f"{self.name} takes {takes}, not {self.decay}")
         if self.restarts > 1 and not self.random_start:
             raise ValueError("restarts without a random start repeat the same attack")
         if self.goal not in tuple(Goal):
@@ -92,6 +97,7 @@ class AttackSpec:
             f"logits x {self.gradient.logit_scale:g}" if self.gradient.logit_scale != 1 else "",
             f"logits + {self.gradient.logit_shift:g}" if self.gradient.logit_shift else "",
             self.target if self.target != "expected" else "",
+            "fresh draws" if self.gradient.is_fresh else "",
             f"from {self.source}" if self.source else "",
         ]
         return ", ".join([self.name, *filter(None, parts)])
@@ -119,7 +125,14 @@ class AttackSpec:
 
 
 _OF_THE_GRADIENT = tuple(field.name for field in fields(Gradient))
-_LATER = {"goal": Goal.UNTARGETED, "source": None, "logit_scale": 1.0, "logit_shift": 0.0}
+_LATER = {
+    "goal": Goal.UNTARGETED,
+    "decay": 0.0,
+    "source": None,
+    "logit_scale": 1.0,
+    "logit_shift": 0.0,
+    "schedule": Schedule.FROZEN,
+}
 
 
 def format_eps(eps: float) -> str:

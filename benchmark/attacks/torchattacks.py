@@ -47,6 +47,15 @@ def _pgd(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Ten
     return images
 
 
+def _mifgsm(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    if spec.threat.norm != "linf":
+        raise ValueError(f"torchattacks has no {spec.name}; foolbox and art have")
+    options: dict[str, Any] = {"eps": spec.threat.eps, "alpha": spec.step_size, "steps": spec.steps}
+    with _UnitMean():
+        images: Tensor = torchattacks.MIFGSM(model, **options, decay=spec.decay)(x, y)
+    return images
+
+
 def _apgd(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None, loss: str) -> Tensor:
     """A single run: a call of the attack would return the original where an image survives the attacker's draws."""
     runner = torchattacks.APGD(model, norm=_NORMS[spec.threat.norm], eps=spec.threat.eps, steps=spec.steps, loss=loss)
@@ -68,11 +77,20 @@ _NORMS = {"linf": "Linf", "l2": "L2"}
 RUNNERS = {
     "fgsm": _fgsm,
     "bim": _bim,
+    "mifgsm": _mifgsm,
     "pgd": _pgd,
     "apgd-ce": partial(_apgd, loss="ce"),
     "apgd-dlr": partial(_apgd, loss="dlr"),
     "square": _square,
 }
+
+
+class _UnitMean(TorchFunctionMode):
+    """Answers the mean |component| that torchattacks divides gradients by: it is 1, and for a gradient of zero, too."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        return torch.ones_like(found) if func is torch.mean else found
 
 
 class _GivenStart(TorchFunctionMode):

@@ -81,7 +81,7 @@ def _point(entries: tuple[str, ...], examples: int, draws: int) -> Point:
     evaluator = Evaluator()
 
     def evaluate(entry: str, start: int) -> None:
-        counts = draw_counts(models[entry].is_deterministic, draws)
+        counts = draw_counts(1 if models[entry].is_deterministic else None, draws)
         spec = standard_attack("bim", 0.1)
         cell = Cell(entry, models[entry].dataset, spec, start, start + SHARD, LIBRARIES[:1], *counts)
         evaluator.evaluate(cell)

@@ -29,9 +29,10 @@ from zoo import ZooEntry, models
 from zoo.catalogue.behaviour import same_behaviour
 from zoo.commands import require_device
 from zoo.datasets import Split, load_split
+from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
-from zoo.targets import TARGETS, Gradient
+from zoo.targets import Gradient
 
 Purpose = Literal["attack", "judge", "independent"]  # of draws
 
@@ -192,7 +193,8 @@ class Evaluator:
         if (cell.attack.name, cell.attack.threat.eps) != ("fgsm", 0):
             return None
         entry = self.entry(cell.model)
-        independent = None if entry.is_deterministic else self._predictor(entry, "independent", cell)
+        drawn = cell.kind is Kind.CONTINUOUS  # of a finite posterior all members are attacked: none are independent
+        independent = self._predictor(entry, "independent", cell) if drawn else None
         return examine(attacker, independent, x, y, self._gaps)
 
     @functools.cached_property
@@ -229,8 +231,7 @@ class Evaluator:
     def _shared(self, cell: Cell) -> GradientStore | None:
         """Where the libraries share gradients: one for all cells with the same draws, target and images."""
         spec = cell.attack
-        # nothing to share, or a gradient that depends on more than the image
-        if not self.machine.share or len(cell.libraries) == 1 or not TARGETS[spec.target].of_the_image:
+        if not self.machine.share or len(cell.libraries) == 1:  # nothing to share
             return None
         key = GradientsKey(cell.attack_draws, cell.seed, spec.gradient, spec.goal)
         return self._gradients.setdefault(key, GradientStore())

@@ -20,7 +20,6 @@ def examine(
 
     gaps: of the libraries on a linear model.
     """
-    attacked.restart()
     with torch.no_grad():
         output = attacked(x)
         evaluations = [attacked.train()(x), attacked.eval()(x)]

@@ -33,7 +33,7 @@ class Judged:
 def judge(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Judged:
     """Evaluate images (B, C, H, W) with labels (B,). Raises ValueError for a prediction that is no number."""
     parts = [prediction.logits(part) for part in x.split(prediction.chunk_size(x))]  # (S, b, K)
-    log_p = torch.cat([expected(logits) for logits in parts]).double()  # (B, K)
+    log_p = torch.cat([expected(logits, prediction.weights) for logits in parts]).double()  # (B, K)
     if not (finite := log_p.isfinite().all(1)).all():
         raise ValueError(f"the network's output is NaN or infinite on {int((~finite).sum())} of {len(x)} images")
     p = log_p.exp()
@@ -44,12 +44,12 @@ def judge(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Judged:
         log_p=_rounded(log_p.gather(1, y[:, None])[:, 0]),
         entropy=_rounded(-torch.special.xlogy(p, p).sum(1)),
         confidence=_rounded(p.amax(1)),
-        mutual_information=_rounded(_mutual_information(parts)) if prediction.draws > 1 else [],
+        mutual_information=_rounded(_mutual_information(parts, prediction.weights)) if prediction.draws > 1 else [],
     )
 
 
-def _mutual_information(parts: list[Tensor]) -> Tensor:
-    return torch.cat([entropies(logits.log_softmax(-1)).mutual_information for logits in parts])
+def _mutual_information(parts: list[Tensor], weights: Tensor | None) -> Tensor:
+    return torch.cat([entropies(logits.log_softmax(-1), weights).mutual_information for logits in parts])
 
 
 def distance(x: Tensor, x_adv: Tensor, threat: ThreatModel) -> Tensor:

@@ -45,11 +45,12 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
         others=others,
         undefined=undefined_targets(network, posterior, image),
         averaged_over="" if is_point else posterior.what,
+        members=posterior.size,
     )
 
 
 def _require_accuracy(entry: ZooEntry, accuracy: float, split: Split, device: str) -> None:
     x, y = split.sample(min(ACCURACY_IMAGES, len(split)), "accuracy")
     prediction = entry.predictor(ACCURACY_DRAWS, derive_seed("accuracy", entry.name), device=device)
-    right = expected(prediction.logits_in_batches(x.to(device))).argmax(1).cpu() == y
+    right = expected(prediction.logits_in_batches(x.to(device)), prediction.weights).argmax(1).cpu() == y
     check_accuracy(entry.name, accuracy, int(right.sum()), len(y))

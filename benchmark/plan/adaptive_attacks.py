@@ -18,13 +18,15 @@ from typing import Literal
 from benchmark.attacks.methods import METHODS, Goal
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.cells import Subject
-from benchmark.protocol import ATTACK_DRAWS, STEP_RATIO, standard_attack
+from benchmark.protocol import STEP_RATIO, standard_attack
+from zoo.kind import Kind
 from zoo.targets import Gradient
 
 APGD_STEPS = 100  # those of AutoAttack
 SQUARE_QUERIES = 1000
 NOISE_QUERIES = 100
 RESTARTS = 5
+RANDOM, DRAWN = (Kind.FINITE, Kind.CONTINUOUS), (Kind.CONTINUOUS,)
 UNBOUNDED = ThreatModel("linf", 1.0)
 
 
@@ -34,7 +36,7 @@ class AdaptiveAttack:
 
     help: what it is, for tables.    attack: the attack under a threat model, but for the source of a transfer.
     on: `all` images, or those that are `surviving` the white-box attacks.
-    draws: how many the attacker has, from the protocol's number.    bayesian: only for networks with draws.
+    draws: how many the attacker has, from the protocol's number.    kinds: the posteriors that it is for.
     library: the one that runs it.
     gradient: what it follows: the network's own, an `other` network's, or `none`.
     """
@@ -44,7 +46,7 @@ class AdaptiveAttack:
     attack: Callable[[ThreatModel], AttackSpec]
     on: Literal["all", "surviving"] = "surviving"
     draws: Callable[[int], int] = lambda draws: draws
-    bayesian: bool = False
+    kinds: tuple[Kind, ...] = tuple(Kind)
     library: str = "torchattacks"
     gradient: Literal["own", "other", "none"] = "own"
 
@@ -89,9 +91,11 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             lambda threat: replace(doubled(threat), goal=Goal.CONFIDENT),
             "all",
         ),
-        AdaptiveAttack("one draw", "PGD on one frozen draw", pgd, "all", lambda _: 1, bayesian=True, gradient="other"),
+        AdaptiveAttack("one draw", "PGD on one frozen draw", pgd, "all", lambda _: 1, kinds=RANDOM, gradient="other"),
         AdaptiveAttack("restarts", "PGD from five starts", lambda threat: replace(pgd(threat), restarts=RESTARTS)),
-        AdaptiveAttack("doubled draws", "PGD with twice the draws", pgd, draws=lambda draws: 2 * draws, bayesian=True),
+        AdaptiveAttack(
+            "doubled draws", "PGD with twice the draws", pgd, draws=lambda draws: 2 * draws, kinds=(Kind.CONTINUOUS,)
+        ),
         AdaptiveAttack("logits x 0.1", "PGD on a tenth of the logits", _pgd_by(Gradient(logit_scale=0.1))),
         AdaptiveAttack("logits x 0.001", "PGD on a thousandth of the logits", _pgd_by(Gradient(logit_scale=0.001))),
         AdaptiveAttack("logits + 100", "PGD on logits with a constant added", _pgd_by(Gradient(logit_shift=100.0))),
@@ -99,7 +103,7 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             "posterior mean",
             "PGD on the posterior-mean network",
             _pgd_by(Gradient("mean-weights")),
-            bayesian=True,
+            kinds=RANDOM,
             gradient="other",
         ),
         AdaptiveAttack("transfer", "PGD on another network of the zoo", pgd, gradient="other"),
@@ -109,7 +113,7 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             "apgd-ce, mean loss",
             "APGD as in AutoAttack's version for random networks: the mean of the draws' gradients",
             _other("apgd-ce", APGD_STEPS, 2.0, Gradient("mean-loss")),
-            bayesian=True,
+            kinds=RANDOM,
         ),
         AdaptiveAttack(
             "square",
@@ -129,10 +133,9 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
 UNBOUNDED_ATTACK = AdaptiveAttack("unbounded", "PGD with 100 steps, linf, eps 1", unbounded, "all")
 
 
-def attacks_on(deterministic: bool, on: str) -> list[AdaptiveAttack]:
-    """The adaptive attacks under one threat model on a network with or without draws."""
-    known = ADAPTIVE_ATTACKS.values()
-    return [adaptive for adaptive in known if adaptive.on == on and not (deterministic and adaptive.bayesian)]
+def attacks_on(kind: Kind, on: str) -> list[AdaptiveAttack]:
+    """The adaptive attacks under one threat model on a network whose posterior is of that kind."""
+    return [adaptive for adaptive in ADAPTIVE_ATTACKS.values() if adaptive.on == on and kind in adaptive.kinds]
 
 
 def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[tuple[AdaptiveAttack, AttackSpec]]:
@@ -140,7 +143,7 @@ def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[t
     plan = [
         (adaptive, adaptive.attack(threat))
         for threat in threats
-        for adaptive in attacks_on(subject.deterministic, on)
+        for adaptive in attacks_on(subject.kind, on)
         if adaptive.attack(threat).target not in subject.undefined
     ]
     if on == "all":
@@ -160,16 +163,18 @@ def _from_sources(
     ]
 
 
-def adaptive_attack_of(attack: AttackSpec, deterministic: bool, draws: int) -> AdaptiveAttack | None:
-    """The adaptive attack that an attack with so many draws of the attacker is; None if it is none."""
+def adaptive_attack_of(attack: AttackSpec, kind: Kind, draws: int, usual: int) -> AdaptiveAttack | None:
+    """The adaptive attack that an attack with so many draws of the attacker is; None if it is none.
+
+    usual: the attacker's draws by the protocol.
+    """
     if attack.threat.eps == 0:
         return None
-    usual = 1 if deterministic else ATTACK_DRAWS
     if attack == unbounded(UNBOUNDED):
         return UNBOUNDED_ATTACK if draws == usual else None
     own = replace(attack.gradient, source=None, target="expected")
     as_planned = attack if attack.source is None else replace(attack, gradient=own)
-    for adaptive in attacks_on(deterministic, "all") + attacks_on(deterministic, "surviving"):
+    for adaptive in attacks_on(kind, "all") + attacks_on(kind, "surviving"):
         same_source = (adaptive.name == "transfer") == (attack.source is not None)
         if same_source and draws == adaptive.draws(usual) and as_planned == adaptive.attack(attack.threat):
             return adaptive

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_args
 from benchmark.attacks.methods import NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, format_eps
 from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES
+from zoo.kind import Kind
 from zoo.targets import GRADIENT_TARGETS, PRECISIONS, Precision
 
 
@@ -20,6 +21,7 @@ class Cell:
 
     start, stop: positions in `protocol.example_order`, not indices of the test split.
     only: of the images there those with these indices in the test split; None for all of them.
+    finite: whether the judge's draws are the members of a finite posterior, each of them once.
     """
 
     model: str
@@ -32,6 +34,17 @@ class Cell:
     judge_draws: int = JUDGE_DRAWS
     seed: int = 0
     only: tuple[int, ...] | None = None
+    finite: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """Of what kind the entry's posterior is."""
+        return Kind.FINITE if self.finite else Kind.POINT if self.judge_draws == 1 else Kind.CONTINUOUS
+
+    @property
+    def usual_draws(self) -> int:
+        """The attacker's draws by the protocol: of a finite posterior all members, so that the attack is exact."""
+        return ATTACK_DRAWS if self.kind is Kind.CONTINUOUS else self.judge_draws
 
     @property
     def label(self) -> str:
@@ -40,8 +53,9 @@ class Cell:
 
     def to_json(self) -> dict[str, Any]:
         fields = {**asdict(self), "attack": self.attack.to_json()}
-        if self.only is None:  # a field that came later: cells without it keep the keys that they had
-            del fields["only"]
+        for name, default in _LATER.items():
+            if fields[name] == default:
+                del fields[name]
         return fields
 
     @classmethod
@@ -56,9 +70,18 @@ class Cell:
         )
 
 
-def draw_counts(deterministic: bool, attack_draws: int | None = None) -> tuple[int, int]:
-    """The attacker's and the judge's draws; a deterministic network has one, whatever is asked for."""
-    return (1, 1) if deterministic else (attack_draws or ATTACK_DRAWS, JUDGE_DRAWS)
+# fields that came later: cells without them keep the keys that they had
+_LATER = {"only": None, "finite": False}
+
+
+def draw_counts(members: int | None, attack_draws: int | None = None) -> tuple[int, int]:
+    """The attacker's and the judge's draws. attack_draws: what is asked for in place of the protocol's.
+
+    members: of a finite posterior, of which there are no more draws; 1 for one network, None for what is drawn from.
+    """
+    if members is None:
+        return attack_draws or ATTACK_DRAWS, JUDGE_DRAWS
+    return min(attack_draws or members, members), members
 
 
 class Subject(NamedTuple):
@@ -68,6 +91,7 @@ class Subject(NamedTuple):
     others: the zoo's other networks for the same images, with whether they are deterministic.
     undefined: the gradient targets that it does not have, such as `mean-weights` without a posterior mean.
     averaged_over: what is random in it, in words; empty for a deterministic one.
+    members: of a finite posterior, how many; None for one that is drawn from.
     """
 
     model: str
@@ -78,6 +102,16 @@ class Subject(NamedTuple):
     others: tuple[tuple[str, bool], ...] = ()
     undefined: tuple[str, ...] = ()
     averaged_over: str = ""
+    members: int | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Of what kind its posterior is."""
+        return Kind.POINT if self.deterministic else Kind.CONTINUOUS if self.members is None else Kind.FINITE
+
+    def draws(self, attack_draws: int | None = None) -> tuple[int, int]:
+        """The attacker's and the judge's draws; see `draw_counts`."""
+        return draw_counts(1 if self.deterministic else self.members, attack_draws)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import UNBOUNDED, AdaptiveAttack, adaptive_attack_of
 from benchmark.plan.cells import Cell
-from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
+from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
+from zoo.kind import Kind
 from zoo.targets import Gradient
 
 if TYPE_CHECKING:
@@ -73,12 +74,13 @@ class Role:
 def role_of(cell: Cell) -> Role:
     """The role of a cell."""
     spec, threat = cell.attack, cell.attack.threat
-    usual = (cell.attack_draws, cell.judge_draws) in ((1, 1), (ATTACK_DRAWS, JUDGE_DRAWS)) and cell.seed == 0
+    judged = cell.judge_draws == JUDGE_DRAWS or cell.kind is not Kind.CONTINUOUS
+    usual = cell.attack_draws == cell.usual_draws and judged and cell.seed == 0
     whole = cell.only is None
     on_grid = cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
     return Role(
         target=_protocol_target(spec),
-        adaptive=_adaptive(spec, cell.judge_draws == 1, cell.attack_draws),
+        adaptive=_adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws),
         budget=threat.eps > 0,
         whole=whole,
         unbounded=threat == UNBOUNDED,

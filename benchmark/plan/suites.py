@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from benchmark.attacks.methods import NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import AdaptiveAttack, planned
-from benchmark.plan.cells import Cell, Selection, Subject, draw_counts
+from benchmark.plan.cells import Cell, Selection, Subject
 from benchmark.plan.roles import surviving_examples
 from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import ATTACKS, LIBRARIES, SHARD, eps_grid, standard_attack
+from zoo.kind import Kind
 from zoo.targets import GRADIENT_TARGETS, Gradient
 
 if TYPE_CHECKING:
@@ -92,8 +93,9 @@ class Suite:
                     start,
                     min(start + SHARD, count),
                     self.libraries(spec, start, selection),
-                    *draw_counts(subject.deterministic, selection.draws),
+                    *subject.draws(selection.draws),
                     selection.seed,
+                    finite=subject.kind is Kind.FINITE,
                 )
                 for start in range(0, count, SHARD)
                 for spec in self.attacks(subject, selection)
@@ -186,7 +188,7 @@ class AdaptiveSuite(WhiteboxSuite):
         wanted = selection.attacks is None or attack.name in selection.attacks
         if not wanted or adaptive.library not in (selection.libraries or LIBRARIES):
             return []
-        attack_draws, judge_draws = draw_counts(subject.deterministic, selection.draws)
+        attack_draws, judge_draws = subject.draws(selection.draws)
         return [
             Cell(
                 subject.model,
@@ -199,6 +201,7 @@ class AdaptiveSuite(WhiteboxSuite):
                 judge_draws,
                 selection.seed,
                 only,
+                finite=subject.kind is Kind.FINITE,
             )
             for (start, stop), only in images.items()
         ]

@@ -14,6 +14,7 @@ from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.records.record import Health, Record
 from benchmark.results.frames import IDENTITY, latest, tidy
+from zoo.kind import Kind
 
 _COLUMNS = (
     *IDENTITY,
@@ -34,9 +35,9 @@ class Evidence:
     extra: list[Record] = field(default_factory=list)
 
     @property
-    def deterministic(self) -> bool:
-        """Whether the entry is one network, without draws."""
-        return all(record.cell.judge_draws == 1 for record in self.records)
+    def kind(self) -> Kind:
+        """Of what kind the entry's posterior is."""
+        return self.records[0].cell.kind
 
     @property
     def norm(self) -> Norm:

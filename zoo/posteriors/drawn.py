@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from zoo.posteriors.posterior import Kind, require_count
+from zoo.kind import Kind
+from zoo.posteriors.posterior import require_count
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,6 @@ class DrawnPosterior:
         require_count(count)
         generator = torch.Generator().manual_seed(seed)
         return [self.draw(generator) for _ in range(count)]
+
+    def weights(self, count: int, seed: int) -> None:
+        """Draws count alike."""

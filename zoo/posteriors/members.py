@@ -1,26 +1,29 @@
-"""Ensembles, whose members are there one by one."""
+"""Ensembles and Monte-Carlo samples, whose members are there one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from zoo.posteriors.posterior import Kind, require_count
+from zoo.kind import Kind
+from zoo.posteriors.posterior import require_count
 
 
 @dataclass(frozen=True)
 class MemberPosterior:
-    """An ensemble: each of M networks is as likely as the others.
+    """M networks of known weight. given_weights: theirs, in any unit; alike by default.
 
-    Of M members or more, each is drawn once, in their order: their average is the prediction itself. Fewer are a random
-    choice without replacement.
+    Of M members or more, each is drawn once, in their order: their weighted average is the prediction itself. Fewer are
+    a random choice without replacement.
     """
 
-    members: Callable[[], list[nn.Module]]
+    members: Callable[[], Sequence[nn.Module]]
     mean: Callable[[], nn.Module] | None = None
+    given_weights: Callable[[], Sequence[float]] | None = None
 
     kind = Kind.FINITE
 
@@ -30,12 +33,30 @@ class MemberPosterior:
 
     @property
     def what(self) -> str:
-        return f"the members of an ensemble ({self.size})"
+        weighted = "" if self.given_weights is None else ", weighted"
+        return f"the members of an ensemble ({self.size}{weighted})"
 
     def draws(self, count: int, seed: int) -> list[nn.Module]:
-        require_count(count)
         members = list(self.members())
-        if count >= len(members):
-            return members
-        order = torch.randperm(len(members), generator=torch.Generator().manual_seed(seed))
-        return [members[index] for index in order[:count]]
+        return [members[index] for index in _chosen(len(members), count, seed)]
+
+    def weights(self, count: int, seed: int) -> list[float] | None:
+        """Raises ValueError for weights that are not one number >= 0 a member, not all of them 0."""
+        if self.given_weights is None:
+            return None
+        weights, size = [float(weight) for weight in self.given_weights()], self.size
+        if len(weights) != size or not all(math.isfinite(w) and w >= 0 for w in weights) or not sum(weights) > 0:
+            raise ValueError(
+                f"weights() gave {weights[:5]}{' ...' if len(weights) > 5 else ''} for {size} members: give one number "
+                ">= 0 for each, not all of them 0"
+            )
+        return [weights[index] for index in _chosen(size, count, seed)]
+
+
+def _chosen(size: int, count: int, seed: int) -> list[int]:
+    """Which of the members are drawn."""
+    require_count(count)
+    if count >= size:
+        return list(range(size))
+    order: list[int] = torch.randperm(size, generator=torch.Generator().manual_seed(seed)).tolist()
+    return order[:count]

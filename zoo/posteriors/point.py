@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from zoo.posteriors.posterior import Kind, require_count
+from zoo.kind import Kind
+from zoo.posteriors.posterior import require_count
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class PointPosterior:
     def draws(self, count: int, seed: int) -> list[nn.Module]:
         require_count(count)
         return [self.network]
+
+    def weights(self, count: int, seed: int) -> None:
+        """Draws count alike."""
 
     def mean(self) -> nn.Module:
         return self.network

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Protocol
 
 from torch import nn
 
-
-class Kind(StrEnum):
-    """What a network's weights may be."""
-
-    POINT = "point"
-    """One network: there is nothing to average."""
-    FINITE = "finite"
-    """M members of known weight: their weighted average is the prediction."""
-    CONTINUOUS = "continuous"
-    """Whatever can be drawn: the prediction is an average over draws."""
+from zoo.kind import Kind
 
 
 class Posterior(Protocol):
@@ -45,6 +35,9 @@ class Posterior(Protocol):
         The first n of less than all do not depend on `count`. The global random state is not touched.
         Raises ValueError for a count below one.
         """
+
+    def weights(self, count: int, seed: int) -> list[float] | None:
+        """How much each of these draws counts; None where they count alike."""
 
 
 def require_count(count: int) -> None:

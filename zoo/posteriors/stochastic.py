@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.combine import expected
+from zoo.kind import Kind
 from zoo.layers.replacement import copy_with
-from zoo.posteriors.posterior import Kind, require_count
+from zoo.posteriors.posterior import require_count
 from zoo.seeding import derive_seed, forked_random_state
 from zoo.structure import counted, dropout_layers, foreign_layers, own_method, rho_parameters
 
@@ -37,6 +38,9 @@ class ForwardPosterior:
         require_count(count)
         stochastic = self._stochastic()
         return [SeededPass(stochastic, derive_seed(seed, index)) for index in range(count)]
+
+    def weights(self, count: int, seed: int) -> None:
+        """Draws count alike."""
 
     def _stochastic(self) -> nn.Module:
         """A copy in its own evaluation mode, which may leave dropout on, or with dropout."""
@@ -69,6 +73,9 @@ class MixturePosterior:
 
     def draws(self, count: int, seed: int) -> list[nn.Module]:
         return ForwardPosterior(self.module, dropout=False).draws(min(1, count), seed)
+
+    def weights(self, count: int, seed: int) -> None:
+        """Draws count alike."""
 
 
 class SeededPass(nn.Module):

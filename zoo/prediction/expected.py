@@ -10,16 +10,18 @@ Returning probabilities would make every library apply a second softmax and squa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from zoo.kind import Kind
 from zoo.posteriors import Posterior, posterior_of
-from zoo.prediction.stacked import DrawsInTurn, GroupedDraws, LoopedDraws, is_plain_chain
-from zoo.prediction.target_networks import networks_of
+from zoo.prediction.stacked import DrawsInTurn, FreshDraws, GroupedDraws, LoopedDraws, is_plain_chain
+from zoo.prediction.target_networks import Drawn, networks_of
+from zoo.seeding import derive_seed
 from zoo.targets import TARGETS, Gradient, Networks
 
 # No tensor of a chunk is larger on a CPU: beyond 32 MiB the C library asks the system for fresh pages each time, which
@@ -34,7 +36,7 @@ class ExpectedPrediction(nn.Module):
     networks: S deterministic networks, pixels -> logits; they are frozen (no parameter has a gradient) and stay
         in evaluation mode whatever `train()` or `eval()` a library calls.
     gradient: what it is taken of; its `source` only names where the networks are from. With the target `resampled` each
-        call of `value_and_gradient` is of the next network, as with one that samples its weights in every pass, and
+        step of `value_and_gradient` is of the next network, as with one that samples its weights in every pass, and
         `forward` stays with that one.
     max_bytes: bound on the activations that are kept for a backward pass. A batch is evaluated in chunks of examples
         that keep less; where all chunks together keep more, their forward pass is repeated in the backward pass.
@@ -42,6 +44,9 @@ class ExpectedPrediction(nn.Module):
         CPU and no bound on a GPU.
     stack: evaluate many draws in one pass (`zoo.prediction.stacked`); False evaluates any network, one draw after the
         other, None stacks where the networks allow it. The two differ by rounding.
+    weights: how much each network counts, in any unit; alike by default.
+    draw: from the number of a gradient, from 1, to its networks, where each is of others; the first of which are
+        `networks`. `forward` stays with those of the last gradient.
     Raises ValueError for no network, or networks that cannot be stacked.
     """
 
@@ -53,6 +58,8 @@ class ExpectedPrediction(nn.Module):
         max_bytes: int = MAX_BYTES,
         largest_tensor: int | None = None,
         stack: bool | None = None,
+        weights: Sequence[float] | None = None,
+        draw: Callable[[int], Sequence[nn.Module]] | None = None,
     ) -> None:
         super().__init__()
         if not networks:
@@ -62,10 +69,15 @@ class ExpectedPrediction(nn.Module):
         target = TARGETS[gradient.target]
         if target.networks is Networks.IN_TURN:
             self.draws, self.forward_draws = 1, DrawsInTurn(networks, self.stacked)
+        elif draw is not None:
+            self.draws, self.forward_draws = len(networks), FreshDraws(draw, self.stacked)
         else:
             self.draws = len(networks)
             self.forward_draws = GroupedDraws(networks) if self.stacked else LoopedDraws(networks)
         self.combine = target.combine
+        self.weights: Tensor | None
+        given = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+        self.register_buffer("weights", None if given is None else (given / given.sum()).float(), persistent=False)
         self.gradient, self.max_bytes, self.largest_tensor = gradient, max_bytes, largest_tensor
         self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], tuple[int, int]] = {}
         self.training = False
@@ -91,9 +103,22 @@ class ExpectedPrediction(nn.Module):
         posterior: of the network, where more is known of it than its structure tells, as that it is a point.
         max_bytes, largest_tensor, stack: as of `ExpectedPrediction`.
         """
-        wanted = TARGETS[gradient.target].networks
-        networks = networks_of(wanted, network, posterior or posterior_of(network), draws, seed)
-        return cls(networks, gradient, max_bytes=max_bytes, largest_tensor=largest_tensor, stack=stack)
+        wanted, random = TARGETS[gradient.target].networks, posterior or posterior_of(network)
+
+        def of_step(step: int) -> Drawn:
+            return networks_of(wanted, network, random, draws, derive_seed(seed, "step", step))
+
+        fresh = gradient.is_fresh and random.kind is Kind.CONTINUOUS
+        networks, weights = of_step(1) if fresh else networks_of(wanted, network, random, draws, seed)
+        return cls(
+            networks,
+            gradient,
+            max_bytes=max_bytes,
+            largest_tensor=largest_tensor,
+            stack=stack,
+            weights=weights,
+            draw=(lambda step: of_step(step).networks) if fresh else None,
+        )
 
     def train(self, mode: bool = True) -> ExpectedPrediction:
         """Does nothing: the prediction is the same in either mode."""
@@ -108,21 +133,21 @@ class ExpectedPrediction(nn.Module):
             return torch.cat([checkpoint(self._predict, part, use_reentrant=False) for part in x.split(chunk)])
         return torch.cat([self._predict(part) for part in x.split(chunk)])
 
-    def restart(self) -> None:
-        """An attack begins: draws that are taken in turn begin again, so that the same attack meets the same ones."""
-        if isinstance(self.forward_draws, DrawsInTurn):
-            self.forward_draws.restart()
+    def turn_to(self, step: int) -> None:
+        """Take the draws of a gradient, the first of which is 1, where each is of others."""
+        if isinstance(self.forward_draws, DrawsInTurn | FreshDraws):
+            self.forward_draws.turn_to(step)
 
-    def value_and_gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def value_and_gradient(self, x: Tensor, y: Tensor, step: int = 1) -> tuple[Tensor, Tensor]:
         """Outputs, and the gradient (B, C, H, W) of their cross-entropy with labels y (B,), summed over the batch.
 
+        step: which gradient of an attack it is, from 1; where each is of other draws, it is of that one's.
         The gradient is contiguous, whatever layout the networks compute in: libraries view it as flat vectors.
         The same numbers as through autograd, chunk by chunk, so that what a chunk keeps never leaves the caches.
         Of the cross-entropy and not of -output[y], though the outputs are normalised: its softmax - onehot at the
         outputs is tiny where the network is confident, and what is tiny from the start loses nothing to rounding.
         """
-        if isinstance(self.forward_draws, DrawsInTurn):
-            self.forward_draws.advance()
+        self.turn_to(step)
         chunk = self.chunk_size(x)
         parts = [
             self._value_and_gradient(part, labels)
@@ -165,7 +190,7 @@ class ExpectedPrediction(nn.Module):
         return max(1, math.ceil(len(x) / max(1, chunks)))
 
     def _predict(self, x: Tensor) -> Tensor:
-        return self.combine(self.logits(x))
+        return self.combine(self.logits(x), self.weights)
 
     def _value_and_gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():

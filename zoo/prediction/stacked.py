@@ -57,7 +57,7 @@ class GroupedDraws(nn.Module):
 
 
 class DrawsInTurn(nn.Module):
-    """One of the networks at a time, the first until `advance` was called twice: (B, C, H, W) -> (1, B, K).
+    """One of the networks at a time, at each step the next, after the last the first: (B, C, H, W) -> (1, B, K).
 
     stack: as `GroupedDraws` evaluates a network, or as it is.
     """
@@ -66,18 +66,37 @@ class DrawsInTurn(nn.Module):
         super().__init__()
         kind = GroupedDraws if stack else LoopedDraws
         self.draws = nn.ModuleList(kind([network]) for network in networks)
-        self.turns = 0
+        self.step = 1
 
-    def advance(self) -> None:
-        """Take the next network, after the last one the first."""
-        self.turns += 1
-
-    def restart(self) -> None:
-        """Begin with the first again."""
-        self.turns = 0
+    def turn_to(self, step: int) -> None:
+        """Take the network of a step, the first of which is 1."""
+        self.step = step
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.draws[max(0, self.turns - 1) % len(self.draws)](x)
+        logits: Tensor = self.draws[(self.step - 1) % len(self.draws)](x)
+        return logits
+
+
+class FreshDraws(nn.Module):
+    """Other networks at each step: (B, C, H, W) -> (S, B, K).
+
+    draw: from the number of a step, the first of which is 1, to its networks. stack: as `GroupedDraws` evaluates them,
+    or one after the other.
+    """
+
+    def __init__(self, draw: Callable[[int], Sequence[nn.Module]], stack: bool) -> None:
+        super().__init__()
+        self.draw, self.kind = draw, GroupedDraws if stack else LoopedDraws
+        self.turn_to(1)
+
+    def turn_to(self, step: int) -> None:
+        """Draw the networks of a step."""
+        if step != getattr(self, "step", 0):
+            self.step = step
+            self.networks = self.kind(self.draw(step)).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.networks.to(x.device, memory_format=torch.channels_last)(x)  # type: ignore[call-overload]
         return logits
 
 

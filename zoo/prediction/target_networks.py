@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -10,11 +12,19 @@ from zoo.propagation.network import PropagatedNetwork
 from zoo.targets import TARGETS, Networks
 
 
-def networks_of(wanted: Networks, network: nn.Module, posterior: Posterior, draws: int, seed: int) -> list[nn.Module]:
-    """The networks in evaluation mode; of `draws` draws those that are wanted. posterior: of the network.
+class Drawn(NamedTuple):
+    """Networks in evaluation mode, and how much each counts; None where they count alike."""
+
+    networks: list[nn.Module]
+    weights: list[float] | None = None
+
+
+def networks_of(wanted: Networks, network: nn.Module, posterior: Posterior, draws: int, seed: int) -> Drawn:
+    """Of `draws` draws those that are wanted. posterior: of the network.
 
     Raises ValueError for a mean where none is defined, and for less than one draw.
     """
+    weights = None
     match wanted:
         case Networks.MEAN:
             found = [posterior_mean(network, posterior)]
@@ -22,9 +32,11 @@ def networks_of(wanted: Networks, network: nn.Module, posterior: Posterior, draw
             found = [network if posterior.kind is Kind.POINT else PropagatedNetwork(network)]
         case Networks.FIRST:
             found = posterior.draws(1, seed)
-        case Networks.DRAWS | Networks.IN_TURN:
+        case Networks.IN_TURN:
             found = posterior.draws(draws, seed)
-    return [one.eval() for one in found]
+        case Networks.DRAWS:
+            found, weights = posterior.draws(draws, seed), posterior.weights(draws, seed)
+    return Drawn([one.eval() for one in found], weights)
 
 
 def undefined_targets(network: nn.Module, posterior: Posterior, image: Tensor) -> tuple[str, ...]:

@@ -32,14 +32,18 @@ class Entropies:
     mutual_information: Tensor
 
 
-def entropies(log_p: Tensor) -> Entropies:
-    """Entropies from the draws' log-probabilities (S, N, K), in float64.
+def entropies(log_p: Tensor, weights: Tensor | None = None) -> Entropies:
+    """Entropies from the draws' log-probabilities (S, N, K), in float64. weights: (S,) of the draws; alike if None.
 
     The mutual information of an image that every draw is sure of is smaller than float32 rounds its two parts.
     """
     log_p = log_p.double().log_softmax(-1)  # which they are, up to the rounding that is undone here
-    mean = log_p.logsumexp(0) - math.log(len(log_p))
-    predictive, expected = _entropy(mean), _entropy(log_p).mean(0)
+    if weights is None:
+        mean, expected = log_p.logsumexp(0) - math.log(len(log_p)), _entropy(log_p).mean(0)
+    else:
+        share = weights.double() / weights.double().sum()
+        mean, expected = (log_p + share.log()[:, None, None]).logsumexp(0), (share[:, None] * _entropy(log_p)).sum(0)
+    predictive = _entropy(mean)
     # of two nearly equal numbers, neither of them exact
     return Entropies(predictive, expected, (predictive - expected).clamp_min(0))
 

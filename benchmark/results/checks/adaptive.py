@@ -10,6 +10,7 @@ from benchmark.records.record import Record
 from benchmark.results.checks.check import NO_DRAWS, Finding, Status, check, over, risen, summary
 from benchmark.results.evidence import Evidence
 from zoo.datasets import dataset_spec
+from zoo.kind import Kind
 
 POINT = 0.01
 ALIGNED = 0.5  # cosine between the gradients of independent draws
@@ -92,8 +93,11 @@ def enough_draws(evidence: Evidence) -> Finding:
     """Twice the draws break at most 1 point more; gradients of independent draws point the same way; and what an attack
     breaks on the attacker's draws it breaks on the judge's, but for 10 points.
     """
-    if evidence.deterministic:
+    if evidence.kind is Kind.POINT:
         return NO_DRAWS
+    if evidence.kind is Kind.FINITE and all(r.cell.attack_draws == r.cell.judge_draws for r in evidence.records):
+        members = evidence.records[0].cell.judge_draws
+        return "PASS", f"does not apply: attacked through all {members} members, which are all that is judged"
     found = [_breaks_little(evidence, ("doubled draws",), POINT), *_falls_short(evidence)]
     for health in evidence.healths:
         if health.cosine is not None:
@@ -120,7 +124,7 @@ def _falls_short(evidence: Evidence) -> list[Finding]:
 )
 def one_draw(evidence: Evidence) -> Finding:
     """An attack on one frozen draw, judged by that draw, succeeds at least as often as one on all of them."""
-    if evidence.deterministic:
+    if evidence.kind is Kind.POINT:
         return NO_DRAWS
     found: list[Finding] = []
     for record in evidence.adaptive.get("one draw", []):
@@ -155,7 +159,7 @@ def _breaks_little(
     for threat, surviving in evidence.surviving.items():
         counted = (beyond or evidence.surviving)[threat]
         for name in names:
-            if ADAPTIVE_ATTACKS[name].bayesian and evidence.deterministic:
+            if evidence.kind not in ADAPTIVE_ATTACKS[name].kinds:
                 continue
             by_source: dict[str | None, list[Record]] = {}
             for record in evidence.adaptive.get(name, []):

@@ -58,7 +58,9 @@ def spec_of(name: str, eps: float, steps: int = 20) -> AttackSpec:
     method = METHOD_OF[name]
     steps = 1 if method.single_step else steps
     step = eps if method.single_step else STEP_RATIO * eps / 20
-    return AttackSpec(name, ThreatModel(NORMS[name], eps), step or 0.01, steps, random_start=method.random_start)
+    decay = 0.9 if method.momentum else 0.0
+    threat = ThreatModel(NORMS[name], eps)
+    return AttackSpec(name, threat, step or 0.01, steps, random_start=method.random_start, decay=decay)
 
 
 class AdapterContract:
@@ -66,16 +68,18 @@ class AdapterContract:
 
     more: by method, passes forward and backward beside one of each a step (forward alone, of a method without
         gradients).
+    lacks: attacks of its methods that it has in the other norm alone.
     unmetered: images that the adapter passes to find out what the network's output is.
     """
 
     library: ClassVar[str]
     more: ClassVar[dict[str, tuple[int, int]]] = {}
+    lacks: ClassVar[tuple[str, ...]] = ()
     unmetered: ClassVar[int] = 0
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """name: every attack; following: by gradients; started: from a random point; driven: towards a label."""
-        names = [name for name in NORMS if METHOD_OF[name].name in self.runners()]
+        names = [name for name in NORMS if METHOD_OF[name].name in self.runners() and name not in self.lacks]
         chosen = {
             "name": names,
             "following": [name for name in names if METHOD_OF[name].gradients],
@@ -101,6 +105,11 @@ class AdapterContract:
             if (method := METHOD_OF[name].name) not in self.runners():
                 with pytest.raises(ValueError, match=f"adapter of {self.library} has no {method}; it has fgsm, bim"):
                     self.craft(Linear(), X, LABELS, spec_of(name, 0.1))
+
+    def test_an_attack_that_it_has_in_the_other_norm_alone_is_refused_by_name(self) -> None:
+        for name in self.lacks:
+            with pytest.raises(ValueError, match=f"{self.library} has no {name}"):
+                self.craft(Linear(), X, LABELS, spec_of(name, 0.1))
 
     @pytest.mark.parametrize("shape", [(7, 1, 8, 8), (1, 1, 8, 8), (5, 3, 6, 6)], ids=str)
     def test_images_keep_their_shape_and_stay_inside_budget_and_box(self, name: str, shape: tuple[int, ...]) -> None:

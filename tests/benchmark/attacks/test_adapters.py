@@ -11,6 +11,7 @@ from tests.benchmark.attacks.adapter_contract import AdapterContract
 
 class TestTorchattacks(AdapterContract):
     library = "torchattacks"
+    lacks = ("mifgsm-l2",)
     # the start is looked at, too
     more: ClassVar = {"apgd-ce": (1, 1), "apgd-dlr": (1, 1), "square": (1, 0)}
 
@@ -23,7 +24,7 @@ class TestFoolbox(AdapterContract):
 class TestART(AdapterContract):
     library = "art"
     # it predicts twice to log its own success
-    more: ClassVar = {"bim": (2, 0), "pgd": (2, 0)}
+    more: ClassVar = {"bim": (2, 0), "mifgsm": (2, 0), "pgd": (2, 0)}
     unmetered = 1
 
 

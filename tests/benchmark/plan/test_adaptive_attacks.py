@@ -44,7 +44,7 @@ def test_every_cell_is_a_white_box_one_or_known_as_its_trial(subject: Subject) -
     first = SUITE.cells([subject], Selection())
     second = SUITE.follow_up(whitebox(subject.model, [True] * 100), [subject], Selection())
     named = [adaptive.name for cell in first + second if (adaptive := role_of(cell).adaptive) is not None]
-    expected = {trial.name for trial in ADAPTIVE_ATTACKS.values() if not (trial.bayesian and subject.deterministic)}
+    expected = {adaptive.name for adaptive in ADAPTIVE_ATTACKS.values() if subject.kind in adaptive.kinds}
     assert set(named) == expected | {UNBOUNDED_ATTACK.name}
     assert set(SUITES["whitebox"].cells([subject], Selection())) < set(first)
     per_threat = len(expected) - 1 + len(subject.others)  # a transfer for each other network

@@ -44,7 +44,7 @@ def test_targets_that_a_network_has_not(
 @pytest.mark.parametrize("wanted", Networks)
 def test_of_one_network_every_target_takes_that_one(wanted: Networks) -> None:
     network = linear()
-    assert networks_of(wanted, network, PointPosterior(network), 5, 0) == [network]
+    assert networks_of(wanted, network, PointPosterior(network), 5, 0).networks == [network]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_of_one_network_every_target_takes_that_one(wanted: Networks) -> None:
 def test_networks_of_a_mean_field_network(wanted: Networks, count: int) -> None:
     network = make_bayesian(linear())
     posterior = MeanFieldPosterior(network)
-    found = networks_of(wanted, network, posterior, 5, 3)
+    found = networks_of(wanted, network, posterior, 5, 3).networks
     assert len(found) == count
     assert isinstance(found[0], PropagatedNetwork) == (wanted is Networks.PROPAGATED)
     first = posterior.draws(1, 3)[0](X)
