@@ -136,7 +136,7 @@ class Selection:
             if name not in NORMS:
                 further = ", ".join(name for name in NORMS if name not in ATTACKS)
                 raise ValueError(
-                    f"no attack {name!r}; there are: {', '.join(ATTACKS)}; in suite adaptive alone {further}"
+                    f"no attack {name!r}; there are: {', '.join(ATTACKS)}; beyond the protocol's {further}"
                 )
         for chosen, allowed, kind in (
             (self.libraries, LIBRARIES, "library"),

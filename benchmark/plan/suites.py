@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.attacks.methods import NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from benchmark.plan.adaptive_attacks import AdaptiveAttack, planned
+from benchmark.plan.adaptive_attacks import ADAPTIVE_NAMES, AdaptiveAttack, planned
 from benchmark.plan.cells import Cell, Selection, Subject
 from benchmark.plan.roles import surviving_examples
 from benchmark.plan.survival import Expected, Survival
@@ -77,7 +77,9 @@ class Suite:
         """
         for name in selection.attacks or ():
             if name not in ATTACKS:
-                raise ValueError(f"suite {self.name} has {', '.join(ATTACKS)}; {name} is run by --suite adaptive")
+                raise ValueError(
+                    f"suite {self.name} has {', '.join(ATTACKS)}; {name} is none of them; --suite adaptive has more"
+                )
         cells: list[Cell] = []
         for subject in subjects:
             count = self.examples if selection.examples is None else selection.examples
@@ -121,9 +123,13 @@ class AdaptiveSuite(WhiteboxSuite):
     """The white-box attacks, and then all that may break what survives them; see `benchmark.plan.adaptive_attacks`."""
 
     def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
-        """Raises ValueError for a gradient target: adaptive attacks have their own."""
+        """Raises ValueError for a gradient target, as adaptive attacks have theirs, or an attack not of its own."""
         if selection.targets is not None:
             raise ValueError("the adaptive suite takes every gradient that it needs: leave out --target")
+        for name in selection.attacks or ():
+            if name not in (*ATTACKS, *ADAPTIVE_NAMES):
+                known = ", ".join((*ATTACKS, *ADAPTIVE_NAMES))
+                raise ValueError(f"suite {self.name} has {known}; {name} is none of them")
         cells = []
         for subject in subjects:
             # adaptive attacks and checks rest on all of these, at eps = 0 in any case
