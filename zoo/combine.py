@@ -6,6 +6,7 @@ Planning names these functions (`zoo.targets`), so that torch is imported where 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,16 @@ def expected(logits: Tensor, weights: Tensor | None = None) -> Tensor:
     if weights is None:
         return log_p.logsumexp(0) - math.log(len(logits))
     return (log_p + weights.log()[:, None, None]).logsumexp(0)
+
+
+def shares(weights: Sequence[float] | None) -> Tensor | None:
+    """(S,) float32 weights that add up to 1, of weights in any unit; None where draws count alike."""
+    import torch
+
+    if weights is None:
+        return None
+    given = torch.tensor(weights, dtype=torch.float64)
+    return (given / given.sum()).float()
 
 
 def mean_loss(logits: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -47,11 +47,6 @@ class Target:
         """Whether a gradient takes one pass of one network, however many draws there are."""
         return self.networks is not Networks.DRAWS
 
-    @property
-    def of_the_image(self) -> bool:
-        """Whether the same image has the same gradient at any time."""
-        return self.networks is not Networks.IN_TURN
-
 
 TARGETS: dict[str, Target] = {
     target.name: target
@@ -137,4 +132,4 @@ class Gradient:
     @property
     def of_the_step(self) -> bool:
         """Whether the same image has another gradient at another step."""
-        return self.is_fresh or not TARGETS[self.target].of_the_image
+        return self.is_fresh or TARGETS[self.target].networks is Networks.IN_TURN

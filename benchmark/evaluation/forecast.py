@@ -78,8 +78,7 @@ def effort(cell: Cell) -> Effort:
     target = TARGETS[spec.target]
     of_one = target.of_one_network or spec.source is not None
     draws = _PROPAGATED if target.networks is Networks.PROPAGATED else 1 if of_one else cell.attack_draws
-    apart = _APART.get(spec.name, 1.0) if target.of_the_image else 1.0
-    walks = 1 + (len(cell.libraries) - 1) * apart
+    walks = 1 + (len(cell.libraries) - 1) * _APART.get(spec.name, 1.0)
     steps = spec.steps * spec.restarts
     calls, judged = walks * steps, walks
     if spec.threat.eps == 0 and several:  # every step is at the image itself

@@ -29,14 +29,15 @@ def behaviour_of(name: str, dataset: str, posterior: Posterior) -> Behaviour:
     """
     import torch
 
-    from zoo.combine import expected
+    from zoo.combine import expected, shares
 
     count = 2 if posterior.size is None else posterior.size
-    draws = posterior.draws(count, derive_seed("behaviour", name))
+    seed = derive_seed("behaviour", name)
+    draws, weights = posterior.draws(count, seed), shares(posterior.weights(count, seed))
     images = _images(dataset)
     with torch.no_grad():
         logits = torch.stack([draw.eval()(images) for draw in draws])  # (S, B, K)
-    values = torch.cat([logits[0].log_softmax(-1), expected(logits)]).double().flatten()
+    values = torch.cat([logits[0].log_softmax(-1), expected(logits, weights)]).double().flatten()
     return tuple(float(f"{value:.7g}") for value in values.tolist())
 
 

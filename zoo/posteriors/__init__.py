@@ -3,7 +3,8 @@
 An ordinary network is a `PointPosterior`. `posterior_of(network)` tells which of four others a random one has:
 
 1. it has a method `members() -> list of networks`: an ensemble or Monte-Carlo samples, of which a method
-   `weights() -> list of numbers` says how much each counts; alike by default;
+   `weights() -> list of numbers` says how much each counts; alike by default. Where its attribute `is_sample` is true
+   they are samples of a posterior, and are read as a sample of the limit, too;
 2. it has a method `draw(generator) -> nn.Module` of its own (and `mean() -> nn.Module` if it has a mean);
 3. it contains the project's mean-field layers: a draw is a copy with plain layers in their place;
 4. it is merely stochastic in `forward` (MC dropout, layers of Bayesian-Torch, BLiTZ and other libraries): a draw is

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from zoo.kind import Kind
-from zoo.posteriors.posterior import require_count
+from zoo.posteriors.posterior import DrawnAlike, require_count
 
 
 @dataclass(frozen=True)
-class DrawnPosterior:
+class DrawnPosterior(DrawnAlike):
     """What the network's own method `draw` gives."""
 
     draw: Callable[[torch.Generator], nn.Module]
@@ -27,6 +27,3 @@ class DrawnPosterior:
         require_count(count)
         generator = torch.Generator().manual_seed(seed)
         return [self.draw(generator) for _ in range(count)]
-
-    def weights(self, count: int, seed: int) -> None:
-        """Draws count alike."""

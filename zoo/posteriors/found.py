@@ -22,7 +22,7 @@ def posterior_of(module: nn.Module, dropout: bool | None = None) -> Posterior:
     """
     mean = own_method(module, "mean")
     if (members := own_method(module, "members")) is not None:
-        return MemberPosterior(members, mean, own_method(module, "weights"))
+        return MemberPosterior(members, mean, own_method(module, "weights"), bool(getattr(module, "is_sample", False)))
     if (draw := own_method(module, "draw")) is not None:
         return DrawnPosterior(draw, mean)
     if bayesian_layers(module):

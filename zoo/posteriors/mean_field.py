@@ -10,10 +10,10 @@ from torch import nn
 from zoo.kind import Kind
 from zoo.layers import bayesian_layers
 from zoo.layers.replacement import copy_with
-from zoo.posteriors.posterior import require_count
+from zoo.posteriors.posterior import DrawnAlike, require_count
 
 
-class MeanFieldPosterior:
+class MeanFieldPosterior(DrawnAlike):
     """A Gaussian for every weight of the project's mean-field layers."""
 
     kind = Kind.CONTINUOUS
@@ -31,9 +31,6 @@ class MeanFieldPosterior:
         require_count(count)
         layers, generator = bayesian_layers(self.module), torch.Generator().manual_seed(seed)
         return [copy_with(self.module, {layer: layer.draw(generator) for layer in layers}).eval() for _ in range(count)]
-
-    def weights(self, count: int, seed: int) -> None:
-        """Draws count alike."""
 
     def _mean(self) -> nn.Module:
         return copy_with(self.module, {layer: layer.mean() for layer in bayesian_layers(self.module)})

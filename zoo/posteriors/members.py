@@ -17,6 +17,7 @@ from zoo.posteriors.posterior import require_count
 class MemberPosterior:
     """M networks of known weight. given_weights: theirs, in any unit; alike by default.
 
+    is_sample: whether they are Monte-Carlo samples of a posterior, and no ensemble that was made for itself.
     Of M members or more, each is drawn once, in their order: their weighted average is the prediction itself. Fewer are
     a random choice without replacement.
     """
@@ -24,6 +25,7 @@ class MemberPosterior:
     members: Callable[[], Sequence[nn.Module]]
     mean: Callable[[], nn.Module] | None = None
     given_weights: Callable[[], Sequence[float]] | None = None
+    is_sample: bool = False
 
     kind = Kind.FINITE
 
@@ -34,7 +36,8 @@ class MemberPosterior:
     @property
     def what(self) -> str:
         weighted = "" if self.given_weights is None else ", weighted"
-        return f"the members of an ensemble ({self.size}{weighted})"
+        what = "Monte-Carlo samples of its posterior" if self.is_sample else "the members of an ensemble"
+        return f"{what} ({self.size}{weighted})"
 
     def draws(self, count: int, seed: int) -> list[nn.Module]:
         members = list(self.members())

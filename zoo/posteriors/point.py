@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from zoo.kind import Kind
-from zoo.posteriors.posterior import require_count
+from zoo.posteriors.posterior import DrawnAlike, require_count
 
 
 @dataclass(frozen=True)
-class PointPosterior:
+class PointPosterior(DrawnAlike):
     """An ordinary network: its own single draw and its own mean."""
 
     network: nn.Module
@@ -23,9 +23,6 @@ class PointPosterior:
     def draws(self, count: int, seed: int) -> list[nn.Module]:
         require_count(count)
         return [self.network]
-
-    def weights(self, count: int, seed: int) -> None:
-        """Draws count alike."""
 
     def mean(self) -> nn.Module:
         return self.network

@@ -15,6 +15,7 @@ class Posterior(Protocol):
 
     size: how many networks it is made of; None where they are drawn. what: what is random in it, in words.
     mean: makes the network of the posterior mean; None where none is defined.
+    is_sample: whether it is made of Monte-Carlo samples, which stand for a limit as well as for themselves.
     """
 
     @property
@@ -25,6 +26,9 @@ class Posterior(Protocol):
 
     @property
     def what(self) -> str: ...
+
+    @property
+    def is_sample(self) -> bool: ...
 
     @property
     def mean(self) -> Callable[[], nn.Module] | None: ...
@@ -38,6 +42,15 @@ class Posterior(Protocol):
 
     def weights(self, count: int, seed: int) -> list[float] | None:
         """How much each of these draws counts; None where they count alike."""
+
+
+class DrawnAlike:
+    """A posterior whose draws count alike, and which is no sample of another one."""
+
+    is_sample = False
+
+    def weights(self, count: int, seed: int) -> None:
+        """None."""
 
 
 def require_count(count: int) -> None:

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from zoo.combine import expected
 from zoo.kind import Kind
 from zoo.layers.replacement import copy_with
-from zoo.posteriors.posterior import require_count
+from zoo.posteriors.posterior import DrawnAlike, require_count
 from zoo.seeding import derive_seed, forked_random_state
 from zoo.structure import counted, dropout_layers, foreign_layers, own_method, rho_parameters
 
 
-class ForwardPosterior:
+class ForwardPosterior(DrawnAlike):
     """What a forward pass samples, in evaluation mode but for dropout layers where `dropout` is set."""
 
     kind = Kind.CONTINUOUS
@@ -39,9 +39,6 @@ class ForwardPosterior:
         stochastic = self._stochastic()
         return [SeededPass(stochastic, derive_seed(seed, index)) for index in range(count)]
 
-    def weights(self, count: int, seed: int) -> None:
-        """Draws count alike."""
-
     def _stochastic(self) -> nn.Module:
         """A copy in its own evaluation mode, which may leave dropout on, or with dropout."""
         stochastic = copy_with(self.module, {}).eval()
@@ -58,7 +55,7 @@ class ForwardPosterior:
 
 
 @dataclass(frozen=True)
-class MixturePosterior:
+class MixturePosterior(DrawnAlike):
     """An ensemble that answers for all its members in one pass: their average is all there is to draw."""
 
     module: nn.Module
@@ -73,9 +70,6 @@ class MixturePosterior:
 
     def draws(self, count: int, seed: int) -> list[nn.Module]:
         return ForwardPosterior(self.module, dropout=False).draws(min(1, count), seed)
-
-    def weights(self, count: int, seed: int) -> None:
-        """Draws count alike."""
 
 
 class SeededPass(nn.Module):

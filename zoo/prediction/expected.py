@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from zoo.combine import shares
 from zoo.kind import Kind
 from zoo.posteriors import Posterior, posterior_of
 from zoo.prediction.stacked import DrawsInTurn, FreshDraws, GroupedDraws, LoopedDraws, is_plain_chain
@@ -70,14 +71,13 @@ class ExpectedPrediction(nn.Module):
         if target.networks is Networks.IN_TURN:
             self.draws, self.forward_draws = 1, DrawsInTurn(networks, self.stacked)
         elif draw is not None:
-            self.draws, self.forward_draws = len(networks), FreshDraws(draw, self.stacked)
+            self.draws, self.forward_draws = len(networks), FreshDraws(networks, draw, self.stacked)
         else:
             self.draws = len(networks)
             self.forward_draws = GroupedDraws(networks) if self.stacked else LoopedDraws(networks)
         self.combine = target.combine
         self.weights: Tensor | None
-        given = None if weights is None else torch.tensor(weights, dtype=torch.float64)
-        self.register_buffer("weights", None if given is None else (given / given.sum()).float(), persistent=False)
+        self.register_buffer("weights", shares(weights), persistent=False)
         self.gradient, self.max_bytes, self.largest_tensor = gradient, max_bytes, largest_tensor
         self._bytes_per_example: dict[tuple[torch.Size, torch.dtype], tuple[int, int]] = {}
         self.training = False

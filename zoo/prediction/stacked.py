@@ -80,20 +80,19 @@ class DrawsInTurn(nn.Module):
 class FreshDraws(nn.Module):
     """Other networks at each step: (B, C, H, W) -> (S, B, K).
 
-    draw: from the number of a step, the first of which is 1, to its networks. stack: as `GroupedDraws` evaluates them,
-    or one after the other.
+    networks: of the first step, which is 1. draw: from the number of another step to its networks. stack: as
+    `GroupedDraws` evaluates them, or one after the other.
     """
 
-    def __init__(self, draw: Callable[[int], Sequence[nn.Module]], stack: bool) -> None:
+    def __init__(self, networks: Sequence[nn.Module], draw: Callable[[int], Sequence[nn.Module]], stack: bool) -> None:
         super().__init__()
         self.draw, self.kind = draw, GroupedDraws if stack else LoopedDraws
-        self.turn_to(1)
+        self.networks, self.step = self.kind(networks), 1
 
     def turn_to(self, step: int) -> None:
         """Draw the networks of a step."""
-        if step != getattr(self, "step", 0):
-            self.step = step
-            self.networks = self.kind(self.draw(step)).requires_grad_(False)
+        if step != self.step:
+            self.networks, self.step = self.kind(self.draw(step)).requires_grad_(False), step
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.networks.to(x.device, memory_format=torch.channels_last)(x)  # type: ignore[call-overload]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.evaluation.evaluator import Evaluator
+from benchmark.evaluation.forecast import effort
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Cell
 from benchmark.protocol import example_order, standard_attack
@@ -20,7 +21,7 @@ from zoo import ZooEntry, models
 from zoo.datasets import load_split
 from zoo.layers import BayesianLinear
 from zoo.seeding import derive_seed
-from zoo.targets import Gradient
+from zoo.targets import Gradient, Schedule
 
 CELL = Cell("mnist/small", "mnist", standard_attack("bim", 0.05), 3, 13, attack_draws=3, judge_draws=5, seed=4)
 
@@ -195,6 +196,18 @@ def test_gradient_targets_reach_the_attack(evaluator: Evaluator) -> None:
 def test_records_are_the_same_with_and_without_sharing(evaluator: Evaluator, name: str) -> None:
     cell = dataclasses.replace(CELL, attack=standard_attack(name, 0.1))
     assert evaluator.evaluate(cell).outcome == Evaluator(Machine(share=False)).evaluate(cell).outcome
+
+
+@pytest.mark.parametrize("gradient", [Gradient(), Gradient("resampled"), Gradient(schedule=Schedule.FRESH)])
+@pytest.mark.parametrize("name", ["fgsm", "pgd-linf"])
+def test_the_forecast_counts_the_gradients_that_are_computed(
+    evaluator: Evaluator, name: str, gradient: Gradient
+) -> None:
+    """Libraries at the same images and the same step share a gradient, whichever draws it is of."""
+    cell = dataclasses.replace(CELL, attack=standard_attack(name, 0.1, gradient))
+    evaluator.evaluate(cell)
+    reckoned = effort(cell)
+    assert (evaluator.timing["asked"], evaluator.timing["computed"]) == (reckoned.asked, reckoned.calls)
 
 
 def test_precision_is_the_attackers_alone_and_another_cell(evaluator: Evaluator) -> None:

@@ -18,6 +18,7 @@ from benchmark.protocol import standard_attack
 from benchmark.records.record import Record
 from benchmark.results import Results
 from zoo import ZooEntry, models
+from zoo.catalogue.behaviour import same_behaviour
 from zoo.datasets import load_split
 from zoo.kind import Kind
 from zoo.seeding import forked_random_state
@@ -72,6 +73,14 @@ def test_the_judge_takes_the_weighted_average_of_all_members_once(weights: Seque
     assert found.clean.entropy == pytest.approx(entropy.tolist(), rel=1e-3)
     if weights == (0.0, 1.0, 0.0):  # a single network has nothing to be uncertain of
         assert max(found.clean.mutual_information) < 1e-6
+
+
+def test_other_weights_are_another_behaviour_and_their_unit_is_none() -> None:
+    """Weights are in no tensor of the network: without this, results of other weights would be taken again."""
+    alike, weighted, doubled = (entry(w).behaviour() for w in (None, WEIGHTS, [2 * w for w in WEIGHTS]))
+    assert same_behaviour(weighted, doubled)
+    assert not same_behaviour(weighted, alike)
+    assert same_behaviour(alike, entry((1, 1, 1)).behaviour())
 
 
 def test_an_attack_on_the_average_is_exact() -> None:
