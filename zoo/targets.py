@@ -99,7 +99,7 @@ class Gradient:
     precision: of the networks' layers; outputs are combined in float32 or better in any case.
     source: the zoo entry whose gradient is taken, for a transfer; None for that of the attacked entry.
     logit_scale, logit_shift: every draw's logits are multiplied and shifted by them, to see whether gradients vanish.
-    schedule: which draws it is of, step by step; a finite posterior has no fresh ones.
+    schedule: which draws it is of, step by step; of all members of a finite posterior there are no others.
     Raises ValueError for an unknown target, precision or schedule, fresh draws for a target that takes no draws, or a
     scale or shift that would leave no logits.
     """

@@ -20,7 +20,7 @@ from benchmark.evaluation.health import examine
 from benchmark.evaluation.judged import JudgedImages, judge_crafted, outcome_of
 from benchmark.evaluation.machine import Machine
 from benchmark.evaluation.subjects import subject_of
-from benchmark.plan.cells import Cell, Subject
+from benchmark.plan.cells import Cell, Reading, Subject
 from benchmark.protocol import LIBRARIES, example_order
 from benchmark.records.agreement import compare_libraries
 from benchmark.records.record import Health, Outcome, Record, cell_key, provenance
@@ -34,7 +34,7 @@ from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import Gradient
 
-Purpose = Literal["attack", "judge", "independent"]  # of draws
+Purpose = Literal["attack", "judge", "other judge", "independent"]  # of draws
 
 
 class Shard(NamedTuple):
@@ -47,13 +47,14 @@ class Shard(NamedTuple):
 
 
 class PredictorKey(NamedTuple):
-    """Which draws of which entry, and which gradient of their prediction."""
+    """Which draws of which entry, and which gradient of their prediction. half: of the members, where it is of one."""
 
     entry: str
     purpose: Purpose
     draws: int
     seed: int
     gradient: Gradient
+    half: int | None
 
 
 class GradientsKey(NamedTuple):
@@ -63,6 +64,7 @@ class GradientsKey(NamedTuple):
     seed: int
     gradient: Gradient
     goal: Goal
+    reading: Reading
 
 
 class JudgedKey(NamedTuple):
@@ -71,6 +73,7 @@ class JudgedKey(NamedTuple):
     attack_draws: int
     judge_draws: int
     seed: int
+    reading: Reading
 
 
 class Evaluator:
@@ -142,15 +145,15 @@ class Evaluator:
 
     def evaluate(self, cell: Cell) -> Record:
         """Run the cell. A library that raises is recorded with its error, never with a score."""
-        entry, began = self.entry(cell.model), time.monotonic()
+        entry, began, purposes = self.entry(cell.model), time.monotonic(), _purposes(cell)
         self._forget_other_shards(cell)
         with self.timing.measuring("loading"):
             examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
             examples = examples if cell.only is None else [example for example in examples if example in cell.only]
             x, y = self._images(cell.dataset, examples)
             attacked = self._attacked(cell)
-            attacker = self._predictor(entry, "attack", cell)
-            judge = self._predictor(entry, "judge", cell)
+            attacker = self._predictor(entry, purposes["attack"], cell)
+            judge = self._predictor(entry, purposes["judge"], cell)
         judged = self._judged(cell, attacker, judge, y)
         labels = likeliest_wrong(attacker, x, y) if cell.attack.goal is Goal.CONFIDENT else y
         images: dict[str, Tensor] = {}
@@ -182,7 +185,7 @@ class Evaluator:
                 self.machine.device,
                 threads=torch.get_num_threads(),
                 stacked=attacked.stacked,
-                seeds={"attack": _seed(entry, "attack", cell.seed), "judge": _seed(entry, "judge", cell.seed)},
+                seeds={of: _seed(entry, purpose, cell.seed) for of, purpose in purposes.items()},
                 seconds=round(time.monotonic() - began, 3),
             ),
             health=self._health(cell, attacker, x, y) if clean.error is None else None,
@@ -211,7 +214,7 @@ class Evaluator:
         """The prediction whose gradient the attack follows: the network's, or that of a transfer's source."""
         gradient = cell.attack.gradient
         entry = self.entry(cell.model if gradient.source is None else gradient.source)
-        return self._predictor(entry, "attack", cell, gradient)
+        return self._predictor(entry, _purposes(cell)["attack"], cell, gradient)
 
     def _predictor(
         self,
@@ -221,11 +224,14 @@ class Evaluator:
         gradient: Gradient = Gradient(),
     ) -> ExpectedPrediction:
         """Draws depend on entry, seed and purpose alone, so that they are the same for every shard and attack."""
-        draws = cell.judge_draws if purpose == "judge" else cell.attack_draws
-        key = PredictorKey(entry.name, purpose, draws, cell.seed, gradient)
+        judges = purpose in ("judge", "other judge")
+        draws = cell.judge_draws if judges else cell.attack_draws
+        # a transfer's source is attacked through all that it has
+        half = int(judges) if cell.reading is Reading.SAMPLE and entry.name == cell.model else None
+        key = PredictorKey(entry.name, purpose, draws, cell.seed, gradient, half)
         if key not in self._predictors:
-            seed = _seed(entry, purpose, cell.seed)
-            self._predictors[key] = entry.predictor(draws, seed, gradient, self.machine.device, self.machine.stack)
+            seed, machine = _seed(entry, purpose, cell.seed), self.machine
+            self._predictors[key] = entry.predictor(draws, seed, gradient, machine.device, machine.stack, half)
         return self._predictors[key]
 
     def _shared(self, cell: Cell) -> GradientStore | None:
@@ -233,12 +239,12 @@ class Evaluator:
         spec = cell.attack
         if not self.machine.share or len(cell.libraries) == 1:  # nothing to share
             return None
-        key = GradientsKey(cell.attack_draws, cell.seed, spec.gradient, spec.goal)
+        key = GradientsKey(cell.attack_draws, cell.seed, spec.gradient, spec.goal, cell.reading)
         return self._gradients.setdefault(key, GradientStore())
 
     def _judged(self, cell: Cell, attacker: ExpectedPrediction, judge: ExpectedPrediction, y: Tensor) -> JudgedImages:
         """Outcomes of images under these draws, shared by all cells with the same examples."""
-        key = JudgedKey(cell.attack_draws, cell.judge_draws, cell.seed)
+        key = JudgedKey(cell.attack_draws, cell.judge_draws, cell.seed, cell.reading)
         return self._judged_images.setdefault(key, JudgedImages(attacker, judge, y, self.timing))
 
     def _forget_other_shards(self, cell: Cell) -> None:
@@ -257,6 +263,14 @@ def likeliest_wrong(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Ten
     """(B,) the wrong label to which the prediction gives most probability."""
     others: Tensor = prediction(x).scatter(1, y[:, None], -torch.inf)
     return others.argmax(1)
+
+
+def _purposes(cell: Cell) -> dict[str, Purpose]:
+    """The draws that the attacker has, and those that judge."""
+    return {
+        "attack": "judge" if cell.reading is Reading.DETERMINISTIC else "attack",
+        "judge": "other judge" if cell.reading is Reading.OTHER_JUDGE else "judge",
+    }
 
 
 def _seed(entry: ZooEntry, purpose: Purpose, seed: int) -> int:

@@ -19,6 +19,8 @@ class Judged:
     """Per example, under the judge: predicted label (B,), log p of the true label, entropy in nats, confidence.
 
     mutual_information: of label and weights, in nats; empty for a network without draws.
+    right_draws: how many of the judge's draws are right, each alone. majority: the label that most of them give, the
+        smaller one of a tie; both empty for a network without draws.
     """
 
     predicted: list[int]
@@ -27,6 +29,8 @@ class Judged:
     entropy: list[float]
     confidence: list[float]
     mutual_information: list[float]
+    right_draws: list[int]
+    majority: list[int]
 
 
 @torch.no_grad()
@@ -37,15 +41,24 @@ def judge(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Judged:
     if not (finite := log_p.isfinite().all(1)).all():
         raise ValueError(f"the network's output is NaN or infinite on {int((~finite).sum())} of {len(x)} images")
     p = log_p.exp()
-    predicted = log_p.argmax(1)
+    predicted, labels = log_p.argmax(1), torch.cat([logits.argmax(-1) for logits in parts], 1)  # (B,), (S, B)
+    several = prediction.draws > 1
     return Judged(
         predicted=predicted.tolist(),
         correct=(predicted == y).tolist(),
         log_p=_rounded(log_p.gather(1, y[:, None])[:, 0]),
         entropy=_rounded(-torch.special.xlogy(p, p).sum(1)),
         confidence=_rounded(p.amax(1)),
-        mutual_information=_rounded(_mutual_information(parts, prediction.weights)) if prediction.draws > 1 else [],
+        mutual_information=_rounded(_mutual_information(parts, prediction.weights)) if several else [],
+        right_draws=(labels == y).sum(0).tolist() if several else [],
+        majority=_most_frequent(labels, log_p.shape[1]) if several else [],
     )
+
+
+def _most_frequent(labels: Tensor, classes: int) -> list[int]:
+    """Of (S, B) labels the most frequent one of each column, the smallest of several."""
+    votes: list[int] = torch.nn.functional.one_hot(labels, classes).sum(0).argmax(1).tolist()
+    return votes
 
 
 def _mutual_information(parts: list[Tensor], weights: Tensor | None) -> Tensor:

@@ -23,9 +23,11 @@ class JudgedImages:
 
     def __call__(self, images: Tensor) -> tuple[Judged, Judged]:
         with self._timing.measuring("judge"):
-            return self._known(
-                images, lambda: (judge(self._judge, images, self._y), judge(self._attacker, images, self._y))
-            )
+            return self._known(images, lambda: self._both(images))
+
+    def _both(self, images: Tensor) -> tuple[Judged, Judged]:
+        by_judge = judge(self._judge, images, self._y)
+        return by_judge, by_judge if self._attacker is self._judge else judge(self._attacker, images, self._y)
 
 
 def judge_crafted(
@@ -59,5 +61,7 @@ def outcome_of(by_judge: Judged, by_attacker: Judged, **measured: object) -> Out
         entropy=by_judge.entropy,
         confidence=by_judge.confidence,
         mutual_information=by_judge.mutual_information,
+        right_draws=by_judge.right_draws,
+        majority=by_judge.majority,
         **measured,  # type: ignore[arg-type]
     )

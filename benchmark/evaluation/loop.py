@@ -119,12 +119,11 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
     loop = _Loop(evaluator, store, how)
     with how.watch(suite.name, loop.outlook(suite, selection, subjects, keys)) as watcher:
         loop.evaluate(keys, watcher)
-        more = suite.follow_up(store.records(set(keys)), subjects, selection)
+        while more := _new(suite.follow_up(store.records(set(keys)), subjects, selection), evaluator, keys):
+            watcher.settle()
+            loop.evaluate(more, watcher)
+            keys |= more
         watcher.settle()
-        if more:
-            following = {evaluator.key(cell): cell for cell in more}
-            loop.evaluate(following, watcher)
-            keys |= following
     return Run(list(store.records(set(keys))), loop.timing, loop.seconds)
 
 
@@ -183,6 +182,11 @@ class _Loop:
         forecast = forecast_for(subjects, waiting, self.evaluator, threads, store)
         at_once = how.workers if how.executor == "ray" else how.workers or 1  # a cluster shows how many it runs
         return Outlook(forecast, at_once, follow_up, survival)
+
+
+def _new(cells: Sequence[Cell], evaluator: Evaluator, known: Mapping[str, Cell]) -> dict[str, Cell]:
+    keys = {evaluator.key(cell): cell for cell in cells}
+    return {key: cell for key, cell in keys.items() if key not in known}
 
 
 def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How) -> list[Subject]:

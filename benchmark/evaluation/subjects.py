@@ -46,6 +46,7 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
         undefined=undefined_targets(network, posterior, image),
         averaged_over="" if is_point else posterior.what,
         members=posterior.size,
+        is_sample=posterior.is_sample,
     )
 
 

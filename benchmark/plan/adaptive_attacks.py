@@ -4,9 +4,13 @@ An attack that fails leaves a network looking robust, so every adaptive attack i
 may have failed: too few steps, starts or draws, a gradient that vanishes, a gradient that points nowhere. Most attack
 the images that survive the white-box attacks, which costs least where it matters least; a few attack all images.
 
+Some know more, or judge otherwise, than an attacker of the expected prediction (`benchmark.plan.cells.Reading`): they
+are further readings of the same network, and count in no worst case.
+
 Sources: Carlini et al. 2019, "On Evaluating Adversarial Robustness"; Croce and Hein 2020, "Reliable Evaluation of
 Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks" (APGD, AutoAttack); Tramèr et al. 2020, "On
-Adaptive Attacks to Adversarial Example Defenses"; Andriushchenko et al. 2020, "Square Attack".
+Adaptive Attacks to Adversarial Example Defenses"; Andriushchenko et al. 2020, "Square Attack"; Dong et al. 2018,
+"Boosting Adversarial Attacks with Momentum" (MI-FGSM).
 """
 
 from __future__ import annotations
@@ -17,15 +21,17 @@ from typing import Literal, get_args
 
 from benchmark.attacks.methods import METHODS, Goal, Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from benchmark.plan.cells import Subject
+from benchmark.plan.cells import Reading, Subject
+from benchmark.plan.ladder import RUNGS
 from benchmark.protocol import STEP_RATIO, standard_attack
 from zoo.kind import Kind
-from zoo.targets import Gradient
+from zoo.targets import Gradient, Schedule
 
 APGD_STEPS = 100  # those of AutoAttack
 SQUARE_QUERIES = 1000
 NOISE_QUERIES = 100
 RESTARTS = 5
+FRESH_STEPS, DECAY = 40, 0.9  # of the attack with draws of each step's own, which momentum averages over
 RANDOM, DRAWN = (Kind.FINITE, Kind.CONTINUOUS), (Kind.CONTINUOUS,)
 UNBOUNDED = ThreatModel("linf", 1.0)
 
@@ -36,7 +42,8 @@ class AdaptiveAttack:
 
     help: what it is, for tables.    attack: the attack under a threat model, but for the source of a transfer.
     on: `all` images, or those that are `surviving` the white-box attacks.
-    draws: how many the attacker has, from the protocol's number.    kinds: the posteriors that it is for.
+    draws: how many the attacker has, from the protocol's number, several for a ladder of them.
+    kinds: the posteriors that it is for.    reading: what the attacker knows of the judge's draws.
     library: the one that runs it.
     gradient: what it follows: the network's own, an `other` network's, or `none`.
     """
@@ -45,8 +52,9 @@ class AdaptiveAttack:
     help: str
     attack: Callable[[ThreatModel], AttackSpec]
     on: Literal["all", "surviving"] = "surviving"
-    draws: Callable[[int], int] = lambda draws: draws
+    draws: Callable[[int], tuple[int, ...]] = lambda draws: (draws,)
     kinds: tuple[Kind, ...] = tuple(Kind)
+    reading: Reading = Reading.HEADLINE
     library: str = "torchattacks"
     gradient: Literal["own", "other", "none"] = "own"
 
@@ -66,6 +74,12 @@ def unbounded(threat: ThreatModel) -> AttackSpec:
     """PGD with 100 steps in a ball that holds every image, from the image itself: there noise alone breaks networks."""
     eps = UNBOUNDED.eps
     return replace(standard_attack("pgd-linf", eps), steps=100, step_size=STEP_RATIO * eps / 100, random_start=False)
+
+
+def with_fresh_draws(threat: ThreatModel) -> AttackSpec:
+    """MI-FGSM, each of whose gradients is of other draws."""
+    name, gradient = METHODS["mifgsm"].attack(threat.norm), Gradient(schedule=Schedule.FRESH)
+    return AttackSpec(name, threat, STEP_RATIO * threat.eps / FRESH_STEPS, FRESH_STEPS, gradient=gradient, decay=DECAY)
 
 
 def _other(
@@ -91,10 +105,45 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             lambda threat: replace(doubled(threat), goal=Goal.CONFIDENT),
             "all",
         ),
-        AdaptiveAttack("one draw", "PGD on one frozen draw", pgd, "all", lambda _: 1, kinds=RANDOM, gradient="other"),
-        AdaptiveAttack("restarts", "PGD from five starts", lambda threat: replace(pgd(threat), restarts=RESTARTS)),
         AdaptiveAttack(
-            "doubled draws", "PGD with twice the draws", pgd, draws=lambda draws: 2 * draws, kinds=(Kind.CONTINUOUS,)
+            "one draw", "PGD on one frozen draw", pgd, "all", lambda _: (1,), kinds=RANDOM, gradient="other"
+        ),
+        AdaptiveAttack("restarts", "PGD from five starts", lambda threat: replace(pgd(threat), restarts=RESTARTS)),
+        AdaptiveAttack("doubled draws", "PGD with twice the draws", pgd, draws=lambda draws: (2 * draws,), kinds=DRAWN),
+        AdaptiveAttack(
+            "fresh draws",
+            "MI-FGSM, 40 steps, each of other draws: 8, 16, 32, … of them, until more break no more",
+            with_fresh_draws,
+            draws=lambda _: RUNGS,
+            kinds=DRAWN,
+            library="foolbox",
+        ),
+        AdaptiveAttack(
+            "judge's draws",
+            "PGD with 40 steps on the draws that judge",
+            doubled,
+            kinds=DRAWN,
+            reading=Reading.DETERMINISTIC,
+        ),
+        AdaptiveAttack(
+            "other judge", "PGD, judged by further draws", pgd, "all", kinds=DRAWN, reading=Reading.OTHER_JUDGE
+        ),
+        AdaptiveAttack(
+            "half the samples",
+            "PGD with 40 steps through the first half of the samples, judged by the others",
+            doubled,
+            "all",
+            kinds=(Kind.FINITE,),
+            reading=Reading.SAMPLE,
+        ),
+        AdaptiveAttack(
+            "half the samples, transfer",
+            "PGD with 40 steps on a source of the network's own, judged by the second half of the samples",
+            doubled,
+            "all",
+            kinds=(Kind.FINITE,),
+            gradient="other",
+            reading=Reading.SAMPLE,
         ),
         AdaptiveAttack("logits x 0.1", "PGD on a tenth of the logits", _pgd_by(Gradient(logit_scale=0.1))),
         AdaptiveAttack("logits x 0.001", "PGD on a thousandth of the logits", _pgd_by(Gradient(logit_scale=0.001))),
@@ -141,6 +190,9 @@ ADAPTIVE_NAMES = tuple(
 UNBOUNDED_ATTACK = AdaptiveAttack("unbounded", "PGD with 100 steps, linf, eps 1", unbounded, "all")
 
 
+TRANSFERS = ("transfer", "half the samples, transfer")
+
+
 def attacks_on(kind: Kind, on: str) -> list[AdaptiveAttack]:
     """The adaptive attacks under one threat model on a network whose posterior is of that kind."""
     return [adaptive for adaptive in ADAPTIVE_ATTACKS.values() if adaptive.on == on and kind in adaptive.kinds]
@@ -153,37 +205,47 @@ def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[t
         for threat in threats
         for adaptive in attacks_on(subject.kind, on)
         if adaptive.attack(threat).target not in subject.undefined
+        and (adaptive.reading is not Reading.SAMPLE or subject.is_sample)
     ]
     if on == "all":
         plan.append((UNBOUNDED_ATTACK, unbounded(UNBOUNDED)))
-    return [each for adaptive, attack in plan for each in _from_sources(adaptive, attack, subject.others)]
+    return [each for adaptive, attack in plan for each in _from_sources(adaptive, attack, subject)]
 
 
 def _from_sources(
-    adaptive: AdaptiveAttack, attack: AttackSpec, others: Sequence[tuple[str, bool]]
+    adaptive: AdaptiveAttack, attack: AttackSpec, subject: Subject
 ) -> list[tuple[AdaptiveAttack, AttackSpec]]:
-    """A transfer takes one network's gradients: of a Bayesian one those of its posterior mean."""
-    if adaptive.name != "transfer":
+    """A transfer takes one network's gradients: of a Bayesian one those of its posterior mean.
+
+    Another reading takes the sources alone that the network names as its own.
+    """
+    if adaptive.name not in TRANSFERS:
         return [(adaptive, attack)]
+    own = {name for _, name in subject.sources}
     return [
         (adaptive, replace(attack, gradient=Gradient("expected" if deterministic else "mean-weights", source=name)))
-        for name, deterministic in others
+        for name, deterministic in subject.others
+        if adaptive.reading is Reading.HEADLINE or name in own
     ]
 
 
-def adaptive_attack_of(attack: AttackSpec, kind: Kind, draws: int, usual: int) -> AdaptiveAttack | None:
+def adaptive_attack_of(
+    attack: AttackSpec, kind: Kind, draws: int, usual: int, reading: Reading = Reading.HEADLINE
+) -> AdaptiveAttack | None:
     """The adaptive attack that an attack with so many draws of the attacker is; None if it is none.
 
-    usual: the attacker's draws by the protocol.
+    usual: the attacker's draws by the protocol. reading: which says how many they are, where he knows the judge's.
     """
     if attack.threat.eps == 0:
         return None
+    told = reading in (Reading.DETERMINISTIC, Reading.SAMPLE)
     if attack == unbounded(UNBOUNDED):
         return UNBOUNDED_ATTACK if draws == usual else None
     own = replace(attack.gradient, source=None, target="expected")
     as_planned = attack if attack.source is None else replace(attack, gradient=own)
     for adaptive in attacks_on(kind, "all") + attacks_on(kind, "surviving"):
-        same_source = (adaptive.name == "transfer") == (attack.source is not None)
-        if same_source and draws == adaptive.draws(usual) and as_planned == adaptive.attack(attack.threat):
+        same_source = (adaptive.name in TRANSFERS) == (attack.source is not None)
+        same_draws = adaptive.reading is reading and (told or draws in adaptive.draws(usual))
+        if same_source and same_draws and as_planned == adaptive.attack(attack.threat):
             return adaptive
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from itertools import chain
 from typing import Any, NamedTuple, get_args
 
@@ -15,6 +16,19 @@ from zoo.kind import Kind
 from zoo.targets import GRADIENT_TARGETS, PRECISIONS, Precision
 
 
+class Reading(StrEnum):
+    """What the attacker of a random network knows of the draws that judge him."""
+
+    HEADLINE = "headline"
+    """Nothing: other draws of a continuous posterior judge. Of a finite one all members are attacked, and judge."""
+    DETERMINISTIC = "deterministic"
+    """The draws themselves, as of a network that is deployed with fixed draws: the deterministic white-box number."""
+    OTHER_JUDGE = "other judge"
+    """Nothing, and further draws judge: how far a verdict hangs on the judge's."""
+    SAMPLE = "sample"
+    """Nothing, of Monte-Carlo samples: he has their first half, and the others judge, as the limit would."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """The unit of work and of resuming: one entry, one attack, one shard of examples, every library.
@@ -22,6 +36,7 @@ class Cell:
     start, stop: positions in `protocol.example_order`, not indices of the test split.
     only: of the images there those with these indices in the test split; None for all of them.
     finite: whether the judge's draws are the members of a finite posterior, each of them once.
+    reading: what the attacker knows of the judge's draws.
     """
 
     model: str
@@ -35,6 +50,10 @@ class Cell:
     seed: int = 0
     only: tuple[int, ...] | None = None
     finite: bool = False
+    reading: Reading = Reading.HEADLINE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reading", Reading(self.reading))  # of the same text
 
     @property
     def kind(self) -> Kind:
@@ -71,7 +90,7 @@ class Cell:
 
 
 # fields that came later: cells without them keep the keys that they had
-_LATER = {"only": None, "finite": False}
+_LATER = {"only": None, "finite": False, "reading": Reading.HEADLINE}
 
 
 def draw_counts(members: int | None, attack_draws: int | None = None) -> tuple[int, int]:
@@ -92,6 +111,8 @@ class Subject(NamedTuple):
     undefined: the gradient targets that it does not have, such as `mean-weights` without a posterior mean.
     averaged_over: what is random in it, in words; empty for a deterministic one.
     members: of a finite posterior, how many; None for one that is drawn from.
+    is_sample: whether the members are Monte-Carlo samples of a posterior.
+    sources: what of its own a transfer may come from: (`map` or `twin`, name of an entry), which is among `others`.
     """
 
     model: str
@@ -103,15 +124,21 @@ class Subject(NamedTuple):
     undefined: tuple[str, ...] = ()
     averaged_over: str = ""
     members: int | None = None
+    is_sample: bool = False
+    sources: tuple[tuple[str, str], ...] = ()
 
     @property
     def kind(self) -> Kind:
         """Of what kind its posterior is."""
         return Kind.POINT if self.deterministic else Kind.CONTINUOUS if self.members is None else Kind.FINITE
 
-    def draws(self, attack_draws: int | None = None) -> tuple[int, int]:
+    def draws(self, attack_draws: int | None = None, reading: Reading = Reading.HEADLINE) -> tuple[int, int]:
         """The attacker's and the judge's draws; see `draw_counts`."""
-        return draw_counts(1 if self.deterministic else self.members, attack_draws)
+        if reading is Reading.SAMPLE and self.members is not None:
+            half = self.members // 2
+            return min(attack_draws or half, half), self.members - half
+        attacker, judge = draw_counts(1 if self.deterministic else self.members, attack_draws)
+        return (judge, judge) if reading is Reading.DETERMINISTIC else (attacker, judge)
 
 
 @dataclass(frozen=True)

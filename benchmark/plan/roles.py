@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import UNBOUNDED, AdaptiveAttack, adaptive_attack_of
-from benchmark.plan.cells import Cell
+from benchmark.plan.cells import Cell, Reading
 from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
 from zoo.kind import Kind
 from zoo.targets import Gradient
@@ -27,37 +27,41 @@ if TYPE_CHECKING:
 class Role:
     """What a cell is to the results of its network.
 
+    headline: whether its attacker knows nothing of the judge's draws that decide rows, and is judged by them.
     target: the gradient target of an attack whose other settings are all the protocol's; None for any other attack.
     adaptive: the adaptive attack that it is, with the protocol's draws; None for any other attack.
     budget: whether eps > 0. whole: whether it is on all images of its shard.
     unbounded: whether its ball holds every image.
     usual: whether it has the protocol's draws and seed; curves and matrices are made of such cells.
-    board: whether it is `usual`, `whole`, in every library and at an eps of the leaderboards.
+    protocol_draws: whether the attacker's are the protocol's, whatever the judge's and the seed are.
+    board: whether it is `headline`, `usual`, `whole`, in every library and at an eps of the leaderboards.
     alone: whether one library ran it.
     """
 
+    headline: bool
     target: str | None
     adaptive: AdaptiveAttack | None
     budget: bool
     whole: bool
     unbounded: bool
     usual: bool
+    protocol_draws: bool
     board: bool
     alone: bool
 
     @property
     def is_column(self) -> bool:
         """Whether it can be a column of a row: a white-box attack of the protocol, on all images."""
-        return self.target == "expected" and self.budget and self.whole
+        return self.headline and self.target == "expected" and self.budget and self.whole
 
     @property
     def is_white_box(self) -> bool:
         """Whether it decides which images survive, and so which images adaptive attacks are run on."""
-        return self.budget and self.whole and self.adaptive is None
+        return self.headline and self.budget and self.whole and self.adaptive is None
 
     @property
     def is_evidence(self) -> bool:
-        """Whether it is no column, but shows what columns are worth: at eps = 0, or an adaptive attack."""
+        """Whether it is no column, but shows what columns are worth: at eps = 0, an adaptive attack, a reading."""
         return not self.budget or (self.alone and self.adaptive is not None)
 
     @property
@@ -75,17 +79,20 @@ def role_of(cell: Cell) -> Role:
     """The role of a cell."""
     spec, threat = cell.attack, cell.attack.threat
     judged = cell.judge_draws == JUDGE_DRAWS or cell.kind is not Kind.CONTINUOUS
-    usual = cell.attack_draws == cell.usual_draws and judged and cell.seed == 0
+    headline, protocol_draws = cell.reading is Reading.HEADLINE, cell.attack_draws == cell.usual_draws
+    usual = protocol_draws and judged and cell.seed == 0
     whole = cell.only is None
     on_grid = cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
     return Role(
+        headline=headline,
         target=_protocol_target(spec),
-        adaptive=_adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws),
+        adaptive=_adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading),
         budget=threat.eps > 0,
         whole=whole,
         unbounded=threat == UNBOUNDED,
         usual=usual,
-        board=usual and whole and on_grid,
+        protocol_draws=protocol_draws,
+        board=headline and usual and whole and on_grid,
         alone=len(cell.libraries) == 1,
     )
 

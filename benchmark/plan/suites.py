@@ -10,7 +10,8 @@ from benchmark.attacks.methods import NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_NAMES, AdaptiveAttack, planned
 from benchmark.plan.cells import Cell, Selection, Subject
-from benchmark.plan.roles import surviving_examples
+from benchmark.plan.ladder import Ladder, ladder
+from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import ATTACKS, LIBRARIES, SHARD, eps_grid, standard_attack
 from zoo.kind import Kind
@@ -60,7 +61,10 @@ class Suite:
         return tuple(library for library in LIBRARIES if library in (selection.libraries or LIBRARIES))
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
-        """The cells to be run once the records of `cells` are there; none by default."""
+        """The cells to be run once the records of `cells`, and of the cells that followed before, are there.
+
+        It is asked again until it names no new ones; none by default.
+        """
         return []
 
     def expected_follow_up(
@@ -146,20 +150,24 @@ class AdaptiveSuite(WhiteboxSuite):
         return sorted(cells, key=lambda cell: (order[cell.model], cell.start))
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
-        surviving = surviving_examples(records)
-        return [
-            cell
-            for subject in subjects
-            for threat in self._threats(subject, selection)
-            for adaptive, attack in planned(subject, [threat], "surviving")
-            for cell in self._cells(adaptive, attack, subject, selection, surviving.get((subject.model, threat), {}))
-        ]
+        records = list(records)
+        surviving, cells = surviving_examples(records), []
+        for subject in subjects:
+            for threat in self._threats(subject, selection):
+                images = surviving.get((subject.model, threat), {})
+                for adaptive, attack in planned(subject, [threat], "surviving"):
+                    found = self._cells(adaptive, attack, subject, selection, images)
+                    if len(adaptive.draws(1)) > 1:
+                        climbed = _climbed(records, found, self._count(selection))
+                        found = [cell for cell in found if cell.attack_draws in climbed.wanted]
+                    cells += found
+        return cells
 
     def expected_follow_up(
         self, subjects: Iterable[Subject], selection: Selection, survival: Survival
     ) -> list[Expected]:
         """One cell for all shards of an adaptive attack, on the mean number of images."""
-        count = self.examples if selection.examples is None else selection.examples
+        count, first = self._count(selection), Ladder({}, 0).wanted
         shards = [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
         found = []
         for subject in subjects:
@@ -171,7 +179,8 @@ class AdaptiveSuite(WhiteboxSuite):
                 images = max(1, round(sum(survivors.images * survivors.chance for survivors in likely) / times))
                 for adaptive, attack in planned(subject, [threat], "surviving"):
                     cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(images))})
-                    found += [Expected(cell, times) for cell in cells]
+                    several = len(adaptive.draws(1)) > 1
+                    found += [Expected(cell, times) for cell in cells if not several or cell.attack_draws in first]
         return found
 
     def _threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:
@@ -194,7 +203,7 @@ class AdaptiveSuite(WhiteboxSuite):
         wanted = selection.attacks is None or attack.name in selection.attacks
         if not wanted or adaptive.library not in (selection.libraries or LIBRARIES):
             return []
-        attack_draws, judge_draws = subject.draws(selection.draws)
+        attack_draws, judge_draws = subject.draws(selection.draws, adaptive.reading)
         return [
             Cell(
                 subject.model,
@@ -203,14 +212,33 @@ class AdaptiveSuite(WhiteboxSuite):
                 start,
                 stop,
                 (adaptive.library,),
-                adaptive.draws(attack_draws),
+                draws,
                 judge_draws,
                 selection.seed,
                 only,
                 finite=subject.kind is Kind.FINITE,
+                reading=adaptive.reading,
             )
             for (start, stop), only in images.items()
+            for draws in adaptive.draws(attack_draws)
         ]
+
+    def _count(self, selection: Selection) -> int:
+        return self.examples if selection.examples is None else selection.examples
+
+
+def _climbed(records: Iterable[Record], rungs: Iterable[Cell], count: int) -> Ladder:
+    """The ladder as far as the records show it. rungs: its cells, on the images that survive."""
+    of_cell = {record.cell: record for record in records if record.complete and role_of(record.cell).adaptive}
+    broken: dict[int, set[int]] = {}
+    missing, surviving = set(), set[int]()
+    for cell in rungs:
+        surviving.update(cell.only or ())
+        if (record := of_cell.get(cell)) is None:
+            missing.add(cell.attack_draws)
+        else:
+            broken.setdefault(cell.attack_draws, set()).update(record.broken)
+    return ladder(surviving, {draws: found for draws, found in broken.items() if draws not in missing}, count)
 
 
 class MaskingSuite(Suite):

@@ -23,6 +23,11 @@ from benchmark.records.agreement import Comparison
 SCHEMA_VERSION = 3
 
 _FLAGS = ("correct", "correct_attacker")
+_OF_DRAWS = (
+    "mutual_information",
+    "right_draws",
+    "majority",
+)  # left out for a network without draws, and by old records
 _PACKAGES = {"torchattacks": "torchattacks", "foolbox": "foolbox", "art": "adversarial-robustness-toolbox"}
 
 
@@ -33,6 +38,8 @@ class Outcome:
     correct, predicted, log_p, entropy, confidence: per example, under the judge's draws.
     correct_attacker: per example, under the attacker's draws.
     mutual_information: per example, of label and weights under the judge's draws; empty for a network without draws.
+    right_draws, majority: per example, how many of the judge's draws are right alone, and the label that most of them
+        give; empty for a network without draws, and in records that are older than these fields.
     distance: per example, in the attack's norm. violations: indices outside budget or box; such an image is
         no attack, so its example keeps its clean outcome.
     forwards, backwards: passes per example times draws. seconds: wall time.
@@ -52,12 +59,15 @@ class Outcome:
     seconds: float = 0.0
     error: str | None = None
     mutual_information: list[float] = field(default_factory=list)
+    right_draws: list[int] = field(default_factory=list)
+    majority: list[int] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The fields, truth values as a word of ones and zeros: there are millions of them."""
         fields = dict(vars(self))  # asdict would copy every number
-        if not self.mutual_information:
-            del fields["mutual_information"]
+        for name in _OF_DRAWS:
+            if not fields[name]:
+                del fields[name]
         for name in _FLAGS:
             fields[name] = "".join("01"[flag] for flag in fields[name])
         return fields

@@ -60,25 +60,29 @@ def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]
     groups = {
         configuration(record).group
         for record in records
-        if (role := role_of(record.cell)).is_column and role.adaptive is None
+        if (role := role_of(record.cell)).is_column and role.protocol_draws
     }
     columns: dict[Configuration, list[Record]] = defaultdict(list)
     extra: dict[tuple[object, ...], list[Record]] = defaultdict(list)
+    readings: dict[tuple[object, ...], list[Record]] = defaultdict(list)
     for record in records:
         role, config = role_of(record.cell), configuration(record)
-        if role.is_column and (role.adaptive is None or config.group not in groups):
+        if role.is_column and (role.protocol_draws or config.group not in groups):
             columns[config].append(record)
-        else:
+        elif role.headline:
             extra[config.group].append(record)
+        else:
+            readings[config.network].append(record)
     return [
-        Audit(config, _evidence(norm, attacks, extra[config.group]), reference)
+        Audit(config, _evidence(norm, attacks, extra[config.group], readings[config.network]), reference)
         for config, attacks in columns.items()
         for norm in dict.fromkeys(record.cell.attack.threat.norm for record in attacks)
     ]
 
 
-def _evidence(norm: str, columns: list[Record], extra: list[Record]) -> Evidence:
+def _evidence(norm: str, columns: list[Record], extra: list[Record], readings: list[Record]) -> Evidence:
     return Evidence(
         [record for record in columns if record.cell.attack.threat.norm == norm],
         [record for record in extra if record.cell.attack.threat.norm == norm or role_of(record.cell).is_of_every_norm],
+        [record for record in readings if record.cell.attack.threat.norm == norm],
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmark.attacks.spec import AttackSpec
-from benchmark.plan.cells import Cell
+from benchmark.plan.cells import Cell, Reading
 from benchmark.records.agreement import Comparison
 from benchmark.records.record import Record
 
@@ -27,11 +27,17 @@ class Configuration:
     attack_draws: int
     judge_draws: int
     seed: int
+    reading: Reading = Reading.HEADLINE
 
     @property
     def group(self) -> tuple[object, ...]:
         """Network, data, judge and seed: the same for configurations that differ in the attacker's draws alone."""
-        return self.model, self.fingerprint, self.data, self.protocol, self.judge_draws, self.seed
+        return *self.network, self.judge_draws, self.reading
+
+    @property
+    def network(self) -> tuple[object, ...]:
+        """Network, data and seed: the same for every reading."""
+        return self.model, self.fingerprint, self.data, self.protocol, self.seed
 
 
 def configuration(record: Record) -> Configuration:
@@ -45,6 +51,7 @@ def configuration(record: Record) -> Configuration:
         cell.attack_draws,
         cell.judge_draws,
         cell.seed,
+        cell.reading,
     )
 
 

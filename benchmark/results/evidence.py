@@ -9,8 +9,10 @@ from functools import cached_property
 import pandas as pd
 
 from benchmark.attacks.methods import Norm
-from benchmark.attacks.spec import ThreatModel
+from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
+from benchmark.plan.cells import Reading
+from benchmark.plan.ladder import Ladder, ladder
 from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.records.record import Health, Record
 from benchmark.results.frames import IDENTITY, latest, tidy
@@ -29,10 +31,12 @@ class Evidence:
 
     records: of the protocol's attacks, the columns of its rows.
     extra: all other records of the same network under the same judge: at eps = 0, adaptive attacks, other settings.
+    readings: records whose attacker knows more of the judge's draws, or is judged by others.
     """
 
     records: list[Record]
     extra: list[Record] = field(default_factory=list)
+    readings: list[Record] = field(default_factory=list)
 
     @property
     def kind(self) -> Kind:
@@ -83,6 +87,44 @@ class Evidence:
         return by_name
 
     @cached_property
+    def ladders(self) -> dict[ThreatModel, Ladder]:
+        """Threat model -> robust accuracy against the draws of each step, as far as all surviving images were attacked.
+
+        Threat models without a rung are left out.
+        """
+        found = {}
+        for threat, surviving in self.surviving.items():
+            attacked: dict[int, set[int]] = {}
+            broken: dict[int, set[int]] = {}
+            for record in self.adaptive.get("fresh draws", []):
+                if record.cell.attack.threat == threat:
+                    attacked.setdefault(record.cell.attack_draws, set()).update(record.examples)
+                    broken.setdefault(record.cell.attack_draws, set()).update(record.broken)
+            climbed = {draws: images for draws, images in broken.items() if surviving <= attacked[draws]}
+            if climbed:
+                found[threat] = ladder(surviving, climbed, self.images[threat])
+        return found
+
+    def reading(self, reading: Reading, threat: ThreatModel) -> list[Record]:
+        """The complete records of one reading under one threat model, of its adaptive attacks."""
+        return [
+            record
+            for record in self.readings
+            if record.complete
+            and (record.cell.reading, record.cell.attack.threat) == (reading, threat)
+            and role_of(record.cell).adaptive is not None
+        ]
+
+    def verdicts_of(self, attack: AttackSpec, library: str) -> dict[int, bool]:
+        """Image -> whether it survives one of the protocol's attacks in one library."""
+        return {
+            image: right
+            for record in self.records
+            if record.cell.attack == attack and library in record.outcomes
+            for image, right in zip(record.examples, record.outcomes[library].correct, strict=False)
+        }
+
+    @cached_property
     def beyond_gradients(self) -> dict[ThreatModel, set[int]]:
         """Of the `surviving` images, those that survive every adaptive attack by the network's own gradient, too."""
         surviving = {threat: set(examples) for threat, examples in self.surviving.items()}
@@ -106,6 +148,14 @@ class Evidence:
                 name = other if role.adaptive is None else role.adaptive.name
                 broken.setdefault(name, set()).update(record.broken & images)
         return broken
+
+    def survivors(self, threat: ThreatModel) -> dict[int, bool]:
+        """Image -> whether it survives every attack under a threat model, of the images that all columns attacked."""
+        attacked: dict[str, set[int]] = {}
+        for record in self.under(threat):
+            attacked.setdefault(record.cell.attack.name, set()).update(record.examples)
+        alive = self.surviving[threat] - set[int]().union(*self.broken_beyond(threat, self.surviving[threat]).values())
+        return {image: image in alive for image in sorted(set.intersection(*attacked.values()))}
 
     def passes(self, threat: ThreatModel) -> dict[tuple[object, ...], Counter[str]]:
         """Attack -> passes per example times draws, in the library and the shard that need most."""

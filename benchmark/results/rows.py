@@ -16,6 +16,7 @@ from benchmark.results.audits import Audit
 from benchmark.results.checks import Verdict
 from benchmark.results.configuration import Configuration, merged_agreement
 from benchmark.results.frames import surviving
+from benchmark.results.readings import Readings, readings_of
 from benchmark.results.share import Share
 from benchmark.statistics import expected_calibration_error
 
@@ -40,6 +41,7 @@ class Row:
     attacks: per attack of the protocol, the worst case over libraries, per image. whitebox: over those attacks, too.
     attacker: the same under the attacker's draws.
     worst: over every attack within the threat model. survivors: image -> whether it survives them all.
+    readings: what other attackers and judges make of it.
     adaptive: adaptive attack -> how many images it broke that survive the white-box attacks.
     clean_uncertainty, uncertainty: on clean images, and on each image's most harmful version.
     attack_count: number of attacks, each counted once for all libraries.
@@ -57,6 +59,7 @@ class Row:
     attacker: Share
     worst: Share
     survivors: dict[int, bool]
+    readings: Readings
     adaptive: Mapping[str, int]
     clean_uncertainty: Uncertainty
     uncertainty: Uncertainty
@@ -138,6 +141,7 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
     passes = evidence.passes(threat)
     broken = evidence.broken_beyond(threat, set(by_image.index[by_image["correct"]]))
     survives = by_image["correct"] & ~by_image.index.isin(set().union(*broken.values()))
+    survivors = {int(image): bool(survived) for image, survived in survives.items()}  # type: ignore[call-overload]
     return Row(
         audit=audit,
         threat=threat,
@@ -146,7 +150,8 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
         whitebox=_share(by_image["correct"]),
         attacker=_share(by_image["correct_attacker"]),
         worst=_share(survives),
-        survivors={int(image): bool(survived) for image, survived in survives.items()},  # type: ignore[call-overload]
+        survivors=survivors,
+        readings=readings_of(evidence, threat, survivors),
         adaptive={name: len(images_broken) for name, images_broken in broken.items()},
         clean_uncertainty=_uncertainty(clean, "clean_"),
         uncertainty=_uncertainty(harmful, ""),

@@ -210,10 +210,11 @@ class Unchecked(ZooEntry):
         gradient: Gradient = Gradient(),
         device: str = "cpu",
         stack: bool | None = None,
+        half: int | None = None,
     ) -> ExpectedPrediction:
         if self.resampling:
             return _Resampling(self.build().to(device), draws, seed, gradient, stack)
-        return super().predictor(draws, seed, gradient, device, stack)
+        return super().predictor(draws, seed, gradient, device, stack, half)
 
 
 @dataclass(frozen=True)

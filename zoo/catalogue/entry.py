@@ -150,15 +150,22 @@ class ZooEntry:
         gradient: Gradient = Gradient(),
         device: str = "cpu",
         stack: bool | None = None,
+        half: int | None = None,
     ) -> ExpectedPrediction:
         """The expected prediction over `draws` frozen draws; a frequentist network is the case of one draw.
 
         stack: whether draws are evaluated many at once, as of `ExpectedPrediction`.
+        half: 0 or 1 for the first or the second half of a finite posterior's members; None for all.
         Raises ValueError if the network is not what it was registered as; see `zoo.catalogue.conformance`.
         """
+        from zoo.posteriors import MemberPosterior
         from zoo.prediction.expected import ExpectedPrediction
 
         network, posterior = self.load()
+        if half is not None:
+            if not isinstance(posterior, MemberPosterior):
+                raise ValueError(f"{self.name} has no members that could be halved: it is {posterior.kind}")
+            posterior = posterior.half(half)
         # moved first: how the draws are evaluated depends on where
         return ExpectedPrediction.of(
             network.to(device),

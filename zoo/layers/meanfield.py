@@ -189,9 +189,7 @@ class MeanFieldLayer(nn.Module):
     @torch.no_grad()
     def draw(self, generator: torch.Generator) -> nn.Module:
         """One posterior draw as a plain layer; `generator` is a CPU generator and advances."""
-        noise = [torch.randn(mu.shape, generator=generator, dtype=mu.dtype) for mu, _ in self.posterior()]
-        drawn = [mu + sigma * e.to(mu.device) for (mu, sigma), e in zip(self.posterior(), noise, strict=True)]
-        return self._filled(drawn)
+        return self._filled([sample(mu, sigma, generator) for mu, sigma in self.posterior()])
 
     @torch.no_grad()
     def mean(self) -> nn.Module:
@@ -243,6 +241,11 @@ class BayesianConv2d(MeanFieldLayer):
     ) -> None:
         plain = Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=bias, device="meta")
         super().__init__(plain, **options)
+
+
+def sample(mu: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
+    """A draw mu + sigma x noise; `generator` is a CPU generator and advances."""
+    return mu + sigma * torch.randn(mu.shape, generator=generator, dtype=mu.dtype).to(mu.device)
 
 
 def bayesian_layers(module: nn.Module) -> list[MeanFieldLayer]:

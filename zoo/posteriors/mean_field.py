@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from zoo.kind import Kind
-from zoo.layers import bayesian_layers
+from zoo.layers import MeanFieldLayer, bayesian_layers
+from zoo.layers.meanfield import sample
 from zoo.layers.replacement import copy_with
 from zoo.posteriors.posterior import DrawnAlike, require_count
 
@@ -31,6 +32,20 @@ class MeanFieldPosterior(DrawnAlike):
         require_count(count)
         layers, generator = bayesian_layers(self.module), torch.Generator().manual_seed(seed)
         return [copy_with(self.module, {layer: layer.draw(generator) for layer in layers}).eval() for _ in range(count)]
+
+    @torch.no_grad()
+    def redraw(self, networks: Sequence[nn.Module], seed: int) -> None:
+        """Make of networks that `draws` returned those that it returns for another seed, in place: no network is built.
+
+        Fresh draws at each step of an attack would otherwise cost more than their gradients.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        named = {name: part for name, part in self.module.named_modules() if isinstance(part, MeanFieldLayer)}
+        posteriors = {name: list(layer.posterior()) for name, layer in named.items()}
+        for network in networks:
+            for name, posterior in posteriors.items():
+                for parameter, (mu, sigma) in zip(network.get_submodule(name).parameters(), posterior, strict=True):
+                    parameter.copy_(sample(mu, sigma, generator))
 
     def _mean(self) -> nn.Module:
         return copy_with(self.module, {layer: layer.mean() for layer in bayesian_layers(self.module)})

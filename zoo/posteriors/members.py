@@ -39,6 +39,17 @@ class MemberPosterior:
         what = "Monte-Carlo samples of its posterior" if self.is_sample else "the members of an ensemble"
         return f"{what} ({self.size}{weighted})"
 
+    def half(self, which: int) -> MemberPosterior:
+        """The first (0) or the second (1) half of the members: samples of one chain lie beside each other, and stay so.
+
+        Raises ValueError where there are fewer than two.
+        """
+        if (size := self.size) < 2:
+            raise ValueError(f"{size} member has no halves")
+        part, given = slice(None, size // 2) if which == 0 else slice(size // 2, None), self.given_weights
+        weights = None if given is None else lambda: list(given())[part]
+        return MemberPosterior(lambda: list(self.members())[part], self.mean, weights, self.is_sample)
+
     def draws(self, count: int, seed: int) -> list[nn.Module]:
         members = list(self.members())
         return [members[index] for index in _chosen(len(members), count, seed)]

@@ -10,7 +10,8 @@ Returning probabilities would make every library apply a second softmax and squa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +19,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from zoo.combine import shares
-from zoo.kind import Kind
 from zoo.posteriors import Posterior, posterior_of
-from zoo.prediction.stacked import DrawsInTurn, FreshDraws, GroupedDraws, LoopedDraws, is_plain_chain
+from zoo.prediction.stacked import DrawsInTurn, DrawsOfStep, FreshDraws, GroupedDraws, LoopedDraws, is_plain_chain
 from zoo.prediction.target_networks import Drawn, networks_of
 from zoo.seeding import derive_seed
 from zoo.targets import TARGETS, Gradient, Networks
@@ -46,8 +46,8 @@ class ExpectedPrediction(nn.Module):
     stack: evaluate many draws in one pass (`zoo.prediction.stacked`); False evaluates any network, one draw after the
         other, None stacks where the networks allow it. The two differ by rounding.
     weights: how much each network counts, in any unit; alike by default.
-    draw: from the number of a gradient, from 1, to its networks, where each is of others; the first of which are
-        `networks`. `forward` stays with those of the last gradient.
+    draw: from the number of a gradient, from 1, to its networks and their weights, where each is of others; the first
+        of which are `networks` and `weights`. `forward` stays with those of the last gradient.
     Raises ValueError for no network, or networks that cannot be stacked.
     """
 
@@ -60,7 +60,7 @@ class ExpectedPrediction(nn.Module):
         largest_tensor: int | None = None,
         stack: bool | None = None,
         weights: Sequence[float] | None = None,
-        draw: Callable[[int], Sequence[nn.Module]] | None = None,
+        draw: DrawsOfStep | None = None,
     ) -> None:
         super().__init__()
         if not networks:
@@ -105,10 +105,11 @@ class ExpectedPrediction(nn.Module):
         """
         wanted, random = TARGETS[gradient.target].networks, posterior or posterior_of(network)
 
-        def of_step(step: int) -> Drawn:
-            return networks_of(wanted, network, random, draws, derive_seed(seed, "step", step))
+        def of_step(step: int, before: list[nn.Module] | None = None) -> Drawn:
+            return networks_of(wanted, network, random, draws, derive_seed(seed, "step", step), before)
 
-        fresh = gradient.is_fresh and random.kind is Kind.CONTINUOUS
+        # of all members of a finite posterior there are no others
+        fresh = gradient.is_fresh and (random.size is None or draws < random.size)
         networks, weights = of_step(1) if fresh else networks_of(wanted, network, random, draws, seed)
         return cls(
             networks,
@@ -117,7 +118,7 @@ class ExpectedPrediction(nn.Module):
             largest_tensor=largest_tensor,
             stack=stack,
             weights=weights,
-            draw=(lambda step: of_step(step).networks) if fresh else None,
+            draw=partial(of_step, before=networks) if fresh else None,
         )
 
     def train(self, mode: bool = True) -> ExpectedPrediction:
@@ -135,8 +136,12 @@ class ExpectedPrediction(nn.Module):
 
     def turn_to(self, step: int) -> None:
         """Take the draws of a gradient, the first of which is 1, where each is of others."""
-        if isinstance(self.forward_draws, DrawsInTurn | FreshDraws):
+        if isinstance(self.forward_draws, DrawsInTurn):
             self.forward_draws.turn_to(step)
+        elif isinstance(self.forward_draws, FreshDraws):
+            weights = shares(self.forward_draws.turn_to(step))
+            if weights is not None and self.weights is not None:  # either all steps are weighted or none
+                self.weights = weights.to(self.weights.device)
 
     def value_and_gradient(self, x: Tensor, y: Tensor, step: int = 1) -> tuple[Tensor, Tensor]:
         """Outputs, and the gradient (B, C, H, W) of their cross-entropy with labels y (B,), summed over the batch.

@@ -21,6 +21,8 @@ from zoo.layers.image import channels_last, image_convolution
 from zoo.layers.order import IDENTITY, POINTWISE, pooling_first
 from zoo.layers.preprocess import Preprocess
 
+DrawsOfStep = Callable[[int], tuple[Sequence[nn.Module], Sequence[float] | None]]
+
 # How many draws at once on a CPU: the channels of the widest layer, times draws, that fill it. More only moves the
 # work out of the caches. Measured on two cores: LeNet gains up to 16 draws and more, 3Conv3FC and AlexNet up to 4.
 FULL_WIDTH = 512
@@ -80,19 +82,22 @@ class DrawsInTurn(nn.Module):
 class FreshDraws(nn.Module):
     """Other networks at each step: (B, C, H, W) -> (S, B, K).
 
-    networks: of the first step, which is 1. draw: from the number of another step to its networks. stack: as
-    `GroupedDraws` evaluates them, or one after the other.
+    networks: of the first step, which is 1. draw: from the number of another step to its networks, and how much each
+    counts. stack: as `GroupedDraws` evaluates them, or one after the other.
     """
 
-    def __init__(self, networks: Sequence[nn.Module], draw: Callable[[int], Sequence[nn.Module]], stack: bool) -> None:
+    def __init__(self, networks: Sequence[nn.Module], draw: DrawsOfStep, stack: bool) -> None:
         super().__init__()
         self.draw, self.kind = draw, GroupedDraws if stack else LoopedDraws
         self.networks, self.step = self.kind(networks), 1
 
-    def turn_to(self, step: int) -> None:
-        """Draw the networks of a step."""
-        if step != self.step:
-            self.networks, self.step = self.kind(self.draw(step)).requires_grad_(False), step
+    def turn_to(self, step: int) -> Sequence[float] | None:
+        """Draw the networks of a step; how much each counts, None where they count alike or nothing is drawn."""
+        if step == self.step:
+            return None
+        networks, weights = self.draw(step)
+        self.networks, self.step = self.kind(networks).requires_grad_(False), step
+        return weights
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.networks.to(x.device, memory_format=torch.channels_last)(x)  # type: ignore[call-overload]

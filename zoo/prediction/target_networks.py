@@ -19,12 +19,22 @@ class Drawn(NamedTuple):
     weights: list[float] | None = None
 
 
-def networks_of(wanted: Networks, network: nn.Module, posterior: Posterior, draws: int, seed: int) -> Drawn:
-    """Of `draws` draws those that are wanted. posterior: of the network.
+def networks_of(
+    wanted: Networks,
+    network: nn.Module,
+    posterior: Posterior,
+    draws: int,
+    seed: int,
+    instead: list[nn.Module] | None = None,
+) -> Drawn:
+    """Of `draws` draws those that are wanted. posterior: of the network. instead: earlier draws, needed no more.
 
     Raises ValueError for a mean where none is defined, and for less than one draw.
     """
     weights = None
+    if instead is not None and isinstance(posterior, MeanFieldPosterior):
+        posterior.redraw(instead, seed)
+        return Drawn(instead)
     match wanted:
         case Networks.MEAN:
             found = [posterior_mean(network, posterior)]

@@ -11,6 +11,7 @@ from typing import Literal
 
 from scipy.stats import binomtest
 
+from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.protocol import SIGNIFICANCE
 from benchmark.results.evidence import Evidence
 from benchmark.statistics import mcnemar
@@ -19,6 +20,8 @@ Status = Literal["PASS", "OPEN", "FLAG", "FAIL", "ERROR"]
 STATUSES: tuple[Status, ...] = ("PASS", "OPEN", "FLAG", "FAIL", "ERROR")  # from best to worst; OPEN: not checked yet
 
 Finding = tuple[Status, str]
+POINT = 0.01  # a point: one of a hundred images
+NOT_RUN = "needs suite adaptive"
 NO_DRAWS: Finding = ("PASS", "does not apply: one network, no draws")
 
 
@@ -103,3 +106,8 @@ def summary(found: list[Finding], nothing: str) -> Finding:
         return "OPEN", f"not checked: {nothing}"
     worst = max((status for status, _ in found), key=STATUSES.index)
     return worst, first_few([text for status, text in found if status == worst])
+
+
+def where(threat: ThreatModel) -> str:
+    """`linf eps 0.1`."""
+    return f"{threat.norm} eps {format_eps(threat.eps)}"

@@ -1,0 +1,180 @@
+"""Checks on networks with posterior draws: whether there are enough, and what other attackers and judges see."""
+
+from __future__ import annotations
+
+from benchmark.attacks.spec import ThreatModel
+from benchmark.results.checks.check import (
+    NO_DRAWS,
+    NOT_RUN,
+    POINT,
+    Finding,
+    Status,
+    check,
+    over,
+    risen,
+    summary,
+    where,
+)
+from benchmark.results.evidence import Evidence
+from benchmark.results.readings import Readings, readings_of
+from zoo.kind import Kind
+
+KNOWN = 0.05  # share of images that may be broken beyond the worst case by who knows the judge's draws
+REVERSED = 0.01  # share of verdicts that another judge may reverse
+
+
+@check(
+    "V14",
+    "enough draws",
+    "with more draws at each step the attack breaks more, and would go on; the worst case includes the most that ran",
+)
+def enough_draws(evidence: Evidence) -> Finding:
+    """With fresh draws at each step, two doublings in a row break at most 1 point more each.
+
+    How well few frozen draws do is another question: on a wide posterior they do badly, which speaks against no row.
+    """
+    if evidence.kind is Kind.POINT:
+        return NO_DRAWS
+    if evidence.kind is Kind.FINITE and all(r.cell.attack_draws == r.cell.judge_draws for r in evidence.records):
+        return (
+            "PASS",
+            f"does not apply: attacked through all {_members(evidence)} members, which are all that is judged",
+        )
+    found: list[Finding] = []
+    for threat, surviving in evidence.surviving.items():
+        climbed = evidence.ladders.get(threat)
+        if climbed is None or (climbed.wanted != tuple(climbed.survivors) and not climbed.converged):
+            if surviving:
+                found.append(("OPEN", f"not checked: {where(threat)}: {NOT_RUN}"))
+            continue
+        steps = " → ".join(map(str, climbed.survivors))
+        left = ", ".join(map(str, climbed.survivors.values()))
+        text = f"{where(threat)}: {steps} fresh draws a step leave {left} of {climbed.count}"
+        if climbed.converged:
+            found.append(("PASS", text))
+        else:
+            found.append(("FLAG", f"{text}; the last doubling still broke {climbed.gains[-1]}"))
+    if not found and evidence.surviving:
+        return "PASS", "no image survives that could be broken"
+    return summary(found, NOT_RUN)
+
+
+@check(
+    "V15",
+    "one draw can be broken",
+    "averaging over draws should only make an attack harder: where a single draw withstands, attacks fail",
+)
+def one_draw(evidence: Evidence) -> Finding:
+    """An attack on one frozen draw, judged by that draw, succeeds at least as often as one on all of them."""
+    if evidence.kind is Kind.POINT:
+        return NO_DRAWS
+    found: list[Finding] = []
+    for record in evidence.adaptive.get("one draw", []):
+        threat, library = record.cell.attack.threat, record.cell.libraries[0]
+        alone = dict(zip(record.examples, record.outcomes[library].correct_attacker, strict=True))
+        together = _on_attacker_draws(evidence, threat, record.cell.attack.name, library)
+        common = alone.keys() & together.keys()
+        if common:
+            only_alone = sum(alone[e] and not together[e] for e in common)
+            only_together = sum(together[e] and not alone[e] for e in common)
+            status = risen(only_alone, only_together, len(common), POINT)
+            survive = sum(alone[e] for e in common)
+            text = f"{survive} of {len(common)} survive on one draw, {survive - only_alone + only_together} on all"
+            found.append((status, f"{where(threat)}: {text}"))
+    return summary(found, NOT_RUN)
+
+
+@check(
+    "V19",
+    "another judge gives the same verdicts",
+    "the verdict on an image hangs on the judge's draws: he has too few of them for such a posterior",
+)
+def repeatable(evidence: Evidence) -> Finding:
+    """A second judge with other draws reverses at most 1 % of verdicts on the images of PGD."""
+    if (other := _not_drawn(evidence)) is not None:
+        return other
+    found: list[Finding] = []
+    for threat in evidence.surviving:
+        if (reversals := _readings(evidence, threat).reversals) is not None:
+            text = f"{where(threat)}: {reversals.hits} of {reversals.count} verdicts reversed"
+            found.append((_at_most_flag(over(reversals.hits, reversals.count, REVERSED)), text))
+        else:
+            found.append(("OPEN", f"not checked: {where(threat)}: {NOT_RUN}"))
+    return summary(found, NOT_RUN)
+
+
+@check(
+    "V20",
+    "one draw a query",
+    "for information: a network that answers each query by one draw gives an attacker as many tries as he has queries",
+)
+def one_draw_a_query(evidence: Evidence) -> Finding:
+    """Accuracy of single draws, the worst of several submissions, and the majority of draws: no verdict."""
+    if evidence.kind is Kind.POINT:
+        return NO_DRAWS
+    found: list[Finding] = []
+    for threat in evidence.surviving:
+        if (one := _readings(evidence, threat).one_draw) is not None:
+            counts = ", ".join(f"{100 * share:.0f} % in {count}" for count, share in one.of.items())
+            found.append(
+                (
+                    "PASS",
+                    f"{where(threat)}: right in every one of N submissions: {counts}; majority {one.majority.hits}",
+                )
+            )
+    if not found and evidence.kind is Kind.FINITE:
+        return "PASS", f"does not apply: what is deployed is the average of all {_members(evidence)} members"
+    return summary(found, NOT_RUN)
+
+
+@check(
+    "V21",
+    "knowing the judge's draws helps little",
+    "robust by randomness: deployed with fixed draws, or against who can estimate the average as well as the judge, it "
+    "is as robust as on the judge's own draws",
+)
+def deterministic(evidence: Evidence) -> Finding:
+    """PGD on the judge's own draws breaks at most 5 points more than everything else."""
+    if (other := _not_drawn(evidence)) is not None:
+        return other
+    found: list[Finding] = []
+    for threat in evidence.surviving:
+        readings = _readings(evidence, threat)
+        if readings.deterministic is None:
+            found.append(("OPEN", f"not checked: {where(threat)}: {NOT_RUN}"))
+        else:
+            more, count = readings.headline.hits - readings.deterministic.hits, readings.headline.count
+            found.append((_at_most_flag(over(more, count, KNOWN)), f"{where(threat)}: {more} more of {count} broken"))
+    return summary(found, NOT_RUN)
+
+
+def _not_drawn(evidence: Evidence) -> Finding | None:
+    """What is said of a network whose judge draws nothing; None for others."""
+    if evidence.kind is Kind.POINT:
+        return NO_DRAWS
+    if evidence.kind is Kind.FINITE:
+        return "PASS", f"does not apply: all {_members(evidence)} members judge, and are attacked"
+    return None
+
+
+def _members(evidence: Evidence) -> int:
+    return evidence.records[0].cell.judge_draws
+
+
+def _at_most_flag(status: Status) -> Status:
+    """What says how to read a number, and not that it is wrong, keeps no row out of the ranking."""
+    return "FLAG" if status == "FAIL" else status
+
+
+def _readings(evidence: Evidence, threat: ThreatModel) -> Readings:
+    return readings_of(evidence, threat, evidence.survivors(threat))
+
+
+def _on_attacker_draws(evidence: Evidence, threat: ThreatModel, attack: str, library: str) -> dict[int, bool]:
+    """Example -> whether it survives on the attacker's draws."""
+    return {
+        example: survives
+        for record in evidence.records
+        if record.cell.attack.threat == threat and record.cell.attack.name == attack and library in record.outcomes
+        for example, survives in zip(record.examples, record.outcomes[library].correct_attacker, strict=False)
+    }

@@ -1,0 +1,129 @@
+"""The readings of a random network under one threat model, beside the headline.
+
+The headline is the limit predictor under everything that was tried: other draws judge than the attacker has. A network
+that is deployed with fixed draws, or whose attacker can estimate the average as well as the judge, is read off the
+judge's own draws (`deterministic`); one that answers each query by one draw is read draw by draw. Monte-Carlo samples
+are deployed as what they are, so that all of them are attacked and judge; as a sample of the limit, half attacks half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.cells import Reading
+from benchmark.records.record import Record
+from benchmark.results.evidence import Evidence
+from benchmark.results.share import Share
+from zoo.kind import Kind
+
+SUBMISSIONS = (1, 10, 100)  # of one image, each answered by one draw; an attacker needs one wrong answer
+
+
+@dataclass(frozen=True)
+class OneDraw:
+    """Accuracy where each query is answered by one of the judge's draws at random, on the most harmful images known.
+
+    of: submissions -> the expected share of images that are right in every one of so many. majority: of the images that
+    most draws are right on.
+    """
+
+    of: Mapping[int, float]
+    majority: Share
+
+
+@dataclass(frozen=True)
+class Readings:
+    """headline: the worst case over all attacks. deterministic: the same, and on the judge's own draws.
+
+    sample: half of Monte-Carlo samples attacked, judged by the other half. reversals: verdicts that another judge
+    reverses, of how many. None for what was not measured; deterministic is the headline where nothing is drawn.
+    """
+
+    headline: Share
+    deterministic: Share | None
+    sample: Share | None
+    one_draw: OneDraw | None
+    reversals: Share | None
+
+
+def readings_of(evidence: Evidence, threat: ThreatModel, survivors: Mapping[int, bool]) -> Readings:
+    """survivors: image -> whether it survives every attack under the threat model."""
+    headline = Share(sum(survivors.values()), len(survivors))
+    by_reading = {reading: evidence.reading(reading, threat) for reading in Reading}
+    sample = by_reading[Reading.SAMPLE]
+    return Readings(
+        headline,
+        _deterministic(evidence, by_reading[Reading.DETERMINISTIC], survivors),
+        _worst(sample, survivors),
+        _one_draw(sample or [*_with_votes(evidence, threat), *by_reading[Reading.OTHER_JUDGE]], survivors),
+        _reversals(evidence, by_reading[Reading.OTHER_JUDGE]),
+    )
+
+
+def _deterministic(evidence: Evidence, records: list[Record], survivors: Mapping[int, bool]) -> Share | None:
+    alive = {image for image, survives in survivors.items() if survives}
+    if evidence.kind is Kind.CONTINUOUS:
+        attacked = {image for record in records for image in record.examples}
+        if alive - attacked:
+            return None
+        alive -= {image for record in records for image in record.broken}
+    return Share(len(alive), len(survivors))
+
+
+def _worst(records: list[Record], images: Mapping[int, bool]) -> Share | None:
+    """Of the images that every attack was run on, those that survive them all."""
+    if not records:
+        return None
+    by_attack: dict[object, set[int]] = {}
+    wrong = set[int]()
+    for record in records:
+        by_attack.setdefault(record.cell.attack, set()).update(record.examples)
+        wrong |= record.broken | {
+            image for image, right in zip(record.examples, record.clean.correct, strict=True) if not right
+        }
+    attacked = set.intersection(*by_attack.values()) & set(images)
+    return Share(len(attacked - wrong), len(attacked)) if attacked else None
+
+
+def _with_votes(evidence: Evidence, threat: ThreatModel) -> list[Record]:
+    return [record for record in [*evidence.under(threat), *evidence.extra] if record.cell.attack.threat == threat]
+
+
+def _one_draw(records: Iterable[Record], images: Mapping[int, bool]) -> OneDraw | None:
+    """None where not every image has votes."""
+    lowest: dict[int, float] = {}
+    majority: dict[int, bool] = {}
+    for record in records:
+        for outcome in (record.clean, *record.outcomes.values()):
+            if outcome.error is None and outcome.right_draws:
+                votes = zip(record.examples, record.labels, outcome.right_draws, outcome.majority, strict=True)
+                for image, label, right, most in votes:
+                    lowest[image] = min(lowest.get(image, 1.0), right / record.cell.judge_draws)
+                    majority[image] = majority.get(image, True) and most == label
+    if not images or set(images) - set(lowest):
+        return None
+    shares = np.array([lowest[image] for image in images])
+    return OneDraw(
+        {count: float((shares**count).mean()) for count in SUBMISSIONS},
+        Share(sum(majority[image] for image in images), len(images)),
+    )
+
+
+def _reversals(evidence: Evidence, records: list[Record]) -> Share | None:
+    """Of the same images, made by the same attack, those on which the two judges differ."""
+    reversed_, count = 0, 0
+    for record in records:
+        (library,) = record.cell.libraries
+        verdicts = evidence.verdicts_of(record.cell.attack, library)
+        pairs = [
+            (right, verdicts[image])
+            for image, right in zip(record.examples, record.outcomes[library].correct, strict=True)
+            if image in verdicts
+        ]
+        reversed_ += sum(first != second for first, second in pairs)
+        count += len(pairs)
+    return Share(reversed_, count) if count else None
