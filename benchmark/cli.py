@@ -15,7 +15,7 @@ from benchmark.plan.cells import Selection
 
 if TYPE_CHECKING:
     from benchmark.evaluation.loop import How
-    from benchmark.plan.suites import Suite
+    from benchmark.plan.suite import Suite
     from benchmark.records.record import Record
     from zoo import ZooEntry
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from benchmark import papers
-from benchmark.plan.suites import SUITES, Suite
+from benchmark.plan.suite import Suite
+from benchmark.plan.suites import SUITES
 
 
 def suites() -> dict[str, Suite]:

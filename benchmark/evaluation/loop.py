@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmark.evaluation.evaluator import Evaluator
     from benchmark.evaluation.outlook import Outlook
     from benchmark.plan.cells import Cell, Selection, Subject
-    from benchmark.plan.suites import Suite
+    from benchmark.plan.suite import Suite
     from benchmark.records.record import Record
     from benchmark.records.store import Store
     from zoo import ZooEntry

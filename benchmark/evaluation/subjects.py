@@ -31,10 +31,12 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
         _require_accuracy(entry, entry.accuracy, split, device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         one_draw.logits(image)
+    sources = own_sources(entry)
     others = tuple(
         (other.name, other.is_deterministic)
         for other in models.values()
-        if other.dataset == entry.dataset and other.name != entry.name and not other.is_external
+        if other.dataset == entry.dataset and other.name != entry.name
+        if not other.is_external or other.name in {name for _, name in sources}
     )
     return Subject(
         entry.name,
@@ -47,7 +49,21 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
         averaged_over="" if is_point else posterior.what,
         members=posterior.size,
         is_sample=posterior.is_sample,
+        sources=sources,
     )
+
+
+def own_sources(entry: ZooEntry) -> tuple[tuple[str, str], ...]:
+    """(`map` or `twin`, name): what the entry names, or else its deterministic twin by the zoo's convention of names.
+
+    Raises KeyError, with suggestions, for a name that does not exist.
+    """
+    if entry.sources or entry.is_deterministic:
+        return tuple((role, models[name].name) for role, name in entry.sources)
+    dataset, _, network = entry.name.partition("/")
+    _, hyphen, plain = network.partition("-")
+    twin = f"{dataset}/{plain}"
+    return (("twin", twin),) if hyphen and twin in models and models[twin].is_deterministic else ()
 
 
 def _require_accuracy(entry: ZooEntry, accuracy: float, split: Split, device: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from benchmark.plan.suites import Suite
+    from benchmark.plan.suite import Suite
     from benchmark.reports.publish import Generated
     from benchmark.results import Results
 

@@ -12,7 +12,8 @@ from benchmark.attacks.spec import format_eps
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
 from benchmark.protocol import ATTACKS
 from benchmark.reports.page import NOTICE, render_page
-from benchmark.reports.tables import audit_file, csv_text, markdown, percent, span, statuses, threat_title
+from benchmark.reports.readings import has_draws, ladders, readings
+from benchmark.reports.tables import audit_file, audit_name, csv_text, markdown, percent, span, statuses, threat_title
 from benchmark.results.checks import ALL, Verdict
 from benchmark.results.detection import MEASURES, Detection, Level
 from benchmark.results.entries import Entry
@@ -52,6 +53,9 @@ def audit_page(entry: Entry, notice: str | None = NOTICE) -> str:
         attacks=", ".join(attacks),
         surviving=markdown(_surviving(row, attacks) for row in entry.rows),
         adaptive=markdown(_adaptive(entry)),
+        readings=markdown(readings(entry)) if has_draws(entry) else "",
+        ladders=markdown(ladders(entry)),
+        figure=f"{audit_name(entry.name)}-ladder",
         detection=markdown(_detected(one) for one in entry.detections),
     )
 

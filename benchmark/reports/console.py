@@ -15,7 +15,7 @@ from benchmark.timing import Timing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from benchmark.plan.suites import Suite
+    from benchmark.plan.suite import Suite
     from benchmark.results import Results
 
 console = Console()

@@ -14,9 +14,9 @@ from benchmark.reports import audits as audit
 from benchmark.reports import boards as board_pages
 from benchmark.reports import checks as validity
 from benchmark.reports import gradient_targets as target_pages
-from benchmark.reports import tables
+from benchmark.reports import readings, tables
 from benchmark.reports import zoo_cards as zoo
-from benchmark.reports.figures import board_figures, masking_figures, zoo_figures
+from benchmark.reports.figures import audit_figures, board_figures, draws_figures, masking_figures, zoo_figures
 from benchmark.reports.publish import Generated, in_folder
 from benchmark.results import Results
 from benchmark.results.cards import cards
@@ -44,11 +44,15 @@ def audits(results: Results, folder: Path) -> Generated:
     texts = audit.audit_pages(results.entries, folder)
     names = sorted({entry.name for entry in results.entries})
     links = _line("Audits, entry by entry", [f"[{name}]({tables.audit_file(name)})" for name in names])
+    if read := readings.readings_table(results.entries):
+        texts[folder / "readings.csv"] = read
+        title = "[Readings of networks with posterior draws](readings.csv)"
+        links += (f"{title} headline, the judge's own draws, one draw a query, convergence in draws",)
     if detected := audit.detection_table(results.entries):
         texts[folder / "detection.csv"] = detected
         title = "[Does an entry notice that it is attacked?](detection.csv)"
         links += (f"{title} Uncertainty under attack, AUROC; tables in the audits",)
-    return Generated(texts, links=links)
+    return Generated(texts, in_folder(folder, audit_figures(results.entries)), links=links)
 
 
 def checks(results: Results, folder: Path) -> Generated:
@@ -70,10 +74,12 @@ def gradient_targets(results: Results, folder: Path) -> Generated:
     if not (matrix := results.gradient_targets):
         return Generated({})
     texts = {
-        folder / "masking.md": target_pages.masking_page(matrix),
+        folder / "masking.md": target_pages.masking_page(matrix, results.draws),
         folder / "masking.csv": target_pages.masking_table(matrix),
     }
-    figures = in_folder(folder, masking_figures(matrix))
+    if by_draws := readings.draws_table(results.draws):
+        texts[folder / "draws.csv"] = by_draws
+    figures = in_folder(folder, masking_figures(matrix) | draws_figures(results.draws))
     return Generated(texts, figures, links=("[What a wrong gradient hides](masking.md)",))
 
 

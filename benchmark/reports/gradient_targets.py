@@ -9,15 +9,17 @@ import pandas as pd
 from benchmark.attacks.spec import format_eps
 from benchmark.protocol import ATTACK_DRAWS
 from benchmark.reports.page import render_page
+from benchmark.reports.readings import draws_rows
 from benchmark.reports.tables import csv_text, markdown, percent, span, threat_title
+from benchmark.results.draws import ByDraws
 from benchmark.results.gradient_targets import TargetComparison
 from zoo.targets import TARGETS
 
 EVIDENT = 0.05  # p-values below it are bold
 
 
-def masking_page(matrix: Sequence[TargetComparison]) -> str:
-    """The matrix as a table a data set, and its figure."""
+def masking_page(matrix: Sequence[TargetComparison], by_draws: Sequence[ByDraws] = ()) -> str:
+    """The matrix as a table a data set, and its figure; and what more draws, frozen or fresh, do."""
     datasets = []
     for dataset in dict.fromkeys(compared.dataset for compared in matrix):
         rows: dict[tuple[str, str], dict[str, object]] = {}
@@ -27,7 +29,8 @@ def masking_page(matrix: Sequence[TargetComparison]) -> str:
                     (compared.model, compared.target), {"entry": compared.model, "gradient of": compared.target}
                 )
                 line[threat_title(compared.threat.norm, compared.threat.eps)] = _cell(compared)
-        datasets.append({"name": dataset, "table": markdown(rows.values())})
+        found = [one for one in by_draws if one.dataset == dataset]
+        datasets.append({"name": dataset, "table": markdown(rows.values()), "draws": markdown(draws_rows(found))})
     return render_page(
         "masking.md",
         datasets=datasets,

@@ -57,6 +57,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
             **{attack: percent(share) for attack, share in row.attacks.items()},
             "white-box": percent(row.whitebox),
             "worst case [95 %]": percent(row.worst, interval=True),
+            "judge's own draws": "" if row.readings.deterministic is None else percent(row.readings.deterministic),
             "images": row.worst.count,
             "libraries": ", ".join(dict.fromkeys(row.agreement.values())),
             "attacks": row.attack_count,
@@ -69,7 +70,12 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
 
 def audit_file(model: str) -> str:
     """Where an entry's audit lies, below the leaderboards."""
-    return f"audits/{model.replace('/', '-').replace(':', '-')}.md"
+    return f"audits/{audit_name(model)}.md"
+
+
+def audit_name(model: str) -> str:
+    """An entry's name as that of a file."""
+    return model.replace("/", "-").replace(":", "-")
 
 
 def figure_name(dataset: str, kind: str, label: str) -> str:
@@ -230,6 +236,9 @@ def csv_table(boards: list[Board]) -> str:
                     "worst_case": row.worst.value,
                     "worst_case_low": low,
                     "worst_case_high": high,
+                    "judges_own_draws": None
+                    if row.readings.deterministic is None
+                    else row.readings.deterministic.value,
                     "whitebox_attacker_draws": row.attacker.value,
                     "nll_clean": row.clean_uncertainty.nll,
                     "nll": row.uncertainty.nll,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmark.attacks.methods import Norm
+from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.ladder import Ladder
 from benchmark.records.record import Record
 from benchmark.results.audits import Audit
 from benchmark.results.checks import Status, Verdict, worst_verdicts
@@ -47,6 +49,12 @@ class Entry:
     def verdicts(self) -> Mapping[str, Verdict]:
         """Check -> its verdict in the norm where it is worst."""
         return worst_verdicts(verdict for audit in self.audits.values() for verdict in audit.verdicts)
+
+    @property
+    def ladders(self) -> Mapping[ThreatModel, Ladder]:
+        """Threat model -> robust accuracy against the draws of each step, where any image was left to climb."""
+        found = {row.threat: row.audit.evidence.ladders.get(row.threat) for row in self.rows}
+        return {threat: ladder for threat, ladder in found.items() if ladder is not None}
 
     @cached_property
     def adaptive(self) -> Mapping[str, list[Record]]:

@@ -65,6 +65,8 @@ def readings_of(evidence: Evidence, threat: ThreatModel, survivors: Mapping[int,
 
 
 def _deterministic(evidence: Evidence, records: list[Record], survivors: Mapping[int, bool]) -> Share | None:
+    if not survivors:
+        return None
     alive = {image for image, survives in survivors.items() if survives}
     if evidence.kind is Kind.CONTINUOUS:
         attacked = {image for record in records for image in record.examples}

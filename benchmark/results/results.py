@@ -25,6 +25,7 @@ from benchmark.records.record import Record
 from benchmark.results.audits import Audit, audits_of
 from benchmark.results.boards import Board, boards_of
 from benchmark.results.configuration import Configuration, merged_agreement, without_subsumed
+from benchmark.results.draws import ByDraws, by_draws
 from benchmark.results.entries import Entry
 from benchmark.results.frames import accuracy_by_eps, tidy
 from benchmark.results.gradient_targets import TargetComparison, by_gradient_target
@@ -77,6 +78,11 @@ class Results:
     def gradient_targets(self) -> list[TargetComparison]:
         """By how much each gradient target overestimates robustness."""
         return by_gradient_target(self.records)
+
+    @cached_property
+    def draws(self) -> list[ByDraws]:
+        """Robust accuracy against the attacker's draws, way by way of using them."""
+        return by_draws(self.records)
 
     @cached_property
     def agreement(self) -> Mapping[tuple[Configuration, AttackSpec], list[Comparison]]:

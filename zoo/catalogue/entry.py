@@ -35,6 +35,8 @@ class ZooEntry:
     accuracy: on clean test images, between 0 and 1, as its author knows it; None where nobody says.
     normalize: (mean, std) per channel, for a network that expects pixels normalised so.
     dropout: whether dropout layers are a part of the posterior; None where they are unless something else samples.
+    map, twin: names of entries for the same images: the mode of its posterior, and the network of the same architecture
+        that is trained without one. Attacks made on them are tried on this entry.
     Raises ValueError for a malformed name, an unknown data set, a family without a name or one that is nearly a known
     one, an accuracy that is no share, a normalisation that does not fit the data set.
     """
@@ -48,6 +50,8 @@ class ZooEntry:
     accuracy: float | None = None
     normalize: tuple[Sequence[float], Sequence[float]] | None = None
     dropout: bool | None = None
+    map: str | None = None
+    twin: str | None = None
 
     def __post_init__(self) -> None:
         from zoo.datasets import DATASETS
@@ -58,6 +62,9 @@ class ZooEntry:
             raise ValueError(f"a zoo entry is named <data set>/<network>: {self.name!r} lacks '{self.dataset}/'")
         if not self.family:
             raise ValueError(f"{self.name}: family must be a word such as 'frequentist' or 'bayesian'")
+        for role, name in self.sources:
+            if not name.startswith(f"{self.dataset}/") or name == self.name:
+                raise ValueError(f"{self.name}: {role}={name!r} must be another network for {self.dataset}")
         near = difflib.get_close_matches(self.family.lower(), FAMILIES, n=1, cutoff=0.75)
         if near and self.family != near[0]:
             raise ValueError(f"{self.name}: no family {self.family!r}; did you mean {near[0]!r}?")
@@ -81,6 +88,11 @@ class ZooEntry:
         except json.JSONDecodeError as error:
             raise ValueError(f"{self.name}: the model card {path} is not JSON ({error}); restore it") from error
         return card
+
+    @property
+    def sources(self) -> tuple[tuple[str, str], ...]:
+        """(`map` or `twin`, name) of the entries that it names as its own sources of transfers."""
+        return tuple((role, name) for role, name in (("map", self.map), ("twin", self.twin)) if name is not None)
 
     @property
     def is_deterministic(self) -> bool:

@@ -95,6 +95,8 @@ def register_model(
     accuracy: float | None = None,
     normalize: tuple[Sequence[float], Sequence[float]] | None = None,
     dropout: bool | None = None,
+    map: str | None = None,  # noqa: A002 - the field's word
+    twin: str | None = None,
     registry: ModelRegistry = models,
 ) -> Callable[[Factory], Factory]:
     """Register the decorated factory, which returns the network with random or its own weights.
@@ -108,6 +110,8 @@ def register_model(
         chance, as one does whose pixels are normalised otherwise than in its training.
     normalize: (mean, std) per channel, of pixels in [0, 1], where the network expects normalised ones.
     dropout: whether dropout layers are a part of the posterior; by default only where nothing else samples.
+    map, twin: names of entries whose attacks are tried on this one: its mode of the posterior, and its twin trained
+        without a posterior. Without either, the twin of `mnist/bayesian-lenet` is found by its name: `mnist/lenet`.
     Raises ValueError for a name that is taken or malformed, an unknown data set, a family that is nearly a known one;
     the network is checked when it is loaded.
     """
@@ -116,7 +120,7 @@ def register_model(
         _require_factory(factory, f"what is registered as {name}")
         source = source_of(factory)
         path = None if weights is None else source.parent / weights
-        registry.add(ZooEntry(name, dataset, family, factory, path, source, accuracy, normalize, dropout))
+        registry.add(ZooEntry(name, dataset, family, factory, path, source, accuracy, normalize, dropout, map, twin))
         return factory
 
     return register

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from benchmark.attacks.spec import AttackSpec
 from benchmark.plan.cells import Selection, Subject
-from benchmark.plan.suites import Suite
+from benchmark.plan.suite import Suite
 from benchmark.protocol import ATTACKS, standard_attack
 from zoo.targets import Gradient
 

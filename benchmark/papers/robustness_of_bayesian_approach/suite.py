@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import AttackSpec
 from benchmark.plan.cells import Selection, Subject
-from benchmark.plan.suites import Suite
+from benchmark.plan.suite import Suite
 
 # Of the paper's section 4, in linf and in l2 alike.
 GRIDS: dict[str, tuple[float, ...]] = {

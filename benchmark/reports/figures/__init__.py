@@ -11,11 +11,14 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from benchmark.reports.figures.boards import worst_case, worst_case_curves
+from benchmark.reports.figures.draws import by_draws, climbed
 from benchmark.reports.figures.gradient_targets import masking
 from benchmark.reports.figures.zoo import accuracy_against_draws, clean_accuracies
-from benchmark.reports.tables import figure_name
+from benchmark.reports.tables import audit_name, figure_name, threat_title
 from benchmark.results.boards import Board, by_images
 from benchmark.results.cards import accuracy_by_draws, cards
+from benchmark.results.draws import ByDraws
+from benchmark.results.entries import Entry
 from benchmark.results.gradient_targets import TargetComparison
 
 Figures = dict[str, Callable[[], Figure]]
@@ -37,6 +40,24 @@ def masking_figures(matrix: Sequence[TargetComparison]) -> Figures:
         f"{dataset}-masking": partial(masking, [compared for compared in matrix if compared.dataset == dataset])
         for dataset in dict.fromkeys(compared.dataset for compared in matrix)
     }
+
+
+def draws_figures(found: Sequence[ByDraws]) -> Figures:
+    """Robust accuracy against the attacker's draws, data set by data set."""
+    return {
+        f"{dataset}-draws": partial(by_draws, [one for one in found if one.dataset == dataset])
+        for dataset in dict.fromkeys(one.dataset for one in found)
+    }
+
+
+def audit_figures(entries: Sequence[Entry]) -> Figures:
+    """The ladder of draws of every network that was climbed."""
+    figures: Figures = {}
+    for entry in entries:
+        if ladders := entry.ladders:
+            titled = {threat_title(threat.norm, threat.eps): ladder for threat, ladder in ladders.items()}
+            figures[f"{audit_name(entry.name)}-ladder"] = partial(climbed, titled)
+    return figures
 
 
 def zoo_figures() -> Figures:

@@ -116,12 +116,8 @@ def one_draw_a_query(evidence: Evidence) -> Finding:
     for threat in evidence.surviving:
         if (one := _readings(evidence, threat).one_draw) is not None:
             counts = ", ".join(f"{100 * share:.0f} % in {count}" for count, share in one.of.items())
-            found.append(
-                (
-                    "PASS",
-                    f"{where(threat)}: right in every one of N submissions: {counts}; majority {one.majority.hits}",
-                )
-            )
+            text = f"right in every one of N submissions: {counts}; by majority: {100 * one.majority.value:.0f} %"
+            found.append(("PASS", f"{where(threat)}: {text}"))
     if not found and evidence.kind is Kind.FINITE:
         return "PASS", f"does not apply: what is deployed is the average of all {_members(evidence)} members"
     return summary(found, NOT_RUN)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from benchmark import papers
 from benchmark.papers import PAPERS, Paper
-from benchmark.plan.suites import Suite
+from benchmark.plan.suite import Suite
 from benchmark.protocol import LIBRARIES
 from benchmark.records.store import Store
 from benchmark.registry import suites
@@ -22,7 +22,7 @@ from tests.benchmark.handmade import make
 SECOND = {
     "suite.py": """
 from benchmark.protocol import standard_attack
-from benchmark.plan.suites import Suite
+from benchmark.plan.suite import Suite
 
 
 class SecondSuite(Suite):

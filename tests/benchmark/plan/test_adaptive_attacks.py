@@ -47,7 +47,8 @@ def test_every_cell_is_a_white_box_one_or_known_as_its_trial(subject: Subject) -
     expected = {adaptive.name for adaptive in ADAPTIVE_ATTACKS.values() if subject.kind in adaptive.kinds}
     assert set(named) == expected | {UNBOUNDED_ATTACK.name}
     assert set(SUITES["whitebox"].cells([subject], Selection())) < set(first)
-    per_threat = len(expected) - 1 + len(subject.others)  # a transfer for each other network
+    rungs = 2 if "fresh draws" in expected else 0  # of the first three those beyond the first
+    per_threat = len(expected) - 1 + len(subject.others) + rungs  # a transfer for each other network
     assert len(named) == 4 * per_threat + 1
     assert len(set(first + second)) == len(first + second)
     for cell in first + second:
@@ -83,6 +84,8 @@ def test_draws_of_the_trials() -> None:
     draws = {role.adaptive.name: cell.attack_draws for cell in cells if (role := role_of(cell)).adaptive is not None}
     assert draws.pop("one draw") == 1
     assert draws.pop("doubled draws") == 16
+    assert draws.pop("judge's draws") == 64
+    assert draws.pop("fresh draws") == 32
     assert set(draws.values()) == {8}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED, UNBOUNDED_ATTACK, planned, unbounded
-from benchmark.plan.cells import Cell, Subject
+from benchmark.plan.cells import Cell, Reading, Subject
 from benchmark.plan.roles import role_of
 from benchmark.protocol import standard_attack
 from benchmark.records.archive import read_records
@@ -43,6 +43,7 @@ def test_the_protocols_attack_is_a_column_and_on_the_boards() -> None:
         ({"attack": standard_attack("pgd-linf", 0.1, Gradient("mean-loss"))}, False, True, True),
         ({"attack": replace(standard_attack("pgd-linf", 0.1), steps=7)}, False, True, True),
         ({"attack_draws": 1, "judge_draws": 1}, True, True, True),
+        ({"attack_draws": 64, "reading": Reading.DETERMINISTIC}, False, False, False),
     ],
 )
 def test_what_differs_from_it_has_another_role(
@@ -55,16 +56,19 @@ def test_what_differs_from_it_has_another_role(
 def test_every_adaptive_attack_is_known_by_its_settings_and_is_evidence() -> None:
     for on in ("all", "surviving"):
         for adaptive, attack in planned(SUBJECT, [ThreatModel("linf", 0.1), ThreatModel("l2", 1.0)], on):
-            cell = replace(
-                WHITE_BOX,
-                attack=attack,
-                attack_draws=adaptive.draws(8),
-                libraries=(adaptive.library,),
-                only=None if on == "all" else (1, 2),
-            )
-            assert role_of(cell).adaptive is adaptive
-            assert role_of(cell).is_evidence
-            assert not role_of(cell).is_white_box
+            for draws in adaptive.draws(8):
+                cell = replace(
+                    WHITE_BOX,
+                    attack=attack,
+                    attack_draws=draws,
+                    libraries=(adaptive.library,),
+                    only=None if on == "all" else (1, 2),
+                    reading=adaptive.reading,
+                )
+                assert role_of(cell).adaptive is adaptive
+                assert role_of(cell).is_evidence
+                assert not role_of(cell).is_white_box
+                assert role_of(cell).headline is (adaptive.reading is Reading.HEADLINE)
     assert role_of(replace(WHITE_BOX, attack=unbounded(UNBOUNDED))).adaptive is UNBOUNDED_ATTACK
     assert role_of(replace(WHITE_BOX, attack_draws=1)).adaptive is ADAPTIVE_ATTACKS["one draw"]
 

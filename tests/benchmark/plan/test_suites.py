@@ -9,11 +9,12 @@ import sys
 
 import pytest
 
+from benchmark.attacks.spec import ThreatModel
 from benchmark.cli import parsed_eps
-from benchmark.plan.cells import Cell, Selection, Subject
+from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.roles import role_of
 from benchmark.plan.suites import SUITES
-from benchmark.protocol import ATTACKS, example_order, standard_attack
+from benchmark.protocol import ATTACKS, LIBRARIES, example_order, standard_attack
 from zoo.targets import GRADIENT_TARGETS, Gradient
 
 MNIST = [Subject("mnist/bayesian-lenet", "mnist", 10_000, deterministic=False)]
@@ -37,16 +38,37 @@ def test_the_whitebox_suite_is_the_protocols() -> None:
     assert [c.attack.threat.eps for c in cifar] == [0, 2 / 255, 8 / 255] * 3 + [0, 0.25, 0.5]
 
 
-def test_the_masking_suite_is_the_whitebox_suite_for_every_gradient() -> None:
+def test_the_masking_suite_is_the_whitebox_suite_for_every_gradient_and_more_draws_at_the_smallest_eps() -> None:
     cells = SUITES["masking"].cells(MNIST, Selection())
     whitebox = [cell for cell in SUITES["whitebox"].cells(MNIST, Selection()) if cell.attack.threat.eps]
     assert set(whitebox) < set(cells)
-    assert {dataclasses.replace(c, attack=dataclasses.replace(c.attack, gradient=Gradient())) for c in cells} == set(
-        whitebox
-    )
-    assert {c.attack.target for c in cells} == set(GRADIENT_TARGETS)
+    gradients = [c for c in cells if role_of(c).target is not None]
+    assert {
+        dataclasses.replace(c, attack=dataclasses.replace(c.attack, gradient=Gradient())) for c in gradients
+    } == set(whitebox)
+    assert {c.attack.target for c in gradients} == set(GRADIENT_TARGETS)
+    by_draws = [c for c in cells if c not in gradients]
+    assert {c.attack.threat for c in by_draws} == {ThreatModel("linf", 0.1), ThreatModel("l2", 1.0)}
+    assert {c.attack_draws for c in by_draws} == {1, 8, 32}
+    assert {c.attack.target for c in by_draws} == {"expected", "mean-loss", "mean-logit"}
+    in_all = {c.attack.name for c in by_draws if c.libraries == LIBRARIES}
+    assert in_all == set(ATTACKS)
+    assert all(c.attack.gradient.is_fresh for c in by_draws if c.libraries == LIBRARIES)
     lenet = Subject("mnist/lenet", "mnist", 10_000, deterministic=True)
     assert SUITES["masking"].cells([lenet], Selection()) == []
+
+
+def test_of_monte_carlo_samples_half_are_attacked_and_the_others_judge() -> None:
+    samples = Subject("mnist/s", "mnist", 10_000, deterministic=False, members=51, is_sample=True)
+    ensemble = Subject("mnist/e", "mnist", 10_000, deterministic=False, members=51)
+    found = [c for c in SUITES["masking"].cells([samples], Selection()) if c.reading is Reading.SAMPLE]
+    assert {c.attack_draws for c in found} == {1, 8, 25}
+    assert {(c.judge_draws, c.finite) for c in found} == {(26, True)}
+    assert not any(c.attack.gradient.is_fresh for c in found if c.attack_draws == 25)
+    assert {c.reading for c in SUITES["masking"].cells([ensemble], Selection())} == {Reading.HEADLINE}
+    for subject, readings in ((samples, {"half the samples"}), (ensemble, set())):
+        adaptive = (role_of(cell) for cell in SUITES["adaptive"].cells([subject], Selection()))
+        assert {role.adaptive.name for role in adaptive if role.adaptive and not role.headline} == readings
 
 
 def test_shards_cover_the_examples_once() -> None:

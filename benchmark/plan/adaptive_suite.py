@@ -1,0 +1,134 @@
+"""The adaptive suite: the white-box attacks, and then all that may break what survives them. Pure: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from benchmark.attacks.spec import AttackSpec, ThreatModel
+from benchmark.plan.adaptive_attacks import ADAPTIVE_NAMES, AdaptiveAttack, planned
+from benchmark.plan.cells import Cell, Selection, Subject
+from benchmark.plan.ladder import Ladder, ladder
+from benchmark.plan.roles import role_of, surviving_examples
+from benchmark.plan.suite import WhiteboxSuite
+from benchmark.plan.survival import Expected, Survival
+from benchmark.protocol import ATTACKS, LIBRARIES
+from zoo.kind import Kind
+
+if TYPE_CHECKING:
+    from benchmark.records.record import Record
+
+
+class AdaptiveSuite(WhiteboxSuite):
+    """The white-box attacks, and then all that may break what survives them; see `benchmark.plan.adaptive_attacks`."""
+
+    def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """Raises ValueError for a gradient target, as adaptive attacks have theirs, or an attack not of its own."""
+        if selection.targets is not None:
+            raise ValueError("the adaptive suite takes every gradient that it needs: leave out --target")
+        for name in selection.attacks or ():
+            if name not in (*ATTACKS, *ADAPTIVE_NAMES):
+                known = ", ".join((*ATTACKS, *ADAPTIVE_NAMES))
+                raise ValueError(f"suite {self.name} has {known}; {name} is none of them")
+        cells = []
+        for subject in subjects:
+            # adaptive attacks and checks rest on all of these, at eps = 0 in any case
+            eps: dict[str, tuple[float, ...]] = {
+                norm: tuple(dict.fromkeys((0.0, *selection.radii(norm, grid))))
+                for norm, grid in self.grid(subject.dataset).items()
+            }
+            whitebox = super().cells([subject], replace(selection, attacks=None, eps=eps))
+            shards = dict.fromkeys((cell.start, cell.stop) for cell in whitebox)
+            cells += whitebox
+            for adaptive, attack in planned(subject, self._threats(subject, selection), "all"):
+                cells += self._cells(adaptive, attack, subject, selection, dict.fromkeys(shards))
+        order = {model: place for place, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
+        return sorted(cells, key=lambda cell: (order[cell.model], cell.start))
+
+    def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        records = list(records)
+        surviving, cells = surviving_examples(records), []
+        for subject in subjects:
+            for threat in self._threats(subject, selection):
+                images = surviving.get((subject.model, threat), {})
+                for adaptive, attack in planned(subject, [threat], "surviving"):
+                    found = self._cells(adaptive, attack, subject, selection, images)
+                    if len(adaptive.draws(1)) > 1:
+                        climbed = _climbed(records, found, self.count(selection))
+                        found = [cell for cell in found if cell.attack_draws in climbed.wanted]
+                    cells += found
+        return cells
+
+    def expected_follow_up(
+        self, subjects: Iterable[Subject], selection: Selection, survival: Survival
+    ) -> list[Expected]:
+        """One cell for all shards of an adaptive attack, on the mean number of images."""
+        shards, first = self.shards(selection), Ladder({}, 0).wanted
+        found = []
+        for subject in subjects:
+            for threat in self._threats(subject, selection):
+                likely = [survival.survivors(subject.model, subject.dataset, threat, *shard) for shard in shards]
+                times = sum(survivors.chance for survivors in likely)
+                if not times:
+                    continue
+                images = max(1, round(sum(survivors.images * survivors.chance for survivors in likely) / times))
+                for adaptive, attack in planned(subject, [threat], "surviving"):
+                    cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(images))})
+                    several = len(adaptive.draws(1)) > 1
+                    found += [Expected(cell, times) for cell in cells if not several or cell.attack_draws in first]
+        return found
+
+    def _threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:
+        return [
+            ThreatModel(norm, eps)
+            for norm, grid in self.grid(subject.dataset).items()
+            for eps in selection.radii(norm, grid)
+            if eps > 0
+        ]
+
+    def _cells(
+        self,
+        adaptive: AdaptiveAttack,
+        attack: AttackSpec,
+        subject: Subject,
+        selection: Selection,
+        images: Mapping[tuple[int, int], tuple[int, ...] | None],
+    ) -> list[Cell]:
+        """An adaptive attack's cells, by shard, on all its images or some; none where a selection leaves it out."""
+        wanted = selection.attacks is None or attack.name in selection.attacks
+        if not wanted or adaptive.library not in (selection.libraries or LIBRARIES):
+            return []
+        attack_draws, judge_draws = subject.draws(selection.draws, adaptive.reading)
+        return [
+            Cell(
+                subject.model,
+                subject.dataset,
+                replace(attack, gradient=replace(attack.gradient, precision=selection.precision)),
+                start,
+                stop,
+                (adaptive.library,),
+                draws,
+                judge_draws,
+                selection.seed,
+                only,
+                finite=subject.kind is Kind.FINITE,
+                reading=adaptive.reading,
+            )
+            for (start, stop), only in images.items()
+            for draws in adaptive.draws(attack_draws)
+        ]
+
+
+def _climbed(records: Iterable[Record], rungs: Iterable[Cell], count: int) -> Ladder:
+    """The ladder as far as the records show it. rungs: its cells, on the images that survive."""
+    of_cell = {record.cell: record for record in records if record.complete and role_of(record.cell).adaptive}
+    broken: dict[int, set[int]] = {}
+    missing, surviving = set(), set[int]()
+    for cell in rungs:
+        surviving.update(cell.only or ())
+        if (record := of_cell.get(cell)) is None:
+            missing.add(cell.attack_draws)
+        else:
+            broken.setdefault(cell.attack_draws, set()).update(record.broken)
+    return ladder(surviving, {draws: found for draws, found in broken.items() if draws not in missing}, count)

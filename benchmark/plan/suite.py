@@ -1,0 +1,128 @@
+"""What a suite is, and the suites that are the white-box attacks alone. Pure: no torch, no files, no randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmark.attacks.methods import NORMS, Norm
+from benchmark.attacks.spec import AttackSpec
+from benchmark.plan.cells import Cell, Selection, Subject
+from benchmark.plan.survival import Expected, Survival
+from benchmark.protocol import ATTACKS, LIBRARIES, SHARD, eps_grid, standard_attack
+from zoo.kind import Kind
+from zoo.targets import Gradient
+
+if TYPE_CHECKING:
+    from benchmark.records.record import Record
+
+
+@dataclass(frozen=True)
+class Suite:
+    """help: one line for `--list`. examples: how many by default. models: entries it is about; None for all."""
+
+    name: str
+    help: str
+    examples: int
+    models: tuple[str, ...] | None = None
+
+    def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
+        """The attacks on an entry, eps by eps."""
+        names = selection.attacks or ATTACKS
+        grids = {norm: selection.radii(norm, grid) for norm, grid in self.grid(subject.dataset).items()}
+        for target in selection.targets or ():
+            if target in subject.undefined:
+                raise ValueError(
+                    f"{subject.model} has no gradient target {target!r}: mean-weights needs a posterior mean, "
+                    "propagation mean-field layers and a rule for every layer between them"
+                )
+        return [
+            standard_attack(name, eps, Gradient(target, selection.precision))
+            for target in selection.targets or self.targets(subject)
+            for name in ATTACKS
+            if name in names
+            for eps in grids[NORMS[name]]
+        ]
+
+    def targets(self, subject: Subject) -> tuple[str, ...]:
+        """What gradients are taken of."""
+        return ("expected",)
+
+    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
+        """The eps per norm."""
+        return eps_grid(dataset)
+
+    def libraries(self, spec: AttackSpec, start: int, selection: Selection) -> tuple[str, ...]:
+        """The libraries for the shard that starts at `start`."""
+        return tuple(library for library in LIBRARIES if library in (selection.libraries or LIBRARIES))
+
+    def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """The cells to be run once the records of `cells`, and of the cells that followed before, are there.
+
+        It is asked again until it names no new ones; none by default.
+        """
+        return []
+
+    def expected_follow_up(
+        self, subjects: Iterable[Subject], selection: Selection, survival: Survival
+    ) -> list[Expected]:
+        """What `follow_up` is likely to return, as `survival` estimates: for the time left, and nothing else."""
+        return []
+
+    def count(self, selection: Selection) -> int:
+        """How many images of each entry."""
+        return self.examples if selection.examples is None else selection.examples
+
+    def shards(self, selection: Selection) -> list[tuple[int, int]]:
+        """Start and stop of each shard of them."""
+        count = self.count(selection)
+        return [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
+
+    def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """All cells, entry by entry and shard by shard, so that what a shard's cells share is kept no longer.
+
+        A deterministic network has one draw, whatever is selected.
+        Raises ValueError if more examples are asked for than a split has, or an attack that another suite runs.
+        """
+        for name in selection.attacks or ():
+            if name not in ATTACKS:
+                raise ValueError(
+                    f"suite {self.name} has {', '.join(ATTACKS)}; {name} is none of them; --suite adaptive has more"
+                )
+        cells: list[Cell] = []
+        for subject in subjects:
+            if (count := self.count(selection)) > subject.size:
+                raise ValueError(
+                    f"{subject.dataset} has {subject.size} test examples; --examples {count} asks for more"
+                )
+            cells += [
+                Cell(
+                    subject.model,
+                    subject.dataset,
+                    spec,
+                    start,
+                    stop,
+                    self.libraries(spec, start, selection),
+                    *subject.draws(selection.draws),
+                    selection.seed,
+                    finite=subject.kind is Kind.FINITE,
+                )
+                for start, stop in self.shards(selection)
+                for spec in self.attacks(subject, selection)
+            ]
+        return cells
+
+
+class SmokeSuite(Suite):
+    """The first eps of each norm only."""
+
+    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
+        return {norm: grid[:1] for norm, grid in eps_grid(dataset).items()}
+
+
+class WhiteboxSuite(Suite):
+    """Every eps of the leaderboards, and 0: there an attack must return its image, and a network's health is taken."""
+
+    def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
+        return {norm: (0.0, *grid) for norm, grid in eps_grid(dataset).items()}
