@@ -24,6 +24,28 @@ class Adversarial:
 
 
 @dataclass(frozen=True)
+class Hmc:
+    """Full-batch Hamiltonian Monte Carlo; its trajectories are of pi/2 times the prior's standard deviation.
+
+    chains: from draws of the prior. burn_in: iterations of each that tune the step size and are thrown away.
+    acceptance: mean probability of acceptance that the step size is tuned to.
+    keep: how many of the samples become the network's members, the same number of each chain, evenly spaced.
+    """
+
+    chains: int = 4
+    burn_in: int = 100
+    acceptance: float = 0.8
+    keep: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("chains", "burn_in", "keep"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of HMC must be positive, not {getattr(self, name)}")
+        if self.keep % self.chains:
+            raise ValueError(f"HMC keeps as many samples of each of {self.chains} chains, which {self.keep} are not")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """max_lr: peak of the one-cycle schedule of Adam. kl_constant: the KL's share of the ELBO if `constant`.
 
@@ -37,6 +59,11 @@ class Recipe:
     start_from: a trained frequentist entry of the same shape whose weights the posterior means begin at, as in MOPED
         (Krishnan et al. 2020, "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"); the
         prior stays centred at 0, where MOPED moves it to these weights, too.
+    prior: standard deviation of a Gaussian prior, centred at 0, on every weight and bias: what is trained is then the
+        maximum a posteriori, or with `hmc` the posterior. Mean-field layers have a prior of their own.
+    images: train on so many of the images that are not held out, a fixed random choice; fewer are among more.
+    hmc: sample the posterior of an ordinary architecture, at temperature 1, in place of training it: then `epochs` are
+        the iterations of each chain, burn-in included, and `max_lr` is the step size that its tuning begins at.
     """
 
     architecture: str
@@ -53,28 +80,51 @@ class Recipe:
     shifts: int = 0
     precision: Precision = "float32"
     start_from: str | None = None
+    prior: float | None = None
+    images: int | None = None
+    hmc: Hmc | None = None
 
     def __post_init__(self) -> None:
         if self.kl_weighting not in get_args(KLWeighting):
             raise ValueError(f"no KL weighting {self.kl_weighting!r}; there are: {', '.join(get_args(KLWeighting))}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
-        for name in ("epochs", "batch_size", "draws", "max_lr"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} of a recipe must be positive, not {getattr(self, name)}")
+        for name in ("epochs", "batch_size", "draws", "max_lr", "prior", "images"):
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} of a recipe must be positive, not {value}")
         for name in ("kl_constant", "shifts"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} of a recipe must not be negative, as {getattr(self, name)} is")
         if self.rho is not None and not math.isfinite(self.rho):
             raise ValueError(f"rho of a recipe must be finite, not {self.rho}")
-        for name, unused in (("draws", 1), ("rho", None), ("start_from", None)):
-            if getattr(self, name) != unused and not self.is_bayesian:
+        for name in ("draws", "rho", "start_from"):
+            if self._is_set(name) and not self.is_bayesian:
                 raise ValueError(f"{name}={getattr(self, name)} is for Bayesian networks, not for {self.architecture}")
+        if self.hmc is not None:
+            self._check_hmc(self.hmc)
+        elif self.prior is not None and self.is_bayesian:
+            raise ValueError(f"prior={self.prior} is for ordinary networks: the layers of {self.architecture} have one")
 
     @property
     def is_bayesian(self) -> bool:
         """Whether what is trained is a posterior."""
-        return self.architecture.startswith("bayesian-")
+        return self.hmc is not None or self.architecture.startswith("bayesian-")
+
+    def _check_hmc(self, hmc: Hmc) -> None:
+        if self.prior is None or self.images is None or self.batch_size != self.images:
+            raise ValueError("HMC samples the posterior given all images at once: say prior, images, batch_size=images")
+        if (samples := hmc.chains * (self.epochs - hmc.burn_in)) < hmc.keep:
+            raise ValueError(
+                f"{hmc.chains} chains of {self.epochs} iterations, {hmc.burn_in} of which are burn-in, leave "
+                f"{max(0, samples)} samples, and {hmc.keep} are to be kept"
+            )
+        for name in ("rho", "draws", "adversarial", "flips", "shifts", "precision", "start_from"):
+            if self._is_set(name):
+                raise ValueError(f"{name}={getattr(self, name)} is not for HMC, which samples and does not train")
+
+    def _is_set(self, name: str) -> bool:
+        """Whether an option is another than its default."""
+        return getattr(self, name) != type(self).__dataclass_fields__[name].default
 
 
 RECIPES: dict[str, Recipe] = {
@@ -89,6 +139,17 @@ RECIPES: dict[str, Recipe] = {
     "mnist/bayesian-mlp": Recipe("bayesian-mlp", epochs=20, max_lr=1e-3, batch_size=128, kl_weighting="standard"),
     "mnist/logistic": Recipe("logistic", epochs=30, max_lr=3e-3, batch_size=128),
     "mnist/logistic-ap2": Recipe("logistic-ap2", epochs=30, max_lr=3e-3, batch_size=128),
+    "mnist/mlp-50": Recipe("mlp-50", epochs=1000, max_lr=1e-2, batch_size=2000, prior=0.3, images=2000),
+    "mnist/hmc-mlp": Recipe(
+        "mlp-50",
+        epochs=200,
+        max_lr=8.5e-3,
+        batch_size=2000,
+        kl_weighting="standard",
+        prior=0.3,
+        images=2000,
+        hmc=Hmc(chains=4, burn_in=100, keep=100),
+    ),
     "mnist/3conv3fc": Recipe("3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16"),
     "mnist/bayesian-3conv3fc": Recipe(
         "bayesian-3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16", start_from="mnist/3conv3fc"
