@@ -59,8 +59,9 @@ class SampledNetwork(nn.Module):
         states: Sequence[Mapping[str, Tensor]] | Mapping[str, Tensor],
         weights: Sequence[float] | None = None,
     ) -> SampledNetwork:
-        """From the members' state dicts, or from one dict of tensors that are stacked along a first axis; in the template's precision.
+        """From the members' state dicts, or from one dict of tensors that are stacked along a first axis.
 
+        They are kept in the template's precision.
         Raises ValueError for states that are not finite or do not fit the template, and as the constructor does.
         """
         own = template.state_dict()
@@ -135,9 +136,9 @@ def _of_members(states: Sequence[Mapping[str, Tensor]], own: Mapping[str, Tensor
 def _check_names(state: Mapping[str, Tensor], own: Mapping[str, Tensor], what: str) -> None:
     missing, further = [name for name in own if name not in state], [name for name in state if name not in own]
     if missing or further:
-        parts = ((missing, "lack"), (further, "have, unlike the template,"))
-        said = " and ".join(f"{verb} {', '.join(names[:3])}" for names, verb in parts if names)
-        raise ValueError(f"{what} do not fit the template: they {said}")
+        parts = ((missing, "missing"), (further, "not in the template"))
+        said = "; ".join(f"{of}: {', '.join(names[:3])}" for names, of in parts if names)
+        raise ValueError(f"{what}: other names than the template's ({said})")
 
 
 def _check_shape(name: str, found: torch.Size, wanted: torch.Size, what: str) -> None:

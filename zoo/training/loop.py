@@ -26,6 +26,8 @@ from zoo.posteriors import evident_posterior, posterior_mean
 from zoo.seeding import derive_seed, forked_random_state, private_generator
 from zoo.training.subset import divided
 
+MOST_LINES = 100  # about a training, on the terminal: where a batch is all images, an epoch is a step
+
 
 def checkpoint_path(folder: Path, name: str, recipe: Recipe, split: Split) -> Path:
     """Where a training's checkpoint lies: a file for everything that determines the training."""
@@ -87,7 +89,8 @@ class Training:
             row["validation accuracy"] = self.accuracy(*self.validation)
             row = {key: float(f"{value:.6g}") for key, value in row.items()}
             self.history.append(row)
-            tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+            if (epoch + 1) % math.ceil(self.recipe.epochs / MOST_LINES) == 0:
+                tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
             if epoch + 1 in self.keep:
                 write_whole(self.kept(epoch + 1), save(self._weights()))
             self._save()
