@@ -29,16 +29,18 @@ class Hmc:
 
     chains: from draws of the prior. burn_in: iterations of each that tune the step size and are thrown away.
     acceptance: mean probability of acceptance that the step size is tuned to.
+    every: one sample from so many iterations after burn-in.
     keep: how many of the samples become the network's members, the same number of each chain, evenly spaced.
     """
 
     chains: int = 4
     burn_in: int = 100
     acceptance: float = 0.8
+    every: int = 1
     keep: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("chains", "burn_in", "keep"):
+        for name in ("chains", "burn_in", "every", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} of HMC must be positive, not {getattr(self, name)}")
         if self.keep % self.chains:
@@ -113,10 +115,11 @@ class Recipe:
     def _check_hmc(self, hmc: Hmc) -> None:
         if self.prior is None or self.images is None or self.batch_size != self.images:
             raise ValueError("HMC samples the posterior given all images at once: say prior, images, batch_size=images")
-        if (samples := hmc.chains * (self.epochs - hmc.burn_in)) < hmc.keep:
+        left = max(0, self.epochs - hmc.burn_in)
+        if left % hmc.every or hmc.chains * left // hmc.every < hmc.keep:
             raise ValueError(
-                f"{hmc.chains} chains of {self.epochs} iterations, {hmc.burn_in} of which are burn-in, leave "
-                f"{max(0, samples)} samples, and {hmc.keep} are to be kept"
+                f"{hmc.chains} chains of {self.epochs} iterations, {hmc.burn_in} of them burn-in, have {left} each; one "
+                f"sample from each {hmc.every} must give at least {hmc.keep}, and leave no iteration over"
             )
         for name in ("rho", "draws", "adversarial", "flips", "shifts", "precision", "start_from"):
             if self._is_set(name):
@@ -142,13 +145,13 @@ RECIPES: dict[str, Recipe] = {
     "mnist/mlp-50": Recipe("mlp-50", epochs=1000, max_lr=1e-2, batch_size=2000, prior=0.3, images=2000),
     "mnist/hmc-mlp": Recipe(
         "mlp-50",
-        epochs=200,
+        epochs=400,
         max_lr=8.5e-3,
         batch_size=2000,
         kl_weighting="standard",
         prior=0.3,
         images=2000,
-        hmc=Hmc(chains=4, burn_in=100, keep=100),
+        hmc=Hmc(chains=4, burn_in=100, every=3, keep=100),
     ),
     "mnist/3conv3fc": Recipe("3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16"),
     "mnist/bayesian-3conv3fc": Recipe(

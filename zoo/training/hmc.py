@@ -35,7 +35,8 @@ _SLOWING = 0.6  # the gain of iteration t is t^-0.6: its sum is infinite, that o
 class Settings:
     """How it is sampled.
 
-    trajectory: its length, step size times leapfrogs.    draws: iterations of each chain after burn-in.
+    trajectory: its length, step size times leapfrogs.
+    draws: samples of each chain, one from each `every` iterations after burn-in.
     step_size: where its tuning begins; it is tuned in the `burn_in` iterations and then fixed.
     acceptance: mean probability of acceptance that it is tuned to.    seed: of momenta and acceptance.
     Raises ValueError for numbers that are not positive and finite, and an acceptance that is no probability.
@@ -47,13 +48,19 @@ class Settings:
     step_size: float
     acceptance: float = 0.8
     seed: int = 0
+    every: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("trajectory", "burn_in", "draws", "step_size"):
+        for name in ("trajectory", "burn_in", "draws", "step_size", "every"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} of HMC must be positive and finite, not {getattr(self, name)}")
         if not 0 < self.acceptance < 1:
             raise ValueError(f"acceptance of HMC is a probability between 0 and 1, not {self.acceptance}")
+
+    @property
+    def iterations(self) -> int:
+        """Of each chain, burn-in included."""
+        return self.burn_in + self.draws * self.every
 
 
 @dataclass
@@ -98,8 +105,7 @@ def sample(
     log_density, gradient = target(samples.current)
     if not (log_density.isfinite().all() and gradient.isfinite().all()):
         raise ValueError(f"log density {log_density.tolist()} at HMC's starts: it and its gradient must be finite")
-    total = len(samples.step_sizes)
-    while samples.done < total:
+    while samples.done < settings.iterations:
         begun, now = time.perf_counter(), samples.done
         step_size = step_size_of(samples, settings)
         generators = [private_generator("hmc", settings.seed, chain, now) for chain in range(len(starts))]
@@ -114,11 +120,12 @@ def sample(
         gradient = torch.where(accepted[:, None], at_proposal, gradient)
         log_density = torch.where(accepted, proposed, log_density)
         samples.acceptance[now], samples.log_density[now], samples.step_sizes[now] = acceptance, log_density, step_size
-        if now >= settings.burn_in:
-            samples.positions[:, now - settings.burn_in] = samples.current
+        row, rest = divmod(now - settings.burn_in + 1, settings.every)
+        if row > 0 and rest == 0:
+            samples.positions[:, row - 1] = samples.current
         samples.done += 1
         samples.seconds += time.perf_counter() - begun
-        if checkpoint is not None and (samples.done % SAVE_EVERY == 0 or samples.done == total):
+        if checkpoint is not None and (samples.done % SAVE_EVERY == 0 or samples.done == settings.iterations):
             _save(checkpoint, identity, samples)
         tell(samples)
     stuck = (samples.acceptance[settings.burn_in :].sum(0) < 1).nonzero().flatten().tolist()
@@ -177,10 +184,10 @@ def step_size_of(samples: Samples, settings: Settings) -> float:
 
 
 def _empty(starts: Tensor, settings: Settings) -> Samples:
-    (chains, dimensions), total = starts.shape, settings.burn_in + settings.draws
-    each = torch.zeros(total, chains, dtype=torch.float64)
+    chains, dimensions = starts.shape
+    each = torch.zeros(settings.iterations, chains, dtype=torch.float64)
     positions = starts.new_zeros(chains, settings.draws, dimensions)
-    return Samples(positions, starts.clone(), each, each.clone(), torch.zeros(total, dtype=torch.float64))
+    return Samples(positions, starts.clone(), each, each.clone(), torch.zeros(len(each), dtype=torch.float64))
 
 
 _SAVED = ("positions", "current", "acceptance", "log_density", "step_sizes")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -92,10 +91,11 @@ class Sampling:
         settings = Settings(
             trajectory=math.pi / 2 * target.prior,
             burn_in=hmc.burn_in,
-            draws=recipe.epochs - hmc.burn_in,
+            draws=(recipe.epochs - hmc.burn_in) // hmc.every,
             step_size=recipe.max_lr,
             acceptance=hmc.acceptance,
             seed=recipe.seed,
+            every=hmc.every,
         )
         size = sum(shape.numel() for shape in target.shapes.values())
         starts = torch.stack(
@@ -118,7 +118,10 @@ class Sampling:
 
     @torch.no_grad()
     def figures(self, test: Split) -> dict[str, Any]:
-        """How the chains went and whether they agree on the test images: for the model card."""
+        """How the chains went and whether they agree on the test images: for the model card.
+
+        Of as many quantities from independent draws some have a large R-hat, too: how many is said beside them.
+        """
         samples, hmc = self.samples, self.hmc
         if samples is None:
             raise ValueError("nothing has been sampled yet")
@@ -126,27 +129,29 @@ class Sampling:
         images, labels = torch.from_numpy(test.images.copy()).float() / 255, torch.from_numpy(test.labels.copy())
         networks = (self.target.named(position) for position in samples.positions.flatten(0, 1))
         log_p = torch.stack([functional_call(self.architecture, one, (images,)).log_softmax(-1) for one in networks])
-        of_label = log_p.gather(-1, labels.expand(len(log_p), -1)[:, :, None])[:, :, 0]
+        of_label = log_p.gather(-1, labels.expand(len(log_p), -1)[:, :, None])[:, :, 0].unflatten(0, (hmc.chains, -1))
         predicted = expected(log_p).argmax(-1)
         return {
             "chains": hmc.chains,
             "burn_in": hmc.burn_in,
+            "iterations_per_sample": hmc.every,
             "samples": len(log_p),
             "kept": hmc.keep,
             "acceptance": round(float(after.mean()), 4),
             "acceptance_by_chain": [round(value, 4) for value in after.mean(0).tolist()],
             "step_size": float(f"{step_size:.5g}"),
             "leapfrogs": leapfrogs(math.pi / 2 * self.target.prior, step_size),
-            "test_log_probabilities": convergence(of_label.unflatten(0, (hmc.chains, -1)).double().numpy()),
+            "test_log_probabilities": convergence(of_label),
+            "independent_draws": convergence(torch.randn(of_label.shape, generator=private_generator("independent"))),
             "accuracy_of_all_samples": float((predicted == labels).double().mean()),
             "mutual_information_nats_of_all_samples": round(float(entropies(log_p).mutual_information.mean()), 6),
             "seconds": round(samples.seconds, 1),
         }
 
 
-def convergence(values: NDArray[np.float64]) -> dict[str, Any]:
-    """Split R-hat and bulk ESS of many quantities, values (C, N, quantities), and what that says."""
-    rhat, ess = split_rhat(values), bulk_ess(values)
+def convergence(values: Tensor) -> dict[str, Any]:
+    """Split R-hat and bulk ESS of many quantities, values (C, N, quantities); converged if R-hat < 1.01 in all."""
+    rhat, ess = split_rhat(values.double().numpy()), bulk_ess(values.double().numpy())
     above = float((rhat >= CONVERGED).mean())
     return {
         "quantities": len(rhat),

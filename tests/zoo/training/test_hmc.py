@@ -170,7 +170,16 @@ def test_a_step_that_is_far_too_long_is_brought_down_in_burn_in() -> None:
     assert 0.65 < samples.acceptance[100:].mean() < 0.9
 
 
-@pytest.mark.parametrize("name", ["trajectory", "burn_in", "draws", "step_size"])
+def test_one_sample_comes_from_so_many_iterations() -> None:
+    target, starts = gaussian(torch.eye(2)), torch.zeros(3, 2)
+    settings = Settings(1.0, burn_in=4, draws=12, step_size=0.4)
+    whole = sample(target, starts, settings)
+    fewer = sample(target, starts, dataclasses.replace(settings, draws=4, every=3))
+    assert torch.equal(fewer.positions, whole.positions[:, 2::3])
+    assert torch.equal(fewer.acceptance, whole.acceptance)
+
+
+@pytest.mark.parametrize("name", ["trajectory", "burn_in", "draws", "step_size", "every"])
 @pytest.mark.parametrize("value", [0, -1, math.inf, math.nan])
 def test_settings_without_meaning_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} of HMC must be positive and finite, not {value}"):
