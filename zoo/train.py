@@ -44,6 +44,7 @@ def train(
     from zoo.datasets import load_split
     from zoo.lookup import lookup
     from zoo.training.cards import measure_again, write_entry
+    from zoo.training.full_batch import FullBatch
     from zoo.training.loop import Training, checkpoint_path
     from zoo.training.sampling import Sampling
 
@@ -70,7 +71,8 @@ def train(
             )
         path = checkpoint_path(checkpoints, name, recipe, split)
         sampled = None if recipe.hmc is None else Sampling(name, recipe, split, path)
-        run = sampled or Training(name, recipe, split, path, device)
+        kind = FullBatch if recipe.optimizer == "l-bfgs" else Training
+        run = sampled or kind(name, recipe, split, path, device)
         network, history = run.run()
         sampling = None if sampled is None else sampled.figures(test)
         path = write_entry(name, recipe, network, history, run.held_out, test, split.fingerprint, out, sampling)

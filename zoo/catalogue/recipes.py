@@ -11,6 +11,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from zoo.targets import PRECISIONS, Precision
 
 KLWeighting = Literal["standard", "blundell", "soenderby", "constant"]
+Optimizer = Literal["adam", "l-bfgs"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Recipe:
     start_from: a trained frequentist entry of the same shape whose weights the posterior means begin at, as in MOPED
         (Krishnan et al. 2020, "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"); the
         prior stays centred at 0, where MOPED moves it to these weights, too.
+    optimizer: adam on minibatches, or l-bfgs on all images at once, in whose epochs are 200 iterations with steps that
+        are first tried at max_lr times its own.
     prior: standard deviation of a Gaussian prior, centred at 0, on every weight and bias: what is trained is then the
         maximum a posteriori, or with `hmc` the posterior. Mean-field layers have a prior of their own.
     images: train on so many of the images that are not held out, a fixed random choice; fewer are among more.
@@ -85,12 +88,15 @@ class Recipe:
     prior: float | None = None
     images: int | None = None
     hmc: Hmc | None = None
+    optimizer: Optimizer = "adam"
 
     def __post_init__(self) -> None:
         if self.kl_weighting not in get_args(KLWeighting):
             raise ValueError(f"no KL weighting {self.kl_weighting!r}; there are: {', '.join(get_args(KLWeighting))}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
+        if self.optimizer not in get_args(Optimizer):
+            raise ValueError(f"no optimizer {self.optimizer!r}; there are: {', '.join(get_args(Optimizer))}")
         for name in ("epochs", "batch_size", "draws", "max_lr", "prior", "images"):
             if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} of a recipe must be positive, not {value}")
@@ -103,8 +109,11 @@ class Recipe:
             if self._is_set(name) and not self.is_bayesian:
                 raise ValueError(f"{name}={getattr(self, name)} is for Bayesian networks, not for {self.architecture}")
         if self.hmc is not None:
-            self._check_hmc(self.hmc)
-        elif self.prior is not None and self.is_bayesian:
+            self._check_full_batch("HMC")
+            self._check_samples(self.hmc)
+        elif self.optimizer == "l-bfgs":
+            self._check_full_batch("l-bfgs")
+        if self.prior is not None and self.architecture.startswith("bayesian-"):
             raise ValueError(f"prior={self.prior} is for ordinary networks: the layers of {self.architecture} have one")
 
     @property
@@ -112,22 +121,26 @@ class Recipe:
         """Whether what is trained is a posterior."""
         return self.hmc is not None or self.architecture.startswith("bayesian-")
 
-    def _check_hmc(self, hmc: Hmc) -> None:
+    def _check_full_batch(self, what: str) -> None:
         if self.prior is None or self.images is None or self.batch_size != self.images:
-            raise ValueError("HMC samples the posterior given all images at once: say prior, images, batch_size=images")
+            raise ValueError(f"{what} is of a posterior given all images at once: say prior, images, batch_size=images")
+        for name in ("rho", "draws", "adversarial", "flips", "shifts", "precision", "start_from"):
+            if self._is_set(name):
+                raise ValueError(
+                    f"{name}={getattr(self, name)} is not for {what}: the images are as they are, all at once"
+                )
+
+    def _check_samples(self, hmc: Hmc) -> None:
         left = max(0, self.epochs - hmc.burn_in)
         if left % hmc.every or hmc.chains * left // hmc.every < hmc.keep:
             raise ValueError(
-                f"{hmc.chains} chains of {self.epochs} iterations, {hmc.burn_in} of them burn-in, have {left} each; one "
-                f"sample from each {hmc.every} must give at least {hmc.keep}, and leave no iteration over"
+                f"{hmc.chains} chains of {self.epochs} iterations, {hmc.burn_in} of them burn-in, have {left} each; "
+                f"one sample from each {hmc.every} must give at least {hmc.keep}, and leave no iteration over"
             )
-        for name in ("rho", "draws", "adversarial", "flips", "shifts", "precision", "start_from"):
-            if self._is_set(name):
-                raise ValueError(f"{name}={getattr(self, name)} is not for HMC, which samples and does not train")
 
     def _is_set(self, name: str) -> bool:
         """Whether an option is another than its default."""
-        return getattr(self, name) != type(self).__dataclass_fields__[name].default
+        return bool(getattr(self, name) != type(self).__dataclass_fields__[name].default)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -142,7 +155,9 @@ RECIPES: dict[str, Recipe] = {
     "mnist/bayesian-mlp": Recipe("bayesian-mlp", epochs=20, max_lr=1e-3, batch_size=128, kl_weighting="standard"),
     "mnist/logistic": Recipe("logistic", epochs=30, max_lr=3e-3, batch_size=128),
     "mnist/logistic-ap2": Recipe("logistic-ap2", epochs=30, max_lr=3e-3, batch_size=128),
-    "mnist/mlp-50": Recipe("mlp-50", epochs=1000, max_lr=1e-2, batch_size=2000, prior=0.3, images=2000),
+    "mnist/mlp-50": Recipe(
+        "mlp-50", epochs=10, max_lr=1.0, batch_size=2000, prior=0.3, images=2000, optimizer="l-bfgs"
+    ),
     "mnist/hmc-mlp": Recipe(
         "mlp-50",
         epochs=400,

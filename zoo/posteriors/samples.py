@@ -49,8 +49,10 @@ class SampledNetwork(nn.Module):
         self.template = copy.deepcopy(template, stacked)
         given = None if weights is None else torch.tensor([float(weight) for weight in weights], dtype=torch.float64)
         self.register_buffer("member_weights", given, persistent=False)
-        self.register_state_dict_post_hook(_with_the_templates_names)
-        self.register_load_state_dict_pre_hook(_with_our_names)
+        saved: Callable[..., object] = self.register_state_dict_post_hook
+        loaded: Callable[..., object] = self.register_load_state_dict_pre_hook
+        saved(_with_the_templates_names)
+        loaded(_with_our_names)
 
     @classmethod
     def of(
@@ -118,9 +120,9 @@ def _mean(stack: Tensor, share: Tensor | None) -> Tensor:
     """(M, ...) -> (...); accumulated in float64."""
     if not stack.is_floating_point():
         return stack[0].clone()
-    if share is None:
-        return stack.double().mean(0).to(stack.dtype)
-    return torch.tensordot(share.to(stack.device).double(), stack.double(), 1).to(stack.dtype)
+    exact = stack.double()
+    mean: Tensor = exact.mean(0) if share is None else torch.tensordot(share.to(exact), exact, 1)
+    return mean.to(stack.dtype)
 
 
 def _of_members(states: Sequence[Mapping[str, Tensor]], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -26,8 +26,6 @@ from zoo.posteriors import evident_posterior, posterior_mean
 from zoo.seeding import derive_seed, forked_random_state, private_generator
 from zoo.training.subset import divided
 
-MOST_LINES = 100  # about a training, on the terminal: where a batch is all images, an epoch is a step
-
 
 def checkpoint_path(folder: Path, name: str, recipe: Recipe, split: Split) -> Path:
     """Where a training's checkpoint lies: a file for everything that determines the training."""
@@ -89,8 +87,7 @@ class Training:
             row["validation accuracy"] = self.accuracy(*self.validation)
             row = {key: float(f"{value:.6g}") for key, value in row.items()}
             self.history.append(row)
-            if (epoch + 1) % math.ceil(self.recipe.epochs / MOST_LINES) == 0:
-                tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+            tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
             if epoch + 1 in self.keep:
                 write_whole(self.kept(epoch + 1), save(self._weights()))
             self._save()
@@ -146,8 +143,6 @@ class Training:
         if not math.isfinite(totals["loss"]):
             raise ValueError(f"epoch {epoch + 1}: the loss is {totals['loss']}; lower max_lr in the recipe")
         row = {"epoch": epoch + 1.0, "loss": totals["loss"] / examples, "accuracy": totals["accuracy"] / examples}
-        if recipe.prior is not None:  # the norm tells how near the maximum a full-batch training has come
-            row["gradient norm"] = gradient_norm(self.network)
         return row | ({"kl": totals["kl"], "sigma": mean_sigma(self.network)} if has_kl else {})
 
     def _logits(self, x: Tensor) -> Tensor:
@@ -220,7 +215,8 @@ def augmented(images: Tensor, generator: torch.Generator, flips: bool, shifts: i
 
 def negative_log_prior(network: nn.Module, sigma: float) -> Tensor:
     """-log p(w) under N(0, sigma^2) on every weight and bias, in nats and up to a constant."""
-    return sum((value.square().sum() for value in network.parameters()), torch.zeros(())) / (2 * sigma**2)
+    squares = torch.stack([value.square().sum() for value in network.parameters()])
+    return squares.sum() / (2 * sigma**2)
 
 
 def gradient_norm(network: nn.Module) -> float:

@@ -143,6 +143,15 @@ def test_chains_without_meaning_are_refused(changes: dict[str, int], message: st
         Hmc(**changes)
 
 
+def test_l_bfgs_is_for_all_images_at_once() -> None:
+    with pytest.raises(ValueError, match="l-bfgs is of a posterior given all images at once: say prior"):
+        with_settings(RECIPES["mnist/lenet"], ["optimizer=l-bfgs"])
+    with pytest.raises(ValueError, match="shifts=2 is not for l-bfgs"):
+        with_settings(RECIPES["mnist/mlp-50"], ["shifts=2"])
+    with pytest.raises(ValueError, match="no optimizer 'sgd'; there are: adam, l-bfgs"):
+        with_settings(RECIPES["mnist/lenet"], ["optimizer=sgd"])
+
+
 def test_mean_field_layers_have_a_prior_of_their_own() -> None:
     with pytest.raises(ValueError, match=r"prior=0\.3 is for ordinary networks: the layers of bayesian-lenet have one"):
         with_settings(RECIPES["mnist/bayesian-lenet"], ["prior=0.3"])
