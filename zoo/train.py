@@ -40,7 +40,8 @@ def train(
     A training that was stopped goes on from its last epoch when the same command is given again.
     """
     from zoo import models
-    from zoo.catalogue.recipes import RECIPES, with_settings
+    from zoo.catalogue.recipes import RECIPES
+    from zoo.catalogue.settings import with_settings
     from zoo.datasets import load_split
     from zoo.lookup import lookup
     from zoo.training.cards import measure_again, write_entry

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from types import NoneType
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal, get_args
 
 from zoo.targets import PRECISIONS, Precision
 
@@ -62,8 +60,8 @@ class Recipe:
     start_from: a trained frequentist entry of the same shape whose weights the posterior means begin at, as in MOPED
         (Krishnan et al. 2020, "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"); the
         prior stays centred at 0, where MOPED moves it to these weights, too.
-    optimizer: adam on minibatches, or l-bfgs on all images at once, in whose epochs are 200 iterations with steps that
-        are first tried at max_lr times its own.
+    optimizer: adam on minibatches, or l-bfgs on all images at once: an epoch is then 200 iterations, and max_lr the
+        share of its own step that each tries first, which is 1 as a rule.
     prior: standard deviation of a Gaussian prior, centred at 0, on every weight and bias: what is trained is then the
         maximum a posteriori, or with `hmc` the posterior. Mean-field layers have a prior of their own.
     images: train on so many of the images that are not held out, a fixed random choice; fewer are among more.
@@ -91,12 +89,13 @@ class Recipe:
     optimizer: Optimizer = "adam"
 
     def __post_init__(self) -> None:
-        if self.kl_weighting not in get_args(KLWeighting):
-            raise ValueError(f"no KL weighting {self.kl_weighting!r}; there are: {', '.join(get_args(KLWeighting))}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
-        if self.optimizer not in get_args(Optimizer):
-            raise ValueError(f"no optimizer {self.optimizer!r}; there are: {', '.join(get_args(Optimizer))}")
+        for word, value, known in (
+            ("KL weighting", self.kl_weighting, get_args(KLWeighting)),
+            ("precision", self.precision, PRECISIONS),
+            ("optimizer", self.optimizer, get_args(Optimizer)),
+        ):
+            if value not in known:
+                raise ValueError(f"no {word} {value!r}; there are: {', '.join(known)}")
         for name in ("epochs", "batch_size", "draws", "max_lr", "prior", "images"):
             if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} of a recipe must be positive, not {value}")
@@ -126,9 +125,7 @@ class Recipe:
             raise ValueError(f"{what} is of a posterior given all images at once: say prior, images, batch_size=images")
         for name in ("rho", "draws", "adversarial", "flips", "shifts", "precision", "start_from"):
             if self._is_set(name):
-                raise ValueError(
-                    f"{name}={getattr(self, name)} is not for {what}: the images are as they are, all at once"
-                )
+                raise ValueError(f"{name}={getattr(self, name)} is not for {what}, whose images are as they are")
 
     def _check_samples(self, hmc: Hmc) -> None:
         left = max(0, self.epochs - hmc.burn_in)
@@ -228,44 +225,6 @@ GOALS_UNDER_PGD40 = {"mnist/lenet-adversarial": 0.88}
 
 # What was tried for an entry that misses its goal, for its card.
 NOTES: dict[str, str] = {}
-
-
-def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """The recipe with settings such as `draws=2`, `flips=true` or `start_from=none` in place of its own.
-
-    Raises ValueError for a setting that is not one of a recipe's numbers, words and switches.
-    """
-    values: dict[str, object] = {}
-    for setting in settings:
-        name, _, text = setting.partition("=")
-        kinds = _SETTABLE.get(name)
-        if kinds is None:
-            raise ValueError(f"no setting {name!r}; there are: {', '.join(_SETTABLE)}")
-        for kind in kinds:
-            try:
-                values[name] = _READ[kind](text)
-                break
-            except (KeyError, ValueError):
-                continue
-        else:
-            raise ValueError(f"{name} is {' or '.join(_WORDS[kind] for kind in kinds)}, not {text!r}")
-    return replace(recipe, **values)  # type: ignore[arg-type]
-
-
-_READ: dict[type, Callable[[str], object]] = {
-    bool: lambda text: {"true": True, "false": False}[text],
-    NoneType: lambda text: {"none": None}[text],
-    int: int,
-    float: float,
-    str: str,
-}
-_WORDS = {bool: "true or false", NoneType: "none", int: "a whole number", float: "a number", str: "a word"}
-# None is tried first: a word would take its name for one of its own
-_SETTABLE = {
-    name: tuple(sorted(kinds, key=lambda kind: kind is not NoneType))
-    for name, hint in get_type_hints(Recipe).items()
-    if (kinds := {str} if get_origin(hint) is Literal else set(get_args(hint) or (hint,))) <= set(_READ)
-}
 
 
 def kl_share(weighting: KLWeighting, constant: float, batch: int, batches: int, epoch: int, epochs: int) -> float:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.catalogue.recipes import RECIPES, Adversarial, Hmc, Recipe, kl_share, with_settings
+from zoo.catalogue.recipes import RECIPES, Adversarial, Hmc, Recipe, kl_share
+from zoo.catalogue.settings import with_settings
 
 batches_and_epochs = st.tuples(st.integers(1, 3000), st.integers(1, 50))
 
