@@ -152,9 +152,7 @@ RECIPES: dict[str, Recipe] = {
     "mnist/bayesian-mlp": Recipe("bayesian-mlp", epochs=20, max_lr=1e-3, batch_size=128, kl_weighting="standard"),
     "mnist/logistic": Recipe("logistic", epochs=30, max_lr=3e-3, batch_size=128),
     "mnist/logistic-ap2": Recipe("logistic-ap2", epochs=30, max_lr=3e-3, batch_size=128),
-    "mnist/mlp-50": Recipe(
-        "mlp-50", epochs=10, max_lr=1.0, batch_size=2000, prior=0.3, images=2000, optimizer="l-bfgs"
-    ),
+    "mnist/mlp-50": Recipe("mlp-50", epochs=5, max_lr=1.0, batch_size=2000, prior=0.3, images=2000, optimizer="l-bfgs"),
     "mnist/hmc-mlp": Recipe(
         "mlp-50",
         epochs=400,

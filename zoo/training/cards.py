@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -221,14 +222,18 @@ def accuracy(predicted: Tensor, labels: Tensor) -> dict[str, Any]:
 def posterior_spread(network: nn.Module, log_p: Tensor) -> dict[str, Any]:
     """Evidence that the posterior is not a point: sigma / |mu| per layer, mean mutual information in nats.
 
-    log_p: (S, N, K). Of samples sigma is their standard deviation, of which they are as many as there are.
+    log_p: (S, N, K). Of M samples mu and sigma are their mean and standard deviation: a weight whose true mean is 0 has
+    sigma / |mu| of about sqrt(pi M / 2), the most that so many samples can show, which is said beside them.
     Raises ValueError if the mutual information is below 1e-5 nats.
     """
     information = float(entropies(log_p).mutual_information.mean())
     if information < 1e-5:
         raise ValueError(f"the posterior has collapsed: mutual information {information:.1e} nats on test images")
     ratios = {part: round(float((sigma.mean() / mu.abs().mean()).detach()), 4) for part, mu, sigma in _moments(network)}
-    return {"sigma_over_abs_mu": ratios, "mutual_information_nats": round(information, 6)}
+    spread = {"sigma_over_abs_mu": ratios, "mutual_information_nats": round(information, 6)}
+    if isinstance(network, SampledNetwork):
+        spread["sigma_over_abs_mu_of_mean_0"] = round(math.sqrt(math.pi * network.size / 2), 4)
+    return spread
 
 
 def _moments(network: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:

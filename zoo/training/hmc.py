@@ -114,7 +114,8 @@ def sample(
         steps = leapfrogs(settings.trajectory, step_size)
         proposal, end, proposed, at_proposal = leapfrog(target, samples.current, momentum, gradient, step_size, steps)
         gain = proposed - kinetic(end) - (log_density - kinetic(momentum))
-        acceptance = gain.clamp(max=0).exp().nan_to_num(nan=0.0)  # a trajectory that left for infinity is rejected
+        # a trajectory that ends where the density is not finite is rejected
+        acceptance = torch.where(gain.isfinite(), gain.clamp(max=0).exp(), 0.0)
         accepted = uniform < acceptance
         samples.current = torch.where(accepted[:, None], proposal, samples.current)
         gradient = torch.where(accepted[:, None], at_proposal, gradient)

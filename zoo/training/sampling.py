@@ -120,7 +120,7 @@ class Sampling:
     def figures(self, test: Split) -> dict[str, Any]:
         """How the chains went and whether they agree on the test images: for the model card.
 
-        Of as many quantities from independent draws some have a large R-hat, too: how many is said beside them.
+        As many quantities of independent draws are measured beside them: some of those have a large R-hat, too.
         """
         samples, hmc = self.samples, self.hmc
         if samples is None:
@@ -131,6 +131,8 @@ class Sampling:
         log_p = torch.stack([functional_call(self.architecture, one, (images,)).log_softmax(-1) for one in networks])
         of_label = log_p.gather(-1, labels.expand(len(log_p), -1)[:, :, None])[:, :, 0].unflatten(0, (hmc.chains, -1))
         predicted = expected(log_p).argmax(-1)
+        found = convergence(of_label)
+        independent = convergence(torch.randn(of_label.shape, generator=private_generator("independent")))
         return {
             "chains": hmc.chains,
             "burn_in": hmc.burn_in,
@@ -141,8 +143,10 @@ class Sampling:
             "acceptance_by_chain": [round(value, 4) for value in after.mean(0).tolist()],
             "step_size": float(f"{step_size:.5g}"),
             "leapfrogs": leapfrogs(math.pi / 2 * self.target.prior, step_size),
-            "test_log_probabilities": convergence(of_label),
-            "independent_draws": convergence(torch.randn(of_label.shape, generator=private_generator("independent"))),
+            "test_log_probabilities": found,
+            "independent_draws": independent,
+            "converged": found["split_rhat_max"] < CONVERGED,
+            "conclusion": conclusion(found, independent),
             "accuracy_of_all_samples": float((predicted == labels).double().mean()),
             "mutual_information_nats_of_all_samples": round(float(entropies(log_p).mutual_information.mean()), 6),
             "seconds": round(samples.seconds, 1),
@@ -150,19 +154,29 @@ class Sampling:
 
 
 def convergence(values: Tensor) -> dict[str, Any]:
-    """Split R-hat and bulk ESS of many quantities, values (C, N, quantities); converged if R-hat < 1.01 in all."""
+    """Split R-hat and bulk ESS of many quantities, values (C, N, quantities)."""
     rhat, ess = split_rhat(values.double().numpy()), bulk_ess(values.double().numpy())
-    above = float((rhat >= CONVERGED).mean())
     return {
         "quantities": len(rhat),
         "split_rhat_max": round(float(rhat.max()), 4),
         "split_rhat_median": round(float(np.median(rhat)), 4),
-        f"share_of_split_rhat_from_{CONVERGED}": round(above, 4),
+        f"share_of_split_rhat_from_{CONVERGED}": round(float((rhat >= CONVERGED).mean()), 4),
         f"share_of_split_rhat_from_{MODERATE}": round(float((rhat >= MODERATE).mean()), 4),
         "ess_min": round(float(ess.min()), 1),
         "ess_median": round(float(np.median(ess)), 1),
-        "converged": above == 0,
     }
+
+
+def conclusion(found: dict[str, Any], independent: dict[str, Any]) -> str:
+    """Whether chains have converged, in a sentence. Both of `convergence`; independent: of as many such draws."""
+    if found["split_rhat_max"] < CONVERGED:
+        return f"converged: split R-hat is below {CONVERGED} for all {found['quantities']} test log-probabilities"
+    shares = (figures[f"share_of_split_rhat_from_{CONVERGED}"] for figures in (found, independent))
+    chains, chance = (f"{100 * share:.1f} %" for share in shares)
+    return (
+        f"not converged by split R-hat < {CONVERGED} everywhere: {chains} of the test log-probabilities have more, and "
+        f"{chance} of as many independent draws, which are {independent['split_rhat_max']:.3f} at most"
+    )
 
 
 def thinned(positions: Tensor, count: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -91,16 +92,21 @@ def test_a_card_of_samples_shows_a_posterior_and_whether_its_chains_agree(name: 
     assert list(results["posterior"]["sigma_over_abs_mu"]) == ["fc1", "fc2"]
     assert min(results["posterior"]["sigma_over_abs_mu"].values()) > 1e-3
     assert results["posterior"]["mutual_information_nats"] > 0.1
+    assert results["posterior"]["sigma_over_abs_mu_of_mean_0"] == pytest.approx(
+        (math.pi * network.size / 2) ** 0.5, abs=1e-3
+    )
     assert list(results["accuracy_by_draws"]) == [*(str(2**k) for k in range(7)), "100"]
     assert results["accuracy_by_draws"]["100"] == results["accuracy"]
     assert sampling["chains"] == recipe.hmc.chains >= 3
     assert sampling["samples"] == recipe.hmc.chains * (recipe.epochs - recipe.hmc.burn_in) // recipe.hmc.every
     assert 0.65 <= sampling["acceptance"] <= 0.9
-    agree = sampling["test_log_probabilities"]
+    agree, chance = sampling["test_log_probabilities"], sampling["independent_draws"]
     assert agree["quantities"] == results["examples"]
-    assert agree["converged"] == (agree["split_rhat_max"] < 1.01)
+    assert sampling["converged"] == (agree["split_rhat_max"] < 1.01)
+    assert sampling["conclusion"].startswith("converged" if sampling["converged"] else "not converged")
     assert agree["split_rhat_median"] < 1.01
-    assert agree["split_rhat_max"] < 1.1
+    assert agree["split_rhat_max"] < chance["split_rhat_max"] + 0.02
+    assert agree["ess_median"] > 0.8 * chance["ess_median"]
     assert abs(sampling["accuracy_of_all_samples"] - results["accuracy"]) < 0.005
 
 
@@ -108,7 +114,7 @@ def test_the_sampled_posterior_is_of_the_network_whose_maximum_is_there_too() ->
     maximum, sampled = models["mnist/mlp-50"], models["mnist/hmc-mlp"]
     assert repr(maximum.build()) == repr(sampled.build().members()[0])
     assert maximum.card["training"]["train_fingerprint"] == sampled.card["training"]["train_fingerprint"]
-    assert maximum.card["training"]["history"][-1]["gradient norm"] < 1e-2
+    assert maximum.card["training"]["history"][-1]["gradient norm"] < 1e-4
     assert (maximum.family, sampled.family) == ("frequentist", "bayesian")
     assert sampled.load()[1].what == "Monte-Carlo samples of its posterior (100)"
 

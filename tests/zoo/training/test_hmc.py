@@ -162,6 +162,17 @@ def test_chains_and_seeds_have_random_numbers_of_their_own() -> None:
     assert not torch.equal(first.positions[0], other.positions[0])
 
 
+@pytest.mark.parametrize("outside", [math.inf, -math.inf, math.nan])
+def test_chains_do_not_go_where_the_density_is_not_finite(outside: float) -> None:
+    def target(w: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.where(w.abs().amax(-1) < 1, -0.5 * w.square().sum(-1), outside).double(), -w
+
+    samples = sample(target, torch.zeros(3, 2), Settings(1.5, burn_in=20, draws=100, step_size=0.3))
+    assert samples.positions.abs().max() < 1
+    assert samples.positions.abs().max() > 0.9
+    assert (samples.acceptance == 0).any()
+
+
 def test_a_step_that_is_far_too_long_is_brought_down_in_burn_in() -> None:
     settings = Settings(1.0, burn_in=100, draws=100, step_size=1.0)
     samples = sample(gaussian(400 * torch.eye(20)), randn(3, 20, of="starts").float(), settings)

@@ -24,7 +24,7 @@ from zoo.training.cards import recipe_of, write_entry
 from zoo.training.full_batch import FullBatch
 from zoo.training.hmc import Samples, Settings, Target, sample
 from zoo.training.loop import Training
-from zoo.training.sampling import LogPosterior, Sampling, convergence, thinned
+from zoo.training.sampling import LogPosterior, Sampling, conclusion, convergence, thinned
 from zoo.training.subset import divided
 
 RECIPE = Recipe(
@@ -219,11 +219,12 @@ def test_thinned_samples_are_evenly_spaced_in_each_chain() -> None:
 def test_what_has_not_converged_is_called_so() -> None:
     values = torch.randn(4, 2000, 20, generator=private_generator("converged"), dtype=torch.float64)
     good = convergence(values)
-    assert good["converged"]
+    assert conclusion(good, good) == "converged: split R-hat is below 1.01 for all 20 test log-probabilities"
     assert good["split_rhat_max"] < 1.01
     assert good["ess_median"] == pytest.approx(8000, rel=0.1)
     values[1, :, 0] += 3
     bad = convergence(values)
-    assert not bad["converged"]
+    assert conclusion(bad, good).startswith("not converged by split R-hat < 1.01 everywhere: 5.0 % of the test")
+    assert "0.0 % of as many independent draws" in conclusion(bad, good)
     assert bad["share_of_split_rhat_from_1.01"] == bad["share_of_split_rhat_from_1.05"] == pytest.approx(1 / 20)
     assert bad["ess_min"] < 20 < bad["ess_median"]
