@@ -122,6 +122,13 @@ def perceptron(pixels: int, hidden: int, classes: int, kit: LayerKit) -> nn.Sequ
     )
 
 
+def shallow_perceptron(pixels: int, hidden: int, classes: int, kit: LayerKit) -> nn.Sequential:
+    """One hidden layer on the pixels as they are: small enough for full-batch Hamiltonian Monte Carlo."""
+    return _named(
+        flatten=nn.Flatten(), fc1=kit.linear(pixels, hidden), act1=kit.activation(), fc2=kit.linear(hidden, classes)
+    )
+
+
 def logistic(pixels: int, classes: int) -> nn.Sequential:
     """100 logistic units: the standard network of Shekhovtsov and Flach 2018, section 4, "Stability"."""
     return _named(flatten=nn.Flatten(), fc1=nn.Linear(pixels, 100), act1=nn.Sigmoid(), fc2=nn.Linear(100, classes))
@@ -148,6 +155,7 @@ _CONVOLUTIONAL: dict[str, Callable[[int, int], nn.Sequential]] = {
 # Architectures on the image as it is, from (pixels, classes).
 _PERCEPTRONS: dict[str, Callable[[int, int], nn.Sequential]] = {
     "mlp": lambda pixels, classes: perceptron(pixels, 400, classes, FREQUENTIST),
+    "mlp-50": lambda pixels, classes: shallow_perceptron(pixels, 50, classes, FREQUENTIST_SOFTPLUS),
     "bayesian-mlp": lambda pixels, classes: perceptron(
         pixels, 512, classes, replace(bayesian(prior=6.0, rho=-6.0), activation=nn.Sigmoid)
     ),

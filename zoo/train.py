@@ -1,8 +1,8 @@
 """Train an entry of the zoo from its recipe: `python -m zoo.train mnist/bayesian-lenet --data-root DATA`.
 
 Ten per cent of the training split is held out for choices; the test split is touched once, for the model card.
-Training stops and continues at epoch boundaries: a killed run resumes from its checkpoint and ends with the
-same weights, because every random number is derived from (recipe seed, epoch).
+Training stops and continues at epoch boundaries, sampling after every ten iterations: a killed run resumes from its
+checkpoint and ends with the same weights, because every random number is derived from (recipe seed, epoch).
 """
 
 from __future__ import annotations
@@ -40,11 +40,14 @@ def train(
     A training that was stopped goes on from its last epoch when the same command is given again.
     """
     from zoo import models
-    from zoo.catalogue.recipes import RECIPES, with_settings
+    from zoo.catalogue.recipes import RECIPES
+    from zoo.catalogue.settings import with_settings
     from zoo.datasets import load_split
     from zoo.lookup import lookup
     from zoo.training.cards import measure_again, write_entry
+    from zoo.training.full_batch import FullBatch
     from zoo.training.loop import Training, checkpoint_path
+    from zoo.training.sampling import Sampling
 
     try:
         recipe = lookup(RECIPES, name, "recipe")
@@ -54,6 +57,8 @@ def train(
         if set_ and out is None:
             raise ValueError("--set makes another network than the recipe: say where it goes with --out")
         require_device(device)
+        if recipe.hmc is not None and device != "cpu":
+            raise ValueError(f"{name} is sampled on the CPU: leave --device away")
         dataset = name.split("/")[0]
         test = load_split(dataset, "test", data_root, download)
         if measure:
@@ -66,9 +71,12 @@ def train(
                 f"{recipe.start_from}, or begin at random with --set start_from=none"
             )
         path = checkpoint_path(checkpoints, name, recipe, split)
-        training = Training(name, recipe, split, path, device)
-        network, history = training.run()
-        path = write_entry(name, recipe, network, history, training.held_out, test, split.fingerprint, out)
+        sampled = None if recipe.hmc is None else Sampling(name, recipe, split, path)
+        kind = FullBatch if recipe.optimizer == "l-bfgs" else Training
+        run = sampled or kind(name, recipe, split, path, device)
+        network, history = run.run()
+        sampling = None if sampled is None else sampled.figures(test)
+        path = write_entry(name, recipe, network, history, run.held_out, test, split.fingerprint, out, sampling)
     except KeyboardInterrupt:
         typer.secho("stopped; the same command goes on from the last finished epoch", err=True)
         raise typer.Exit(130) from None

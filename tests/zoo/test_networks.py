@@ -174,6 +174,15 @@ def test_perceptrons_are_those_of_the_tutorial(
     assert plain(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 
+def test_the_perceptron_for_hamiltonian_monte_carlo_has_one_hidden_layer() -> None:
+    network = build_network("mlp-50", "mnist")
+    shapes = [layer.weight.shape for layer in network.modules() if isinstance(layer, nn.Linear)]
+    assert shapes == [(50, 784), (10, 50)]
+    assert [type(layer) for layer in network] == [nn.Flatten, nn.Linear, nn.Softplus, nn.Linear]
+    assert sum(parameter.numel() for parameter in network.parameters()) == 39_760
+    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
 def test_unknown_names_are_answered_with_near_ones() -> None:
     with pytest.raises(KeyError, match="lenet"):
         build_network("lennet", "mnist")

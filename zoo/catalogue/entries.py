@@ -22,8 +22,10 @@ def _register(name: str, recipe: Recipe) -> None:
     @register_model(name, dataset=dataset, family=family, weights=WEIGHTS / f"{name}.safetensors")
     def factory() -> nn.Module:
         from zoo.networks import build_network
+        from zoo.posteriors import SampledNetwork
 
-        return build_network(recipe.architecture, dataset)
+        network = build_network(recipe.architecture, dataset)
+        return network if recipe.hmc is None else SampledNetwork(network, recipe.hmc.keep)
 
 
 for _name, _recipe in RECIPES.items():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from types import NoneType
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal, get_args
 
 from zoo.targets import PRECISIONS, Precision
 
 KLWeighting = Literal["standard", "blundell", "soenderby", "constant"]
+Optimizer = Literal["adam", "l-bfgs"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,30 @@ class Adversarial:
     steps: int = 7
     step_ratio: float = 2.5  # step_size = step_ratio * eps / steps
     ramp_epochs: int = 4
+
+
+@dataclass(frozen=True)
+class Hmc:
+    """Full-batch Hamiltonian Monte Carlo; its trajectories are of pi/2 times the prior's standard deviation.
+
+    chains: from draws of the prior. burn_in: iterations of each that tune the step size and are thrown away.
+    acceptance: mean probability of acceptance that the step size is tuned to.
+    every: one sample from so many iterations after burn-in.
+    keep: how many of the samples become the network's members, the same number of each chain, evenly spaced.
+    """
+
+    chains: int = 4
+    burn_in: int = 100
+    acceptance: float = 0.8
+    every: int = 1
+    keep: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("chains", "burn_in", "every", "keep"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of HMC must be positive, not {getattr(self, name)}")
+        if self.keep % self.chains:
+            raise ValueError(f"HMC keeps as many samples of each of {self.chains} chains, which {self.keep} are not")
 
 
 @dataclass(frozen=True)
@@ -37,6 +60,13 @@ class Recipe:
     start_from: a trained frequentist entry of the same shape whose weights the posterior means begin at, as in MOPED
         (Krishnan et al. 2020, "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"); the
         prior stays centred at 0, where MOPED moves it to these weights, too.
+    optimizer: adam on minibatches, or l-bfgs on all images at once: an epoch is then 200 iterations, and max_lr the
+        share of its own step that each tries first, which is 1 as a rule.
+    prior: standard deviation of a Gaussian prior, centred at 0, on every weight and bias: what is trained is then the
+        maximum a posteriori, or with `hmc` the posterior. Mean-field layers have a prior of their own.
+    images: train on so many of the images that are not held out, a fixed random choice; fewer are among more.
+    hmc: sample the posterior of an ordinary architecture, at temperature 1, in place of training it: then `epochs` are
+        the iterations of each chain, burn-in included, and `max_lr` is the step size that its tuning begins at.
     """
 
     architecture: str
@@ -53,28 +83,61 @@ class Recipe:
     shifts: int = 0
     precision: Precision = "float32"
     start_from: str | None = None
+    prior: float | None = None
+    images: int | None = None
+    hmc: Hmc | None = None
+    optimizer: Optimizer = "adam"
 
     def __post_init__(self) -> None:
-        if self.kl_weighting not in get_args(KLWeighting):
-            raise ValueError(f"no KL weighting {self.kl_weighting!r}; there are: {', '.join(get_args(KLWeighting))}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"no precision {self.precision!r}; there are: {', '.join(PRECISIONS)}")
-        for name in ("epochs", "batch_size", "draws", "max_lr"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} of a recipe must be positive, not {getattr(self, name)}")
+        for word, value, known in (
+            ("KL weighting", self.kl_weighting, get_args(KLWeighting)),
+            ("precision", self.precision, PRECISIONS),
+            ("optimizer", self.optimizer, get_args(Optimizer)),
+        ):
+            if value not in known:
+                raise ValueError(f"no {word} {value!r}; there are: {', '.join(known)}")
+        for name in ("epochs", "batch_size", "draws", "max_lr", "prior", "images"):
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} of a recipe must be positive, not {value}")
         for name in ("kl_constant", "shifts"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} of a recipe must not be negative, as {getattr(self, name)} is")
         if self.rho is not None and not math.isfinite(self.rho):
             raise ValueError(f"rho of a recipe must be finite, not {self.rho}")
-        for name, unused in (("draws", 1), ("rho", None), ("start_from", None)):
-            if getattr(self, name) != unused and not self.is_bayesian:
+        for name in ("draws", "rho", "start_from"):
+            if self._is_set(name) and not self.is_bayesian:
                 raise ValueError(f"{name}={getattr(self, name)} is for Bayesian networks, not for {self.architecture}")
+        if self.hmc is not None:
+            self._check_full_batch("HMC")
+            self._check_samples(self.hmc)
+        elif self.optimizer == "l-bfgs":
+            self._check_full_batch("l-bfgs")
+        if self.prior is not None and self.architecture.startswith("bayesian-"):
+            raise ValueError(f"prior={self.prior} is for ordinary networks: the layers of {self.architecture} have one")
 
     @property
     def is_bayesian(self) -> bool:
         """Whether what is trained is a posterior."""
-        return self.architecture.startswith("bayesian-")
+        return self.hmc is not None or self.architecture.startswith("bayesian-")
+
+    def _check_full_batch(self, what: str) -> None:
+        if self.prior is None or self.images is None or self.batch_size != self.images:
+            raise ValueError(f"{what} is of a posterior given all images at once: say prior, images, batch_size=images")
+        for name in ("rho", "draws", "adversarial", "flips", "shifts", "precision", "start_from"):
+            if self._is_set(name):
+                raise ValueError(f"{name}={getattr(self, name)} is not for {what}, whose images are as they are")
+
+    def _check_samples(self, hmc: Hmc) -> None:
+        left = max(0, self.epochs - hmc.burn_in)
+        if left % hmc.every or hmc.chains * left // hmc.every < hmc.keep:
+            raise ValueError(
+                f"{hmc.chains} chains of {self.epochs} iterations, {hmc.burn_in} of them burn-in, have {left} each; "
+                f"one sample from each {hmc.every} must give at least {hmc.keep}, and leave no iteration over"
+            )
+
+    def _is_set(self, name: str) -> bool:
+        """Whether an option is another than its default."""
+        return bool(getattr(self, name) != type(self).__dataclass_fields__[name].default)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -89,6 +152,17 @@ RECIPES: dict[str, Recipe] = {
     "mnist/bayesian-mlp": Recipe("bayesian-mlp", epochs=20, max_lr=1e-3, batch_size=128, kl_weighting="standard"),
     "mnist/logistic": Recipe("logistic", epochs=30, max_lr=3e-3, batch_size=128),
     "mnist/logistic-ap2": Recipe("logistic-ap2", epochs=30, max_lr=3e-3, batch_size=128),
+    "mnist/mlp-50": Recipe("mlp-50", epochs=5, max_lr=1.0, batch_size=2000, prior=0.3, images=2000, optimizer="l-bfgs"),
+    "mnist/hmc-mlp": Recipe(
+        "mlp-50",
+        epochs=400,
+        max_lr=8.5e-3,
+        batch_size=2000,
+        kl_weighting="standard",
+        prior=0.3,
+        images=2000,
+        hmc=Hmc(chains=4, burn_in=100, every=3, keep=100),
+    ),
     "mnist/3conv3fc": Recipe("3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16"),
     "mnist/bayesian-3conv3fc": Recipe(
         "bayesian-3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16", start_from="mnist/3conv3fc"
@@ -149,44 +223,6 @@ GOALS_UNDER_PGD40 = {"mnist/lenet-adversarial": 0.88}
 
 # What was tried for an entry that misses its goal, for its card.
 NOTES: dict[str, str] = {}
-
-
-def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """The recipe with settings such as `draws=2`, `flips=true` or `start_from=none` in place of its own.
-
-    Raises ValueError for a setting that is not one of a recipe's numbers, words and switches.
-    """
-    values: dict[str, object] = {}
-    for setting in settings:
-        name, _, text = setting.partition("=")
-        kinds = _SETTABLE.get(name)
-        if kinds is None:
-            raise ValueError(f"no setting {name!r}; there are: {', '.join(_SETTABLE)}")
-        for kind in kinds:
-            try:
-                values[name] = _READ[kind](text)
-                break
-            except (KeyError, ValueError):
-                continue
-        else:
-            raise ValueError(f"{name} is {' or '.join(_WORDS[kind] for kind in kinds)}, not {text!r}")
-    return replace(recipe, **values)  # type: ignore[arg-type]
-
-
-_READ: dict[type, Callable[[str], object]] = {
-    bool: lambda text: {"true": True, "false": False}[text],
-    NoneType: lambda text: {"none": None}[text],
-    int: int,
-    float: float,
-    str: str,
-}
-_WORDS = {bool: "true or false", NoneType: "none", int: "a whole number", float: "a number", str: "a word"}
-# None is tried first: a word would take its name for one of its own
-_SETTABLE = {
-    name: tuple(sorted(kinds, key=lambda kind: kind is not NoneType))
-    for name, hint in get_type_hints(Recipe).items()
-    if (kinds := {str} if get_origin(hint) is Literal else set(get_args(hint) or (hint,))) <= set(_READ)
-}
 
 
 def kl_share(weighting: KLWeighting, constant: float, batch: int, batches: int, epoch: int, epochs: int) -> float:

@@ -43,7 +43,10 @@ def normalized(network: nn.Module, mean: Sequence[float], std: Sequence[float]) 
 
 
 class _Normalized(nn.Module):
-    """`draw`, `mean` and `members` are the network's own, where it has them, normalised like itself."""
+    """`draw`, `mean` and `members` are the network's own, where it has them, normalised like itself.
+
+    So are the weights of its members, and whether they are samples.
+    """
 
     def __init__(self, normalize: Preprocess, network: nn.Module) -> None:
         super().__init__()
@@ -53,6 +56,9 @@ class _Normalized(nn.Module):
                 setattr(self, name, self._behind(method))
         if (members := own_method(network, "members")) is not None:
             self.members = lambda: [_Normalized(normalize, member) for member in members()]
+            self.is_sample = bool(getattr(network, "is_sample", False))
+            if (weights := own_method(network, "weights")) is not None:
+                self.weights = weights
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.network(self.normalize(x))

@@ -4,7 +4,8 @@ An ordinary network is a `PointPosterior`. `posterior_of(network)` tells which o
 
 1. it has a method `members() -> list of networks`: an ensemble or Monte-Carlo samples, of which a method
    `weights() -> list of numbers` says how much each counts; alike by default. Where its attribute `is_sample` is true
-   they are samples of a posterior, and are read as a sample of the limit, too;
+   they are samples of a posterior, and are read as a sample of the limit, too. `SampledNetwork` is made of their state
+   dicts;
 2. it has a method `draw(generator) -> nn.Module` of its own (and `mean() -> nn.Module` if it has a mean);
 3. it contains the project's mean-field layers: a draw is a copy with plain layers in their place;
 4. it is merely stochastic in `forward` (MC dropout, layers of Bayesian-Torch, BLiTZ and other libraries): a draw is
@@ -18,6 +19,7 @@ from zoo.posteriors.mean_field import MeanFieldPosterior
 from zoo.posteriors.members import MemberPosterior
 from zoo.posteriors.point import PointPosterior
 from zoo.posteriors.posterior import Posterior
+from zoo.posteriors.samples import SampledNetwork
 from zoo.posteriors.stochastic import ForwardPosterior, MixturePosterior, SeededPass, member_count
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "MixturePosterior",
     "PointPosterior",
     "Posterior",
+    "SampledNetwork",
     "SeededPass",
     "evident_posterior",
     "held_posterior",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,19 +19,21 @@ from torch import Tensor, nn
 
 from zoo.catalogue.entries import WEIGHTS
 from zoo.catalogue.entry import ZooEntry
-from zoo.catalogue.recipes import NOTES, Adversarial, Recipe
+from zoo.catalogue.recipes import NOTES, Adversarial, Hmc, Recipe
 from zoo.catalogue.registry import models
 from zoo.datasets import Split
 from zoo.files import write_whole
 from zoo.layers import bayesian_layers
-from zoo.posteriors import Kind, evident_posterior
+from zoo.posteriors import Kind, Posterior, SampledNetwork, evident_posterior
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import Gradient
-from zoo.training.loop import HELD_OUT, adversarial_batch
+from zoo.training.loop import adversarial_batch
+from zoo.training.subset import HELD_OUT
 from zoo.uncertainty import entropies
 
 CARD_DRAWS, MOST_DRAWS = 64, 128
+HISTORY = 100  # rows of a training on its card
 GRADIENT_IMAGES = 200
 HALF_MAY_COST, HALF_DRAWS = 0.0005, 8  # of accuracy over these draws: half precision is kept if it changes no more
 
@@ -43,10 +47,12 @@ def write_entry(
     test: Split,
     train_fingerprint: str,
     folder: Path | None = None,
+    sampling: dict[str, Any] | None = None,
 ) -> Path:
     """Write `<folder>/<name>.safetensors` and its card; the path of the card. Measured is what is written.
 
     held_out: part of the training split on which it is decided whether half precision will do.
+    sampling: what there is to say of a network of samples; see `zoo.training.sampling`.
     Raises ValueError, and writes nothing, if the posterior of a Bayesian network has collapsed to a point.
     """
     full = {key: value.detach().contiguous().clone() for key, value in network.state_dict().items()}
@@ -66,9 +72,10 @@ def write_entry(
         "recipe": dataclasses.asdict(recipe),
         **_note(name),
         "results": measure(network, recipe, test),
+        **({} if sampling is None else {"sampling": sampling}),
         "training": {
             "held_out": HELD_OUT,
-            "history": history,
+            "history": [history[index] for index in evenly(len(history), HISTORY)],
             "train_fingerprint": train_fingerprint,
             "test_fingerprint": test.fingerprint,
             "start_sha256": None if recipe.start_from is None else models[recipe.start_from].card.get("sha256"),
@@ -104,7 +111,15 @@ def recipe_of(card: dict[str, Any]) -> Recipe:
     fields = dict(card["recipe"])
     if fields.get("adversarial") is not None:
         fields["adversarial"] = Adversarial(**fields["adversarial"])
+    if fields.get("hmc") is not None:
+        fields["hmc"] = Hmc(**fields["hmc"])
     return Recipe(**fields)
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of the indices below `count`, evenly spaced, the last among them."""
+    rows = min(count, most)
+    return [(i + 1) * count // rows - 1 for i in range(rows)]
 
 
 def _note(name: str) -> dict[str, str]:
@@ -121,18 +136,18 @@ def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
     """Test accuracy with its Wilson interval, what shows that a posterior is one, robustness where trained for."""
     posterior = evident_posterior(network)
     seed = derive_seed("card", recipe.seed)
-    prediction = ExpectedPrediction.of(network, CARD_DRAWS, seed, posterior=posterior)
+    card_draws = posterior.size or CARD_DRAWS  # what consists of so many networks is all of them
+    prediction = ExpectedPrediction.of(network, card_draws, seed, posterior=posterior)
     labels = torch.from_numpy(test.labels.copy())
-    many = ExpectedPrediction.of(network, MOST_DRAWS, seed, posterior=posterior)
-    log_p = many.logits_in_batches(_pixels(test)).log_softmax(-1)  # (S, N, K)
-    results: dict[str, Any] = accuracy(log_p[:CARD_DRAWS].logsumexp(0).argmax(-1), labels)
+    log_p = _log_probabilities(network, posterior, seed, test)  # (S, N, K)
+    results: dict[str, Any] = accuracy(log_p[:card_draws].logsumexp(0).argmax(-1), labels)
     if posterior.kind is not Kind.POINT:
-        results["draws"] = CARD_DRAWS
+        results["draws"] = card_draws
         results["accuracy_by_draws"] = {
             str(n): int((log_p[:n].logsumexp(0).argmax(-1) == labels).sum()) / len(labels)
-            for n in (1, 2, 4, 8, 16, 32, 64, MOST_DRAWS)
+            for n in draw_counts(posterior, MOST_DRAWS)
         }
-        results["posterior"] = posterior_spread(network, log_p[:CARD_DRAWS])
+        results["posterior"] = posterior_spread(network, log_p[:card_draws])
         results["gradient_norm_by_draws"] = gradient_norms(network, recipe, test)
     if recipe.adversarial is not None:
         eps = recipe.adversarial.eps
@@ -149,6 +164,22 @@ def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
     return results
 
 
+def draw_counts(posterior: Posterior, most: int) -> list[int]:
+    """1, 2, 4, ... up to `most`, or up to all the networks of which a posterior consists."""
+    last = posterior.size or most
+    return [*(2**k for k in range(last.bit_length()) if 2**k < last), last]
+
+
+def _log_probabilities(network: nn.Module, posterior: Posterior, seed: int, test: Split) -> Tensor:
+    """(S, N, K) of the draws, so ordered that the first n are what n draws are; of members all, at random."""
+    if posterior.size is None or posterior.size == 1:
+        many = ExpectedPrediction.of(network, MOST_DRAWS, seed, posterior=posterior)
+        return many.logits_in_batches(_pixels(test)).log_softmax(-1)
+    order = torch.randperm(posterior.size, generator=torch.Generator().manual_seed(seed))
+    every = ExpectedPrediction.of(network, posterior.size, seed, posterior=posterior)
+    return every.logits_in_batches(_pixels(test)).log_softmax(-1)[order]
+
+
 def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, float]:
     """Mean l2 norm, at clean test images, of the gradient of the draws' mean loss, by the number of draws.
 
@@ -158,7 +189,7 @@ def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str,
     """
     x, y = test.sample(GRADIENT_IMAGES, "card images")
     norms = {}
-    for draws in (1, 2, 4, 8, 16, 32, 64):
+    for draws in draw_counts(evident_posterior(network), CARD_DRAWS):
         prediction = ExpectedPrediction.of(network, draws, derive_seed("card", recipe.seed), Gradient("mean-loss"))
         _, gradient = prediction.value_and_gradient(x, y)
         norms[str(draws)] = float(f"{gradient.flatten(1).norm(dim=1).mean():.4g}")
@@ -166,9 +197,9 @@ def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str,
 
 
 def clean_accuracy(network: nn.Module, recipe: Recipe, split: Split) -> float:
-    """Accuracy over a few of the card's draws."""
-    seed = derive_seed("card", recipe.seed)
-    prediction = ExpectedPrediction.of(network, HALF_DRAWS, seed, posterior=evident_posterior(network))
+    """Accuracy over a few of the card's draws, or over all networks of which there is a number."""
+    seed, posterior = derive_seed("card", recipe.seed), evident_posterior(network)
+    prediction = ExpectedPrediction.of(network, posterior.size or HALF_DRAWS, seed, posterior=posterior)
     predicted = prediction.logits_in_batches(_pixels(split)).log_softmax(-1).logsumexp(0).argmax(-1)
     return float((predicted == torch.from_numpy(split.labels.copy())).float().mean())
 
@@ -191,14 +222,27 @@ def accuracy(predicted: Tensor, labels: Tensor) -> dict[str, Any]:
 def posterior_spread(network: nn.Module, log_p: Tensor) -> dict[str, Any]:
     """Evidence that the posterior is not a point: sigma / |mu| per layer, mean mutual information in nats.
 
-    log_p: (S, N, K). Raises ValueError if the mutual information is below 1e-5 nats.
+    log_p: (S, N, K). Of M samples mu and sigma are their mean and standard deviation: a weight whose true mean is 0 has
+    sigma / |mu| of about sqrt(pi M / 2), the most that so many samples can show, which is said beside them.
+    Raises ValueError if the mutual information is below 1e-5 nats.
     """
     information = float(entropies(log_p).mutual_information.mean())
     if information < 1e-5:
         raise ValueError(f"the posterior has collapsed: mutual information {information:.1e} nats on test images")
-    ratios = {}
+    ratios = {part: round(float((sigma.mean() / mu.abs().mean()).detach()), 4) for part, mu, sigma in _moments(network)}
+    spread = {"sigma_over_abs_mu": ratios, "mutual_information_nats": round(information, 6)}
+    if isinstance(network, SampledNetwork):
+        spread["sigma_over_abs_mu_of_mean_0"] = round(math.sqrt(math.pi * network.size / 2), 4)
+    return spread
+
+
+def _moments(network: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Name, mean and standard deviation of the weights of every layer that has a posterior."""
+    if isinstance(network, SampledNetwork):
+        for name, stack in network.state_dict().items():
+            part, _, kind = name.rpartition(".")
+            if kind == "weight":
+                yield part, stack.mean(0), stack.std(0)
     for part, layer in network.named_modules():
         if layer in bayesian_layers(network):
-            mu, sigma = next(layer.posterior())
-            ratios[part] = round(float((sigma.mean() / mu.abs().mean()).detach()), 4)
-    return {"sigma_over_abs_mu": ratios, "mutual_information_nats": round(information, 6)}
+            yield part, *next(layer.posterior())

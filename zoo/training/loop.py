@@ -1,4 +1,4 @@
-"""The training loop: maximum likelihood, evidence lower bound, or either on PGD examples."""
+"""The training loop: maximum likelihood or a posteriori, evidence lower bound, or either on PGD examples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,7 @@ from zoo.layers import MeanFieldLayer, bayesian_layers, kl_divergence, use_gener
 from zoo.networks import build_network
 from zoo.posteriors import evident_posterior, posterior_mean
 from zoo.seeding import derive_seed, forked_random_state, private_generator
-
-HELD_OUT = 0.1
+from zoo.training.subset import divided
 
 
 def checkpoint_path(folder: Path, name: str, recipe: Recipe, split: Split) -> Path:
@@ -56,14 +54,11 @@ class Training:
         network: nn.Module | None = None,
     ) -> None:
         self.recipe, self.checkpoint, self.device, self.keep = recipe, checkpoint, device, keep
-        images = torch.from_numpy(split.images.copy())
-        labels = torch.from_numpy(split.labels.copy())
-        order = torch.randperm(len(labels), generator=private_generator("held out", split.dataset))
-        count = int(HELD_OUT * len(labels))
-        first = order[:count].numpy()
-        self.held_out = replace(split, images=split.images[first], labels=split.labels[first])
-        self.validation = images[order[:count]].to(device), labels[order[:count]].to(device)
-        self.train = images[order[count:]].to(device), labels[order[count:]].to(device)
+        data = divided(split, recipe.images)
+        self.held_out = data.held_out
+        held_images, held_labels = (torch.from_numpy(part) for part in (data.held_out.images, data.held_out.labels))
+        self.validation = held_images.to(device), held_labels.to(device)
+        self.train = data.images.to(device), data.labels.to(device)
         self.batches = math.ceil(len(self.train[1]) / recipe.batch_size)
 
         if network is None:
@@ -135,6 +130,8 @@ class Training:
                 # the minibatch's share of the KL, per training example as the mean NLL is
                 loss = nll + share * self.batches * kl / examples
                 totals["kl"] = kl.item()
+            if recipe.prior is not None:
+                loss = nll + negative_log_prior(self.network, recipe.prior) / examples
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -214,6 +211,17 @@ def augmented(images: Tensor, generator: torch.Generator, flips: bool, shifts: i
         example = torch.arange(count, device=images.device)[:, None, None]
         images = padded[example, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
     return images
+
+
+def negative_log_prior(network: nn.Module, sigma: float) -> Tensor:
+    """-log p(w) under N(0, sigma^2) on every weight and bias, in nats and up to a constant."""
+    squares = torch.stack([value.square().sum() for value in network.parameters()])
+    return squares.sum() / (2 * sigma**2)
+
+
+def gradient_norm(network: nn.Module) -> float:
+    """The l2 norm of the gradient that the last backward pass left at all parameters."""
+    return math.sqrt(sum(float(value.grad.square().sum()) for value in network.parameters() if value.grad is not None))
 
 
 @torch.no_grad()

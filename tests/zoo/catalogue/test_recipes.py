@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.catalogue.recipes import RECIPES, Recipe, kl_share, with_settings
+from zoo.catalogue.recipes import RECIPES, Adversarial, Hmc, Recipe, kl_share
+from zoo.catalogue.settings import with_settings
 
 batches_and_epochs = st.tuples(st.integers(1, 3000), st.integers(1, 50))
 
@@ -81,3 +84,76 @@ def test_settings_without_meaning_are_refused(setting: str, message: str) -> Non
 def test_a_frequentist_network_has_no_posterior(setting: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(setting))}=.* is for Bayesian networks, not for lenet"):
         Recipe("lenet", epochs=1, max_lr=1e-3, **setting)
+
+
+SAMPLED = Recipe("mlp-50", epochs=20, max_lr=0.01, batch_size=300, prior=0.3, images=300, hmc=Hmc(2, 10, keep=20))
+
+
+def test_what_is_sampled_is_bayesian_whatever_its_architecture() -> None:
+    assert SAMPLED.is_bayesian
+    assert not replace(SAMPLED, hmc=None).is_bayesian
+    assert RECIPES["mnist/hmc-mlp"].is_bayesian
+    assert not RECIPES["mnist/mlp-50"].is_bayesian
+
+
+def test_the_map_is_of_the_very_model_that_is_sampled() -> None:
+    map_, hmc = RECIPES["mnist/mlp-50"], RECIPES["mnist/hmc-mlp"]
+    for name in ("architecture", "prior", "images", "batch_size"):
+        assert getattr(map_, name) == getattr(hmc, name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prior": None}, "say prior, images, batch_size=images"),
+        ({"images": None}, "say prior, images, batch_size=images"),
+        ({"batch_size": 100}, "say prior, images, batch_size=images"),
+        ({"epochs": 19}, "2 chains of 19 iterations, 10 of them burn-in, have 9 each.* at least 20,"),
+        ({"epochs": 5}, "have 0 each"),
+        (
+            {"epochs": 41, "hmc": Hmc(2, 10, every=3, keep=20)},
+            "each 3 must give at least 20, and leave no",
+        ),
+        ({"draws": 2}, "draws=2 is not for HMC"),
+        ({"rho": -3.0}, "rho=-3.0 is not for HMC"),
+        ({"flips": True}, "flips=True is not for HMC"),
+        ({"shifts": 2}, "shifts=2 is not for HMC"),
+        ({"precision": "bfloat16"}, "precision=bfloat16 is not for HMC"),
+        ({"start_from": "mnist/mlp-50"}, "start_from=mnist/mlp-50 is not for HMC"),
+        ({"adversarial": Adversarial(0.1)}, r"adversarial=Adversarial\(.* is not for HMC"),
+        ({"prior": 0.0}, "prior of a recipe must be positive, not 0.0"),
+        ({"images": -5}, "images of a recipe must be positive, not -5"),
+    ],
+)
+def test_a_sampling_without_meaning_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(SAMPLED, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"chains": 0}, "chains of HMC must be positive, not 0"),
+        ({"burn_in": 0}, "burn_in of HMC must be positive, not 0"),
+        ({"keep": 0}, "keep of HMC must be positive, not 0"),
+        ({"chains": 3}, "as many samples of each of 3 chains, which 100 are not"),
+    ],
+)
+def test_chains_without_meaning_are_refused(changes: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Hmc(**changes)
+
+
+def test_l_bfgs_is_for_all_images_at_once() -> None:
+    with pytest.raises(ValueError, match="l-bfgs is of a posterior given all images at once: say prior"):
+        with_settings(RECIPES["mnist/lenet"], ["optimizer=l-bfgs"])
+    with pytest.raises(ValueError, match="shifts=2 is not for l-bfgs"):
+        with_settings(RECIPES["mnist/mlp-50"], ["shifts=2"])
+    with pytest.raises(ValueError, match="no optimizer 'sgd'; there are: adam, l-bfgs"):
+        with_settings(RECIPES["mnist/lenet"], ["optimizer=sgd"])
+
+
+def test_mean_field_layers_have_a_prior_of_their_own() -> None:
+    with pytest.raises(ValueError, match=r"prior=0\.3 is for ordinary networks: the layers of bayesian-lenet have one"):
+        with_settings(RECIPES["mnist/bayesian-lenet"], ["prior=0.3"])
+    assert with_settings(RECIPES["mnist/lenet"], ["prior=0.3", "images=500"]).images == 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from zoo.networks import build_network
 from zoo.posteriors import posterior_draws
 from zoo.seeding import derive_seed, private_generator
 from zoo.train import app
-from zoo.training.cards import accuracy, gradient_norms, recipe_of
+from zoo.training.cards import HISTORY, accuracy, evenly, gradient_norms, recipe_of
 
 TRAINED = [name for name in RECIPES if name in models]
 
@@ -83,13 +84,53 @@ def test_a_bayesian_card_shows_a_posterior(name: str) -> None:
     assert results["accuracy_by_draws"][str(results["draws"])] == results["accuracy"]
 
 
+@pytest.mark.parametrize("name", [name for name in TRAINED if RECIPES[name].hmc is not None])
+def test_a_card_of_samples_shows_a_posterior_and_whether_its_chains_agree(name: str) -> None:
+    recipe, card = RECIPES[name], models[name].card
+    results, sampling, network = card["results"], card["sampling"], models[name].build()
+    assert results["draws"] == network.size == recipe.hmc.keep
+    assert list(results["posterior"]["sigma_over_abs_mu"]) == ["fc1", "fc2"]
+    assert min(results["posterior"]["sigma_over_abs_mu"].values()) > 1e-3
+    assert results["posterior"]["mutual_information_nats"] > 0.1
+    assert results["posterior"]["sigma_over_abs_mu_of_mean_0"] == pytest.approx(
+        (math.pi * network.size / 2) ** 0.5, abs=1e-3
+    )
+    assert list(results["accuracy_by_draws"]) == [*(str(2**k) for k in range(7)), "100"]
+    assert results["accuracy_by_draws"]["100"] == results["accuracy"]
+    assert sampling["chains"] == recipe.hmc.chains >= 3
+    assert sampling["samples"] == recipe.hmc.chains * (recipe.epochs - recipe.hmc.burn_in) // recipe.hmc.every
+    assert 0.65 <= sampling["acceptance"] <= 0.9
+    agree, chance = sampling["test_log_probabilities"], sampling["independent_draws"]
+    assert agree["quantities"] == results["examples"]
+    assert sampling["converged"] == (agree["split_rhat_max"] < 1.01)
+    assert sampling["conclusion"].startswith("converged" if sampling["converged"] else "not converged")
+    assert agree["split_rhat_median"] < 1.01
+    assert agree["split_rhat_max"] < chance["split_rhat_max"] + 0.02
+    assert agree["ess_median"] > 0.8 * chance["ess_median"]
+    assert abs(sampling["accuracy_of_all_samples"] - results["accuracy"]) < 0.005
+
+
+def test_the_sampled_posterior_is_of_the_network_whose_maximum_is_there_too() -> None:
+    maximum, sampled = models["mnist/mlp-50"], models["mnist/hmc-mlp"]
+    assert repr(maximum.build()) == repr(sampled.build().members()[0])
+    assert maximum.card["training"]["train_fingerprint"] == sampled.card["training"]["train_fingerprint"]
+    assert maximum.card["training"]["history"][-1]["gradient norm"] < 1e-4
+    assert (maximum.family, sampled.family) == ("frequentist", "bayesian")
+    assert sampled.load()[1].what == "Monte-Carlo samples of its posterior (100)"
+
+
+@pytest.mark.parametrize(("count", "most", "found"), [(3, 5, [0, 1, 2]), (10, 5, [1, 3, 5, 7, 9]), (7, 3, [1, 3, 6])])
+def test_a_history_is_thinned_evenly_to_its_end(count: int, most: int, found: list[int]) -> None:
+    assert evenly(count, most) == found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_cards_say_what_the_weights_give(name: str, data_root: Path | None) -> None:
     """The whole test split under the card's own draws: at most two images may round the other way elsewhere."""
     entry, split = models[name], test_split(name, data_root)
     recipe = entry.card["recipe"]
-    prediction = entry.predictor(64, derive_seed("card", recipe["seed"]))
+    prediction = entry.predictor(entry.card["results"].get("draws", 1), derive_seed("card", recipe["seed"]))
     labels = torch.from_numpy(split.labels)
     with torch.no_grad():
         parts = torch.from_numpy(split.images).split(1000)
@@ -102,7 +143,9 @@ def test_cards_name_recipe_and_data(name: str, data_root: Path | None) -> None:
     card = models[name].card
     assert card["name"] == name
     assert card["training"]["test_fingerprint"] == test_split(name, data_root).fingerprint
-    assert len(card["training"]["history"]) == card["recipe"]["epochs"]
+    epochs, history = card["recipe"]["epochs"], card["training"]["history"]
+    assert len(history) == min(epochs, HISTORY)
+    assert history[-1]["epoch"] == epochs
     assert recipe_of(card) == RECIPES[name]
 
 

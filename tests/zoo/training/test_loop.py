@@ -16,7 +16,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from zoo.catalogue.recipes import RECIPES, Adversarial, Recipe, with_settings
+from zoo.catalogue.recipes import RECIPES, Adversarial, Recipe
+from zoo.catalogue.settings import with_settings
 from zoo.datasets import Split, load_split
 from zoo.layers import kl_divergence, use_generator
 from zoo.networks import build_network
