@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import zoo
-from zoo.catalogue.recipes import RECIPES, Recipe
+from zoo.catalogue.recipes import MAPS, RECIPES, Recipe
 from zoo.catalogue.registry import register_model
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ WEIGHTS = Path(zoo.__file__).parent / "weights"
 def _register(name: str, recipe: Recipe) -> None:
     dataset, family = name.split("/", maxsplit=1)[0], "bayesian" if recipe.is_bayesian else "frequentist"
 
-    @register_model(name, dataset=dataset, family=family, weights=WEIGHTS / f"{name}.safetensors")
+    weights = WEIGHTS / f"{name}.safetensors"
+
+    @register_model(name, dataset=dataset, family=family, weights=weights, map=MAPS.get(name))
     def factory() -> nn.Module:
         from zoo.networks import build_network
         from zoo.posteriors import SampledNetwork
