@@ -40,6 +40,9 @@ def _line(name: str, entry: dict[str, object]) -> dict[str, object]:
     must: list[str] = entry["must"]  # type: ignore[assignment]
     line: dict[str, object] = {"network": name, "defect": entry["defect"], "named": ", ".join(must)}
     for check in ALL:
+        if check not in verdicts:  # it is newer than the study
+            line[check] = ""
+            continue
         status = verdicts[check][0]
         missed = check in must and status not in ("FAIL", "ERROR")
         line[check] = f"{_MARKS[status]} (missed)" if missed else _MARKS[status]

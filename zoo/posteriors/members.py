@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,9 +30,14 @@ class MemberPosterior:
 
     kind = Kind.FINITE
 
+    @functools.cached_property
+    def _all(self) -> list[nn.Module]:
+        """Built once: fresh draws ask for some of them at each step."""
+        return list(self.members())
+
     @property
     def size(self) -> int:
-        return len(self.members())
+        return len(self._all)
 
     @property
     def what(self) -> str:
@@ -48,11 +54,10 @@ class MemberPosterior:
             raise ValueError(f"{size} member has no halves")
         part, given = slice(None, size // 2) if which == 0 else slice(size // 2, None), self.given_weights
         weights = None if given is None else lambda: list(given())[part]
-        return MemberPosterior(lambda: list(self.members())[part], self.mean, weights, self.is_sample)
+        return MemberPosterior(lambda: self._all[part], self.mean, weights, self.is_sample)
 
     def draws(self, count: int, seed: int) -> list[nn.Module]:
-        members = list(self.members())
-        return [members[index] for index in _chosen(len(members), count, seed)]
+        return [self._all[index] for index in _chosen(self.size, count, seed)]
 
     def weights(self, count: int, seed: int) -> list[float] | None:
         """Raises ValueError for weights that are not one number >= 0 a member, not all of them 0."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ _DASHES: dict[tuple[str, Schedule], tuple[float, tuple[float, ...]]] = {
 
 def climbed(ladders: Mapping[str, Ladder]) -> Figure:
     """Robust accuracy against fresh draws at each step, a line for every threat model. ladders: by its title."""
-    figure = Figure(figsize=(COLUMN, 2.3))
+    figure = Figure(figsize=(COLUMN, 2.6))
     axis = figure.subplots()
     for title, ladder in ladders.items():
         draws = list(ladder.survivors)
@@ -32,9 +33,9 @@ def climbed(ladders: Mapping[str, Ladder]) -> Figure:
     _draws_axis(axis, sorted({draws for ladder in ladders.values() for draws in ladder.survivors}))
     axis.set_xlabel("fresh draws at each step", fontsize=7.5)
     axis.set_ylabel("surviving images in %", fontsize=7.5)
-    axis.set_ylim(bottom=0)
-    axis.legend(frameon=False, fontsize=7)
-    figure.tight_layout(pad=0.4)
+    axis.set_ylim(-3, 103)
+    figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=7)
+    figure.tight_layout(rect=(0, 0.08 * math.ceil(len(ladders) / 2), 1, 1), pad=0.4)
     return figure
 
 
@@ -42,7 +43,7 @@ def by_draws(found: Sequence[ByDraws]) -> Figure:
     """A panel for every entry and threat model, a line for each way of using draws."""
     panels = list(dict.fromkeys((one.model, one.threat) for one in found))
     rows = (len(panels) + 1) // 2
-    figure = Figure(figsize=(7.0, 0.75 + 1.75 * rows))
+    figure = Figure(figsize=(7.0, 0.65 + 1.6 * rows))
     axes = figure.subplots(rows, 2, squeeze=False).flatten()
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
@@ -55,6 +56,8 @@ def by_draws(found: Sequence[ByDraws]) -> Figure:
             heights = [100 * share.value for share in one.surviving.values()]
             axis.plot(numbers, heights, color=colour, marker=marker, ms=3.2, linewidth=1.1, linestyle=dashes)
         _draws_axis(axis, sorted({number for one in lines for number in one.surviving}))
+        most = max(share.value for one in lines for share in one.surviving.values())
+        axis.set_ylim(0, 115 * most)
         axis.set_title(f"{model.split('/')[1]}, {threat_title(threat.norm, threat.eps)}", fontsize=8, pad=3)
     figure.legend(
         handles=_handles({one.way for one in found}),
@@ -64,7 +67,7 @@ def by_draws(found: Sequence[ByDraws]) -> Figure:
         fontsize=7.5,
         handlelength=3,
     )
-    bottom = 0.62 / figure.get_figheight()
+    bottom = 0.5 / figure.get_figheight()
     figure.supxlabel("the attacker's draws", fontsize=8, y=bottom)
     figure.supylabel("surviving images in %", fontsize=8)
     figure.tight_layout(rect=(0, bottom, 1, 1), pad=0.5)
