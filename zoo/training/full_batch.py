@@ -40,7 +40,7 @@ class FullBatch(Training):
             if recipe.prior is not None:
                 loss = loss + negative_log_prior(exact, recipe.prior) / len(labels)
             exact.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             return loss.detach(), logits
 
         optimizer.step(lambda: float(loss_of()[0]))
