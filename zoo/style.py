@@ -24,6 +24,8 @@ NETWORKS: dict[str, tuple[Colour, str]] = {
     "3conv3fc": (_PALETTE[9], "^"),
     "lenet-adversarial": (_PALETTE[1], "v"),
     "mlp": (_PALETTE[2], "D"),
+    "mlp-50": (_PALETTE[4], "X"),
+    "hmc-mlp": (_PALETTE[4], "X"),  # the same network, sampled
 }
 _OTHER: tuple[Colour, str] = (_PALETTE[7], "P")
 

@@ -19,11 +19,11 @@ def zoo_page() -> str:
         "zoo.md",
         accuracies=accuracy_table(),
         posteriors=markdown([_posterior(name, by_name[name]) for name in bayesian]),
-        draws=markdown([{"entry": name, **_by_draws(results)} for name, results in bayesian.items()]),
+        draws=markdown(_by_draws(bayesian)),
         gradients=markdown(
             [{"entry": name, **results["gradient_norm_by_draws"]} for name, results in bayesian.items()]
         ),
-        notes=[{"entry": name, "text": card["note"]} for name, card in by_name.items() if "note" in card],
+        notes=[{"entry": name, "text": text} for name, card in by_name.items() if (text := _note(card))],
     )
 
 
@@ -47,16 +47,18 @@ def _accuracy(name: str, card: dict[str, Any]) -> dict[str, object]:
         "PGD-40 %": "" if under is None else f"{100 * under['accuracy']:.2f}",
         "parameters": f"{card['parameters']:,}",
         "weights": card.get("weights", {}).get("dtype", "float32"),
-        "epochs": card["recipe"]["epochs"],
+        "epochs": _epochs(card["recipe"]),
     }
 
 
 def _posterior(name: str, card: dict[str, Any]) -> dict[str, object]:
     recipe, posterior = card["recipe"], card["results"]["posterior"]
     weight = f"{recipe['kl_constant']:g}" if recipe["kl_weighting"] == "constant" else recipe["kl_weighting"]
+    sampling = card.get("sampling")
+    by = f"KL weight {weight}" if sampling is None else f"HMC, {sampling['chains']} chains"
     return {
         "entry": name,
-        "KL weight": weight,
+        "approximated by": by,
         "means begin at": recipe.get("start_from") or "",
         "mutual information, nats": f"{posterior['mutual_information_nats']:.4f}",
         "mean sigma over mean abs. mu": ", ".join(
@@ -65,5 +67,34 @@ def _posterior(name: str, card: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _by_draws(results: dict[str, Any]) -> dict[str, str]:
-    return {draws: f"{100 * value:.2f}" for draws, value in results["accuracy_by_draws"].items()}
+def _by_draws(bayesian: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
+    """Accuracy by the number of draws, a line an entry; of Monte-Carlo samples there are as many as there are."""
+    numbers = sorted({int(draws) for results in bayesian.values() for draws in results["accuracy_by_draws"]})
+    lines: list[dict[str, object]] = []
+    for name, results in bayesian.items():
+        values = results["accuracy_by_draws"]
+        by_number = {str(n): f"{100 * values[str(n)]:.2f}" if str(n) in values else "" for n in numbers}
+        lines.append({"entry": name, **by_number})
+    return lines
+
+
+def _epochs(recipe: dict[str, Any]) -> str:
+    """How long it was trained: epochs; iterations of a chain; nothing where an optimiser went on until it converged."""
+    if recipe.get("hmc") is not None:
+        return f"{recipe['epochs']} iterations"
+    return "until converged" if recipe.get("optimizer") == "l-bfgs" else str(recipe["epochs"])
+
+
+def _note(card: dict[str, Any]) -> str:
+    """What a reader must know of a network; of samples how the chains went."""
+    sampling, note = card.get("sampling"), str(card.get("note", ""))
+    if sampling is None:
+        return note
+    agree = sampling["test_log_probabilities"]
+    went = (
+        f"{sampling['chains']} chains of {sampling['samples'] // sampling['chains']} samples, of which "
+        f"{sampling['kept']} are kept; acceptance {sampling['acceptance']:.2f}, step {sampling['step_size']:.4f}, "
+        f"{sampling['leapfrogs']} leapfrogs. Test log-probabilities: split R-hat up to {agree['split_rhat_max']:.3f}, "
+        f"ESS from {agree['ess_min']:.0f}, median {agree['ess_median']:.0f}: {sampling['conclusion']}."
+    )
+    return " ".join(filter(None, (note, went)))

@@ -76,7 +76,7 @@ def accuracy_against_draws(frame: pd.DataFrame) -> Figure:
     axis.tick_params(labelsize=6.5)
     axis.grid(linewidth=0.4)
     axis.set_xlabel("posterior draws averaged", fontsize=7.5)
-    axis.set_ylabel(f"points of accuracy beside {frame['draws'].max()} draws", fontsize=7.5)
+    axis.set_ylabel("points of accuracy beside the most draws", fontsize=7.5)
     axis.legend(fontsize=6, frameon=False)
     figure.tight_layout(pad=0.4)
     return figure
