@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from benchmark.attacks.methods import METHODS
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import doubled, with_fresh_draws
 from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.suite import Suite
-from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, attacks_in, standard_attack
+from benchmark.protocol import ATTACK_DRAWS, ATTACKS, LIBRARIES, attacks_in, standard_attack
 from zoo.kind import Kind
 from zoo.targets import GRADIENT_TARGETS, TARGETS, Gradient, Networks, Precision, Schedule
 
@@ -27,6 +28,10 @@ class MaskingSuite(Suite):
 
     def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
         return [] if subject.deterministic else super().attacks(subject, selection)
+
+    @property
+    def attack_names(self) -> tuple[str, ...]:
+        return (*ATTACKS, *(METHODS["mifgsm"].attack(norm) for norm in METHODS["mifgsm"].norms))
 
     def targets(self, subject: Subject) -> tuple[str, ...]:
         return tuple(target for target in GRADIENT_TARGETS if target not in subject.undefined)

@@ -45,6 +45,11 @@ class Suite:
             for eps in grids[NORMS[name]]
         ]
 
+    @property
+    def attack_names(self) -> tuple[str, ...]:
+        """The names of its attacks, for those who want some of them only."""
+        return ATTACKS
+
     def targets(self, subject: Subject) -> tuple[str, ...]:
         """What gradients are taken of."""
         return ("expected",)
@@ -86,10 +91,9 @@ class Suite:
         Raises ValueError if more examples are asked for than a split has, or an attack that another suite runs.
         """
         for name in selection.attacks or ():
-            if name not in ATTACKS:
-                raise ValueError(
-                    f"suite {self.name} has {', '.join(ATTACKS)}; {name} is none of them; --suite adaptive has more"
-                )
+            if name not in self.attack_names:
+                have = ", ".join(self.attack_names)
+                raise ValueError(f"suite {self.name} has {have}; {name} is none of them; --suite adaptive has more")
         cells: list[Cell] = []
         for subject in subjects:
             if (count := self.count(selection)) > subject.size:
