@@ -61,7 +61,7 @@ def test_the_masking_suite_is_the_whitebox_suite_for_every_gradient_and_more_dra
 def test_the_masking_suite_can_be_narrowed_to_each_of_its_attacks() -> None:
     cells = SUITES["masking"].cells(MNIST, Selection(attacks=("mifgsm-linf",)))
     assert {(c.attack.name, c.attack_draws) for c in cells} == {("mifgsm-linf", draws) for draws in (1, 8, 32)}
-    with pytest.raises(ValueError, match="suite masking has .*mifgsm-l2; square-linf is none of them"):
+    with pytest.raises(ValueError, match=r"suite masking has .*mifgsm-l2; square-linf is none of them"):
         SUITES["masking"].cells(MNIST, Selection(attacks=("square-linf",)))
 
 
