@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 
@@ -16,7 +17,7 @@ from zoo.layers import Preprocess, use_generator
 from zoo.networks import FREQUENTIST_SOFTPLUS, LayerKit, bayesian, conv3fc3, lenet
 from zoo.prediction.expected import LARGEST_TENSOR, ExpectedPrediction
 from zoo.seeding import derive_seed, forked_random_state, private_generator
-from zoo.targets import Gradient
+from zoo.targets import Gradient, Schedule
 
 OURS = "expected prediction"
 # title: network, images (batch, channels, height, width), draws
@@ -79,6 +80,8 @@ def works(
     made[f"{OURS}, drawn anew for each gradient"] = lambda: ExpectedPrediction.of(body, draws, 0).value_and_gradient(
         x, y
     )
+    fresh, steps = ExpectedPrediction.of(body, draws, 0, Gradient(schedule=Schedule.FRESH)), itertools.count(1)
+    made[f"{OURS}, fresh draws at each step"] = lambda: fresh.value_and_gradient(x, y, next(steps))
     chunk = ours[OURS].chunk_size(x)
     formats = (
         ("", torch.contiguous_format, len(x)),

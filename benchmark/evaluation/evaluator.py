@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -33,6 +34,8 @@ from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import Gradient
+
+KEPT_BYTES = 2 << 30  # of weights in predictors that are kept for later cells; 64 draws of AlexNet have half a gigabyte
 
 Purpose = Literal["attack", "judge", "other judge", "independent"]  # of draws
 
@@ -97,7 +100,7 @@ class Evaluator:
         self.timing = Timing()
         self._shard: Shard | None = None
         self._gradients: dict[GradientsKey, GradientStore] = {}
-        self._predictors: dict[PredictorKey, ExpectedPrediction] = {}
+        self._predictors: OrderedDict[PredictorKey, ExpectedPrediction] = OrderedDict()
         self._judged_images: dict[JudgedKey, JudgedImages] = {}
         self._identities: dict[str, str] = {}
 
@@ -232,7 +235,18 @@ class Evaluator:
         if key not in self._predictors:
             seed, machine = _seed(entry, purpose, cell.seed), self.machine
             self._predictors[key] = entry.predictor(draws, seed, gradient, machine.device, machine.stack, half)
+            self._forget_predictors()
+        self._predictors.move_to_end(key)
         return self._predictors[key]
+
+    def _forget_predictors(self) -> None:
+        """Give up those that were not used for longest, and what was judged by them, until the rest fits."""
+        sizes = {key: _bytes(prediction) for key, prediction in self._predictors.items()}
+        while sum(sizes.values()) > KEPT_BYTES and len(sizes) > 1:
+            oldest = next(iter(sizes))
+            del sizes[oldest]
+            gone = self._predictors.pop(oldest)
+            self._judged_images = {key: one for key, one in self._judged_images.items() if not one.is_by(gone)}
 
     def _shared(self, cell: Cell) -> GradientStore | None:
         """Where the libraries share gradients: one for all cells with the same draws, target and images."""
@@ -256,6 +270,10 @@ class Evaluator:
             self._gradients.clear()
             self._judged_images.clear()
         self._shard = shard
+
+
+def _bytes(prediction: ExpectedPrediction) -> int:
+    return sum(value.numel() * value.element_size() for value in prediction.parameters())
 
 
 @torch.no_grad()

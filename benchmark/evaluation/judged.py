@@ -21,6 +21,10 @@ class JudgedImages:
         self._attacker, self._judge, self._y, self._timing = attacker, judge, y, timing
         self._known = ImageMemo[tuple[Judged, Judged]]()
 
+    def is_by(self, prediction: ExpectedPrediction) -> bool:
+        """Whether a prediction is the judge's or the attacker's."""
+        return prediction in (self._judge, self._attacker)
+
     def __call__(self, images: Tensor) -> tuple[Judged, Judged]:
         with self._timing.measuring("judge"):
             return self._known(images, lambda: self._both(images))

@@ -87,6 +87,18 @@ class Evidence:
         return by_name
 
     @cached_property
+    def beyond_draws(self) -> dict[ThreatModel, set[int]]:
+        """Of the `surviving` images, those that survive fresh draws, too.
+
+        What fresh draws break says that few frozen ones are not the network, and nothing of steps, starts or rounding.
+        """
+        return {threat: images - self._broken_by("fresh draws", threat) for threat, images in self.surviving.items()}
+
+    def _broken_by(self, name: str, threat: ThreatModel) -> set[int]:
+        records = [record for record in self.adaptive.get(name, []) if record.cell.attack.threat == threat]
+        return set[int]().union(*(record.broken for record in records))
+
+    @cached_property
     def ladders(self) -> dict[ThreatModel, Ladder]:
         """Threat model -> robust accuracy against the draws of each step, as far as all surviving images were attacked.
 
@@ -129,9 +141,8 @@ class Evidence:
         """Of the `surviving` images, those that survive every adaptive attack by the network's own gradient, too."""
         surviving = {threat: set(examples) for threat, examples in self.surviving.items()}
         for adaptive in ADAPTIVE_ATTACKS.values():
-            for record in self.adaptive.get(adaptive.name, []) if adaptive.gradient == "own" else ():
-                if record.cell.attack.threat in surviving:
-                    surviving[record.cell.attack.threat] -= record.broken
+            for threat in surviving if adaptive.gradient == "own" else ():
+                surviving[threat] -= self._broken_by(adaptive.name, threat)
         return surviving
 
     def under(self, threat: ThreatModel) -> list[Record]:

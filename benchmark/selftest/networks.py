@@ -265,6 +265,6 @@ BROKEN: dict[str, Broken] = {
         "label-leak": Broken(_entry("-", LabelLeak), "gradient turned round", ("V8", "V12")),
         "ripple": Broken(_entry("-", Ripple), "steep ripple of no height on the logits", ("V11", "V12")),
         "watchful": Broken(_entry("-", Watchful), "another network where gradients are asked for", ("V3", "V12")),
-        "drowned": Broken(_entry("-", Drowned, "bayesian"), "gradients of few draws drown in noise", ("V14",)),
+        "drowned": Broken(_entry("-", Drowned, "bayesian"), "gradients of few draws drown in noise", ("V12",)),
     }.items()
 }

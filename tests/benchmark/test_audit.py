@@ -53,7 +53,7 @@ def test_a_failure_in_one_norm_is_that_norms_alone() -> None:
         trial("square", r.cell.attack.threat, [False] * N) if r.cell.attack.name == "square-l2" else r
         for r in complete.extra
     ]
-    mixed = Results([*complete.records, *other]).entry()
+    mixed = Results([*complete.records, *other, *complete.readings]).entry()
     assert statuses(mixed.statuses) == "linf PASS, l2 FAIL"
     assert {(row.threat.norm, row.rank) for row in mixed.rows} == {("linf", 1), ("l2", None)}
     text = conclusion(mixed)
@@ -73,7 +73,7 @@ def test_a_librarys_failure_is_told_apart_from_missing_evidence() -> None:
         is_l2 = record.cell.attack.name == "pgd-l2"
         return dataclasses.replace(record, outcomes=record.outcomes | {"torchattacks": error}) if is_l2 else record
 
-    records = [failing(record) for record in (*complete.records, *complete.extra)]
+    records = [failing(record) for record in (*complete.records, *complete.extra, *complete.readings)]
     assert any(not record.complete and record.cell.attack.threat.eps == 0 for record in records)
     found = Results(records).entry()
     assert statuses(found.statuses) == "linf PASS, l2 ERROR"

@@ -22,7 +22,6 @@ NEEDED = {
     "V11": ("square-linf",),
     "V12": ("pgd-linf",),
     "V13": ("pgd-linf",),
-    "V14": ("pgd-linf",),
     "V8": ("pgd-linf",),
 }
 
@@ -31,13 +30,20 @@ NEEDED = {
 def test_a_broken_network_is_caught_by_the_checks_named_for_it(name: str) -> None:
     broken = BROKEN[name]
     attacks = {attack for check in broken.checks for attack in NEEDED.get(check, ())} or {"noise-l2"}
-    # Where many images fall to the attacker's draws alone: 19 to 21 of 40, by rounding; 10 are too many for V14.
     examples, eps = (40, 0.05) if name == "drowned" else (20, 0.1)
     result = audit_broken(broken, Selection(examples=examples, eps=(eps,), attacks=tuple(sorted(attacks))))
     found = result.verdicts
     assert {check: found[check].status for check in broken.checks if found[check].status not in CAUGHT} == {}
     assert {row.rank for row in result.rows if row.threat.norm == "linf"} == {None}
     assert broken.entry.name not in models
+
+
+def test_fresh_draws_find_what_drowns_in_the_noise_of_few_and_are_said_not_to_be_enough() -> None:
+    selection = Selection(examples=40, eps={"linf": (0.05,), "l2": ()}, attacks=("mifgsm-linf",))
+    result = audit_broken(BROKEN["drowned"], selection)
+    (row,) = result.rows
+    assert row.adaptive["fresh draws"] >= 5  # 10 to 11 of 40, by rounding
+    assert result.verdicts["V14"].status == "FLAG"
 
 
 def test_an_honest_network_of_the_same_kind_is_not_caught() -> None:

@@ -87,13 +87,13 @@ def _breaks_little(
 ) -> Finding:
     """Whether each adaptive attack breaks at most a share `margin` of all images among those in `beyond`.
 
-    beyond: by threat model, the images that count; by default those that survive the white-box attacks.
+    beyond: by threat model, the images that count; by default those that survive the white-box attacks and fresh draws.
     The check is open where an attack was not run on all surviving images, and where one of the `required` (default:
     each of them) was not run at all.
     """
     found: list[Finding] = []
     for threat, surviving in evidence.surviving.items():
-        counted = (beyond or evidence.surviving)[threat]
+        counted = (beyond or evidence.beyond_draws)[threat]
         for name in names:
             if evidence.kind not in ADAPTIVE_ATTACKS[name].kinds:
                 continue

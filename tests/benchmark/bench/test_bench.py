@@ -42,7 +42,7 @@ def small(channels: int, classes: int, kit: LayerKit) -> nn.Sequential:
 def test_every_way_to_the_gradient_runs_on_a_small_network() -> None:
     made = works(small, (4, 1, 28, 28), 2)
     assert {OURS, f"{OURS}, bfloat16", "2 passes of one deterministic network"} <= made.keys()
-    assert len(made) == 4 + 3 + 3 * len(peer_kits())
+    assert len(made) == 5 + 3 + 3 * len(peer_kits())
     for work in made.values():
         work()
 

@@ -183,3 +183,18 @@ def test_fresh_draws_of_weighted_members_have_their_own_weights(stack: bool) -> 
         assert torch.allclose(output.exp(), p, atol=1e-6)
         chosen.add(tuple(counts))
     assert len(chosen) > 1
+
+
+def test_predictors_that_were_not_used_for_long_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 draws of a large network in every reading would not fit into memory; results are the same without them."""
+    readings = (Reading.HEADLINE, Reading.OTHER_JUDGE, Reading.DETERMINISTIC)
+    cells = [
+        dataclasses.replace(CELL, reading=one, attack_draws=7 if one is Reading.DETERMINISTIC else 3)
+        for one in readings
+    ]
+    large = Evaluator(Machine(), entries={WIDE.name: WIDE})
+    expected = [large.evaluate(cell).outcome for cell in cells * 2]
+    monkeypatch.setattr("benchmark.evaluation.evaluator.KEPT_BYTES", 10 * 7850 * 4)  # of an attacker and a judge
+    small = Evaluator(Machine(), entries={WIDE.name: WIDE})
+    assert [small.evaluate(cell).outcome for cell in cells * 2] == expected
+    assert sum(one.draws for one in small._predictors.values()) <= 10 < sum(o.draws for o in large._predictors.values())

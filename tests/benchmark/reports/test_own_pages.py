@@ -96,6 +96,7 @@ def test_toy_rows_do_not_enter_the_projects_leaderboards(run: Run, tmp_path: Pat
     assert set(tree(mine / "audits")) == {"mnist-toy-net.md"}
     assert {path for path in tree(mine) if "/" not in path} == {
         "README.md", "agreement.csv", "agreement.md", "manifest.json", "mnist-pairs.csv", "mnist.csv", "mnist.md",
+        "readings.csv",
     }  # fmt: skip
     lines = {line["entry"]: line for line in table(mine / "mnist.csv")}
     assert {line["examples"] for line in lines.values()} == {"20"}
@@ -364,7 +365,7 @@ def test_curves_and_gradients_of_ones_own_are_shown_and_the_projects_studies_are
         "README.md", "agreement.csv", "agreement.md", "curves.csv", "figures/mnist-curves.png",
         "figures/mnist-large-eps.png", "figures/mnist-masking.png", "figures/mnist-small-eps.png",
         "figures/mnist-worst-case.png", "manifest.json", "masking.csv", "masking.md", "mnist.csv", "mnist.md",
-        "audits/mnist-b.md",
+        "audits/mnist-b.md", "readings.csv",
     }  # fmt: skip
     front = (tmp_path / "README.md").read_text()
     for link in re.findall(r"\]\(([^)]+)\)", front):

@@ -233,6 +233,15 @@ def test_few_frozen_draws_that_break_little_speak_against_no_row() -> None:
     assert verdict("V14", far)[0] == "PASS"
 
 
+@pytest.mark.parametrize(
+    ("name", "trial_name"), [("V9", "doubled_steps"), ("V10", "restarts"), ("V13", "logits_x_0.1")]
+)
+def test_what_fresh_draws_break_too_says_nothing_of_steps_starts_or_rounding(name: str, trial_name: str) -> None:
+    broken = {trial_name: [i < 50 for i in range(N)]}
+    assert verdict(name, evidence(**broken))[0] == "FAIL"
+    assert verdict(name, evidence(rungs=(10, 0, 0), **broken))[0] == "PASS"
+
+
 def test_another_judge_may_reverse_one_verdict_in_a_hundred() -> None:
     for reversed_, expected in ((1, "PASS"), (2, "FLAG"), (40, "FLAG")):
         status_, text = verdict("V19", evidence(other_judge=[i < 60 - reversed_ for i in range(N)]))
