@@ -52,6 +52,8 @@ def evaluate(
     accuracy: float | None = None,
     normalize: tuple[Sequence[float], Sequence[float]] | None = None,
     dropout: bool | None = None,
+    map: str | None = None,  # noqa: A002 - the field's word
+    twin: str | None = None,
     suite: str = "whitebox",
     examples: int | None = None,
     eps: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
@@ -74,7 +76,7 @@ def evaluate(
 
     model: an `nn.Module` (copied: the user's own is neither frozen nor put into another mode), a function that builds
         one, the name of a zoo entry, `package.module:factory`, an entry, or a list of these.
-    dataset, family, name, accuracy, normalize, dropout: of a network that is not registered; see
+    dataset, family, name, accuracy, normalize, dropout, map, twin: of a network that is not registered; see
         `zoo.register_model`. family must be said where the network holds anything that may be meant to be random.
     suite: smoke, whitebox, adaptive, paper, masking, anchors. examples, eps (for both norms, or norm by norm), attacks,
         libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
@@ -86,7 +88,7 @@ def evaluate(
     Raises ValueError or KeyError, with the remedy, for what cannot be evaluated, before anything is attacked.
     """
     chosen = lookup(suites(), suite, "suite")
-    settings = {"accuracy": accuracy, "normalize": normalize, "dropout": dropout}
+    settings = {"accuracy": accuracy, "normalize": normalize, "dropout": dropout, "map": map, "twin": twin}
     entries: list[ZooEntry] = []
     several: Sequence[Any] = model if isinstance(model, list | tuple) else [model]
     for one in several:
