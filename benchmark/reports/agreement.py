@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
@@ -13,15 +15,22 @@ from benchmark.reports.page import render_page
 from benchmark.reports.tables import csv_text, markdown
 from benchmark.results import Results
 from benchmark.results.configuration import merged_agreement
+from zoo.targets import Schedule
 
 
 def agreement_page(results: Results) -> str:
     """Library by library over all records; below it the exceptions among the boards' records and their images."""
     attacks = []
-    for attack in ATTACKS:
-        pairs = [pair for (_, spec), found in results.agreement.items() if spec.name == attack for pair in found]
+    for schedule, attack in itertools.product(Schedule, ATTACKS):
+        pairs = [
+            pair
+            for (_, spec), found in results.agreement.items()
+            if (spec.name, spec.gradient.schedule) == (attack, schedule)
+            for pair in found
+        ]
         if pairs:
-            attacks.append({"name": attack, "matrix": markdown(_matrix(pairs))})
+            title = attack if schedule is Schedule.FROZEN else f"{attack}, fresh draws at each step"
+            attacks.append({"name": title, "matrix": markdown(_matrix(pairs))})
     on_boards = [record for record in results.records if role_of(record.cell).board]
     return render_page(
         "agreement.md",
@@ -44,6 +53,7 @@ def agreement_table(results: Results) -> str:
             "attack": spec.name,
             "steps": spec.steps,
             "gradient": spec.target,
+            "draws": str(spec.gradient.schedule),
             "eps": format_eps(spec.threat.eps),
             "first": pair.first,
             "second": pair.second,
