@@ -234,18 +234,29 @@ def adaptive_attack_of(
 ) -> AdaptiveAttack | None:
     """The adaptive attack that an attack with so many draws of the attacker is; None if it is none.
 
-    usual: the attacker's draws by the protocol. reading: which says how many they are, where he knows the judge's.
+    usual: the attacker's draws by the protocol. reading: which says how many they are, where he knows the judge's or has
+        half of the samples.
     """
     if attack.threat.eps == 0:
         return None
-    told = reading in (Reading.DETERMINISTIC, Reading.SAMPLE)
     if attack == unbounded(UNBOUNDED):
         return UNBOUNDED_ATTACK if draws == usual else None
     own = replace(attack.gradient, source=None, target="expected")
     as_planned = attack if attack.source is None else replace(attack, gradient=own)
     for adaptive in attacks_on(kind, "all") + attacks_on(kind, "surviving"):
         same_source = (adaptive.name in TRANSFERS) == (attack.source is not None)
-        same_draws = adaptive.reading is reading and (told or draws in adaptive.draws(usual))
-        if same_source and same_draws and as_planned == adaptive.attack(attack.threat):
+        same_reading = adaptive.reading is reading and _has_all(reading, draws, adaptive.draws(usual), usual)
+        if same_source and same_reading and as_planned == adaptive.attack(attack.threat):
             return adaptive
     return None
+
+
+def _has_all(reading: Reading, draws: int, planned: tuple[int, ...], usual: int) -> bool:
+    """Whether the attacker has as many draws as the reading gives him."""
+    match reading:
+        case Reading.DETERMINISTIC:
+            return True  # they are the judge's
+        case Reading.SAMPLE:
+            return draws >= usual - 1  # one of an odd number of samples is the judge's alone
+        case _:
+            return draws in planned

@@ -44,6 +44,7 @@ def test_the_protocols_attack_is_a_column_and_on_the_boards() -> None:
         ({"attack": replace(standard_attack("pgd-linf", 0.1), steps=7)}, False, True, True),
         ({"attack_draws": 1, "judge_draws": 1}, True, True, True),
         ({"attack_draws": 64, "reading": Reading.DETERMINISTIC}, False, False, False),
+        ({"attack_draws": 25, "judge_draws": 26, "reading": Reading.SAMPLE, "finite": True}, False, False, False),
     ],
 )
 def test_what_differs_from_it_has_another_role(
@@ -81,7 +82,7 @@ def test_the_committed_records_have_the_roles_that_their_suites_gave_them() -> N
         assert role.usual or role.adaptive is not None or role.target is None
         kind = "column" if role.is_column and role.board else "eps 0" if not role.budget else "other"
         roles[kind if role.adaptive is None else "adaptive"] += 1
-    entries = 18
+    entries = 20
     assert roles["column"] == entries * 8
     assert roles["eps 0"] == entries * 4
     assert roles["adaptive"] > entries * 40
