@@ -234,8 +234,8 @@ def adaptive_attack_of(
 ) -> AdaptiveAttack | None:
     """The adaptive attack that an attack with so many draws of the attacker is; None if it is none.
 
-    usual: the attacker's draws by the protocol. reading: which says how many they are, where he knows the judge's or has
-        half of the samples.
+    usual: the attacker's draws by the protocol. reading: which says how many they are, where he knows the judge's or
+        has half of the samples.
     """
     if attack.threat.eps == 0:
         return None
