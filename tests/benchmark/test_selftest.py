@@ -38,6 +38,7 @@ def test_a_broken_network_is_caught_by_the_checks_named_for_it(name: str) -> Non
     assert broken.entry.name not in models
 
 
+@pytest.mark.slow
 def test_fresh_draws_find_what_drowns_in_the_noise_of_few_and_are_said_not_to_be_enough() -> None:
     selection = Selection(examples=40, eps={"linf": (0.05,), "l2": ()}, attacks=("mifgsm-linf",))
     result = audit_broken(BROKEN["drowned"], selection)
