@@ -58,6 +58,11 @@ class AdaptiveAttack:
     library: str = "torchattacks"
     gradient: Literal["own", "other", "none"] = "own"
 
+    @property
+    def is_ladder(self) -> bool:
+        """Whether it is run with several numbers of draws, one after the other."""
+        return len(self.draws(1)) > 1
+
 
 def pgd(threat: ThreatModel) -> AttackSpec:
     """The protocol's PGD in a threat model's norm."""

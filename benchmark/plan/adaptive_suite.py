@@ -11,7 +11,7 @@ from benchmark.plan.adaptive_attacks import ADAPTIVE_NAMES, AdaptiveAttack, plan
 from benchmark.plan.cells import Cell, Selection, Subject
 from benchmark.plan.ladder import Ladder, ladder
 from benchmark.plan.roles import role_of, surviving_examples
-from benchmark.plan.suite import WhiteboxSuite
+from benchmark.plan.suite import WhiteboxSuite, by_shard
 from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import ATTACKS, LIBRARIES
 from zoo.kind import Kind
@@ -43,8 +43,7 @@ class AdaptiveSuite(WhiteboxSuite):
             cells += whitebox
             for adaptive, attack in planned(subject, self._threats(subject, selection), "all"):
                 cells += self._cells(adaptive, attack, subject, selection, dict.fromkeys(shards))
-        order = {model: place for place, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
-        return sorted(cells, key=lambda cell: (order[cell.model], cell.start))
+        return by_shard(cells)
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
         records = list(records)
@@ -54,7 +53,7 @@ class AdaptiveSuite(WhiteboxSuite):
                 images = surviving.get((subject.model, threat), {})
                 for adaptive, attack in planned(subject, [threat], "surviving"):
                     found = self._cells(adaptive, attack, subject, selection, images)
-                    if len(adaptive.draws(1)) > 1:
+                    if adaptive.is_ladder:
                         climbed = _climbed(records, found, self.count(selection))
                         found = [cell for cell in found if cell.attack_draws in climbed.wanted]
                     cells += found
@@ -75,8 +74,9 @@ class AdaptiveSuite(WhiteboxSuite):
                 images = max(1, round(sum(survivors.images * survivors.chance for survivors in likely) / times))
                 for adaptive, attack in planned(subject, [threat], "surviving"):
                     cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(images))})
-                    several = len(adaptive.draws(1)) > 1
-                    found += [Expected(cell, times) for cell in cells if not several or cell.attack_draws in first]
+                    found += [
+                        Expected(cell, times) for cell in cells if not adaptive.is_ladder or cell.attack_draws in first
+                    ]
         return found
 
     def _threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:

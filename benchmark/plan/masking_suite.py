@@ -9,7 +9,7 @@ from benchmark.attacks.methods import METHODS
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import doubled, with_fresh_draws
 from benchmark.plan.cells import Cell, Reading, Selection, Subject
-from benchmark.plan.suite import Suite
+from benchmark.plan.suite import Suite, by_shard
 from benchmark.protocol import ATTACK_DRAWS, ATTACKS, LIBRARIES, attacks_in, standard_attack
 from zoo.kind import Kind
 from zoo.targets import GRADIENT_TARGETS, TARGETS, Gradient, Networks, Precision, Schedule
@@ -42,8 +42,7 @@ class MaskingSuite(Suite):
         for subject in subjects:
             if subject.kind is Kind.CONTINUOUS or subject.is_sample:
                 cells += self._by_draws(subject, selection)
-        order = {model: place for place, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
-        return sorted(cells, key=lambda cell: (order[cell.model], cell.start))
+        return by_shard(cells)
 
     def _by_draws(self, subject: Subject, selection: Selection) -> list[Cell]:
         reading = Reading.SAMPLE if subject.is_sample else Reading.HEADLINE

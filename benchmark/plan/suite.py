@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -130,3 +130,9 @@ class WhiteboxSuite(Suite):
 
     def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
         return {norm: (0.0, *grid) for norm, grid in eps_grid(dataset).items()}
+
+
+def by_shard(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells entry by entry, in the entries' order, and shard by shard."""
+    order = {model: place for place, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
+    return sorted(cells, key=lambda cell: (order[cell.model], cell.start))
