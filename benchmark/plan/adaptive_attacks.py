@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
-from benchmark.attacks.methods import METHODS, Goal, Norm
+from benchmark.attacks.methods import METHODS, Goal
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.cells import Reading, Subject
 from benchmark.plan.ladder import RUNGS
@@ -184,14 +184,6 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
         ),
     )
 }
-# of the attacks that they make
-ADAPTIVE_NAMES = tuple(
-    dict.fromkeys(
-        adaptive.attack(ThreatModel(norm, 1.0)).name
-        for adaptive in ADAPTIVE_ATTACKS.values()
-        for norm in get_args(Norm)
-    )
-)
 UNBOUNDED_ATTACK = AdaptiveAttack("unbounded", "PGD with 100 steps, linf, eps 1", unbounded, "all")
 
 

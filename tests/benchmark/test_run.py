@@ -54,7 +54,6 @@ def test_a_run_prints_a_ranking_and_the_second_computes_nothing(
         (["--eps", "l1=1"], "no norm 'l1'; there are: linf, l2"),
         (["--eps", "linf=-1"], "eps must be a number >= 0, not -1"),
         (["--attack", "apgd-ce-linf"], "apgd-ce-linf is none of them; --suite adaptive has more"),
-        (["--suite", "adaptive", "--attack", "deepfool-l2"], "deepfool-l2 is none of them"),
         (["--attack", "apgd"], "beyond the protocol's mifgsm-linf"),
         (["--model", "nets/mine.py:make"], "write nets.mine:make"),
         (["--suite", "whitbox"], "did you mean whitebox"),
