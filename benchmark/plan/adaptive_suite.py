@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import AdaptiveAttack, planned
 from benchmark.plan.cells import Cell, Selection, Subject
-from benchmark.plan.ladder import Ladder, ladder
-from benchmark.plan.roles import role_of, surviving_examples
+from benchmark.plan.ladder import Ladder, climbed
+from benchmark.plan.roles import surviving_examples
 from benchmark.plan.suite import WhiteboxSuite, by_shard
 from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import LIBRARIES
@@ -50,8 +50,8 @@ class AdaptiveSuite(WhiteboxSuite):
                 for adaptive, attack in planned(subject, [threat], "surviving"):
                     found = self._cells(adaptive, attack, subject, selection, images)
                     if adaptive.is_ladder:
-                        climbed = _climbed(records, found, self.count(selection))
-                        found = [cell for cell in found if cell.attack_draws in climbed.wanted]
+                        wanted = _climbed(records, found, self.count(selection)).wanted
+                        found = [cell for cell in found if cell.attack_draws in wanted]
                     cells += found
         return cells
 
@@ -116,15 +116,7 @@ class AdaptiveSuite(WhiteboxSuite):
         ]
 
 
-def _climbed(records: Iterable[Record], rungs: Iterable[Cell], count: int) -> Ladder:
+def _climbed(records: Iterable[Record], rungs: Sequence[Cell], count: int) -> Ladder:
     """The ladder as far as the records show it. rungs: its cells, on the images that survive."""
-    of_cell = {record.cell: record for record in records if record.complete and role_of(record.cell).adaptive}
-    broken: dict[int, set[int]] = {}
-    missing, surviving = set(), set[int]()
-    for cell in rungs:
-        surviving.update(cell.only or ())
-        if (record := of_cell.get(cell)) is None:
-            missing.add(cell.attack_draws)
-        else:
-            broken.setdefault(cell.attack_draws, set()).update(record.broken)
-    return ladder(surviving, {draws: found for draws, found in broken.items() if draws not in missing}, count)
+    surviving, wanted = {image for cell in rungs for image in cell.only or ()}, set(rungs)
+    return climbed(surviving, (record for record in records if record.complete and record.cell in wanted), count)

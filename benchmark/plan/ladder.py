@@ -7,11 +7,15 @@ number of draws survive all smaller ones, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS
+
+if TYPE_CHECKING:
+    from benchmark.records.record import Record
 
 GAIN = 0.01  # share of images that a doubling breaks where it is no gain
 DOUBLINGS = 2  # in a row that must gain no more
@@ -62,3 +66,13 @@ def ladder(surviving: Set[int], broken: Mapping[int, Set[int]], count: int) -> L
         alive -= broken[draws]
         survivors[draws] = len(alive)
     return Ladder(survivors, count)
+
+
+def climbed(surviving: Set[int], records: Iterable[Record], count: int) -> Ladder:
+    """The ladder as far as complete records of its attack show it: a rung needs all `surviving` images attacked."""
+    attacked: dict[int, set[int]] = {}
+    broken: dict[int, set[int]] = {}
+    for record in records:
+        attacked.setdefault(record.cell.attack_draws, set()).update(record.examples)
+        broken.setdefault(record.cell.attack_draws, set()).update(record.broken)
+    return ladder(surviving, {draws: images for draws, images in broken.items() if surviving <= attacked[draws]}, count)

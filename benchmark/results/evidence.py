@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Reading
-from benchmark.plan.ladder import Ladder, ladder
+from benchmark.plan.ladder import Ladder, climbed
 from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.records.record import Health, Record
 from benchmark.results.frames import IDENTITY, latest, tidy
@@ -106,16 +107,9 @@ class Evidence:
         """
         found = {}
         for threat, surviving in self.surviving.items():
-            attacked: dict[int, set[int]] = {}
-            broken: dict[int, set[int]] = {}
-            for record in self.adaptive.get("fresh draws", []):
-                if record.cell.attack.threat == threat:
-                    attacked.setdefault(record.cell.attack_draws, set()).update(record.examples)
-                    broken.setdefault(record.cell.attack_draws, set()).update(record.broken)
-            climbed = {draws: images for draws, images in broken.items() if surviving <= attacked[draws]}
-            if climbed:
-                found[threat] = ladder(surviving, climbed, self.images[threat])
-        return found
+            rungs = [one for one in self.adaptive.get("fresh draws", []) if one.cell.attack.threat == threat]
+            found[threat] = climbed(surviving, rungs, self.images[threat])
+        return {threat: ladder for threat, ladder in found.items() if ladder.survivors}
 
     def reading(self, reading: Reading, threat: ThreatModel) -> list[Record]:
         """The complete records of one reading under one threat model, of its adaptive attacks."""
@@ -127,13 +121,14 @@ class Evidence:
             and role_of(record.cell).adaptive is not None
         ]
 
-    def verdicts_of(self, attack: AttackSpec, library: str) -> dict[int, bool]:
-        """Image -> whether it survives one of the protocol's attacks in one library."""
+    def verdicts_of(self, attack: AttackSpec, library: str, by: Literal["judge", "attacker"]) -> dict[int, bool]:
+        """Image -> whether it survives one of the protocol's attacks in one library, on the draws of either."""
+        field = "correct" if by == "judge" else "correct_attacker"
         return {
             image: right
             for record in self.records
             if record.cell.attack == attack and library in record.outcomes
-            for image, right in zip(record.examples, record.outcomes[library].correct, strict=False)
+            for image, right in zip(record.examples, getattr(record.outcomes[library], field), strict=False)
         }
 
     @cached_property

@@ -120,7 +120,7 @@ def _reversals(evidence: Evidence, records: list[Record]) -> Share | None:
     reversed_, count = 0, 0
     for record in records:
         (library,) = record.cell.libraries
-        verdicts = evidence.verdicts_of(record.cell.attack, library)
+        verdicts = evidence.verdicts_of(record.cell.attack, library, "judge")
         pairs = [
             (right, verdicts[image])
             for image, right in zip(record.examples, record.outcomes[library].correct, strict=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from benchmark.attacks.spec import ThreatModel
 from benchmark.results.checks.check import (
     NO_DRAWS,
     NOT_RUN,
     POINT,
     Finding,
-    Status,
     check,
     over,
     risen,
@@ -72,7 +73,7 @@ def one_draw(evidence: Evidence) -> Finding:
     for record in evidence.adaptive.get("one draw", []):
         threat, library = record.cell.attack.threat, record.cell.libraries[0]
         alone = dict(zip(record.examples, record.outcomes[library].correct_attacker, strict=True))
-        together = _on_attacker_draws(evidence, threat, record.cell.attack.name, library)
+        together = evidence.verdicts_of(record.cell.attack, library, "attacker")
         common = alone.keys() & together.keys()
         if common:
             only_alone = sum(alone[e] and not together[e] for e in common)
@@ -91,16 +92,7 @@ def one_draw(evidence: Evidence) -> Finding:
 )
 def repeatable(evidence: Evidence) -> Finding:
     """A second judge with other draws reverses at most 1 % of verdicts on the images of PGD."""
-    if (other := _not_drawn(evidence)) is not None:
-        return other
-    found: list[Finding] = []
-    for threat in evidence.surviving:
-        if (reversals := _readings(evidence, threat).reversals) is not None:
-            text = f"{where(threat)}: {reversals.hits} of {reversals.count} verdicts reversed"
-            found.append((_at_most_flag(over(reversals.hits, reversals.count, REVERSED)), text))
-        else:
-            found.append(("OPEN", f"not checked: {where(threat)}: {NOT_RUN}"))
-    return summary(found, NOT_RUN)
+    return _read(evidence, _reversed)
 
 
 @check(
@@ -131,46 +123,45 @@ def one_draw_a_query(evidence: Evidence) -> Finding:
 )
 def deterministic(evidence: Evidence) -> Finding:
     """PGD on the judge's own draws breaks at most 5 points more than everything else."""
-    if (other := _not_drawn(evidence)) is not None:
-        return other
-    found: list[Finding] = []
-    for threat in evidence.surviving:
-        readings = _readings(evidence, threat)
-        if readings.deterministic is None:
-            found.append(("OPEN", f"not checked: {where(threat)}: {NOT_RUN}"))
-        else:
-            more, count = readings.headline.hits - readings.deterministic.hits, readings.headline.count
-            found.append((_at_most_flag(over(more, count, KNOWN)), f"{where(threat)}: {more} more of {count} broken"))
-    return summary(found, NOT_RUN)
+    return _read(evidence, _broken_by_knowledge)
 
 
-def _not_drawn(evidence: Evidence) -> Finding | None:
-    """What is said of a network whose judge draws nothing; None for others."""
+def _reversed(readings: Readings) -> Finding | None:
+    if (reversals := readings.reversals) is None:
+        return None
+    status = over(reversals.hits, reversals.count, REVERSED)
+    return status, f"{reversals.hits} of {reversals.count} verdicts reversed"
+
+
+def _broken_by_knowledge(readings: Readings) -> Finding | None:
+    if readings.deterministic is None:
+        return None
+    more, count = readings.headline.hits - readings.deterministic.hits, readings.headline.count
+    return over(more, count, KNOWN), f"{more} more of {count} broken"
+
+
+def _read(evidence: Evidence, of: Callable[[Readings], Finding | None]) -> Finding:
+    """What is found in the readings, threat model by threat model; None where that was not run.
+
+    It says how to read a number, and not that it is wrong, so that it keeps no row out of the ranking: FLAG at most.
+    """
     if evidence.kind is Kind.POINT:
         return NO_DRAWS
     if evidence.kind is Kind.FINITE:
         return "PASS", f"does not apply: all {_members(evidence)} members judge, and are attacked"
-    return None
+    found: list[Finding] = []
+    for threat in evidence.surviving:
+        if (finding := of(_readings(evidence, threat))) is None:
+            found.append(("OPEN", f"not checked: {where(threat)}: {NOT_RUN}"))
+        else:
+            status, text = finding
+            found.append(("FLAG" if status == "FAIL" else status, f"{where(threat)}: {text}"))
+    return summary(found, NOT_RUN)
 
 
 def _members(evidence: Evidence) -> int:
     return evidence.records[0].cell.judge_draws
 
 
-def _at_most_flag(status: Status) -> Status:
-    """What says how to read a number, and not that it is wrong, keeps no row out of the ranking."""
-    return "FLAG" if status == "FAIL" else status
-
-
 def _readings(evidence: Evidence, threat: ThreatModel) -> Readings:
     return readings_of(evidence, threat, evidence.survivors(threat))
-
-
-def _on_attacker_draws(evidence: Evidence, threat: ThreatModel, attack: str, library: str) -> dict[int, bool]:
-    """Example -> whether it survives on the attacker's draws."""
-    return {
-        example: survives
-        for record in evidence.records
-        if record.cell.attack.threat == threat and record.cell.attack.name == attack and library in record.outcomes
-        for example, survives in zip(record.examples, record.outcomes[library].correct_attacker, strict=False)
-    }
