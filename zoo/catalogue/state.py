@@ -20,7 +20,10 @@ def load_weights(network: nn.Module, path: Path, name: str, sha256: str | None) 
     Raises ValueError, with the remedy, for a missing, damaged or ill-fitting file.
     """
     if not path.is_file():
-        raise ValueError(f"{name}: no weights at {path}; train it: python -m zoo.train {name}")
+        raise ValueError(
+            f"{name}: no weights at {path}; a clone of the repository has those of all its entries, or train it: "
+            f"python -m zoo.train {name}"
+        )
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if sha256 not in (None, found):
