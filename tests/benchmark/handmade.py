@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from itertools import pairwise
 
 from benchmark.papers.robustness_of_bayesian_approach.curves import GRID
@@ -13,6 +14,7 @@ from benchmark.records.agreement import Comparison
 from benchmark.records.record import Outcome, Record
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence
+from zoo import models
 from zoo.targets import Gradient
 
 
@@ -131,3 +133,16 @@ def masking_records(only_expected: int, only_target: int) -> list[Record]:
         for attack in ATTACKS
         for eps in eps_grid("mnist")[NORMS[attack]]
     ]
+
+
+def row(model: str, survived: Sequence[bool], fingerprint: str | None = None, **changes: object) -> list[Record]:
+    """The records of a row in linf, in shards of a hundred; of a zoo entry with its fingerprint."""
+    found = fingerprint or (models[model].fingerprint if model in models else model)
+    records = []
+    for attack in ("fgsm", "bim", "pgd-linf"):
+        for start in range(0, len(survived), 100):
+            outcomes = {library: list(survived[start : start + 100]) for library in LIBRARIES}
+            one = make(model, attack, 0.1, outcomes, start, fingerprints={"model": found, "data": "d"}, **changes)
+            key = f"{model} {found} {attack} {start} {len(survived)}"
+            records.append(dataclasses.replace(one, key=key, provenance={**one.provenance, "seconds": 1.0}))
+    return records

@@ -15,7 +15,7 @@ from benchmark.reports.audits import audit_page, conclusion, detection_table, sh
 from benchmark.reports.tables import statuses
 from benchmark.results import Results
 from benchmark.results.entries import Entry
-from tests.benchmark.results.test_checks import N, evidence, trial
+from tests.benchmark.evidence import N, evidence, trial
 
 STANDS = [i < 60 for i in range(N)]
 

@@ -14,34 +14,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from benchmark import leaderboard, publications
-from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
-from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION
-from benchmark.records.archive import merged, read_records
-from benchmark.records.record import Health, Outcome, Record
+from benchmark.records.archive import read_records
+from benchmark.records.record import Record
 from benchmark.render import own_pages
 from benchmark.reports.publish import planned
 from benchmark.results import Results
-from benchmark.results.selection import sifted, split
-from tests.benchmark.handmade import make, masking_records, walk
+from tests.benchmark.handmade import masking_records, row, walk
+from tests.benchmark.records.test_merged import rounded_otherwise
 from tests.benchmark.reports.test_publish import stored, tree
-from zoo import models
-from zoo.targets import Gradient
 
 Run = Callable[..., Result]
 HUNDRED = {"mnist/lenet": [i < 80 for i in range(100)], "mnist/mlp": [i % 4 == 0 for i in range(100)]}
-
-
-def row(model: str, survived: Sequence[bool], fingerprint: str | None = None, **changes: object) -> list[Record]:
-    """The records of a row in linf, in shards of a hundred; of a zoo entry with its fingerprint."""
-    found = fingerprint or (models[model].fingerprint if model in models else model)
-    records = []
-    for attack in ("fgsm", "bim", "pgd-linf"):
-        for start in range(0, len(survived), 100):
-            outcomes = {library: list(survived[start : start + 100]) for library in LIBRARIES}
-            one = make(model, attack, 0.1, outcomes, start, fingerprints={"model": found, "data": "d"}, **changes)
-            key = f"{model} {found} {attack} {start} {len(survived)}"
-            records.append(dataclasses.replace(one, key=key, provenance={**one.provenance, "seconds": 1.0}))
-    return records
 
 
 ZOO = [record for name, survived in HUNDRED.items() for record in row(name, survived)]
@@ -229,22 +212,6 @@ def test_where_no_clone_is_all_pages_are_the_users_own(tmp_path: Path, monkeypat
     assert "linf, eps 0.1, 100 images" in page
 
 
-def rounded_otherwise(record: Record) -> Record:
-    """The same record as another processor makes it: nothing but last digits, time and place differ."""
-
-    def again(one: Outcome) -> Outcome:
-        moved = {name: [1.0001 * x for x in getattr(one, name)] for name in ("log_p", "entropy", "confidence")}
-        return dataclasses.replace(one, **moved, distance=[1e-7 for _ in one.distance], seconds=9.0)
-
-    return dataclasses.replace(
-        record,
-        clean=again(record.clean),
-        outcomes={name: again(one) for name, one in record.outcomes.items()},
-        agreement=[dataclasses.replace(pair, max_difference=1e-5) for pair in record.agreement],
-        provenance={**record.provenance, "finished": "2", "device": "another"},
-    )
-
-
 def test_the_same_outcomes_from_another_processor_rewrite_nothing(run: Run, tmp_path: Path) -> None:
     place = tmp_path / "clone"
     before = tree(place / "leaderboards")
@@ -262,46 +229,6 @@ def test_the_same_outcomes_from_another_processor_rewrite_nothing(run: Run, tmp_
     assert [record.key for record in found.values() if record.provenance["finished"] == "2"] == [changed[0].key]
 
 
-def test_what_a_record_says_replaces_a_known_one_and_a_failure_none() -> None:
-    known = row("mnist/lenet", [True] * 100)[0]
-    healthy = Health(100, 0.0, 0.0, 0, 0, 0, None, {}, [])
-    first = known.agreement[0]
-
-    def art(**changes: object) -> dict[str, Outcome]:
-        return {**known.outcomes, "art": dataclasses.replace(known.outcomes["art"], **changes)}
-
-    flipped = [False] + [True] * 99
-    for changes in (
-        {"outcomes": art(correct=flipped)},
-        {"outcomes": art(correct_attacker=flipped)},
-        {"outcomes": art(predicted=[1] * 100)},
-        {"outcomes": art(violations=[3])},
-        {"clean": dataclasses.replace(known.clean, predicted=[1] * 100)},
-        {"agreement": [dataclasses.replace(first, only_first=(7,)), *known.agreement[1:]]},
-        {"agreement": [dataclasses.replace(first, close=0), *known.agreement[1:]]},  # another level
-        {"health": healthy},
-    ):
-        says_more = dataclasses.replace(rounded_otherwise(known), **changes)
-        assert merged({known.key: known}, [says_more]) == {known.key: says_more}, changes
-    dead = dataclasses.replace(known, health=dataclasses.replace(healthy, dead=1))
-    rounded = dataclasses.replace(known, health=dataclasses.replace(healthy, repeat=1e-7, cosine=0.9))
-    with_health = dataclasses.replace(known, health=healthy)
-    assert merged({known.key: with_health}, [dead])[known.key] is dead
-    assert merged({known.key: with_health}, [rounded])[known.key] is with_health
-    # in l2 another processor's rounding moves pixels, and identical becomes same-verdict, which is what is asked for
-    in_l2 = make("mnist/lenet", "pgd-l2", 1.0, dict.fromkeys(LIBRARIES, [True] * 100))
-    apart = dataclasses.replace(in_l2, agreement=[dataclasses.replace(p, close=p.pixels // 2) for p in in_l2.agreement])
-    assert {(p.level, q.level) for p, q in zip(in_l2.agreement, apart.agreement, strict=True)} == {
-        ("identical", "same-verdict")
-    }
-    assert merged({in_l2.key: in_l2}, [apart])[in_l2.key] is in_l2
-    failed = dataclasses.replace(known, outcomes=art(error="no memory"))
-    other = dataclasses.replace(known, outcomes={**known.outcomes, "foolbox": Outcome(error="no memory")})
-    assert merged({known.key: known}, [failed])[known.key] is known
-    assert merged({known.key: failed}, [known])[known.key] is known
-    assert merged({known.key: failed}, [other])[known.key] is failed  # it would lose what foolbox found
-
-
 def test_of_a_network_trained_again_only_the_last_counts(run: Run, tmp_path: Path) -> None:
     """As it stood twice on a board, and was tested against itself."""
     old, new = (row("mnist/toy:net", [True] * 20, fingerprint) for fingerprint in ("old", "new"))
@@ -315,46 +242,6 @@ def test_of_a_network_trained_again_only_the_last_counts(run: Run, tmp_path: Pat
     assert {record.key for record in read_records(mine / "records").values()} == {record.key for record in new}
     result = run([*new, *old], "--folder", "mine")  # whatever order they are read in
     assert "mine: nothing has changed" in result.output
-
-
-def test_of_a_zoo_entry_the_registered_network_counts_however_late_another_was_finished() -> None:
-    known = row("mnist/lenet", [True] * 100)
-    late = row("mnist/lenet", [False] * 100, "other", finished="9")
-    assert sifted([*known, *late]).records == known
-    plain = row("mnist/toy:net", [True] * 20)[2]
-    attack = dataclasses.replace(
-        ADAPTIVE_ATTACKS["transfer"].attack(plain.cell.attack.threat), gradient=Gradient(source="mnist/source:net")
-    )
-    transfers = [
-        dataclasses.replace(
-            plain,
-            key=f"transfer {fingerprint}",
-            cell=dataclasses.replace(plain.cell, attack=attack),
-            fingerprints={**plain.fingerprints, "source": fingerprint},
-            provenance={"finished": finished, "protocol": PROTOCOL_VERSION},
-        )
-        for fingerprint, finished in (("old", "1"), ("new", "2"))
-    ]
-    assert sifted([plain, *transfers]).records == [plain, transfers[1]]
-    own = row("mnist/source:net", [True] * 20, "old")
-    assert sifted([plain, *transfers, *own]).records == [plain, transfers[0], *own]
-
-
-def test_what_was_attacked_through_a_users_network_is_his_own() -> None:
-    (whole, *_) = row("mnist/lenet", [True] * 100)
-    attack = dataclasses.replace(
-        ADAPTIVE_ATTACKS["transfer"].attack(whole.cell.attack.threat), gradient=Gradient(source="mnist/toy:net")
-    )
-    transfer = dataclasses.replace(
-        whole,
-        key="transfer",
-        cell=dataclasses.replace(whole.cell, attack=attack, only=(1, 2)),
-        fingerprints={**whole.fingerprints, "source": "toy"},
-    )
-    within = dataclasses.replace(whole, key="only", cell=dataclasses.replace(whole.cell, only=(1, 2), seed=1))
-    found = split([whole, transfer, within], ())
-    assert (found.project, found.others) == ([whole, within], [transfer])
-    assert found.reasons == {"mnist/lenet": "attacked through mnist/toy:net"}
 
 
 def test_curves_and_gradients_of_ones_own_are_shown_and_the_projects_studies_are_not(tmp_path: Path) -> None:

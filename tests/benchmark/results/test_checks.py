@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import operator
-from collections.abc import Sequence
 
 import pytest
 
-from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED, UNBOUNDED_ATTACK
+from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Reading
-from benchmark.plan.ladder import RUNGS
-from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, eps_grid, standard_attack
+from benchmark.protocol import standard_attack
 from benchmark.records.agreement import Comparison
-from benchmark.records.record import Health, Outcome, Record
+from benchmark.records.record import Record
 from benchmark.results.checks import verdicts
 from benchmark.results.checks.check import check, over
 from benchmark.results.evidence import Evidence
+from tests.benchmark.evidence import HEALTHY, LINF, N, evidence, verdict
 from tests.benchmark.handmade import make, outcome, status
-from zoo.targets import Gradient
-
-N = 100
-HEALTHY = Health(N, 0.0, 1e-7, 0, 0, 0, 0.9, {"art fgsm": 1e-8}, [])
-LINF = ThreatModel("linf", 0.1)
 
 
 def survivors(count: int) -> dict[str, list[bool]]:
@@ -80,74 +71,6 @@ def test_all_twenty_checks_run_in_order_and_a_name_is_taken_once() -> None:
     assert {v.status for v in verdicts(evidence())} == {"PASS"}
     with pytest.raises(ValueError, match="V3 already"):
         check("V3", "", "")(lambda _: ("PASS", ""))
-
-
-def bayesian(record: Record, draws: int = 8) -> Record:
-    cell = dataclasses.replace(record.cell, attack_draws=draws, judge_draws=64)
-    return dataclasses.replace(record, cell=cell, family="bayesian")
-
-
-def trial(name: str, threat: ThreatModel, stands: list[bool], draws: int | None = None, **changes: object) -> Record:
-    """A record of a trial on a Bayesian entry."""
-    one = UNBOUNDED_ATTACK if name == UNBOUNDED_ATTACK.name else ADAPTIVE_ATTACKS[name]
-    attack = dataclasses.replace(one.attack(threat), **changes)
-    base = make("mnist/a", "fgsm", 0.1, {one.library: stands})
-    known = 64 if one.reading is Reading.DETERMINISTIC else one.draws(8)[0]
-    cell = dataclasses.replace(
-        base.cell,
-        attack=attack,
-        attack_draws=draws or known,
-        judge_draws=64,
-        libraries=(one.library,),
-        reading=one.reading,
-    )
-    outcomes = {library: voted(outcome) for library, outcome in base.outcomes.items()}
-    return dataclasses.replace(base, cell=cell, family="bayesian", outcomes=outcomes, clean=voted(base.clean))
-
-
-def voted(one: Outcome, right: int = 48) -> Outcome:
-    """An outcome of whose 64 judge's draws `right` are right where the verdict is, and none where it is not."""
-    return dataclasses.replace(
-        one,
-        right_draws=[right if correct else 0 for correct in one.correct],
-        majority=[0 if correct else 1 for correct in one.correct],
-    )
-
-
-def evidence(health: Health = HEALTHY, rungs: Sequence[int] = (0, 0, 0), **stands: list[bool]) -> Evidence:
-    """Of a Bayesian entry that keeps 60 of 100 images and that passes every check, but for what is given.
-
-    rungs: of the ladder of draws, how many more images each breaks.
-    stands: by trial, with `_` for what a keyword cannot hold, which images stand.
-    """
-    libraries = {library: [i < 60 for i in range(N)] for library in LIBRARIES}
-    grid = eps_grid("mnist")
-    records = [bayesian(make("mnist/a", attack, eps, libraries)) for attack in ATTACKS for eps in grid[NORMS[attack]]]
-    others = []
-    for attack in ATTACKS:
-        unchanged = bayesian(make("mnist/a", attack, 0.0, dict.fromkeys(libraries, [True] * N)))
-        others.append(dataclasses.replace(unchanged, health=health if attack == "fgsm" else None))
-    by_trial = {name.replace("_", " "): found for name, found in stands.items()}
-    readings = []
-    for name, one in ADAPTIVE_ATTACKS.items():
-        for threat in (ThreatModel(norm, eps) for norm, radii in grid.items() for eps in radii):
-            source = {"gradient": Gradient(source="mnist/other")} if name == "transfer" else {}
-            found = by_trial.get(name, [i < 60 for i in range(N)])
-            if name == "fresh draws" and name not in by_trial:
-                left = list(itertools.accumulate(rungs, operator.sub, initial=60))[1:]
-                climbed = zip(RUNGS, left, strict=False)
-                others += [trial(name, threat, [i < n for i in range(N)], draws) for draws, n in climbed]
-            elif one.reading is Reading.HEADLINE:
-                others.append(trial(name, threat, found, **source))
-            elif one.reading is not Reading.SAMPLE:
-                readings.append(trial(name, threat, found))
-    others.append(trial("unbounded", UNBOUNDED, by_trial.get("unbounded", [False] * N)))
-    return Evidence(records, others, readings)
-
-
-def verdict(name: str, found: Evidence) -> tuple[str, str]:
-    (one,) = [v for v in verdicts(found) if v.check == name]
-    return one.status, one.evidence
 
 
 @pytest.mark.parametrize(
@@ -209,74 +132,9 @@ def test_a_trial_on_fewer_images_than_stand_leaves_a_check_open() -> None:
     assert (status_, "on fewer images" in text) == ("OPEN", True)
 
 
-@pytest.mark.parametrize(
-    ("rungs", "expected", "text"),
-    [
-        ((0, 1, 1), "PASS", "8 → 16 → 32 fresh draws a step leave 60, 59, 58 of 100"),
-        ((20, 1, 1), "PASS", "leave 40, 39, 38 of 100"),  # what 8 draws miss says nothing against the row
-        ((0, 5, 3, 1), "FLAG", "8 → 16 → 32 → 64 fresh draws a step leave 60, 55, 52, 51 of 100; the last doubling"),
-        ((0, 2, 1, 1), "PASS", "leave 60, 58, 57, 56 of 100"),
-        ((0, 1, 4), "OPEN", "not checked"),  # a rung is missing
-        ((0, 0), "OPEN", "not checked"),
-        ((30, 30), "PASS", "leave 30, 0 of 100"),
-    ],
-)
-def test_draws_are_enough_when_two_doublings_in_a_row_gain_little(
-    rungs: tuple[int, ...], expected: str, text: str
-) -> None:
-    status_, found = verdict("V14", evidence(rungs=rungs))
-    assert (status_, text in found) == (expected, True), found
-
-
-def test_few_frozen_draws_that_break_little_speak_against_no_row() -> None:
-    far = evidence(dataclasses.replace(HEALTHY, cosine=0.1), doubled_draws=[i < 30 for i in range(N)])
-    assert verdict("V14", far)[0] == "PASS"
-
-
-@pytest.mark.parametrize(
-    ("name", "trial_name"), [("V9", "doubled_steps"), ("V10", "restarts"), ("V13", "logits_x_0.1")]
-)
-def test_what_fresh_draws_break_too_says_nothing_of_steps_starts_or_rounding(name: str, trial_name: str) -> None:
-    broken = {trial_name: [i < 50 for i in range(N)]}
-    assert verdict(name, evidence(**broken))[0] == "FAIL"
-    assert verdict(name, evidence(rungs=(10, 0, 0), **broken))[0] == "PASS"
-
-
-def test_another_judge_may_reverse_one_verdict_in_a_hundred() -> None:
-    for reversed_, expected in ((1, "PASS"), (2, "FLAG"), (40, "FLAG")):
-        status_, text = verdict("V19", evidence(other_judge=[i < 60 - reversed_ for i in range(N)]))
-        assert status_ == expected
-        assert f"{reversed_} of 100 verdicts reversed" in text
-
-
-def test_who_knows_the_judges_draws_may_break_five_points_more() -> None:
-    """Beyond the worst case, not beyond the white-box attacks; a flag says how to read it, and the row is ranked."""
-    for more, expected in ((5, "PASS"), (6, "FLAG"), (60, "FLAG")):
-        known = {"judge's_draws": [i < 60 - more for i in range(N)]}
-        status_, text = verdict("V21", evidence(**known))
-        assert status_ == expected
-        assert f"{more} more of 100 broken" in text
-        found = evidence(rungs=(more, 0, 0), **known)
-        assert verdict("V21", found)[0] == "PASS"
-
-
-def test_one_draw_a_query_is_an_expectation_over_the_judges_draws() -> None:
-    """60 images, 48 of 64 draws right on each: 45 % in one query, .75 ** 10 of 60 % in ten."""
-    status_, text = verdict("V20", evidence())
-    assert status_ == "PASS"
-    assert "45 % in 1, 3 % in 10, 0 % in 100; by majority: 60 %" in text
-
-
 def test_an_unbounded_attack_leaves_chance() -> None:
     for right, expected in ((10, "PASS"), (15, "FLAG"), (30, "FAIL")):
         assert verdict("V8", evidence(unbounded=[i < right for i in range(N)]))[0] == expected
-
-
-def test_one_draw_is_no_harder_to_break_than_all() -> None:
-    for stand, expected in ((40, "PASS"), (61, "PASS"), (64, "FLAG"), (90, "FAIL")):
-        status_, text = verdict("V15", evidence(one_draw=[i < stand for i in range(N)]))
-        assert status_ == expected
-        assert f"{stand} of 100 survive on one draw, 60 on all" in text
 
 
 @pytest.mark.parametrize(
