@@ -1,0 +1,96 @@
+"""Tables of the page: of dictionaries as Markdown takes them, and the one of threat models with drawn intervals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmark.attacks.methods import METHOD_OF
+from benchmark.reports.tables import percent, threat_title
+from benchmark.results.rows import Row
+from benchmark.results.share import Share
+
+_NUMBER = re.compile(r"[-–]|[\d.,]+( [\[+/→].*| of \d+)?|")  # what stands right-aligned
+
+
+@dataclass(frozen=True)
+class Table:
+    """caption: what it shows. numeric: column by column, whether all its cells are numbers. rows: cells, as text."""
+
+    caption: str
+    columns: list[str]
+    numeric: list[bool]
+    rows: list[list[str]]
+
+
+def table(lines: Iterable[Mapping[str, object]], caption: str) -> Table | None:
+    """Dictionaries as a table, empty where a line lacks a key; None for no lines."""
+    cells = list(lines)
+    columns = list(dict.fromkeys(name for line in cells for name in line))
+    rows = [[str(line.get(name, "")) for name in columns] for line in cells]
+    numeric = [all(_NUMBER.fullmatch(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return Table(caption, columns, numeric, rows) if rows else None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A share in %, and its interval in brackets."""
+
+    value: str
+    interval: str
+
+    @classmethod
+    def of(cls, share: Share) -> Figure:
+        value, _, interval = percent(share, interval=True).partition(" ")
+        return cls(value, interval)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The worst case and its interval, and the white-box attacks alone, between 0 and 100. alt: the same in words."""
+
+    value: float
+    low: float
+    high: float
+    whitebox: float
+    alt: str
+
+
+@dataclass(frozen=True)
+class RobustAccuracy:
+    """The table of threat models. methods: its columns of attacks; a row has None where it lacks one."""
+
+    methods: list[str]
+    rows: list[dict[str, object]]
+
+
+def robust_accuracy(rows: Sequence[Row]) -> RobustAccuracy:
+    """rows: one a threat model."""
+    by_method = [{METHOD_OF[attack].name: share for attack, share in row.attacks.items()} for row in rows]
+    methods = list(dict.fromkeys(name for of_row in by_method for name in of_row))
+    return RobustAccuracy(
+        methods,
+        [
+            {
+                "threat": threat_title(row.threat.norm, row.threat.eps),
+                "worst": Figure.of(row.worst),
+                "drawn": _drawn(row),
+                "whitebox": Figure.of(row.whitebox),
+                "attacks": [Figure.of(of_row[name]) if name in of_row else None for name in methods],
+                "clean": Figure.of(row.clean),
+                "draws": f"{row.configuration.attack_draws} / {row.configuration.judge_draws}",
+            }
+            for row, of_row in zip(rows, by_method, strict=True)
+        ],
+    )
+
+
+def _drawn(row: Row) -> Drawn:
+    low, high = row.worst.interval
+    shares = row.worst.value, low, high, row.whitebox.value
+    alt = (
+        f"worst case {percent(row.worst)} %, between {100 * low:.1f} and {100 * high:.1f}; "
+        f"white-box attacks alone {percent(row.whitebox)} %"
+    )
+    return Drawn(*(round(100 * share, 1) for share in shares), alt)
