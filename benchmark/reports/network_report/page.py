@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 import benchmark
-from benchmark.attacks.methods import METHOD_OF
-from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.attacks.methods import METHOD_OF, Norm
+from benchmark.attacks.spec import format_eps
+from benchmark.protocol import eps_grid
 from benchmark.reports.audits import adaptive_attacks, conclusion
 from benchmark.reports.network_report import made
 from benchmark.reports.network_report.charts import STYLES, Chart, Series, chart
@@ -24,7 +25,7 @@ from benchmark.results.rows import Row
 from benchmark.results.share import Share
 from zoo.kind import Kind
 
-MANY = 8  # rows, more than which are folded where they are at no eps of the leaderboards
+MANY = 8  # rows that are all shown
 ASKING: tuple[Status, ...] = ("FLAG", "FAIL", "ERROR")  # verdicts that are shown with their evidence
 _KINDS = {
     Kind.POINT: "one network",
@@ -69,11 +70,13 @@ def report_page(results: Results, model: str | None = None, images: Iterable[Att
 
 
 def _rows(entry: Entry) -> tuple[list[Row], list[Row]]:
-    """The rows that are shown, and those of a long curve, which are folded."""
-    usual = [row for row in entry.rows if row.on_leaderboards]
-    if len(entry.rows) <= MANY or not usual:
-        return list(entry.rows), []
-    return usual, [row for row in entry.rows if not row.on_leaderboards]
+    """The rows that are shown, and those of a long curve, which are folded: at no eps of the leaderboards."""
+    grid = eps_grid(entry.dataset)
+    usual = {row.threat for row in entry.rows if row.threat.eps in grid[row.threat.norm]}
+    curved = {threat.norm for threat in usual} if len(entry.rows) > MANY else set[Norm]()
+    folded = [row for row in entry.rows if row.threat.norm in curved and row.threat not in usual]
+    threats = {row.threat for row in folded}
+    return [row for row in entry.rows if row.threat not in threats], folded
 
 
 def _facts(entry: Entry) -> list[tuple[str, str]]:
@@ -150,18 +153,14 @@ def _against_eps(by_eps: dict[float, Row]) -> list[Series]:
 
 def _draws(entry: Entry, found: Sequence[ByDraws]) -> dict[str, object]:
     """Readings of a network with draws, and accuracy against how many of them its attacker has."""
-    against = partial(chart, axis="the attacker's draws", number="{:g}".format, doubling=True)
-    charts = []
-    if climbed := _climbed(entry):
-        charts.append(against("Fresh draws at each step, after the white-box attacks", series=climbed))
-    threats = dict.fromkeys(row.threat for row in entry.rows)
-    for threat in threats:
-        if ways := _ways(threat, [one for one in found if (one.model, one.threat) == (entry.name, threat)]):
-            charts.append(against(f"Each attack alone, {threat_title(threat.norm, threat.eps)}", series=ways))
+    against = partial(chart, axis="draws", number="{:g}".format, doubling=True)
+    ways = {row.threat: [one for one in found if (one.model, one.threat) == (entry.name, row.threat)] for row in entry.rows}
+    climbed = _climbed(entry)
     return {
         "readings": table(readings(entry), "Surviving images in %"),
-        "ladders": table(ladders(entry), "Surviving images in % when the draws are doubled"),
-        "charts": charts,
+        "ladders": table(ladders(entry), "Surviving images in %, fresh draws at each step"),
+        "climbed": against("Accuracy against fresh draws at each step", series=climbed) if climbed else None,
+        "ways": [against(threat_title(of.norm, of.eps), series=_ways(used)) for of, used in ways.items() if used],
     }
 
 
@@ -176,13 +175,9 @@ def _climbed(entry: Entry) -> list[Series]:
     ]
 
 
-def _ways(threat: ThreatModel, found: Sequence[ByDraws]) -> list[Series]:
+def _ways(found: Sequence[ByDraws]) -> list[Series]:
     """A line for each way of using draws."""
     return [
-        Series(
-            f"{one.way.attack} by {one.way.target}, {one.way.schedule} draws",
-            dict(one.surviving),
-            style % STYLES,
-        )
+        Series(f"{one.way.attack}, {one.way.target}, {one.way.schedule}", dict(one.surviving), style % STYLES)
         for style, one in enumerate(found)
     ]

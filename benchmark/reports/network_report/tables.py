@@ -11,16 +11,17 @@ from benchmark.reports.tables import percent, threat_title
 from benchmark.results.rows import Row
 from benchmark.results.share import Share
 
-_NUMBER = re.compile(r"[-–]|[\d.,]+( [\[+/→].*| of \d+)?|")  # what stands right-aligned
+_NUMBER = re.compile(r"[-–]|[\d.,]+( [\[+/→].*| of \d+| s| min .*| h .*)?|")  # what stands right-aligned
+_LONG = 24  # letters, beyond which a cell is broken into lines
 
 
 @dataclass(frozen=True)
 class Table:
-    """caption: what it shows. numeric: column by column, whether all its cells are numbers. rows: cells, as text."""
+    """caption: what it shows. kinds: column by column, `number`, `word` or `sentence`. rows: cells, as text."""
 
     caption: str
     columns: list[str]
-    numeric: list[bool]
+    kinds: list[str]
     rows: list[list[str]]
 
 
@@ -29,8 +30,20 @@ def table(lines: Iterable[Mapping[str, object]], caption: str) -> Table | None:
     cells = list(lines)
     columns = list(dict.fromkeys(name for line in cells for name in line))
     rows = [[str(line.get(name, "")) for name in columns] for line in cells]
-    numeric = [all(_NUMBER.fullmatch(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return Table(caption, columns, numeric, rows) if rows else None
+    kinds = [_kind(column) for column in zip(*rows, strict=True)]
+    return Table(caption, [_broken_at_commas(name) for name in columns], kinds, rows) if rows else None
+
+
+def _kind(column: Sequence[str]) -> str:
+    if all(_NUMBER.fullmatch(cell) for cell in column):
+        return "number"
+    return "sentence" if max(map(len, column)) > _LONG else "word"
+
+
+def _broken_at_commas(title: str) -> str:
+    """`linf, eps 0.1` as it may be broken into lines: not between `eps` and its number."""
+    first, *others = title.split(", ")
+    return ", ".join([first, *(part.replace(" ", "\N{NO-BREAK SPACE}") for part in others)])
 
 
 @dataclass(frozen=True)
