@@ -1,4 +1,4 @@
-"""Lines as SVG: the coordinates, which the template writes down. Colours are the page's, so that they follow its theme."""
+"""Lines as SVG: the coordinates, which the template writes down; colours are the stylesheet's, and follow its theme."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ STYLES = 8  # colours with a marker and dashes each; see `report.css`
 
 @dataclass(frozen=True)
 class Series:
-    """A line of a chart. shares: where on the axis -> accuracy there. style: of the line and its markers, from 0 on.
+    """A line of a chart.
 
+    shares: place on the axis -> accuracy there, in order. style: of the line and its markers, from 0 on.
     band: whether its intervals are drawn.
     """
 
@@ -105,5 +106,5 @@ def _corners(points: Sequence[tuple[float, float]], drawn: bool = True) -> str:
 
 
 def _in_words(series: Series, number: Callable[[float], str]) -> str:
-    (first, before), (last, after) = list(series.shares.items())[0], list(series.shares.items())[-1]
-    return f"{series.name}: {100 * before.value:.1f} % at {number(first)}, {100 * after.value:.1f} % at {number(last)}"
+    ends = (min(series.shares), max(series.shares))
+    return f"{series.name}: " + ", ".join(f"{100 * series.shares[end].value:.1f} % at {number(end)}" for end in ends)

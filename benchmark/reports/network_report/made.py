@@ -67,13 +67,15 @@ def _seconds(records: Iterable[Record]) -> float:
 def provenance(entry: Entry) -> list[tuple[str, str]]:
     """With what, on what and from which code the records were made; what none of them says is left out."""
     records, configuration = records_of(entry), entry.configuration
-    packages = [{"packages": record.provenance.get("packages", {})} for record in records]
-    names = sorted({name for one in packages for name in one["packages"]})
+    packages: dict[str, set[str]] = {}
+    for record in records:
+        for name, version in record.provenance.get("packages", {}).items():
+            packages.setdefault(name, set()).add(version)
     found = [
         ("robustness-zoo", f"{benchmark.__version__}, protocol {configuration.protocol}"),
         ("code", _distinct(records, "commit", 12) + (", with uncommitted changes" if _dirty(records) else "")),
         ("Python", _distinct(records, "python")),
-        *((name, ", ".join(sorted({one["packages"][name] for one in packages if name in one["packages"]}))) for name in names),
+        *((name, ", ".join(sorted(versions))) for name, versions in sorted(packages.items())),
         ("hardware", _distinct(records, "device")),
         ("cores", _distinct(records, "cores")),
         ("threads of a cell", _distinct(records, "threads")),
@@ -127,7 +129,6 @@ def _family(entry: Entry) -> str:
 
 def citation(entry: Entry) -> str:
     """How the figures are to be cited, as BibTeX: a figure without version and protocol says little."""
-    code = _distinct(records_of(entry), "commit", 12)
     images = span(row.worst.count for row in entry.rows)
     return "\n".join(
         [
@@ -136,7 +137,7 @@ def citation(entry: Entry) -> str:
             f"  version = {{{benchmark.__version__}}},",
             f"  year    = {{{finished(entry)[:4]}}},",
             f"  note    = {{protocol {entry.configuration.protocol}, {images} images of {entry.dataset}, "
-            f"network {entry.configuration.fingerprint[:12]}{f', commit {code}' if code else ''}}},",
+            f"network {entry.configuration.fingerprint[:12]}}},",
             "}",
         ]
     )

@@ -8,6 +8,7 @@ from functools import partial
 import benchmark
 from benchmark.attacks.methods import METHOD_OF, Norm
 from benchmark.attacks.spec import format_eps
+from benchmark.plan.cells import Reading
 from benchmark.protocol import eps_grid
 from benchmark.reports.audits import adaptive_attacks, conclusion
 from benchmark.reports.network_report import made
@@ -18,7 +19,7 @@ from benchmark.reports.page import render_page
 from benchmark.reports.readings import has_draws, ladders, readings
 from benchmark.reports.tables import span, threat_title
 from benchmark.results import Results
-from benchmark.results.checks import ALL, Status, worst_status
+from benchmark.results.checks import ALL, Status
 from benchmark.results.draws import ByDraws
 from benchmark.results.entries import Entry
 from benchmark.results.rows import Row
@@ -27,11 +28,6 @@ from zoo.kind import Kind
 
 MANY = 8  # rows that are all shown
 ASKING: tuple[Status, ...] = ("FLAG", "FAIL", "ERROR")  # verdicts that are shown with their evidence
-_KINDS = {
-    Kind.POINT: "one network",
-    Kind.FINITE: "a finite posterior, whose members are all attacked",
-    Kind.CONTINUOUS: "a posterior that is drawn from",
-}
 
 
 def report_page(results: Results, model: str | None = None, images: Iterable[Attacked] = ()) -> str:
@@ -48,7 +44,6 @@ def report_page(results: Results, model: str | None = None, images: Iterable[Att
         network=shown.name,
         facts=_facts(shown),
         statuses=shown.statuses,
-        status=worst_status(verdict for audit in shown.audits.values() for verdict in audit.verdicts),
         quote=conclusion(shown).split("\n\n"),
         passed=_passed(shown),
         accuracy=robust_accuracy(main),
@@ -85,10 +80,20 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
         ("data set", entry.dataset),
         ("images", span(row.worst.count for row in entry.rows)),
         ("family", row.family),
-        ("posterior", _KINDS[row.audit.evidence.kind]),
+        ("posterior", _posterior(row)),
         ("attacked", made.finished(entry)),
         ("version", f"{benchmark.__version__}, protocol {entry.configuration.protocol}"),
     ]
+
+
+def _posterior(row: Row) -> str:
+    match row.audit.evidence.kind:
+        case Kind.POINT:
+            return "one network"
+        case Kind.FINITE:
+            return f"{row.configuration.judge_draws} members"
+        case Kind.CONTINUOUS:
+            return f"continuous, judged by {row.configuration.judge_draws} draws"
 
 
 def _passed(entry: Entry) -> list[dict[str, object]]:
@@ -154,13 +159,14 @@ def _against_eps(by_eps: dict[float, Row]) -> list[Series]:
 def _draws(entry: Entry, found: Sequence[ByDraws]) -> dict[str, object]:
     """Readings of a network with draws, and accuracy against how many of them its attacker has."""
     against = partial(chart, axis="draws", number="{:g}".format, doubling=True)
-    ways = {row.threat: [one for one in found if (one.model, one.threat) == (entry.name, row.threat)] for row in entry.rows}
+    of_entry = [one for one in found if one.model == entry.name]
+    ways = [[one for one in of_entry if one.threat == row.threat] for row in entry.rows]
     climbed = _climbed(entry)
     return {
         "readings": table(readings(entry), "Surviving images in %"),
         "ladders": table(ladders(entry), "Surviving images in %, fresh draws at each step"),
         "climbed": against("Accuracy against fresh draws at each step", series=climbed) if climbed else None,
-        "ways": [against(threat_title(of.norm, of.eps), series=_ways(used)) for of, used in ways.items() if used],
+        "ways": [against(_title(used[0]), series=_ways(used)) for used in ways if used],
     }
 
 
@@ -169,15 +175,24 @@ def _climbed(entry: Entry) -> list[Series]:
         Series(
             threat_title(threat.norm, threat.eps),
             {draws: Share(left, ladder.count) for draws, left in ladder.survivors.items()},
-            style,
+            style % STYLES,
         )
         for style, (threat, ladder) in enumerate(entry.ladders.items())
     ]
 
 
+def _title(one: ByDraws) -> str:
+    half = ", half the samples" if one.reading is Reading.SAMPLE else ""
+    return f"{threat_title(one.threat.norm, one.threat.eps)}{half}"
+
+
 def _ways(found: Sequence[ByDraws]) -> list[Series]:
     """A line for each way of using draws."""
     return [
-        Series(f"{one.way.attack}, {one.way.target}, {one.way.schedule}", dict(one.surviving), style % STYLES)
+        Series(
+            f"{one.way.attack}, {one.way.target}, {one.way.schedule}",
+            {float(draws): share for draws, share in one.surviving.items()},
+            style % STYLES,
+        )
         for style, one in enumerate(found)
     ]

@@ -31,7 +31,7 @@ def table(lines: Iterable[Mapping[str, object]], caption: str) -> Table | None:
     columns = list(dict.fromkeys(name for line in cells for name in line))
     rows = [[str(line.get(name, "")) for name in columns] for line in cells]
     kinds = [_kind(column) for column in zip(*rows, strict=True)]
-    return Table(caption, [_broken_at_commas(name) for name in columns], kinds, rows) if rows else None
+    return Table(caption, [_with_unit(name) for name in columns], kinds, rows) if rows else None
 
 
 def _kind(column: Sequence[str]) -> str:
@@ -40,10 +40,9 @@ def _kind(column: Sequence[str]) -> str:
     return "sentence" if max(map(len, column)) > _LONG else "word"
 
 
-def _broken_at_commas(title: str) -> str:
-    """`linf, eps 0.1` as it may be broken into lines: not between `eps` and its number."""
-    first, *others = title.split(", ")
-    return ", ".join([first, *(part.replace(" ", "\N{NO-BREAK SPACE}") for part in others)])
+def _with_unit(title: str) -> str:
+    """A title that is not broken between a number and the word beside it."""
+    return re.sub(r"(?<=\d) |(?<!,) (?=\d)", "\N{NO-BREAK SPACE}", title)
 
 
 @dataclass(frozen=True)
@@ -100,10 +99,10 @@ def robust_accuracy(rows: Sequence[Row]) -> RobustAccuracy:
 
 
 def _drawn(row: Row) -> Drawn:
-    low, high = row.worst.interval
-    shares = row.worst.value, low, high, row.whitebox.value
+    value, (low, high), whitebox = row.worst.value, row.worst.interval, row.whitebox.value
     alt = (
         f"worst case {percent(row.worst)} %, between {100 * low:.1f} and {100 * high:.1f}; "
         f"white-box attacks alone {percent(row.whitebox)} %"
     )
-    return Drawn(*(round(100 * share, 1) for share in shares), alt)
+    value, low, high, whitebox = (round(100 * share, 1) for share in (value, low, high, whitebox))
+    return Drawn(value, low, high, whitebox, alt)
