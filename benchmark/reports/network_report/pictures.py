@@ -18,6 +18,7 @@ from benchmark.reports.tables import threat_title
 AMPLIFIED = 10  # times, that a difference can be seen
 SMALL = 64  # pixels a side, up to which an image is kept exactly and more of them are shown
 LARGE = 128  # pixels a side, to which a larger one is reduced
+FATES = ("broken", "survives", "wrong as it is")  # in the order in which they are shown
 SHOWN, SHOWN_LARGE = 6, 3  # images of a threat model
 
 
@@ -53,7 +54,10 @@ class Attacked(Protocol):
 
 @dataclass(frozen=True)
 class Tile:
-    """One image. clean, difference, attacked: as `data:` addresses. broken: whether the attack made it wrong."""
+    """One image. clean, difference, attacked: as `data:` addresses. before, after: what it is taken for.
+
+    fate: `broken` by the attack, or `survives`, or `wrong as it is`.
+    """
 
     example: int
     label: int
@@ -63,7 +67,7 @@ class Tile:
     before: str
     after: str
     by: str
-    broken: bool
+    fate: str
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,18 @@ class Gallery:
 
 
 def gallery(images: Attacked) -> Gallery:
-    """The first images that the attack made wrong, and after them the first of the others."""
-    right = np.equal(images.predicted_clean, images.labels)
-    broken = right & np.not_equal(images.predicted, images.labels)
-    shown = np.argsort(~broken, kind="stable")[: SHOWN if max(images.clean.shape[2:]) <= SMALL else SHOWN_LARGE]
+    """The first images that the attack broke, after them those that survive, and at last those that were wrong."""
+    fates = [
+        "wrong as it is" if clean != label else "broken" if attacked != label else "survives"
+        for label, clean, attacked in zip(images.labels, images.predicted_clean, images.predicted, strict=True)
+    ]
+    most = SHOWN if max(images.clean.shape[2:]) <= SMALL else SHOWN_LARGE
+    shown = sorted(range(len(fates)), key=lambda at: FATES.index(fates[at]))[:most]
     title = threat_title(images.threat.norm, images.threat.eps)
-    return Gallery(title, [_tile(images, int(at), bool(broken[at])) for at in shown], len(images.examples))
+    return Gallery(title, [_tile(images, at, fates[at]) for at in shown], len(fates))
 
 
-def _tile(images: Attacked, at: int, broken: bool) -> Tile:
+def _tile(images: Attacked, at: int, fate: str) -> Tile:
     clean, adversarial = images.clean[at], images.adversarial[at]
     return Tile(
         example=images.examples[at],
@@ -95,7 +102,7 @@ def _tile(images: Attacked, at: int, broken: bool) -> Tile:
         before=_said(images.predicted_clean[at], images.confidence_clean[at]),
         after=_said(images.predicted[at], images.confidence[at]),
         by=f"{images.attack[at]} in {images.library[at]}",
-        broken=broken,
+        fate=fate,
     )
 
 

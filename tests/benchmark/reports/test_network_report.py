@@ -220,15 +220,15 @@ class Images:
 
 
 def attacked(count: int = 8, shape: tuple[int, ...] = (1, 28, 28), eps: float = 0.02) -> Images:
-    """The last two images alone are made wrong."""
+    """The last two images alone are broken; the first was wrong before."""
     generator = np.random.default_rng(0)
     levels = generator.integers(0, 256, (count, *shape))
     clean = (levels / 255).astype(np.float32)
     moved = (clean + eps * generator.choice([-1, 1], clean.shape)).clip(0, 1).astype(np.float32)
-    labels, wrong = [3] * count, [3] * (count - 2) + [5] * 2
+    labels, before, after = [3] * count, [4] + [3] * (count - 1), [4] + [3] * (count - 3) + [5] * 2
     confidence = [0.75] * count
     return Images(
-        ThreatModel("linf", eps), list(range(100, 100 + count)), clean, moved, labels, labels, confidence, wrong,
+        ThreatModel("linf", eps), list(range(100, 100 + count)), clean, moved, labels, before, confidence, after,
         [0.5] * count, ["bim"] * count, ["foolbox"] * count,
     )  # fmt: skip
 
@@ -243,7 +243,7 @@ def test_attacked_images_are_shown_as_they_are_broken_ones_first(failed: Results
     kept = attacked()
     page = parsed(report_page(failed, images=[kept]))
     tiles = page.all("figure", class_="tile")
-    order = [6, 7, 0, 1, 2, 3]
+    order = [6, 7, 1, 2, 3, 4]
     for at, tile in zip(order, tiles, strict=True):
         clean, difference, adversarial = (pixels(image).astype(int) for image in tile.all("img"))
         assert (clean == np.rint(255 * kept.clean[at, 0])).all()
@@ -253,6 +253,8 @@ def test_attacked_images_are_shown_as_they_are_broken_ones_first(failed: Results
         assert tile.text.startswith("Label 3: 3 at 75.0 % → " + ("5 at 50.0 %" if at > 5 else "3 at 50.0 %, survives"))
         assert f"image {kept.examples[at]}, bim in foolbox" in tile.text
     assert page.all("h3")[-4].text == "linf, eps 0.02"
+    few = parsed(report_page(failed, images=[attacked(3)])).all("figure", class_="tile")
+    assert few[-1].text.startswith("Label 3: 4 at 75.0 % → 4 at 50.0 %, wrong as it is")
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 224, 224)])
