@@ -52,7 +52,7 @@ def report_page(results: Results, model: str | None = None, images: Iterable[Att
         draws=_draws(shown, results.draws) if has_draws(shown) else None,
         asking=[check for check in checks if check["status"] in ASKING],
         others=[check for check in checks if check["status"] not in ASKING],
-        adaptive=table(adaptive_attacks(shown), "Images broken beyond the white-box attacks"),
+        adaptive=table(_numbers_first(adaptive_attacks(shown)), "Images broken beyond the white-box attacks"),
         galleries=[gallery(of_threat) for of_threat in images],
         amplified=AMPLIFIED,
         passes=table(made.passes(shown), "Passes for an image, over all attacks"),
@@ -126,6 +126,11 @@ def _checks(entry: Entry) -> list[dict[str, object]]:
         }
         for name, worst in entry.verdicts.items()
     ]
+
+
+def _numbers_first(lines: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    """On a narrow screen the words are what is out of sight."""
+    return [{name: line[name] for name in sorted(line, key="what it is".__eq__)} for line in lines]
 
 
 def _curves(rows: Sequence[Row], main: Sequence[Row]) -> list[Chart]:

@@ -93,11 +93,13 @@ def test_every_number_of_the_table_is_the_rows_and_so_is_the_drawing(failed: Res
         assert float(drawing.all("circle")[0].attributes["cx"] or "") == pytest.approx(100 * row.worst.value, abs=0.06)
 
 
-def test_the_sentence_to_quote_is_the_audits_and_passes_and_time_are_the_records(failed: Results) -> None:
+def test_the_sentence_to_quote_is_the_audits_and_all_else_is_the_records(failed: Results) -> None:
     page, entry = parsed(report_page(failed)), failed.entry()
     assert [p.text for p in page.all("blockquote")[0].all("p")] == conclusion(entry).split("\n\n")
     cost = table(page, "Passes for an image, over all attacks")
     assert [line[2:] for line in cost] == [[f"{passes:,}" for passes in row.passes] for row in entry.rows]
+    broken = {line[0]: line[1:-1] for line in table(page, "Images broken beyond the white-box attacks")}
+    assert broken["square"] == [str(row.adaptive["square"]) for row in entry.rows]
     cells = {line[0]: int(line[1]) for line in table(page, "Wall time, one cell after the other")}
     assert cells.pop("all") == sum(cells.values()) == len({record.key for record in made.records_of(entry)})
     facts = {term.text: said.text for term, said in zip(page.all("dt"), page.all("dd"), strict=True)}
