@@ -58,7 +58,7 @@ def report_page(results: Results, model: str | None = None, images: Iterable[Att
         passes=table(made.passes(shown), "Passes for an image, over all attacks"),
         times=table(made.times(shown), "Wall time, one cell after the other"),
         provenance=made.provenance(shown),
-        command=made.command(shown),
+        command=made.command(entry),
         citation=made.citation(shown),
         papers=made.papers(shown),
     )

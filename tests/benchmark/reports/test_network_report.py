@@ -281,6 +281,9 @@ def test_the_command_that_is_told_makes_the_report_again(failed: Results) -> Non
         "examples=100",
     ):
         assert words in own
+    assert (
+        "0.15, " in parsed(report_page(Results(walk("mnist/lenet", 0.2)))).all("pre")[0].text
+    )  # off the protocol's eps
     by_reference = [make("mnist/my.module:net", "pgd-linf", 0.1, {"art": [True] * 5})]
     assert 'suite="whitebox", examples=5' in made.command(Results(by_reference).entry())
 
