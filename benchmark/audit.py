@@ -32,6 +32,9 @@ def audit(
     ),
     full: Annotated[bool, typer.Option("--full", help="Print the whole audit, as Markdown.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the whole audit into this file, as Markdown.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a report for the browser into this file, as HTML.", dir_okay=False)
+    ] = None,
 ) -> None:
     """Run every attack of the adaptive suite on one entry and say whether its numbers can be believed.
 
@@ -59,13 +62,16 @@ def audit(
         machine = Machine(device, root, threads=threads, external=external((name,), datasets, family))
         how = How(machine, workers=workers, watch=Progress, say=partial(typer.secho, err=True))
         records = carry_out(suite, Selection(examples=examples), entries, how, store)
-    entry = Results(records).entry()
+    results = Results(records)
+    entry = results.entry()
     whole = audit_page(entry, notice=None)
     typer.echo(f"\n{whole if full else short_audit(entry)}")
+    if report is not None:
+        results.report(report)
     if out is not None:
         write_whole(out, whole.encode())
     elif not full:
-        typer.echo("\nThe whole audit: --full, or --out FILE")
+        typer.echo("\nThe whole audit: --full, or --out FILE; as a page for the browser: --report FILE")
     raise typer.Exit(1 if {"FAIL", "ERROR"} & set(entry.statuses.values()) else 0)
 
 

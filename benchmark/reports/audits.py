@@ -52,7 +52,7 @@ def audit_page(entry: Entry, notice: str | None = NOTICE) -> str:
         images=span(row.worst.count for row in entry.rows),
         attacks=", ".join(attacks),
         surviving=markdown(_surviving(row, attacks) for row in entry.rows),
-        adaptive=markdown(_adaptive(entry)),
+        adaptive=markdown(adaptive_attacks(entry)),
         readings=markdown(readings(entry)) if has_draws(entry) else "",
         ladders=markdown(ladders(entry)),
         figure=f"{audit_name(entry.name)}-ladder",
@@ -126,7 +126,8 @@ def _surviving(row: Row, attacks: list[str]) -> dict[str, object]:
     }
 
 
-def _adaptive(entry: Entry) -> list[dict[str, object]]:
+def adaptive_attacks(entry: Entry) -> list[dict[str, object]]:
+    """A line an adaptive attack that was run: how many images it broke that survive the white-box attacks."""
     lines = []
     attacks = [*ADAPTIVE_ATTACKS.values(), UNBOUNDED_ATTACK]
     helps = {adaptive.name: adaptive.help for adaptive in attacks} | {"other gradients": "gradients of suite masking"}

@@ -4,6 +4,7 @@
     r                            # a table
     r.boards, r.df               # ranked rows with intervals; one line per image, attack and library
     r.audit(), r.curve("bim")    # verdicts and a sentence to quote; robust accuracy against eps
+    r.report("report.html")      # all of it, as one page for the browser or for print
     compare(r, evaluate("mnist/lenet"))   # paired test on the same images
 
 Everything is computed from the records when it is asked for, once, and needs no torch.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -31,9 +33,12 @@ from benchmark.results.frames import accuracy_by_eps, tidy
 from benchmark.results.gradient_targets import TargetComparison, by_gradient_target
 from benchmark.results.ranking import Paired, paired_tests
 from benchmark.results.rows import Row
+from zoo.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from benchmark.reports.network_report import Attacked
 
 
 class Results:
@@ -125,6 +130,17 @@ class Results:
         from benchmark.reports.audits import conclusion
 
         return conclusion(self.entry(model))
+
+    def report(self, path: str | Path, model: str | None = None, images: Iterable[Attacked] = ()) -> Path:
+        """Write the report of a network, one HTML file that loads nothing; its path. model, errors: as for `entry`.
+
+        images: attacked images to be shown, an object a threat model.
+        """
+        from benchmark.reports.network_report import report_page
+
+        text, path = report_page(self, model, images), Path(path)
+        write_whole(path, text.encode())
+        return path
 
     def curve(self, attack: str = "pgd-linf") -> Curve:
         """Robust accuracy under one attack against eps. Raises KeyError for an attack that was not run."""

@@ -16,6 +16,7 @@ from benchmark.reports.tables import statuses
 from benchmark.results import Results
 from benchmark.results.entries import Entry
 from tests.benchmark.evidence import N, evidence, trial
+from tests.benchmark.reports.html_pages import parsed
 
 STANDS = [i < 60 for i in range(N)]
 
@@ -128,13 +129,19 @@ def test_the_command_audits_an_entry_and_goes_on_where_it_was(
     (verdict,) = re.findall(r"^\*\*(.*)\*\*$", text, re.MULTILINE)
     assert f"mnist/mlp: {verdict}" in first.output
     assert "--full, or --out FILE" not in first.output
-    again = CliRunner().invoke(app, [*arguments, "--full"])
+    again = CliRunner().invoke(app, [*arguments, "--full", "--report", str(tmp_path / "report.html")])
     assert again.exit_code == first.exit_code
     assert "cells are stored already" in again.output
     assert text in again.output
+    page = parsed((tmp_path / "report.html").read_text())
+    assert page.all("h1")[0].text == "mnist/mlp"
+    assert "python -m benchmark.audit mnist/mlp --examples 8 --report report.html" in page.text
 
 
 def test_a_mistake_is_said_in_one_line(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(app, ["mnist/lenett", "--store", str(tmp_path / "s.sqlite")])
     assert wrong.exit_code == 2
     assert "did you mean mnist/lenet" in wrong.output
+    folder = CliRunner().invoke(app, ["mnist/lenet", "--store", str(tmp_path / "s.sqlite"), "--report", str(tmp_path)])
+    assert folder.exit_code == 2
+    assert "directory" in folder.output

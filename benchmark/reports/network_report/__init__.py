@@ -1,0 +1,8 @@
+"""The report of one network: one HTML page that loads nothing, as a reviewer wants it."""
+
+from __future__ import annotations
+
+from benchmark.reports.network_report.page import report_page
+from benchmark.reports.network_report.pictures import Attacked
+
+__all__ = ["Attacked", "report_page"]
