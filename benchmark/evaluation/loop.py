@@ -111,7 +111,7 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
 
     by_name = {entry.name: entry for entry in entries}
     subjects = _with_data(entries, Evaluator(how.machine, how.adapters, by_name), how)
-    machine = replace(how.machine, behaviours=_behaviours(entries, subjects, store))
+    machine = replace(how.machine, behaviours=behaviours(entries, subjects, store))
     evaluator = Evaluator(machine, how.adapters, by_name)
     cells = suite.cells(subjects, selection)
     if not cells:
@@ -125,7 +125,7 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
             loop.evaluate(more, watcher)
             keys |= more
         watcher.settle()
-    return Run(list(store.records(set(keys))), loop.timing, loop.seconds)
+    return Run([*store.records(set(keys)), *_outside(subjects, evaluator, store)], loop.timing, loop.seconds)
 
 
 class _Loop:
@@ -223,7 +223,14 @@ def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How) -> l
     return found
 
 
-def _behaviours(
+def _outside(subjects: Sequence[Subject], evaluator: Evaluator, store: Store) -> Iterator[Record]:
+    """What is stored of images that were made elsewhere against these very networks, on these very data."""
+    for record in store.records({key for subject in subjects for key in store.outside(subject.model)}):
+        if evaluator.fingerprints(record.cell).items() <= record.fingerprints.items():
+            yield record
+
+
+def behaviours(
     entries: Sequence[ZooEntry], subjects: Sequence[Subject], store: Store
 ) -> tuple[tuple[str, tuple[float, ...]], ...]:
     """Name and first stored behaviour of every evaluated entry from outside the zoo."""

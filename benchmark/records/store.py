@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from benchmark.attacks.methods import OUTSIDE
 from benchmark.records.record import SCHEMA_VERSION, Record
 from zoo.catalogue.behaviour import Behaviour, same_behaviour
 
@@ -34,6 +35,9 @@ CREATE TABLE IF NOT EXISTS cells (
 CREATE TABLE IF NOT EXISTS images (key TEXT PRIMARY KEY, sha256 TEXT NOT NULL, packed BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS behaviours (model TEXT NOT NULL, fingerprint TEXT NOT NULL, behaviour TEXT NOT NULL);
 """
+
+
+_OUTSIDE_KEYS = "SELECT key FROM cells WHERE model = ? AND attack LIKE ?"
 
 
 class StoreError(ValueError):
@@ -172,6 +176,12 @@ class Store:
             fields = json.loads(text)
             if fields["schema"] == SCHEMA_VERSION:  # another schema has other keys: it is not this program's
                 yield Record.from_json(fields)
+
+    def outside(self, model: str) -> set[str]:
+        """Keys of the records of an entry whose images were made elsewhere."""
+        with self._translated("read"):
+            like = model, f"{OUTSIDE.name}-%"
+            return {key for (key,) in self._connection.execute(_OUTSIDE_KEYS, like)}
 
     def recent(self, model: str, count: int) -> Iterator[Record]:
         """At most `count` records of an entry, those stored last; damaged ones are left out."""
