@@ -205,7 +205,9 @@ class Store:
     def _undamaged_images(self, key: str) -> bytes | None:
         """The packed images of a cell whose checksum holds."""
         with self._translated("read"):
-            row = self._connection.execute("SELECT sha256, packed FROM images WHERE key = ?", (key,)).fetchone()
+            row = self._connection.execute(
+                "SELECT sha256, CAST(packed AS BLOB) FROM images WHERE key = ?", (key,)
+            ).fetchone()
             return row[1] if row is not None and hashlib.sha256(row[1]).hexdigest() == row[0] else None
 
     @contextlib.contextmanager

@@ -80,7 +80,7 @@ class AttackedImages:
 
     def __repr__(self) -> str:
         where = f"{self.threat.norm} eps {format_eps(self.threat.eps)}"
-        return f"{len(self)} images of {self.model}, {where}: {sum(self.survives)} survive"
+        return f"{self.model}, {where}: {sum(self.survives)} of {len(self)} images survive"
 
     def _repr_png_(self) -> bytes:
         from benchmark.reports.figures import as_png

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 ACROSS = 8  # examples beside each other
 ROWS = ("clean", "difference × 10", "attacked")
+LETTERS = 12  # of the title in an inch
 WIDTH, HEIGHT, NARROWEST = 1.05, 3.6, 4.2  # inches of an example, of a row of them, and of a figure
 
 
@@ -31,7 +33,7 @@ def attacked_images(images: AttackedImages, count: int = ACROSS) -> Figure:
     blocks = [shown[start : start + ACROSS] for start in range(0, len(shown), ACROSS)]
     width = max(NARROWEST, 0.6 + WIDTH * min(ACROSS, len(shown)))
     figure = Figure(figsize=(width, 0.3 + HEIGHT * len(blocks)), layout="constrained")
-    figure.suptitle(repr(images), fontsize=9)
+    figure.suptitle("\n".join(textwrap.wrap(repr(images), round(LETTERS * width))), fontsize=9)
     parts = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
     for part, places in zip(parts, blocks, strict=True):
         axes = part.subplots(3, min(ACROSS, len(shown)), squeeze=False)
