@@ -156,7 +156,8 @@ class Evaluator:
         self._forget_other_shards(cell)
         with self.timing.measuring("loading"):
             examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
-            examples = examples if cell.only is None else [example for example in examples if example in cell.only]
+            only = frozenset(examples if cell.only is None else cell.only)
+            examples = [example for example in examples if example in only]
             x, y = self._images(cell.dataset, examples)
             attacked = self._attacked(cell)
             attacker = self._predictor(entry, purposes["attack"], cell)

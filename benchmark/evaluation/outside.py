@@ -71,14 +71,13 @@ def _recorded(
     name: str,
 ) -> tuple[Record, bytes | None]:
     """A record like any other: of an attack that hands these images out. sha256: of the file that they are from."""
-    places = {place: example for place, example in enumerate(example_order(subject.size)) if example in images}
-    examples = tuple(places.values())
+    examples = tuple(example for example in example_order(subject.size) if example in images)
     cell = Cell(
         subject.model,
         subject.dataset,
         AttackSpec(OUTSIDE.attack(threat.norm), threat, 1.0, 1),
-        min(places),
-        max(places) + 1,
+        0,
+        subject.size,
         (name,),
         *subject.draws(),
         only=examples,
