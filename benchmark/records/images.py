@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.records.record import Outcome
 
+LEVEL = 1  # of zlib: a hundred images of 3 x 224 x 224 in a quarter of the time of its own choice, as small but for 2 %
 _LOSSES = "losses/"  # before the name of a library
 
 
@@ -38,7 +39,7 @@ class CellImages:
         arrays = {"clean": self.clean, "adversarial": self.adversarial, "library": self.library}
         losses = {f"{_LOSSES}{library}": values for library, values in self.losses.items()}
         contiguous = {name: np.ascontiguousarray(array) for name, array in (arrays | losses).items()}
-        return zlib.compress(safetensors.numpy.save(contiguous))
+        return zlib.compress(safetensors.numpy.save(contiguous), LEVEL)
 
     @classmethod
     def unpacked(cls, packed: bytes) -> CellImages:
