@@ -70,6 +70,7 @@ def evaluate(
     data_root: str | Path | None = None,
     download: bool = False,
     adapters: Mapping[str, Adapter] | None = None,
+    keep_images: bool = False,
     progress: bool = True,
 ) -> Results:
     """Attack networks with a suite; the results, ranked and judged.
@@ -83,6 +84,7 @@ def evaluate(
     store: a results file; what it holds already is not computed again, and a run that was stopped goes on. Without it
         nothing is written.
     workers: processes. adapters: library -> what runs its attacks. progress: whether a terminal or notebook shows it.
+    keep_images: whether `images` and `losses` of the results have anything to show.
 
     The same call gives the same keys as `python -m benchmark.run`.
     Raises ValueError or KeyError, with the remedy, for what cannot be evaluated, before anything is attacked.
@@ -103,10 +105,14 @@ def evaluate(
         targets=_tuple(targets),
         precision=precision,
     )
-    machine = Machine(device, None if data_root is None else Path(data_root).resolve(), download, threads)
+    machine = Machine(
+        device, None if data_root is None else Path(data_root).resolve(), download, threads, keep_images=keep_images
+    )
     how = How(machine, workers=workers, adapters=adapters or {}, **(_told() if progress else {}))
     with Store(None if store is None else Path(store)) as opened:
-        return Results(run(chosen, selection, entries, opened, how).records)
+        records = run(chosen, selection, entries, opened, how).records
+        images = opened.images(record.key for record in records) if keep_images else {}
+    return Results(records, images=images)
 
 
 def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

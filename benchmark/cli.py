@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -14,6 +15,7 @@ import typer
 from benchmark.plan.cells import Selection
 
 if TYPE_CHECKING:
+    from benchmark.attacks.spec import ThreatModel
     from benchmark.evaluation.loop import How
     from benchmark.plan.suite import Suite
     from benchmark.records.record import Record
@@ -41,6 +43,25 @@ def _number(text: str) -> float:
         return float(Fraction(text)) if "/" in text else float(text)
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"--eps {text!r} is not a number such as 0.3 or 8/255") from None
+
+
+def threat_model(norm: str, eps: str) -> ThreatModel:
+    """A norm and a radius such as 0.3 or 8/255. Raises ValueError unless the radius is above 0."""
+    from benchmark.attacks.spec import ThreatModel
+
+    threat = ThreatModel(norm, _number(eps))  # type: ignore[arg-type]
+    if threat.eps == 0:
+        raise ValueError("--eps 0: only the original is in that ball")
+    return threat
+
+
+def own_name(name: str) -> str:
+    """A name in place of a library's. Raises ValueError for that of a library, and for one that is no word."""
+    from benchmark.protocol import LIBRARIES
+
+    if name in LIBRARIES or not re.fullmatch(r"[\w.-]+", name):
+        raise ValueError(f"--name {name!r}: choose a word of letters, digits, '.', '-' and '_', and no library's name")
+    return name
 
 
 def warn_of_large_eps(selection: Selection) -> None:

@@ -73,6 +73,9 @@ _RayAddress = Annotated[
     str | None, typer.Option(help="A running Ray cluster, such as auto or host:6379. Starts one here by default.")
 ]
 _Profile = Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")]
+_KeepImages = Annotated[
+    bool, typer.Option("--keep-images", help="Store each image's most harmful versions, and the attacker's losses.")
+]
 _Store = Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")]
 _List = Annotated[bool, typer.Option("--list", help="Show suites, entries, attacks and libraries, and exit.")]
 
@@ -102,6 +105,7 @@ def run(
     threads: _Threads = None,
     ray_address: _RayAddress = None,
     profile: _Profile = False,
+    keep_images: _KeepImages = False,
     store: _Store = Path("results.sqlite"),
     list_: _List = False,
 ) -> None:
@@ -148,7 +152,9 @@ def run(
         entries = cli.select_entries(chosen, names, datasets, family)
         root = None if data_root is None else data_root.resolve()  # another process may be elsewhere
         own = cli.external(names, datasets, family)
-        machine = Machine(device, root, download, threads, share, None if stack else False, own)
+        machine = Machine(
+            device, root, download, threads, share, None if stack else False, own, keep_images=keep_images
+        )
         say = partial(typer.secho, err=True)
         how = How(machine, executor, workers, ray_address, watch=Progress, say=say, explicit=names is not None)
         records = cli.carry_out(chosen, selection, entries, how, store, profile=profile)

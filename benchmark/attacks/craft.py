@@ -27,7 +27,8 @@ Adapter = Callable[[MeteredModel, Tensor, Tensor, AttackSpec, Tensor | None], Te
 class Crafted:
     """images: (B, C, H, W), unchecked. forwards, backwards: passes per example, times draws. seconds: wall time.
 
-    timing: the seconds, divided between the network and the library.
+    timing: the seconds, divided between the network and the library. losses: (G, B), the attacker's cross-entropy in
+    nats at each of the attack's gradients, run after run.
     """
 
     images: Tensor
@@ -35,6 +36,7 @@ class Crafted:
     backwards: int
     seconds: float
     timing: Timing
+    losses: Tensor
 
 
 def craft(
@@ -79,6 +81,7 @@ def craft(
         math.ceil(model.backwards * draws / count),
         seconds,
         Timing(gradients=model.seconds, libraries=seconds - model.seconds, asked=model.asked, computed=model.computed),
+        torch.stack(model.losses) if model.losses else x.new_empty(0, count),
     )
 
 

@@ -32,7 +32,7 @@ class MeteredModel(nn.Module):
         gradients of its steps up, so that their lengths count.
     forwards, backwards: examples passed, not counting draws. asked: batches whose gradient the library asked for.
     computed: those of them that were computed here, not taken from the store. seconds: time spent here and not in the
-    library.
+    library. losses: the labels' cross-entropies (B,) in nats at every gradient of the whole batch, wherever it is from.
     """
 
     def __init__(
@@ -49,18 +49,22 @@ class MeteredModel(nn.Module):
         self.scaled = unit_mean if accumulated else rescale
         self.forwards = self.backwards = self.asked = self.computed = self.step = 0
         self.seconds = 0.0
+        self.losses: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
         self.forwards += len(x)
         with self.timed():
-            if torch.is_grad_enabled() and x.requires_grad and self.entropic and len(x) == len(self.labels):
+            if not (torch.is_grad_enabled() and x.requires_grad):
+                return self.prediction(x)  # type: ignore[no-any-return]
+            whole = len(x) == len(self.labels)
+            if self.entropic and whole:
                 output: Tensor = _CrossEntropyGradient.apply(x, self)
-            elif torch.is_grad_enabled() and x.requires_grad:
+            else:
                 self.step += 1
                 self.prediction.turn_to(self.step)
                 output = self.prediction(_Meter.apply(x, self))
-            else:
-                output = self.prediction(x)
+            if whole:  # outputs are log-probabilities
+                self.losses.append(0.0 - output.detach().gather(1, self.labels[:, None])[:, 0])
         return output
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:

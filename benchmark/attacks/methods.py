@@ -78,3 +78,7 @@ METHODS: dict[str, Method] = {
 # Name of an attack -> its method, and its norm.
 METHOD_OF: dict[str, Method] = {method.attack(norm): method for method in METHODS.values() for norm in method.norms}
 NORMS: dict[str, Norm] = {method.attack(norm): norm for method in METHODS.values() for norm in method.norms}
+
+# Images that were made elsewhere are recorded as of an attack with this name, `outside:images-linf` in linf.
+OUTSIDE = Method("outside:images", loss=Loss.NONE, gradients=False)
+METHOD_OF |= {OUTSIDE.attack(norm): OUTSIDE for norm in OUTSIDE.norms}

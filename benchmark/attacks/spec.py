@@ -53,10 +53,10 @@ class AttackSpec:
     decay: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.name not in NORMS:
+        if self.name not in METHOD_OF:
             raise ValueError(f"no attack {self.name!r}; there are: {', '.join(NORMS)}")
-        if NORMS[self.name] != self.threat.norm:
-            raise ValueError(f"{self.name} is an attack in {NORMS[self.name]}, not in {self.threat.norm}")
+        if (norm := NORMS.get(self.name, self.name.rpartition("-")[2])) != self.threat.norm:
+            raise ValueError(f"{self.name} is an attack in {norm}, not in {self.threat.norm}")
         if not (math.isfinite(self.step_size) and self.step_size > 0):
             raise ValueError(f"step_size must be a number > 0, not {self.step_size}")
         if self.steps < 1 or self.restarts < 1:

@@ -19,6 +19,7 @@ from benchmark.attacks.methods import Goal
 from benchmark.evaluation.closed_form import Gap, closed_form_gaps
 from benchmark.evaluation.health import examine
 from benchmark.evaluation.judged import JudgedImages, judge_crafted, outcome_of
+from benchmark.evaluation.kept import Kept
 from benchmark.evaluation.machine import Machine
 from benchmark.evaluation.subjects import subject_of
 from benchmark.plan.cells import Cell, Reading, Subject
@@ -146,13 +147,17 @@ class Evaluator:
         """The key under which the cell's record is stored."""
         return cell_key(cell, self.fingerprints(cell))
 
-    def evaluate(self, cell: Cell) -> Record:
-        """Run the cell. A library that raises is recorded with its error, never with a score."""
+    def evaluate(self, cell: Cell, kept: Kept | None = None) -> Record:
+        """Run the cell. A library that raises is recorded with its error, never with a score.
+
+        kept: takes in the images of each library that does not raise.
+        """
         entry, began, purposes = self.entry(cell.model), time.monotonic(), _purposes(cell)
         self._forget_other_shards(cell)
         with self.timing.measuring("loading"):
             examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
-            examples = examples if cell.only is None else [example for example in examples if example in cell.only]
+            only = frozenset(examples if cell.only is None else cell.only)
+            examples = [example for example in examples if example in only]
             x, y = self._images(cell.dataset, examples)
             attacked = self._attacked(cell)
             attacker = self._predictor(entry, purposes["attack"], cell)
@@ -172,6 +177,8 @@ class Evaluator:
                 crafted = craft(library, attacked, x, labels, cell.attack, examples, cell.seed, *where)
                 self.timing.add(crafted.timing)
                 images[library], outcomes[library] = judge_crafted(cell, crafted, judged, x, examples)
+                if kept is not None:
+                    kept.take(library, x, images[library], crafted.losses)
             except Exception as error:  # whatever a library raises, the other libraries' results still count
                 outcomes[library] = Outcome(error=f"{type(error).__name__}: {error}")
         return Record(

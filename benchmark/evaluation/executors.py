@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Cell
+from benchmark.plan.roles import role_of
 from benchmark.timing import Timing
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ Work = Iterable[tuple[str, Cell]]  # key and cell; taken one by one, when a work
 
 
 class Result(NamedTuple):
-    """A cell's record and where its time went."""
+    """A cell's record, where its time went, and its images where they are kept, packed."""
 
     record: Record
     timing: Timing
+    images: bytes | None = None
 
 
 @functools.lru_cache(maxsize=1)
@@ -64,13 +66,17 @@ def evaluate(machine: Machine, key: str, cell: Cell) -> Result:
 
 
 def _evaluated(evaluator: Evaluator, key: str, cell: Cell) -> Result:
+    from benchmark.evaluation.kept import Kept
+
     evaluator.timing.clear()
     if (found := evaluator.key(cell)) != key:
         raise ValueError(
             f"{cell.label} has the key {found[:12]}… on {platform.node()} and {key[:12]}… where the run was "
             "started: install the same versions, weights and data on both"
         )
-    return Result(evaluator.evaluate(cell), Timing(evaluator.timing))
+    kept = Kept() if evaluator.machine.keep_images and role_of(cell).counts_in_worst_case else None
+    record = evaluator.evaluate(cell, kept)
+    return Result(record, Timing(evaluator.timing), None if kept is None else kept.packed(record))
 
 
 def execute(

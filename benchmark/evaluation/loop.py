@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.evaluation.machine import Machine
+from benchmark.plan.roles import role_of
 from benchmark.timing import Timing
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
 
     by_name = {entry.name: entry for entry in entries}
     subjects = _with_data(entries, Evaluator(how.machine, how.adapters, by_name), how)
-    machine = replace(how.machine, behaviours=_behaviours(entries, subjects, store))
+    machine = replace(how.machine, behaviours=behaviours(entries, subjects, store))
     evaluator = Evaluator(machine, how.adapters, by_name)
     cells = suite.cells(subjects, selection)
     if not cells:
@@ -124,7 +125,7 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
             loop.evaluate(more, watcher)
             keys |= more
         watcher.settle()
-    return Run(list(store.records(set(keys))), loop.timing, loop.seconds)
+    return Run([*store.records(set(keys)), *_outside(subjects, evaluator, store)], loop.timing, loop.seconds)
 
 
 class _Loop:
@@ -136,7 +137,9 @@ class _Loop:
         """Store the record of every cell that has none yet; this process alone writes."""
         from benchmark.evaluation.executors import execute
 
-        waiting = {key: cell for key, cell in keys.items() if key not in self.store}
+        waiting = {key: cell for key, cell in keys.items() if not self._is_done(key, cell)}
+        if again := sum(key in self.store for key in waiting):
+            self.how.say(f"{again} stored cells without images are run again, to keep them")
         watcher.begin(list(keys.values()), list(waiting.values()))
         if not waiting:  # no cluster is started for nothing
             return
@@ -144,16 +147,21 @@ class _Loop:
         work, how = self._work(waiting, watcher), self.how
         results = execute(work, self.evaluator, how.executor, how.workers, how.address)
         with contextlib.closing(results):
-            for record, spent in results:
+            for record, spent, images in results:
                 with self.timing.measuring("store"):
-                    self.store.put(record)
+                    self.store.put(record, images)
                 self.timing.add(spent)
                 watcher.finish(record.cell, record)
         self.seconds += time.monotonic() - began
 
+    def _is_done(self, key: str, cell: Cell) -> bool:
+        """Whether its record is stored, and its images where they are to be kept."""
+        keeps = self.how.machine.keep_images and role_of(cell).counts_in_worst_case
+        return key in self.store and (not keeps or self.store.has_images(key))
+
     def _work(self, waiting: Mapping[str, Cell], watcher: Watcher) -> Iterator[tuple[str, Cell]]:
         for key, cell in waiting.items():
-            if key in self.store:  # another process may have finished it meanwhile
+            if self._is_done(key, cell):  # another process may have finished it meanwhile
                 watcher.finish(cell)
             else:
                 watcher.start(cell)
@@ -169,7 +177,7 @@ class _Loop:
         from benchmark.plan.survival import Survival
 
         store, how = self.store, self.how
-        waiting = [cell for key, cell in keys.items() if key not in store]
+        waiting = [cell for key, cell in keys.items() if not self._is_done(key, cell)]
         survival, follow_up = Survival(), partial(suite.expected_follow_up, subjects, selection)
         if follow_up(survival):
             stored = list(store.records({key for key in keys if key in store}))
@@ -177,7 +185,7 @@ class _Loop:
                 survival.learn(record)
             if not waiting:  # a run that was stopped in the second phase
                 more = suite.follow_up(stored, subjects, selection)
-                waiting = [cell for cell in more if self.evaluator.key(cell) not in store]
+                waiting = [cell for cell in more if not self._is_done(self.evaluator.key(cell), cell)]
         threads = threads_of(how.machine, how.executor, how.workers)
         forecast = forecast_for(subjects, waiting, self.evaluator, threads, store)
         at_once = how.workers if how.executor == "ray" else how.workers or 1  # a cluster shows how many it runs
@@ -215,7 +223,14 @@ def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How) -> l
     return found
 
 
-def _behaviours(
+def _outside(subjects: Sequence[Subject], evaluator: Evaluator, store: Store) -> Iterator[Record]:
+    """What is stored of images that were made elsewhere against these very networks, on these very data."""
+    for record in store.records({key for subject in subjects for key in store.outside(subject.model)}):
+        if evaluator.fingerprints(record.cell).items() <= record.fingerprints.items():
+            yield record
+
+
+def behaviours(
     entries: Sequence[ZooEntry], subjects: Sequence[Subject], store: Store
 ) -> tuple[tuple[str, tuple[float, ...]], ...]:
     """Name and first stored behaviour of every evaluated entry from outside the zoo."""

@@ -18,6 +18,7 @@ class Machine:
     gradients. stack: many draws in one pass; None where possible. external: `package.module:factory`, data set and
     family of entries that are not in the zoo, for processes that start anew. behaviours: (name, behaviour) of entries
     from outside the zoo, as first stored: part of their fingerprints; every process compares its networks with them.
+    keep_images: whether each cell's most harmful images are kept, and its attacker's losses.
     Raises ValueError for less than one thread.
     """
 
@@ -29,6 +30,7 @@ class Machine:
     stack: bool | None = None
     external: tuple[tuple[str, str | None, str | None], ...] = ()
     behaviours: tuple[tuple[str, Behaviour], ...] = ()
+    keep_images: bool = False
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:

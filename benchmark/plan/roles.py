@@ -60,6 +60,11 @@ class Role:
         return self.headline and self.budget and self.whole and self.adaptive is None
 
     @property
+    def counts_in_worst_case(self) -> bool:
+        """Whether an image that it breaks is broken in the row of its threat model."""
+        return self.headline and self.budget and not self.unbounded
+
+    @property
     def is_evidence(self) -> bool:
         """Whether it is no column, but shows what columns are worth: at eps = 0, an adaptive attack, a reading."""
         return not self.budget or (self.alone and self.adaptive is not None)

@@ -14,6 +14,8 @@ from benchmark.protocol import required_agreement
 from benchmark.records.agreement import meets
 from benchmark.records.record import SCHEMA_VERSION, Outcome, Record
 
+_EVIDENCE = "-adaptive"
+
 
 class Archive(dict[str, Record]):
     """Key -> record, with the line of its file: a record that was read is written again as the same line."""
@@ -36,10 +38,14 @@ class Archive(dict[str, Record]):
         return json.dumps(record.to_json(), sort_keys=True, allow_nan=False)
 
 
-def read_records(folder: Path, dataset: str = "*") -> Archive:
-    """The records of every file, or of those of one data set. Raises ValueError naming a file that cannot be read."""
+def read_records(folder: Path, dataset: str = "*", model: str | None = None) -> Archive:
+    """The records of every file, or of those of one data set, or of those with a model's records.
+
+    Raises ValueError naming a file that cannot be read.
+    """
     records = Archive()
-    for path in sorted(folder.glob(f"{dataset}/*.json.xz")):
+    names = ["*"] if model is None else [f"{_file_name(model)}{suffix}" for suffix in ("", _EVIDENCE)]
+    for path in sorted(path for name in names for path in folder.glob(f"{dataset}/{name}.json.xz")):
         try:
             for line in _lines(lzma.decompress(path.read_bytes()).decode()):
                 records.read(line)
@@ -62,12 +68,17 @@ def record_texts(records: Iterable[Record], folder: Path, lying: Archive | None 
     """The files that hold the records: path -> text. records: in their order in the files."""
     by_file: dict[Path, list[Record]] = {}
     for record in records:
-        dataset, _, name = record.cell.model.partition("/")
+        dataset, _, _ = record.cell.model.partition("/")
         # in files of their own: adaptive attacks that are run anew change no other file
-        name = f"{name}{'-adaptive' if role_of(record.cell).is_evidence else ''}".replace("/", "-").replace(":", "-")
+        name = f"{_file_name(record.cell.model)}{_EVIDENCE if role_of(record.cell).is_evidence else ''}"
         by_file.setdefault(folder / dataset / f"{name}.json.xz", []).append(record)
     archive = Archive() if lying is None else lying
     return {path: _text(of_file, archive) for path, of_file in by_file.items()}
+
+
+def _file_name(model: str) -> str:
+    _, _, name = model.partition("/")
+    return name.replace("/", "-").replace(":", "-")
 
 
 def _text(records: list[Record], archive: Archive) -> str:

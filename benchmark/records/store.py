@@ -7,11 +7,12 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from benchmark.attacks.methods import OUTSIDE
 from benchmark.records.record import SCHEMA_VERSION, Record
 from zoo.catalogue.behaviour import Behaviour, same_behaviour
 
@@ -31,8 +32,12 @@ CREATE TABLE IF NOT EXISTS cells (
     sha256 TEXT NOT NULL,
     record TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS images (key TEXT PRIMARY KEY, sha256 TEXT NOT NULL, packed BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS behaviours (model TEXT NOT NULL, fingerprint TEXT NOT NULL, behaviour TEXT NOT NULL);
 """
+
+
+_OUTSIDE_KEYS = "SELECT key FROM cells WHERE model = ? AND attack LIKE ?"
 
 
 class StoreError(ValueError):
@@ -90,8 +95,11 @@ class Store:
         """Whether a complete, undamaged record is stored; one with a library's error in it is to be tried again."""
         return self._undamaged(key, complete=True) is not None
 
-    def put(self, record: Record) -> None:
-        """Store a record in one transaction. It replaces one of the same key, but never a complete one by a failure."""
+    def put(self, record: Record, images: bytes | None = None) -> None:
+        """Store a record in one transaction. It replaces one of the same key, but never a complete one by a failure.
+
+        images: of its cell that are kept with it, as `benchmark.records.images.CellImages` packs them.
+        """
         text = json.dumps(record.to_json(), allow_nan=False)
         cell = record.cell
         row = (
@@ -110,6 +118,28 @@ class Store:
             if not record.complete and record.key in self:
                 return
             self._connection.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            if images is not None:
+                of_images = record.key, hashlib.sha256(images).hexdigest(), images
+                self._connection.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?)", of_images)
+
+    def has_images(self, key: str) -> bool:
+        """Whether undamaged images are kept of the cell of that key."""
+        return self._undamaged_images(key) is not None
+
+    def images(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Key -> packed images, of those cells that any are kept of. Raises StoreError for damaged ones."""
+        with self._translated("read"):
+            kept = {key for (key,) in self._connection.execute("SELECT key FROM images")}
+        found = {}
+        for key in keys:
+            if key in kept:
+                if (packed := self._undamaged_images(key)) is None:
+                    raise StoreError(
+                        f"{self.path}: the images of the record {key[:12]}… are damaged; the run that made them makes "
+                        "them again with --keep-images"
+                    )
+                found[key] = packed
+        return found
 
     def recognised(self, model: str, fingerprint: str, behaviour: Behaviour) -> Behaviour:
         """The first stored behaviour of a network that equals this one but for rounding; a new behaviour is stored.
@@ -147,6 +177,12 @@ class Store:
             if fields["schema"] == SCHEMA_VERSION:  # another schema has other keys: it is not this program's
                 yield Record.from_json(fields)
 
+    def outside(self, model: str) -> set[str]:
+        """Keys of the records of an entry whose images were made elsewhere."""
+        with self._translated("read"):
+            like = model, f"{OUTSIDE.name}-%"
+            return {key for (key,) in self._connection.execute(_OUTSIDE_KEYS, like)}
+
     def recent(self, model: str, count: int) -> Iterator[Record]:
         """At most `count` records of an entry, those stored last; damaged ones are left out."""
         with self._translated("read"):
@@ -165,6 +201,14 @@ class Store:
                 "SELECT sha256, record FROM cells WHERE key = ? AND complete >= ?", (key, complete)
             ).fetchone()
             return row[1] if row is not None and hashlib.sha256(row[1].encode()).hexdigest() == row[0] else None
+
+    def _undamaged_images(self, key: str) -> bytes | None:
+        """The packed images of a cell whose checksum holds."""
+        with self._translated("read"):
+            row = self._connection.execute(
+                "SELECT sha256, CAST(packed AS BLOB) FROM images WHERE key = ?", (key,)
+            ).fetchone()
+            return row[1] if row is not None and hashlib.sha256(row[1]).hexdigest() == row[0] else None
 
     @contextlib.contextmanager
     def _translated(self, action: str) -> Iterator[None]:

@@ -144,6 +144,14 @@ class Evidence:
         """The records of the protocol's attacks under one threat model."""
         return [record for record in self.records if record.cell.attack.threat == threat]
 
+    def counted(self, threat: ThreatModel) -> list[Record]:
+        """The records that the worst case under a threat model is over, as far as a library ran."""
+        return [
+            record
+            for record in self.records + self.extra
+            if record.cell.attack.threat == threat and any(one.error is None for one in record.outcomes.values())
+        ]
+
     def broken_beyond(self, threat: ThreatModel, images: set[int]) -> dict[str, set[int]]:
         """Adaptive attack, `other gradients` or `other settings` -> which of the images it broke."""
         broken: dict[str, set[int]] = {}

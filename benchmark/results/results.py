@@ -16,21 +16,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.attacks.spec import AttackSpec
+from benchmark.attacks.methods import Norm
+from benchmark.attacks.spec import AttackSpec, ThreatModel, format_eps
 from benchmark.plan.roles import role_of
 from benchmark.records.agreement import Comparison
 from benchmark.records.record import Record
 from benchmark.results.audits import Audit, audits_of
 from benchmark.results.boards import Board, boards_of
+from benchmark.results.classes import by_class
 from benchmark.results.configuration import Configuration, merged_agreement, without_subsumed
 from benchmark.results.draws import ByDraws, by_draws
 from benchmark.results.entries import Entry
 from benchmark.results.frames import accuracy_by_eps, tidy
 from benchmark.results.gradient_targets import TargetComparison, by_gradient_target
+from benchmark.results.images import AttackedImages, images_of
+from benchmark.results.losses import Losses, losses_of
 from benchmark.results.ranking import Paired, paired_tests
 from benchmark.results.rows import Row
 from zoo.files import write_whole
@@ -44,15 +49,24 @@ if TYPE_CHECKING:
 class Results:
     """What records say of any number of networks and attacks; a record that is part of another does not count."""
 
-    def __init__(self, records: Iterable[Record], reference: Iterable[Record] = (), *, protocol: bool = False) -> None:
+    def __init__(
+        self,
+        records: Iterable[Record],
+        reference: Iterable[Record] = (),
+        *,
+        protocol: bool = False,
+        images: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         """reference: records of networks that are shown beside the others, on boards alone and on the same images.
 
         protocol: whether boards are those of leaderboards: with the protocol's eps, draws and seed, and only rows with
         all its attacks in a norm. Other attacks within those threat models count there, too.
+        images: key of a record -> what its cell kept, packed; see `benchmark.records.images`.
         """
         self.records = tuple(without_subsumed(records))
         self.protocol = protocol
         self._reference = tuple(without_subsumed(reference))
+        self._images = images
 
     @cached_property
     def audits(self) -> list[Audit]:
@@ -146,9 +160,32 @@ class Results:
         """Robust accuracy under one attack against eps. Raises KeyError for an attack that was not run."""
         return Curve(attack, accuracy_by_eps(self.df, attack))
 
+    def images(self, norm: Norm, eps: float, model: str | None = None) -> AttackedImages:
+        """The most harmful image of every example under a threat model, over all attacks and libraries.
+
+        model, errors: as for `entry`; also ValueError for a threat model without a row, and where no images were kept.
+        """
+        threat, rows = ThreatModel(norm, eps), {row.threat: row for row in self.entry(model).rows}
+        if threat not in rows:
+            there = ", ".join(f"{one.norm} {format_eps(one.eps)}" for one in rows)
+            raise ValueError(f"no images in {norm} {format_eps(eps)}: there are results in {there}")
+        return images_of(rows[threat], self._images)
+
+    def losses(self, attack: str = "pgd-linf", eps: float | None = None, model: str | None = None) -> Losses:
+        """The attacker's cross-entropy at each gradient of one attack. eps: None for the only one.
+
+        model, errors: as for `entry`; also KeyError for an attack that was not run, and ValueError where no losses were
+        kept, or where several eps could be meant.
+        """
+        return losses_of(self.entry(model), attack, eps, self._images)
+
+    def by_class(self, model: str | None = None) -> pd.DataFrame:
+        """Accuracy class by class; see `benchmark.results.classes`. model, errors: as for `entry`."""
+        return by_class(self.entry(model))
+
     def __add__(self, other: Results) -> Results:
         """Both together, ranked beside each other."""
-        return Results([*self.records, *other.records])
+        return Results([*self.records, *other.records], images={**self._images, **other._images})
 
     def __repr__(self) -> str:
         from benchmark.reports.console import ranking_text
@@ -191,11 +228,9 @@ class Curve:
         return str(self.frame.to_html(index=False))
 
     def _repr_png_(self) -> bytes:
-        import io
+        from benchmark.reports.figures import as_png
 
-        content = io.BytesIO()
-        self.figure.savefig(content, format="png", dpi=120, bbox_inches="tight")
-        return content.getvalue()
+        return as_png(self.figure)
 
 
 def compare(first: Results, second: Results) -> pd.DataFrame:

@@ -117,8 +117,8 @@ def test_a_full_disk_in_the_middle_is_one_line_and_keeps_what_was_done(
 ) -> None:
     put = Store.put
 
-    def limited(self: Store, record: object) -> None:
-        put(self, record)
+    def limited(self: Store, *cell: object) -> None:
+        put(self, *cell)
         pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
         self._connection.execute(f"PRAGMA max_page_count = {pages}")
 
@@ -135,11 +135,11 @@ def test_a_full_disk_in_the_middle_is_one_line_and_keeps_what_was_done(
 def test_ctrl_c_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     genuine, calls = evaluator.Evaluator.evaluate, []
 
-    def interrupted(self: evaluator.Evaluator, cell: object) -> object:
+    def interrupted(self: evaluator.Evaluator, *cell: object) -> object:
         calls.append(cell)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return genuine(self, cell)
+        return genuine(self, *cell)
 
     monkeypatch.setattr(evaluator.Evaluator, "evaluate", interrupted)
     result = invoke(*FAST, "--eps", "0.1,0.2,0.3", *store_in(tmp_path))

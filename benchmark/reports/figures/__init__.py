@@ -5,6 +5,7 @@ Functions that draw are handed out by name, not figures: to see whether pages ar
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -22,6 +23,13 @@ from benchmark.results.entries import Entry
 from benchmark.results.gradient_targets import TargetComparison
 
 Figures = dict[str, Callable[[], Figure]]
+
+
+def as_png(figure: Figure) -> bytes:
+    """A figure as notebooks show it."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120, bbox_inches="tight")
+    return content.getvalue()
 
 
 def board_figures(boards: Sequence[Board]) -> Figures:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from zoo.style import network_style
 
@@ -22,5 +25,24 @@ def accuracy_against_eps(attack: str, frame: pd.DataFrame) -> Figure:
     axis.set(xlabel="eps", ylabel=f"accuracy under {attack} in %", ylim=(-3, 103))
     axis.set_xlim(left=0)
     axis.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def loss_against_gradients(title: str, frame: pd.DataFrame) -> Figure:
+    """The attacker's mean cross-entropy at each gradient, a line for every library, quantiles as bands.
+
+    frame: of `benchmark.results.losses.Losses`.
+    """
+    figure = Figure(figsize=(5.0, 3.2))
+    axis = figure.subplots()
+    looks = itertools.cycle([("-", 3.2), ("--", 2.0), (":", 1.4)])  # libraries that agree lie on one another
+    for (library, points), (dashes, width) in zip(frame.groupby("library", sort=False), looks, strict=False):
+        (line,) = axis.plot(points["gradient"], points["mean"], dashes, label=library, linewidth=width)
+        axis.fill_between(points["gradient"], points["low"], points["high"], alpha=0.12, color=line.get_color())
+    axis.set(xlabel="gradient", ylabel="attacker's cross-entropy in nats", title=title)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_ylim(bottom=0)
+    axis.legend(frameon=False, fontsize=8, title="mean; band: 10 % to 90 % of images", title_fontsize=8)
     figure.tight_layout()
     return figure

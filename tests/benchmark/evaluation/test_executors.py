@@ -48,7 +48,7 @@ def mortal():
 
 def records(machine: Machine, cells: list[Cell], **how: Any) -> dict[str, Record]:
     work = ((evaluator_on(machine).key(cell), cell) for cell in cells)
-    return {record.key: record for record, _ in execute(work, evaluator_on(machine), **how)}
+    return {done.record.key: done.record for done in execute(work, evaluator_on(machine), **how)}
 
 
 def outcomes(found: dict[str, Record]) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_a_worker_that_is_killed_costs_its_cell_another_try(mortal: tuple[Machin
     here = records(machine, cells)
     marker.write_text("1")  # after the fingerprint is known: a worker computes it too, and dies of it
     keys = list(here)
-    there = {r.key: r for r, _ in execute(zip(keys, cells, strict=True), evaluator_on(machine), workers=2)}
+    there = {r.key: r for r, *_ in execute(zip(keys, cells, strict=True), evaluator_on(machine), workers=2)}
     assert marker.read_text() == "0"
     assert outcomes(there) == outcomes(here)
 
@@ -202,7 +202,7 @@ def test_two_ray_nodes_with_a_killed_worker_give_the_records_of_one_process(mort
     try:
         cluster.add_node(num_cpus=1)
         work = zip(keys, cells, strict=True)
-        there = {r.key: r for r, _ in execute(work, evaluator_on(machine), "ray", address=cluster.address)}
+        there = {r.key: r for r, *_ in execute(work, evaluator_on(machine), "ray", address=cluster.address)}
         assert marker.read_text() == "0"  # it died, and was tried again
         assert outcomes(there) == outcomes(here)
         marker.write_text("99")
