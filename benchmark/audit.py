@@ -35,6 +35,9 @@ def audit(
     report: Annotated[
         Path | None, typer.Option(help="Write a report for the browser into this file, as HTML.", dir_okay=False)
     ] = None,
+    keep_images: Annotated[
+        bool, typer.Option("--keep-images", help="Store each image's most harmful versions: the report shows them.")
+    ] = False,
 ) -> None:
     """Run every attack of the adaptive suite on one entry and say whether its numbers can be believed.
 
@@ -45,7 +48,7 @@ def audit(
     Exit status: 0 if nothing speaks against the figures, 1 if a check failed, 2 for a mistake in the command or an
     entry that is refused when it is loaded, 130 if interrupted.
     """
-    from benchmark.cli import carry_out, external, interruptible, select_entries
+    from benchmark.cli import carry_out, external, interruptible, select_entries, stored_images
     from benchmark.evaluation.loop import How
     from benchmark.evaluation.machine import Machine
     from benchmark.plan.cells import Selection
@@ -59,10 +62,12 @@ def audit(
     with interruptible():
         entries = select_entries(suite, (name,), datasets, family)
         root = None if data_root is None else data_root.resolve()
-        machine = Machine(device, root, threads=threads, external=external((name,), datasets, family))
+        machine = Machine(
+            device, root, threads=threads, external=external((name,), datasets, family), keep_images=keep_images
+        )
         how = How(machine, workers=workers, watch=Progress, say=partial(typer.secho, err=True))
         records = carry_out(suite, Selection(examples=examples), entries, how, store)
-    results = Results(records)
+    results = Results(records, images=stored_images(store, records))
     entry = results.entry()
     whole = audit_page(entry, notice=None)
     typer.echo(f"\n{whole if full else short_audit(entry)}")

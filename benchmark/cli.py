@@ -107,6 +107,14 @@ def carry_out(
     return done.records
 
 
+def stored_images(store: Path, records: Sequence[Record]) -> dict[str, bytes]:
+    """What is kept of the records' images in the store at that path; see `benchmark.records.images`."""
+    from benchmark.records.store import Store
+
+    with Store(store) as opened:
+        return opened.images(record.key for record in records)
+
+
 def select_entries(
     suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, family: str | None = None
 ) -> list[ZooEntry]:

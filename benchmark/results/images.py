@@ -88,6 +88,11 @@ class AttackedImages:
         return as_png(self.figure())
 
 
+def kept_whole(row: Row, packed: Mapping[str, bytes]) -> bool:
+    """Whether every attack that counts in a row kept its images."""
+    return all(record.key in packed for record in row.audit.evidence.counted(row.threat))
+
+
 class _Found(NamedTuple):
     """The most harmful image of an example so far. place: of the example in the record."""
 

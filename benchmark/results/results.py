@@ -34,7 +34,7 @@ from benchmark.results.draws import ByDraws, by_draws
 from benchmark.results.entries import Entry
 from benchmark.results.frames import accuracy_by_eps, tidy
 from benchmark.results.gradient_targets import TargetComparison, by_gradient_target
-from benchmark.results.images import AttackedImages, images_of
+from benchmark.results.images import AttackedImages, images_of, kept_whole
 from benchmark.results.losses import Losses, losses_of
 from benchmark.results.ranking import Paired, paired_tests
 from benchmark.results.rows import Row
@@ -42,8 +42,6 @@ from zoo.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from benchmark.reports.network_report import Attacked
 
 
 class Results:
@@ -145,16 +143,19 @@ class Results:
 
         return conclusion(self.entry(model))
 
-    def report(self, path: str | Path, model: str | None = None, images: Iterable[Attacked] = ()) -> Path:
+    def report(self, path: str | Path, model: str | None = None) -> Path:
         """Write the report of a network, one HTML file that loads nothing; its path. model, errors: as for `entry`.
 
-        images: attacked images to be shown, an object a threat model.
+        Attacked images are in it where all of a threat model's were kept: `evaluate(..., keep_images=True)`.
         """
         from benchmark.reports.network_report import report_page
 
-        text, path = report_page(self, model, images), Path(path)
+        text, path = report_page(self, model, self._kept_images(model)), Path(path)
         write_whole(path, text.encode())
         return path
+
+    def _kept_images(self, model: str | None) -> list[AttackedImages]:
+        return [images_of(row, self._images) for row in self.entry(model).rows if kept_whole(row, self._images)]
 
     def curve(self, attack: str = "pgd-linf") -> Curve:
         """Robust accuracy under one attack against eps. Raises KeyError for an attack that was not run."""

@@ -3,6 +3,5 @@
 from __future__ import annotations
 
 from benchmark.reports.network_report.page import report_page
-from benchmark.reports.network_report.pictures import Attacked
 
-__all__ = ["Attacked", "report_page"]
+__all__ = ["report_page"]

@@ -13,7 +13,7 @@ from benchmark.protocol import eps_grid
 from benchmark.reports.audits import adaptive_attacks, conclusion
 from benchmark.reports.network_report import made
 from benchmark.reports.network_report.charts import STYLES, Chart, Series, chart
-from benchmark.reports.network_report.pictures import AMPLIFIED, Attacked, gallery
+from benchmark.reports.network_report.pictures import AMPLIFIED, gallery
 from benchmark.reports.network_report.tables import robust_accuracy, table
 from benchmark.reports.page import render_page
 from benchmark.reports.readings import has_draws, ladders, readings
@@ -22,6 +22,7 @@ from benchmark.results import Results
 from benchmark.results.checks import ALL, Status
 from benchmark.results.draws import ByDraws
 from benchmark.results.entries import Entry
+from benchmark.results.images import AttackedImages
 from benchmark.results.rows import Row
 from benchmark.results.share import Share
 from zoo.kind import Kind
@@ -30,7 +31,7 @@ MANY = 8  # rows that are all shown
 ASKING: tuple[Status, ...] = ("FLAG", "FAIL", "ERROR")  # verdicts that are shown with their evidence
 
 
-def report_page(results: Results, model: str | None = None, images: Iterable[Attacked] = ()) -> str:
+def report_page(results: Results, model: str | None = None, images: Iterable[AttackedImages] = ()) -> str:
     """The page about a network of that name, None for the only one. images: attacked ones, to be looked at.
 
     Raises KeyError and ValueError as `Results.entry` does.

@@ -4,52 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.attacks.spec import ThreatModel
 from benchmark.reports.tables import threat_title
+from benchmark.results.images import AttackedImages
 
 AMPLIFIED = 10  # times, that a difference can be seen
 SMALL = 64  # pixels a side, up to which an image is kept exactly and more of them are shown
 LARGE = 128  # pixels a side, to which a larger one is reduced
 FATES = ("broken", "survives", "wrong as it is")  # in the order in which they are shown
 SHOWN, SHOWN_LARGE = 6, 3  # images of a threat model
-
-
-class Attacked(Protocol):
-    """Attacked images of one network under one threat model, one item an image in every list.
-
-    clean, adversarial: (N, C, H, W) float32 in [0, 1]. confidence: between 0 and 1.
-    """
-
-    @property
-    def threat(self) -> ThreatModel: ...
-    @property
-    def examples(self) -> Sequence[int]: ...
-    @property
-    def clean(self) -> NDArray[np.float32]: ...
-    @property
-    def adversarial(self) -> NDArray[np.float32]: ...
-    @property
-    def labels(self) -> Sequence[int]: ...
-    @property
-    def predicted_clean(self) -> Sequence[int]: ...
-    @property
-    def confidence_clean(self) -> Sequence[float]: ...
-    @property
-    def predicted(self) -> Sequence[int]: ...
-    @property
-    def confidence(self) -> Sequence[float]: ...
-    @property
-    def attack(self) -> Sequence[str]: ...
-    @property
-    def library(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True)
@@ -79,7 +47,7 @@ class Gallery:
     count: int
 
 
-def gallery(images: Attacked) -> Gallery:
+def gallery(images: AttackedImages) -> Gallery:
     """The first images that the attack broke, after them those that survive, and at last those that were wrong."""
     fates = [
         "wrong as it is" if clean != label else "broken" if attacked != label else "survives"
@@ -91,7 +59,7 @@ def gallery(images: Attacked) -> Gallery:
     return Gallery(title, [_tile(images, at, fates[at]) for at in shown], len(fates))
 
 
-def _tile(images: Attacked, at: int, fate: str) -> Tile:
+def _tile(images: AttackedImages, at: int, fate: str) -> Tile:
     clean, adversarial = images.clean[at], images.adversarial[at]
     return Tile(
         example=images.examples[at],
