@@ -181,7 +181,8 @@ def cell_key(cell: Cell, fingerprints: dict[str, str], packages: Mapping[str, st
     packages: name -> version of those that it is, or was, computed with; None for the installed ones.
     What does not determine it (device, worker, suite, time) is left out, so the same work has the same key anywhere.
     """
-    used = ("torch", *(_PACKAGES[library] for library in cell.libraries))
+    # an own attack, or a library's that this project has no adapter of, is known by its digest among the fingerprints
+    used = ("torch", *(_PACKAGES[library] for library in cell.libraries if library in _PACKAGES))
     content = {
         "cell": cell.to_json(),
         "fingerprints": fingerprints,
