@@ -49,7 +49,7 @@ def wanted_attacks(
     names: tuple[str, ...] | None, steps: int | None, step_size: str | None, restarts: int | None
 ) -> Wanted:
     """The attacks that options name, those that have the settings with them. Raises ValueError as `wanted` does."""
-    if steps is step_size is restarts is None:
+    if steps is None and step_size is None and restarts is None:
         return wanted(names)
     own = [name for name in names or () if ":" in name]
     ours = None if names is None else tuple(name for name in names if name not in own)

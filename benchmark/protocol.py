@@ -19,8 +19,8 @@ LIBRARIES = ("torchattacks", "foolbox", "art")
 
 STEPS = {"fgsm": 1, "bim": 10, "pgd-linf": 20, "pgd-l2": 20}
 ATTACKS = tuple(STEPS)
-# Of the methods beyond the protocol's: AutoAttack's for APGD, queries for Square and noise; MI-FGSM has more than PGD, as
-# it is run with draws of each step's own, which momentum averages over.
+# Of the methods beyond the protocol's: AutoAttack's for APGD, queries for Square and noise. MI-FGSM is run with draws
+# of each step's own, which momentum averages over.
 FURTHER_STEPS = {"mifgsm": 40, "apgd-ce": 100, "apgd-dlr": 100, "square": 1000, "noise": 100}
 STEP_RATIO = 2.5  # step_size = 2.5 eps / steps for the iterative attacks
 REACH = {"apgd-ce": 2.0, "apgd-dlr": 2.0}  # the first step of those that choose the next themselves, over eps; else 1

@@ -34,8 +34,8 @@ _Family = Annotated[
 _Attack = Annotated[
     Many,
     typer.Option(
-        help="fgsm, bim, pgd-linf, pgd-l2; in suite adaptive also apgd-ce-linf, square-l2, ... All by default. Your own "
-        "as package.module:function or file.py:function, an attack of a library as torchattacks:AutoAttack."
+        help="fgsm, bim, pgd-linf, pgd-l2; in suite adaptive also apgd-ce-linf, square-l2, ... All by default. And "
+        "your own as package.module:function or file.py:function, a library's as torchattacks:AutoAttack."
     ),
 ]
 _Steps = Annotated[int | None, typer.Option(help="Steps of the iterative attacks, in place of the protocol's.")]
@@ -154,17 +154,8 @@ def run(
         libraries, targets = cli.split(library), cli.split(target)
         asked = cli.wanted_attacks(cli.split(attack), steps, step_size, restarts)
         radii = cli.parsed_eps(eps or [])
-        selection = Selection(
-            asked.names,
-            radii,
-            libraries,
-            examples,
-            draws,
-            seed,
-            targets,
-            precision,
-            asked.further,  # type: ignore[arg-type]
-        )
+        about = libraries, examples, draws, seed, targets, precision
+        selection = Selection(asked.names, radii, *about, asked.further)  # type: ignore[arg-type]
         names, datasets = cli.split(model), cli.split(dataset)
         cli.warn_of_large_eps(selection)
         entries = cli.select_entries(chosen, names, datasets, family)

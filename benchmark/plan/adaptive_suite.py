@@ -43,7 +43,8 @@ class AdaptiveSuite(WhiteboxSuite):
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
         records = list(records)
-        surviving, cells = surviving_examples(records), []
+        # what else a user asked for decides nothing: the suite attacks the same images with it and without
+        surviving, cells = surviving_examples(record for record in records if not role_of(record.cell).further), []
         for subject in subjects:
             for threat in self._threats(subject, selection):
                 images = surviving.get((subject.model, threat), {})

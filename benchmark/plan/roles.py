@@ -9,13 +9,13 @@ import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import UNBOUNDED, AdaptiveAttack, adaptive_attack_of
 from benchmark.plan.cells import Cell, Reading
-from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
+from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, label_of, standard_attack
 from zoo.kind import Kind
 from zoo.targets import Gradient
 
@@ -30,6 +30,8 @@ class Role:
     headline: whether its attacker knows nothing of the judge's draws that decide rows, and is judged by them.
     target: the gradient target of an attack whose other settings are all the protocol's; None for any other attack.
     adaptive: the adaptive attack that it is, with the protocol's draws; None for any other attack.
+    further: whether no suite plans it and the user asked for it: an own attack, or one of ours with other settings.
+    called: what results call it where it is no column.
     budget: whether eps > 0. whole: whether it is on all images of its shard.
     unbounded: whether its ball holds every image.
     usual: whether it has the protocol's draws and seed; curves and matrices are made of such cells.
@@ -41,6 +43,8 @@ class Role:
     headline: bool
     target: str | None
     adaptive: AdaptiveAttack | None
+    further: bool
+    called: str
     budget: bool
     whole: bool
     unbounded: bool
@@ -83,10 +87,16 @@ def role_of(cell: Cell) -> Role:
     usual = protocol_draws and judged and cell.seed == 0
     whole = cell.only is None
     on_grid = cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
+    target = _protocol_target(spec)
+    adaptive = _adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading)
+    plain = replace(spec.gradient, precision="float32") == Gradient()
+    further = target is None and adaptive is None and plain and headline and whole and threat.eps > 0
     return Role(
         headline=headline,
-        target=_protocol_target(spec),
-        adaptive=_adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading),
+        target=target,
+        adaptive=adaptive,
+        further=further,
+        called=_called(spec, adaptive, further and (protocol_draws or spec.is_own)),
         budget=threat.eps > 0,
         whole=whole,
         unbounded=threat == UNBOUNDED,
@@ -95,6 +105,14 @@ def role_of(cell: Cell) -> Role:
         board=headline and usual and whole and on_grid,
         alone=len(cell.libraries) == 1,
     )
+
+
+def _called(spec: AttackSpec, adaptive: AdaptiveAttack | None, by_its_label: bool) -> str:
+    if adaptive is not None:
+        return adaptive.name
+    if by_its_label:
+        return label_of(spec)
+    return "other settings" if spec.target == "expected" else "other gradients"
 
 
 @functools.cache

@@ -66,9 +66,7 @@ def conclusion(entry: Entry) -> str:
     for norm, audit in entry.audits.items():
         rows = [row for row in entry.rows if row.threat.norm == norm]
         figures = "; ".join(
-            f"{percent(row.worst, interval=True)} % at eps {format_eps(row.threat.eps)} ({percent(row.whitebox)} % "
-            "under the white-box attacks alone)"
-            for row in rows
+            f"{percent(row.worst, interval=True)} % at eps {format_eps(row.threat.eps)} ({_alone(row)})" for row in rows
         )
         images = span(row.worst.count for row in rows)
         measured = f"Accuracy under the worst case of all attacks, on {images} images: {figures}."
@@ -82,6 +80,13 @@ def conclusion(entry: Entry) -> str:
         }.get(audit.status, f"The accuracy of {name} under {norm} attacks is no evidence of robustness. {failed}.")
         sentences.append(f"{said} {measured}")
     return "\n\n".join(sentences)
+
+
+def _alone(row: Row) -> str:
+    """What the figure is without adaptive attacks, or what it is of where no attack of the protocol was run."""
+    if not row.attacks:
+        return f"under {'; '.join(row.further)} alone"
+    return f"{percent(row.whitebox)} % under the white-box attacks alone"
 
 
 def short_audit(entry: Entry) -> str:
@@ -101,6 +106,8 @@ def short_audit(entry: Entry) -> str:
 def reason(row: Row) -> str:
     """Why a row is ranked, or not, in a line."""
     worst = [verdict for verdict in row.verdicts if verdict.status == row.status]
+    if not row.attacks:
+        return "no attack of the protocol was run"
     if row.status == "PASS":
         return "every check passed"
     if row.status == "OPEN":
@@ -130,6 +137,7 @@ def _adaptive(entry: Entry) -> list[dict[str, object]]:
     lines = []
     attacks = [*ADAPTIVE_ATTACKS.values(), UNBOUNDED_ATTACK]
     helps = {adaptive.name: adaptive.help for adaptive in attacks} | {"other gradients": "gradients of suite masking"}
+    helps |= {name: _FURTHER[":" in name] for row in entry.rows for name in row.further if name in row.adaptive}
     for name, text in helps.items():
         line: dict[str, object] = {"adaptive attack": name, "what it is": text}
         for row in entry.rows:
@@ -172,4 +180,5 @@ def _detected(one: Detection, exact: bool = False) -> dict[str, object]:
     return line
 
 
+_FURTHER = {False: "other settings than the protocol's", True: "own attack"}
 _TITLES = {name: name.replace("_", " ") for name in Level.__dataclass_fields__} | {"nll": "NLL", "ece": "ECE"}

@@ -48,7 +48,7 @@ class Row:
     passes: (forward, backward) per image times draws, over all attacks, each in the library that needs most.
     attacked: number of images that were attacked by every attack of the row. The row may be shown on fewer images:
         those that the rows of a board have in common.
-    rank: None if the verdict keeps the row out of the ranking.
+    rank: None where the verdict keeps the row out of the ranking, or it has no column of the protocol.
     """
 
     audit: Audit
@@ -93,6 +93,18 @@ class Row:
     @property
     def status(self) -> str:
         return self.audit.status
+
+    @property
+    def is_rankable(self) -> bool:
+        """Whether it is compared with others: it has a column of the protocol, and its numbers can be believed."""
+        return bool(self.attacks) and self.status not in ("FAIL", "ERROR")
+
+    @property
+    def further(self) -> list[str]:
+        """Own attacks and other settings that its worst case is over, too."""
+        records = [*self.audit.evidence.under(self.threat), *self.audit.evidence.extra]
+        roles = [role_of(record.cell) for record in records if record.cell.attack.threat == self.threat]
+        return list(dict.fromkeys(role.called for role in roles if role.further))
 
     @property
     def is_whole(self) -> bool:

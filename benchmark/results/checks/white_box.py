@@ -44,23 +44,30 @@ def no_budget(evidence: Evidence) -> Finding:
     "images outside the threat model count for nothing, and a library that failed has not attacked",
 )
 def budget_and_box(evidence: Evidence) -> Finding:
-    """Every image within eps and [0, 1] and finite; an exception of a library is an error, never a score."""
+    """Every image within eps and [0, 1] and finite; an exception of a library is an error, never a score.
+
+    What an own attack leaves outside counts for nothing either, but says nothing of the network or the libraries.
+    """
     records = [*evidence.records, *evidence.extra]
     for record in records:
         for library, outcome in record.outcomes.items():
             # an attack in the other norm that failed at eps 0 says nothing here
             if outcome.error is not None and record.cell.attack.threat.norm == evidence.norm:
                 return "ERROR", f"{library} failed on {record.cell.label}: {outcome.error}"
-    outside = [
-        f"{library} {record.cell.label}: {len(outcome.violations)} images"
-        for record in records
-        for library, outcome in record.outcomes.items()
-        if outcome.violations
-    ]
-    if outside:
-        return "FAIL", f"images outside budget or box: {first_few(outside)}"
+    left = {
+        is_own: [
+            f"{library} {record.cell.label}: {len(outcome.violations)} images"
+            for record in records
+            for library, outcome in record.outcomes.items()
+            if outcome.violations and record.cell.attack.is_own is is_own
+        ]
+        for is_own in (False, True)
+    }
+    if left[False]:
+        return "FAIL", f"images outside budget or box: {first_few(left[False])}"
     count = sum(len(outcome.distance) for record in records for outcome in record.outcomes.values())
-    return "PASS", f"{count} adversarial images within budget and box"
+    own = f"; in their place the originals, where own attacks left it: {first_few(left[True])}" if left[True] else ""
+    return "PASS", f"{count} adversarial images within budget and box{own}"
 
 
 @check(
@@ -113,6 +120,8 @@ def libraries_agree(evidence: Evidence) -> Finding:
         for (_, spec), comparisons in merged_agreement(evidence.records).items()
         for pair in comparisons
     ]
+    if all(record.cell.attack.is_own for record in evidence.records):
+        return "OPEN", "not checked: no attack of the protocol ran"
     if not pairs:
         return "FLAG", "one library only: nothing to compare"
     below = [f"{where}: {level}" for level, required, where in pairs if not meets(level, required)]
