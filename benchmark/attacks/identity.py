@@ -71,7 +71,7 @@ def _code(thing: Any, seen: dict[int, object]) -> Iterator[str]:
     file = _file(thing)
     if file is not None and {"site-packages", "dist-packages"} & set(file.parts):
         yield f"{thing.__module__} {_version(thing.__module__.partition('.')[0])}"
-    elif file is not None:
+    elif file is not None and thing.__name__ != "<lambda>":  # of which a file may hold several
         yield hashlib.sha256(file.read_bytes()).hexdigest()
     elif isinstance(thing, type):
         yield from _of_all([value for value in vars(thing).values() if isinstance(value, FunctionType)], seen)

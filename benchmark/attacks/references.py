@@ -52,7 +52,7 @@ def name_of(thing: Any, library: str) -> str:
     name = plain_name(named)
     if name.partition(".")[0] == library:
         name = f"{library}:{named.__qualname__}"
-    bound = _bound(thing) if of is named else _changed(of)
+    bound = _bound(thing) if of is named else _settings(of, library)
     return f"{name}({', '.join(bound)})" if bound else name
 
 
@@ -64,14 +64,15 @@ def _bound(thing: Any) -> list[str]:
     return [*_bound(thing.func), *map(_shown, thing.args), *keywords]
 
 
-def _changed(instance: Any) -> list[str]:
-    """What an instance has otherwise than one that is made without arguments, if it can be made so."""
+def _settings(instance: Any, library: str) -> list[str]:
+    """What an instance holds; of a library's what it has otherwise than one that is made without arguments."""
     try:
-        usual = vars(type(instance)())
-    except Exception:  # whatever its constructor raises: then all that it has is shown
+        usual = {} if library == "own" else vars(type(instance)())
+    except TypeError:  # it cannot be made so
         usual = {}
-    mine = {name: _shown(value) for name, value in vars(instance).items() if name != "norms"}
-    return [f"{name}={text}" for name, text in mine.items() if name not in usual or _shown(usual[name]) != text]
+    held = {name: _shown(value) for name, value in vars(instance).items() if name != "norms"}
+    changed = {name: text for name, text in held.items() if name not in usual or _shown(usual[name]) != text}
+    return [f"{name.strip('_')}={text}" for name, text in changed.items()]
 
 
 def _shown(value: object) -> str:

@@ -53,7 +53,7 @@ def paired_tests(rows: Sequence[Row]) -> list[Paired]:
 
 
 def ranked(rows: list[Row]) -> list[Row]:
-    """Best first; rows whose verdict is FAIL or ERROR, or that the protocol's attacks did not make, come last, unranked.
+    """Best first; rows whose verdict is FAIL or ERROR, or without an attack of the protocol, come last, without rank.
 
     A row's rank is one more than the number of rows that are certainly more robust.
     """

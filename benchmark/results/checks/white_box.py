@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from benchmark.attacks.spec import format_eps
 from benchmark.protocol import required_agreement
 from benchmark.records.agreement import meets, weakest
+from benchmark.records.record import Record
 from benchmark.results.checks.check import Finding, check, first_few, over, risen, summary
 from benchmark.results.configuration import merged_agreement
 from benchmark.results.evidence import Evidence
@@ -54,19 +56,11 @@ def budget_and_box(evidence: Evidence) -> Finding:
             # an attack in the other norm that failed at eps 0 says nothing here
             if outcome.error is not None and record.cell.attack.threat.norm == evidence.norm:
                 return "ERROR", f"{library} failed on {record.cell.label}: {outcome.error}"
-    left = {
-        is_own: [
-            f"{library} {record.cell.label}: {len(outcome.violations)} images"
-            for record in records
-            for library, outcome in record.outcomes.items()
-            if outcome.violations and record.cell.attack.is_own is is_own
-        ]
-        for is_own in (False, True)
-    }
-    if left[False]:
-        return "FAIL", f"images outside budget or box: {first_few(left[False])}"
+    if outside := _outside(record for record in records if not record.cell.attack.is_own):
+        return "FAIL", f"images outside budget or box: {outside}"
     count = sum(len(outcome.distance) for record in records for outcome in record.outcomes.values())
-    own = f"; in their place the originals, where own attacks left it: {first_few(left[True])}" if left[True] else ""
+    left = _outside(record for record in records if record.cell.attack.is_own)
+    own = f"; of own attacks some were outside and count for nothing: {left}" if left else ""
     return "PASS", f"{count} adversarial images within budget and box{own}"
 
 
@@ -128,6 +122,18 @@ def libraries_agree(evidence: Evidence) -> Finding:
     if below:
         return "FLAG", first_few(below)
     return "PASS", f"{len(pairs)} comparisons, weakest {weakest(level for level, _, _ in pairs)}"
+
+
+def _outside(records: Iterable[Record]) -> str:
+    """How many images are outside budget or box, by the first few attacks; empty for none."""
+    return first_few(
+        [
+            f"{library} {record.cell.label}: {len(outcome.violations)} images"
+            for record in records
+            for library, outcome in record.outcomes.items()
+            if outcome.violations
+        ]
+    )
 
 
 def _survival(frame: pd.DataFrame, column: str) -> pd.DataFrame:
