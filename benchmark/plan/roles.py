@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from benchmark.records.record import Record
 
 
+OTHER_SETTINGS, OTHER_GRADIENTS = "other settings", "other gradients"  # what has no name of its own in results
+
+
 @dataclass(frozen=True)
 class Role:
     """What a cell is to the results of its network.
@@ -112,7 +115,7 @@ def _called(spec: AttackSpec, adaptive: AdaptiveAttack | None, by_its_label: boo
         return adaptive.name
     if by_its_label:
         return label_of(spec)
-    return "other settings" if spec.target == "expected" else "other gradients"
+    return OTHER_SETTINGS if spec.target == "expected" else OTHER_GRADIENTS
 
 
 @functools.cache

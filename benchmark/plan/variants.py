@@ -46,10 +46,7 @@ class Variant:
                 has = ", ".join(METHODS[self.method].settings) or "none that could be changed"
                 raise ValueError(f"{self.method} has no {setting}; its settings: {has}")
         if self.step_size is not None and len(self.norms) > 1:
-            raise ValueError(
-                f"step_size={self.step_size:g} is a length in one norm: say in which, as in norm='linf', or name "
-                f"{self.method}-linf or {self.method}-l2 on the command line"
-            )
+            raise ValueError(f"step_size={self.step_size:g} is a length in one norm: say in which, as in norm='linf'")
         for norm in self.norms:  # what the settings themselves allow
             self.spec(ThreatModel(norm, 1.0), Gradient())
 
@@ -111,6 +108,11 @@ def with_settings(
         if all(getattr(attack, setting, None) is None for attack in attacks):
             having = ", ".join(name for name, method in METHOD_OF.items() if setting in method.settings)
             raise ValueError(f"--{setting.replace('_', '-')}: no attack that was asked for has it; {having} have")
+    sized = {norm for attack in attacks if isinstance(attack, Variant) and attack.step_size for norm in attack.norms}
+    if len(sized) > 1:
+        raise ValueError(
+            f"--step-size {step_size:g} is a length in one norm: name the attacks, as in --attack pgd-linf"
+        )
     return attacks
 
 

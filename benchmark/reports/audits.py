@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.attacks.methods import is_own
 from benchmark.attacks.spec import format_eps
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
+from benchmark.plan.roles import OTHER_GRADIENTS, OTHER_SETTINGS
 from benchmark.protocol import ATTACKS
 from benchmark.reports.page import NOTICE, render_page
 from benchmark.reports.readings import has_draws, ladders, readings
@@ -85,7 +87,7 @@ def conclusion(entry: Entry) -> str:
 def _alone(row: Row) -> str:
     """What the figure is without adaptive attacks, or what it is of where no attack of the protocol was run."""
     if not row.attacks:
-        return f"under {'; '.join(row.further)} alone"
+        return f"under {'; '.join(row.further) or OTHER_SETTINGS} alone"
     return f"{percent(row.whitebox)} % under the white-box attacks alone"
 
 
@@ -136,8 +138,11 @@ def _surviving(row: Row, attacks: list[str]) -> dict[str, object]:
 def _adaptive(entry: Entry) -> list[dict[str, object]]:
     lines = []
     attacks = [*ADAPTIVE_ATTACKS.values(), UNBOUNDED_ATTACK]
-    helps = {adaptive.name: adaptive.help for adaptive in attacks} | {"other gradients": "gradients of suite masking"}
-    helps |= {name: _FURTHER[":" in name] for row in entry.rows for name in row.further if name in row.adaptive}
+    helps = {adaptive.name: adaptive.help for adaptive in attacks} | {OTHER_GRADIENTS: "gradients of suite masking"}
+    for row in entry.rows:
+        own = {name: "an own attack" for name in row.further if is_own(name)}
+        broke = {name: "other settings than the protocol's" for name in row.further if row.adaptive.get(name)}
+        helps |= broke | own
     for name, text in helps.items():
         line: dict[str, object] = {"adaptive attack": name, "what it is": text}
         for row in entry.rows:
@@ -180,5 +185,4 @@ def _detected(one: Detection, exact: bool = False) -> dict[str, object]:
     return line
 
 
-_FURTHER = {False: "other settings than the protocol's", True: "own attack"}
 _TITLES = {name: name.replace("_", " ") for name in Level.__dataclass_fields__} | {"nll": "NLL", "ece": "ECE"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.roles import role_of
+from benchmark.plan.roles import OTHER_SETTINGS, role_of
 from benchmark.protocol import ATTACKS, attacks_in
 from benchmark.records.agreement import weakest
 from benchmark.results.audits import Audit
@@ -104,7 +104,7 @@ class Row:
         """Own attacks and other settings that its worst case is over, too."""
         records = [*self.audit.evidence.under(self.threat), *self.audit.evidence.extra]
         roles = [role_of(record.cell) for record in records if record.cell.attack.threat == self.threat]
-        return list(dict.fromkeys(role.called for role in roles if role.further))
+        return list(dict.fromkeys(role.called for role in roles if role.further and role.called != OTHER_SETTINGS))
 
     @property
     def is_whole(self) -> bool:
