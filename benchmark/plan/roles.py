@@ -67,6 +67,12 @@ class Role:
         return self.headline and self.budget and self.whole and self.adaptive is None
 
     @property
+    def may_stand_alone(self) -> bool:
+        """Whether it makes a row, without rank, where no column does: an attack on all images that a user asked for."""
+        asked = self.further or (self.adaptive is not None and not self.unbounded)
+        return asked and self.headline and self.budget and self.whole
+
+    @property
     def is_evidence(self) -> bool:
         """Whether it is no column, but shows what columns are worth: at eps = 0, an adaptive attack, a reading."""
         return not self.budget or (self.alone and self.adaptive is not None)

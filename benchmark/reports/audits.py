@@ -128,7 +128,7 @@ def _surviving(row: Row, attacks: list[str]) -> dict[str, object]:
         "threat model": threat_title(row.threat.norm, row.threat.eps),
         "clean": percent(row.clean),
         **{attack: percent(row.attacks[attack]) if attack in row.attacks else "" for attack in attacks},
-        "white-box": percent(row.whitebox),
+        "white-box": percent(row.whitebox) if row.attacks else "",
         "worst case [95 %]": percent(row.worst, interval=True),
         "attacks": row.attack_count,
         "passes x draws": f"{row.passes[0]:,} + {row.passes[1]:,}",

@@ -72,7 +72,7 @@ def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]
     readings: dict[tuple[object, ...], list[Record]] = defaultdict(list)
     for record in records:
         role, config = role_of(record.cell), configuration(record)
-        alone = role.further and (config.group, record.cell.attack.threat.norm) not in with_columns
+        alone = role.may_stand_alone and (config.group, record.cell.attack.threat.norm) not in with_columns
         if alone or (role.is_column and (role.protocol_draws or config.group not in groups)):
             columns[config].append(record)
         elif role.headline:

@@ -102,9 +102,10 @@ class Row:
     @property
     def further(self) -> list[str]:
         """Own attacks and other settings that its worst case is over, too."""
-        records = [*self.audit.evidence.under(self.threat), *self.audit.evidence.extra]
-        roles = [role_of(record.cell) for record in records if record.cell.attack.threat == self.threat]
-        return list(dict.fromkeys(role.called for role in roles if role.further and role.called != OTHER_SETTINGS))
+        in_place = [] if self.attacks else [role_of(record.cell) for record in self.audit.evidence.under(self.threat)]
+        beside = (role_of(one.cell) for one in self.audit.evidence.extra if one.cell.attack.threat == self.threat)
+        names = [role.called for role in (*in_place, *(role for role in beside if role.further))]
+        return [name for name in dict.fromkeys(names) if name != OTHER_SETTINGS]
 
     @property
     def is_whole(self) -> bool:
