@@ -46,7 +46,7 @@ def _parts(thing: Any, seen: dict[int, object]) -> Iterator[str]:
         yield from _of_all(thing, seen)
     elif isinstance(thing, set | frozenset):
         yield from sorted("\n".join(_parts(item, dict(seen))) for item in thing)
-    elif hasattr(thing, "detach") or hasattr(thing, "tobytes"):
+    elif hasattr(thing, "dtype") and hasattr(thing, "shape"):
         yield from _of_array(thing)
     elif not hasattr(thing, "__dict__"):
         yield f"{type(thing).__qualname__} {repr(thing).partition(' at 0x')[0]}"

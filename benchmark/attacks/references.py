@@ -82,7 +82,6 @@ def _shown(value: object) -> str:
 
 def plain_name(thing: Any) -> str:
     """`module:qualname`, with the script's name for a module that is `__main__`, here or in another process."""
-    module, name = sys.modules.get(thing.__module__), thing.__qualname__
-    file = getattr(module, "__file__", None)
-    is_script = thing.__module__ in ("__main__", "__mp_main__") and file is not None
-    return f"{Path(file).stem if is_script and file else thing.__module__}:{name}"
+    file = Path(getattr(sys.modules.get(thing.__module__), "__file__", None) or "")
+    is_script = thing.__module__ in ("__main__", "__mp_main__") and file.is_file()
+    return f"{file.stem if is_script else thing.__module__}:{thing.__qualname__}"

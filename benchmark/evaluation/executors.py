@@ -148,7 +148,7 @@ def _require_sent(name: str, whole: object, code: object) -> None:
 def _is_in_notebook(code: object, sent: bytes) -> bool:
     """Whether it is of a session that no other process can read again. sent: what another process would get of it."""
     of_session = getattr(code, "__module__", "") == "__main__" or b"__main__" in sent
-    return of_session and not hasattr(sys.modules["__main__"], "__file__")
+    return of_session and not os.path.isfile(getattr(sys.modules["__main__"], "__file__", ""))
 
 
 def _in_processes(

@@ -98,8 +98,8 @@ def role_of(cell: Cell) -> Role:
     on_grid = cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
     target = _protocol_target(spec)
     adaptive = _adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading)
-    plain = replace(spec.gradient, precision="float32") == Gradient()
-    further = target is None and adaptive is None and plain and headline and whole and threat.eps > 0
+    asked = target is None and adaptive is None and headline and whole and threat.eps > 0
+    further = asked and _is_plain(spec.gradient)
     return Role(
         headline=headline,
         target=target,
@@ -114,6 +114,12 @@ def role_of(cell: Cell) -> Role:
         board=headline and usual and whole and on_grid,
         alone=len(cell.libraries) == 1,
     )
+
+
+@functools.cache
+def _is_plain(gradient: Gradient) -> bool:
+    """Whether it is that of the expected prediction, in whatever precision."""
+    return replace(gradient, precision="float32") == Gradient()
 
 
 def _called(spec: AttackSpec, adaptive: AdaptiveAttack | None, by_its_label: bool) -> str:

@@ -4,9 +4,10 @@ They are run at every eps, and count in the worst case under what they are calle
 the protocol's own settings make a column of a row, and ranks.
 """
 
+# ruff: noqa: N802 - attacks are called as the field calls them
+
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -79,19 +80,47 @@ class Variant:
         )
 
 
-FGSM = functools.partial(Variant, "fgsm")
-BIM = functools.partial(Variant, "bim")
-MIFGSM = functools.partial(Variant, "mifgsm")
-PGD = functools.partial(Variant, "pgd")
-Square = functools.partial(Variant, "square")
-Noise = functools.partial(Variant, "noise")
+def FGSM() -> Variant:
+    """One step of length eps along the sign of the gradient (linf)."""
+    return Variant("fgsm")
 
 
-def APGD(norm: Norm | None = None, *, loss: Literal["ce", "dlr"] = "ce", steps: int | None = None) -> Variant:  # noqa: N802
+def BIM(*, steps: int | None = None, step_size: float | None = None) -> Variant:
+    """FGSM in small steps, from the image itself (linf). step_size: in pixels, 2.5 eps / steps by default."""
+    return Variant("bim", None, steps, step_size)
+
+
+def MIFGSM(norm: Norm | None = None, *, steps: int | None = None, step_size: float | None = None) -> Variant:
+    """BIM along the sum of all gradients before, by Dong et al. 2018. Arguments as for `Variant`."""
+    return Variant("mifgsm", norm, steps, step_size)
+
+
+def PGD(
+    norm: Norm | None = None,
+    *,
+    steps: int | None = None,
+    step_size: float | None = None,
+    restarts: int | None = None,
+) -> Variant:
+    """Projected gradient descent from random starts, of which the worst counts. Arguments as for `Variant`."""
+    return Variant("pgd", norm, steps, step_size, restarts)
+
+
+def APGD(norm: Norm | None = None, *, loss: Literal["ce", "dlr"] = "ce", steps: int | None = None) -> Variant:
     """APGD of Croce and Hein 2020, which chooses the size of its steps. loss: cross-entropy, or ratio of logits."""
     if loss not in ("ce", "dlr"):
         raise ValueError(f"no loss {loss!r}; APGD has ce and dlr")
-    return Variant(f"apgd-{loss}", norm, steps=steps)
+    return Variant(f"apgd-{loss}", norm, steps)
+
+
+def Square(norm: Norm | None = None, *, steps: int | None = None) -> Variant:
+    """Square of Andriushchenko et al. 2020, without gradients. steps: queries."""
+    return Variant("square", norm, steps)
+
+
+def Noise(norm: Norm | None = None, *, steps: int | None = None) -> Variant:
+    """The worst of some points at random in the ball. steps: how many."""
+    return Variant("noise", norm, steps)
 
 
 def with_settings(

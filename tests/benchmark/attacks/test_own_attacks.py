@@ -212,6 +212,17 @@ def test_its_identity_follows_its_file_and_its_parameters(tmp_path: Path, monkey
     assert digest(made(1)) == digest(made(1))
 
 
+def test_what_was_typed_in_is_known_by_its_instructions_and_the_globals_that_they_name() -> None:
+    def typed(text: str, **values: object) -> object:
+        exec(text, values)
+        return values["attack"]
+
+    text = "def attack(model, x, y, *, norm, eps, generator):\n    return x + by * eps"
+    several = [typed(text, by=1), typed(text, by=2), typed(text.replace("+", "-"), by=1)]
+    assert len({digest(one) for one in several}) == 3
+    assert digest(typed(text, by=1, unused=3)) == digest(several[0])
+
+
 def made(by: float) -> Callable[..., Tensor]:
     def attack(model: nn.Module, x: Tensor, y: Tensor, *, norm: str, eps: float, generator: object) -> Tensor:
         return x + by * eps

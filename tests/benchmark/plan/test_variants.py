@@ -104,9 +104,9 @@ def test_they_are_no_column_and_no_adaptive_attack_and_decide_not_what_the_adapt
     [
         (lambda: PGD(steps=0), "steps and restarts must be at least 1, not 0"),
         (lambda: PGD(norm="l1"), "pgd is an attack in linf and l2, not in l1"),
-        (lambda: BIM(norm="l2"), "bim is an attack in linf, not in l2"),
-        (lambda: BIM(restarts=3), "bim has no restarts; its settings: steps, step_size"),
-        (lambda: FGSM(steps=3), "fgsm has no steps; its settings: none that could be changed"),
+        (lambda: Variant("bim", "l2"), "bim is an attack in linf, not in l2"),
+        (lambda: Variant("bim", restarts=3), "bim has no restarts; its settings: steps, step_size"),
+        (lambda: Variant("fgsm", steps=3), "fgsm has no steps; its settings: none that could be changed"),
         (lambda: PGD(step_size=0.01), "step_size=0.01 is a length in one norm: say in which"),
         (lambda: PGD("linf", step_size=-1.0), "step_size must be a number > 0, not -1.0"),
         (lambda: APGD(loss="hinge"), "no loss 'hinge'"),
