@@ -20,8 +20,7 @@ from torch import Tensor, nn
 
 from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.methods import Goal, Norm
-from benchmark.attacks.own import Call, parameters_of, require_free
-from benchmark.attacks.references import unbound
+from benchmark.attacks.own import Call, parameters_of, require_class, require_free
 from benchmark.attacks.spec import AttackSpec
 
 
@@ -100,11 +99,7 @@ def wrapped(attack: Any) -> tuple[Call, tuple[Norm, ...]]:
     One that looks for the nearest adversarial image takes no eps; its images count where they are near enough.
     Raises ValueError for an instance, which has its model already.
     """
-    kind = unbound(attack)
-    if not isinstance(kind, type):
-        raise ValueError(
-            f"{type(kind).__name__} has a model already: hand over the class, or partial({type(kind).__name__}, ...)"
-        )
+    require_class(attack)
     require_free(attack, "eps", "norm")
     return partial(_own, attack), ("linf", "l2") if "norm" in parameters_of(attack) else ()
 

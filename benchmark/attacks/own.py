@@ -103,6 +103,15 @@ def own_attack(handed_over: object) -> OwnAttack:
     return OwnAttack(name, _declared(thing, name) or _known(norms, name), library, handed_over, thing, call)
 
 
+def require_class(attack: Any) -> type:
+    """The class, of a partial or itself. Raises ValueError for an instance, which was made for another model."""
+    kind = unbound(attack)
+    if not isinstance(kind, type):
+        name = type(kind).__name__
+        raise ValueError(f"{name} has a model already: hand over the class, or functools.partial({name}, ...)")
+    return kind
+
+
 def require_free(thing: Any, *names: str) -> None:
     """Raises ValueError where a partial binds what the threat model says."""
     while isinstance(thing, functools.partial):

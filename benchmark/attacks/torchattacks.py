@@ -13,8 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.methods import Goal, Norm
-from benchmark.attacks.own import Call, parameters_of, require_free
-from benchmark.attacks.references import unbound
+from benchmark.attacks.own import Call, parameters_of, require_class, require_free
 from benchmark.attacks.spec import AttackSpec
 
 
@@ -81,11 +80,7 @@ def wrapped(attack: Any) -> tuple[Call, tuple[Norm, ...]]:
 
     Raises ValueError for an instance, which has its model already, and for an attack in another norm alone.
     """
-    kind = unbound(attack)
-    if not isinstance(kind, type):
-        raise ValueError(
-            f"{type(kind).__name__} has a model already: hand over the class, or partial({type(kind).__name__}, ...)"
-        )
+    kind = require_class(attack)
     require_free(attack, "eps", "norm")
     if "norm" in parameters_of(attack):
         return partial(_own, attack), tuple(_NORMS)
