@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark.api import evaluate
+    from benchmark.plan.variants import APGD, BIM, FGSM, MIFGSM, PGD, Noise, Square
     from benchmark.results import Results, compare
 
 __version__ = "0.1.0"
-__all__ = ["Results", "compare", "evaluate"]
+__all__ = ["APGD", "BIM", "FGSM", "MIFGSM", "PGD", "Noise", "Results", "Square", "compare", "evaluate"]
 
-_HOMES = {"evaluate": "benchmark.api", "Results": "benchmark.results", "compare": "benchmark.results"}
+_HOMES = {
+    "evaluate": "benchmark.api",
+    "Results": "benchmark.results",
+    "compare": "benchmark.results",
+    **dict.fromkeys(("FGSM", "BIM", "MIFGSM", "PGD", "APGD", "Square", "Noise"), "benchmark.plan.variants"),
+}
 
 
 def __getattr__(name: str) -> Any:

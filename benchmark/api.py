@@ -14,6 +14,7 @@ from torch import nn
 from benchmark.evaluation.loop import How, run
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Selection
+from benchmark.plan.wanted import wanted
 from benchmark.records.store import Store
 from benchmark.registry import suites
 from benchmark.results import Results
@@ -57,7 +58,7 @@ def evaluate(
     suite: str = "whitebox",
     examples: int | None = None,
     eps: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
-    attacks: Sequence[str] | None = None,
+    attacks: Sequence[object] | None = None,
     libraries: Sequence[str] | None = None,
     draws: int | None = None,
     targets: Sequence[str] | None = None,
@@ -79,8 +80,10 @@ def evaluate(
         one, the name of a zoo entry, `package.module:factory`, an entry, or a list of these.
     dataset, family, name, accuracy, normalize, dropout, map, twin: of a network that is not registered; see
         `zoo.register_model`. family must be said where the network holds anything that may be meant to be random.
-    suite: smoke, whitebox, adaptive, paper, masking, anchors. examples, eps (for both norms, or norm by norm), attacks,
+    suite: smoke, whitebox, adaptive, paper, masking, anchors. examples, eps (for both norms, or norm by norm),
         libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
+    attacks: those that are run, in place of all of the suite's: names, other settings such as `PGD(steps=100)`, and
+        attacks of your own or of a library; see `benchmark.attacks.own`.
     store: a results file; what it holds already is not computed again, and a run that was stopped goes on. Without it
         nothing is written.
     workers: processes. adapters: library -> what runs its attacks. progress: whether a terminal or notebook shows it.
@@ -95,8 +98,9 @@ def evaluate(
     several: Sequence[Any] = model if isinstance(model, list | tuple) else [model]
     for one in several:
         entries.append(_entry(one, dataset, family, name, {entry.name for entry in entries}, settings))
+    asked = wanted(attacks)
     selection = Selection(
-        attacks=_tuple(attacks),
+        attacks=asked.names,
         eps={norm: tuple(radii) for norm, radii in eps.items()} if isinstance(eps, Mapping) else _tuple(eps),
         libraries=_tuple(libraries),
         examples=examples,
@@ -104,10 +108,10 @@ def evaluate(
         seed=seed,
         targets=_tuple(targets),
         precision=precision,
+        further=asked.further,
     )
-    machine = Machine(
-        device, None if data_root is None else Path(data_root).resolve(), download, threads, keep_images=keep_images
-    )
+    root = None if data_root is None else Path(data_root).resolve()
+    machine = Machine(device, root, download, threads, keep_images=keep_images, attacks=asked.own)
     how = How(machine, workers=workers, adapters=adapters or {}, **(_told() if progress else {}))
     with Store(None if store is None else Path(store)) as opened:
         records = run(chosen, selection, entries, opened, how).records

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from benchmark.plan.cells import Selection
+from benchmark.plan.variants import with_settings
+from benchmark.plan.wanted import Wanted, wanted
 
 if TYPE_CHECKING:
     from benchmark.attacks.spec import ThreatModel
@@ -38,11 +40,23 @@ def parsed_eps(values: Sequence[str]) -> tuple[float, ...] | dict[str, tuple[flo
     return by_norm.get("", by_norm or None)
 
 
-def _number(text: str) -> float:
+def _number(text: str, option: str = "--eps") -> float:
     try:
         return float(Fraction(text)) if "/" in text else float(text)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"--eps {text!r} is not a number such as 0.3 or 8/255") from None
+        raise ValueError(f"{option} {text!r} is not a number such as 0.3 or 8/255") from None
+
+
+def wanted_attacks(
+    names: tuple[str, ...] | None, steps: int | None, step_size: str | None, restarts: int | None
+) -> Wanted:
+    """The attacks that options name, those that have the settings with them. Raises ValueError as `wanted` does."""
+    if steps is None and step_size is None and restarts is None:
+        return wanted(names)
+    own = [name for name in names or () if ":" in name]
+    ours = None if names is None else tuple(name for name in names if name not in own)
+    size = None if step_size is None else _number(step_size, "--step-size")
+    return wanted([*with_settings(ours, steps, size, restarts), *own])
 
 
 def threat_model(norm: str, eps: str) -> ThreatModel:

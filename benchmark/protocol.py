@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 
-from benchmark.attacks.methods import METHOD_OF, NORMS, Norm
-from benchmark.attacks.spec import AttackSpec, ThreatModel
+from benchmark.attacks.methods import METHOD_OF, NORMS, Norm, Setting, method_of, norm_of
+from benchmark.attacks.spec import AttackSpec, ThreatModel, format_eps
 from zoo.targets import Gradient
 
 PROTOCOL_VERSION = "1"
@@ -18,7 +19,12 @@ LIBRARIES = ("torchattacks", "foolbox", "art")
 
 STEPS = {"fgsm": 1, "bim": 10, "pgd-linf": 20, "pgd-l2": 20}
 ATTACKS = tuple(STEPS)
+# Of the methods beyond the protocol's: AutoAttack's for APGD, queries for Square and noise. MI-FGSM is run with draws
+# of each step's own, which momentum averages over.
+FURTHER_STEPS = {"mifgsm": 40, "apgd-ce": 100, "apgd-dlr": 100, "square": 1000, "noise": 100}
 STEP_RATIO = 2.5  # step_size = 2.5 eps / steps for the iterative attacks
+REACH = {"apgd-ce": 2.0, "apgd-dlr": 2.0}  # the first step of those that choose the next themselves, over eps; else 1
+DECAY = 0.9  # of momentum
 
 ATTACK_DRAWS, JUDGE_DRAWS = 8, 64
 SHARD = 100  # examples in a cell
@@ -47,18 +53,60 @@ def standard_attack(name: str, eps: float, gradient: Gradient = Gradient()) -> A
     """The protocol's attack of that name. Raises ValueError for an unknown name or a bad eps."""
     if name not in STEPS:
         raise ValueError(f"no attack {name!r}; there are: {', '.join(STEPS)}")
-    threat = ThreatModel(NORMS[name], eps)
-    steps = STEPS[name]
-    step_size = eps if METHOD_OF[name].single_step else STEP_RATIO * eps / steps
-    # At eps = 0 any positive step will do: the projection onto a ball of radius 0 takes it back.
+    return usual_attack(name, eps, gradient)
+
+
+def usual_attack(
+    name: str,
+    eps: float,
+    gradient: Gradient = Gradient(),
+    *,
+    steps: int | None = None,
+    step_size: float | None = None,
+    restarts: int = 1,
+) -> AttackSpec:
+    """The attack of that name, of the protocol or beyond it, with its usual settings but for those that are given.
+
+    step_size: in the attack's norm; usual for so many steps by default. Raises ValueError as `AttackSpec` does.
+    """
+    method, steps = method_of(name), usual_steps(name) if steps is None else steps
     return AttackSpec(
         name,
-        threat,
-        step_size or 0.01,
+        ThreatModel(norm_of(name), eps),
+        usual_step_size(name, eps, steps) if step_size is None else step_size,
         steps,
-        random_start=METHOD_OF[name].random_start,
+        random_start=method.random_start,
+        restarts=restarts,
         gradient=gradient,
+        decay=DECAY if method.momentum else 0.0,
     )
+
+
+def usual_steps(name: str) -> int:
+    """The steps of an attack, or its queries."""
+    return STEPS[name] if name in STEPS else FURTHER_STEPS[METHOD_OF[name].name]
+
+
+def usual_step_size(name: str, eps: float, steps: int) -> float:
+    """The length of each of so many steps of an attack."""
+    method = METHOD_OF[name]
+    walks = Setting.STEP_SIZE in method.settings and steps > 0
+    size = STEP_RATIO * eps / steps if walks else REACH.get(method.name, 1.0) * eps
+    return size or 0.01  # at eps = 0 any positive step will do: the projection onto a ball of radius 0 takes it back
+
+
+def label_of(spec: AttackSpec) -> str:
+    """The attack's name and what is not usual about it: `pgd-linf, 100 steps, 5 starts`."""
+    if spec.is_own:
+        return spec.label
+    eps, parts = spec.threat.eps, [spec.name]
+    if spec.steps != usual_steps(spec.name):
+        parts.append(f"{spec.steps} {'steps' if spec.method.gradients else 'queries'}")
+    if not math.isclose(spec.step_size, usual_step_size(spec.name, eps, spec.steps)):
+        parts.append(f"step size {format_eps(spec.step_size)}")
+    if spec.gradient.precision != "float32":
+        parts.append(spec.gradient.precision)
+    return ", ".join([*parts, *spec.distinctions])
 
 
 def attacks_in(norm: str) -> tuple[str, ...]:

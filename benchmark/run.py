@@ -34,9 +34,15 @@ _Family = Annotated[
 _Attack = Annotated[
     Many,
     typer.Option(
-        help="fgsm, bim, pgd-linf, pgd-l2; in suite adaptive also apgd-ce-linf, square-l2, ... All by default."
+        help="fgsm, bim, pgd-linf, pgd-l2; in suite adaptive also apgd-ce-linf, square-l2, ... All by default. And "
+        "your own as package.module:function or file.py:function, a library's as torchattacks:AutoAttack."
     ),
 ]
+_Steps = Annotated[int | None, typer.Option(help="Steps of the iterative attacks, in place of the protocol's.")]
+_StepSize = Annotated[
+    str | None, typer.Option(help="Their length in the norm, such as 2/255. By default 2.5 eps / steps.")
+]
+_Restarts = Annotated[int | None, typer.Option(help="Random starts of PGD; per image the worst counts.")]
 _Eps = Annotated[
     Many,
     typer.Option(
@@ -89,6 +95,9 @@ def run(
     library: _Library = None,
     family: _Family = None,
     attack: _Attack = None,
+    steps: _Steps = None,
+    step_size: _StepSize = None,
+    restarts: _Restarts = None,
     eps: _Eps = None,
     examples: _Examples = None,
     draws: _Draws = None,
@@ -123,6 +132,8 @@ def run(
 
     `python -m benchmark.run --attack pgd-linf --eps 0.1,0.2 --examples 1000`: part of it, larger.
 
+    `python -m benchmark.run --attack fgsm,my_attack.py:attack --model mnist/lenet`: your own attack beside one of ours.
+
     `python -m benchmark.run --eps linf=8/255 --eps l2=0.5,1`: other radii.
 
     `python -m benchmark.run --executor ray --ray-address auto`: on a cluster.
@@ -144,16 +155,26 @@ def run(
             _print_list(data_root)
             return
         chosen = lookup(suites(), suite, "suite")
-        attacks, libraries, targets = (cli.split(option) for option in (attack, library, target))
+        libraries, targets = cli.split(library), cli.split(target)
+        asked = cli.wanted_attacks(cli.split(attack), steps, step_size, restarts)
         radii = cli.parsed_eps(eps or [])
-        selection = Selection(attacks, radii, libraries, examples, draws, seed, targets, precision)  # type: ignore[arg-type]
+        about = libraries, examples, draws, seed, targets, precision
+        selection = Selection(asked.names, radii, *about, asked.further)  # type: ignore[arg-type]
         names, datasets = cli.split(model), cli.split(dataset)
         cli.warn_of_large_eps(selection)
         entries = cli.select_entries(chosen, names, datasets, family)
         root = None if data_root is None else data_root.resolve()  # another process may be elsewhere
         own = cli.external(names, datasets, family)
         machine = Machine(
-            device, root, download, threads, share, None if stack else False, own, keep_images=keep_images
+            device,
+            root,
+            download,
+            threads,
+            share,
+            None if stack else False,
+            own,
+            attacks=asked.own,
+            keep_images=keep_images,
         )
         say = partial(typer.secho, err=True)
         how = How(machine, executor, workers, ray_address, watch=Progress, say=say, explicit=names is not None)

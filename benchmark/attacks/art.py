@@ -19,7 +19,8 @@ from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
 from benchmark.attacks.metered import MeteredModel
-from benchmark.attacks.methods import Goal
+from benchmark.attacks.methods import Goal, Norm
+from benchmark.attacks.own import Call, parameters_of, require_class, require_free
 from benchmark.attacks.spec import AttackSpec
 
 
@@ -66,6 +67,16 @@ def _run(
     start: Tensor | None,
     build: Callable[[PyTorchClassifier, AttackSpec, Tensor | None, int], EvasionAttack],
 ) -> Tensor:
+    def attack(classifier: PyTorchClassifier) -> EvasionAttack:
+        return build(classifier, spec, start, len(x))  # one batch, so that the start fits the examples
+
+    return _generated(attack, model, x, y)
+
+
+def _generated(
+    attack: Callable[[PyTorchClassifier], EvasionAttack], model: MeteredModel, x: Tensor, y: Tensor
+) -> Tensor:
+    """The images of an attack that is made for ART's classifier."""
     with torch.no_grad():
         outputs = model.prediction(x[:1]).shape[1]  # one more than classes for the target mean-loss
     with torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext():  # by "gpu" ART means the current one
@@ -77,10 +88,27 @@ def _run(
             clip_values=(0.0, 1.0),
             device_type="cpu" if x.device.type == "cpu" else "gpu",
         )
-        runner = build(classifier, spec, start, len(x))  # one batch, so that the start fits the examples
         # Without y ART would attack the model's own predictions.
-        images = runner.generate(x.cpu().numpy(), y=y.cpu().numpy())
+        images = attack(classifier).generate(x.cpu().numpy(), y=y.cpu().numpy())
     return torch.from_numpy(images)
+
+
+def wrapped(attack: Any) -> tuple[Call, tuple[Norm, ...]]:
+    """A class of ART, or a partial of one, as an own attack; in both norms, if it takes one.
+
+    One that looks for the nearest adversarial image takes no eps; its images count where they are near enough.
+    Raises ValueError for an instance, which has its model already.
+    """
+    require_class(attack)
+    require_free(attack, "eps", "norm")
+    return partial(_own, attack), ("linf", "l2") if "norm" in parameters_of(attack) else ()
+
+
+def _own(attack: Any, model: MeteredModel, x: Tensor, y: Tensor, *, norm: Norm, eps: float, generator: Any) -> Tensor:
+    said = {"eps": eps, "norm": 2 if norm == "l2" else np.inf, "verbose": False}
+    bound = attack.keywords if isinstance(attack, partial) else {}
+    options = {k: v for k, v in said.items() if k in parameters_of(attack) and k not in bound}
+    return _generated(lambda classifier: attack(classifier, **options), model, x, y)
 
 
 RUNNERS = {

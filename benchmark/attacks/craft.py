@@ -62,7 +62,8 @@ def craft(
     if store is not None:  # a walk that is longer than what is kept would share nothing
         store.size = max(store.size, 2 * spec.steps * spec.restarts)
     entropic = spec.method.loss is Loss.CROSS_ENTROPY
-    model = MeteredModel(prediction, y, store, entropic=entropic, accumulated=spec.method.momentum).eval()
+    lengths = {"accumulated": spec.method.momentum, "exact": spec.is_own}
+    model = MeteredModel(prediction, y, store, entropic=entropic, **lengths).eval()
     began = time.perf_counter()
     images: Tensor | None = None
     for restart in range(spec.restarts):

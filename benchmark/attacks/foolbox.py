@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,7 +12,9 @@ import foolbox
 from torch import Tensor
 
 from benchmark.attacks.metered import MeteredModel
-from benchmark.attacks.methods import Goal
+from benchmark.attacks.methods import Goal, Norm
+from benchmark.attacks.own import Call
+from benchmark.attacks.references import unbound
 from benchmark.attacks.spec import AttackSpec
 
 Build = Callable[[AttackSpec, Tensor | None], Any]  # a foolbox attack
@@ -114,3 +117,20 @@ RUNNERS = {
     name: partial(_run, build=build)
     for name, build in {"fgsm": _fgsm, "bim": _bim, "mifgsm": _mifgsm, "pgd": _pgd, "noise": _noise}.items()
 }
+
+
+def wrapped(attack: Any) -> tuple[Call, tuple[Norm, ...]]:
+    """An attack of foolbox, or what makes one without arguments, and the norm of its distance.
+
+    foolbox itself clips the images of those that look for the nearest adversarial one.
+    """
+    made = attack() if isinstance(unbound(attack), type) else attack
+    norms: dict[float | None, tuple[Norm, ...]] = {math.inf: ("linf",), 2: ("l2",)}
+    return partial(_own, made), norms.get(getattr(getattr(made, "distance", None), "p", None), ())
+
+
+def _own(attack: Any, model: MeteredModel, x: Tensor, y: Tensor, *, norm: Norm, eps: float, generator: Any) -> Tensor:
+    target = foolbox.PyTorchModel(model, bounds=(0, 1), device=x.device)
+    _, images, _ = attack(target, x, foolbox.criteria.Misclassification(y), epsilons=eps)
+    clipped: Tensor = images
+    return clipped

@@ -29,7 +29,8 @@ class MeteredModel(nn.Module):
     labels: (B,) of the batch that is attacked, or the labels that an attack drives it towards.
     store: shared by the libraries; None computes everything anew. entropic: whether the attack's loss is the
         cross-entropy; if not, its gradients are taken as they are asked for. accumulated: whether the attack adds the
-        gradients of its steps up, so that their lengths count.
+        gradients of its steps up, so that their lengths count. exact: whether gradients keep the lengths that they
+        have, as where an attack adds them to those of a distance.
     forwards, backwards: examples passed, not counting draws. asked: batches whose gradient the library asked for.
     computed: those of them that were computed here, not taken from the store. seconds: time spent here and not in the
     library. losses: the labels' cross-entropies (B,) in nats at every gradient of the whole batch, wherever it is from.
@@ -43,10 +44,11 @@ class MeteredModel(nn.Module):
         *,
         entropic: bool = True,
         accumulated: bool = False,
+        exact: bool = False,
     ) -> None:
         super().__init__()
         self.prediction, self.labels, self.store, self.entropic = prediction, labels, store, entropic
-        self.scaled = unit_mean if accumulated else rescale
+        self.scaled = unit_mean if accumulated else Tensor.contiguous if exact else rescale
         self.forwards = self.backwards = self.asked = self.computed = self.step = 0
         self.seconds = 0.0
         self.losses: list[Tensor] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 Norm = Literal["linf", "l2"]
 
@@ -34,6 +34,20 @@ class Loss(StrEnum):
     """The largest other log-probability less the label's: queried, not differentiated."""
     NONE = "none"
     """Nothing: points of the ball at random, of which the worst is kept."""
+    OWN = "own"
+    """What the author of an own attack chose, so that its gradients are handed out as they are."""
+
+
+class Setting(StrEnum):
+    """What a user may change about a method."""
+
+    STEPS = "steps"
+    STEP_SIZE = "step_size"
+    RESTARTS = "restarts"
+
+
+_STEPS, _WALK = (Setting.STEPS,), (Setting.STEPS, Setting.STEP_SIZE)
+_ALL = ("torchattacks", "foolbox", "art")
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ class Method:
     random_start: whether it may begin at a random point of the ball; a method that may not begins at the image, or
         where it decides itself.
     single_step: whether it takes one step by definition. momentum: whether it adds up the gradients of its steps.
-    goals: those it knows.
+    goals: those it knows. settings: those that a user may change. libraries: those that have it in all its norms.
     """
 
     name: str
@@ -55,6 +69,8 @@ class Method:
     single_step: bool = False
     momentum: bool = False
     goals: tuple[Goal, ...] = (Goal.UNTARGETED,)
+    settings: tuple[Setting, ...] = ()
+    libraries: tuple[str, ...] = _ALL
 
     def attack(self, norm: Norm) -> str:
         """Its name in a norm."""
@@ -65,13 +81,13 @@ METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Method("fgsm", norms=("linf",), single_step=True),
-        Method("bim", norms=("linf",)),
-        Method("mifgsm", momentum=True),
-        Method("pgd", random_start=True, goals=(Goal.UNTARGETED, Goal.CONFIDENT)),
-        Method("apgd-ce"),
-        Method("apgd-dlr", loss=Loss.LOGIT_RATIO),
-        Method("square", loss=Loss.MARGIN, gradients=False),
-        Method("noise", loss=Loss.NONE, gradients=False),
+        Method("bim", norms=("linf",), settings=_WALK),
+        Method("mifgsm", momentum=True, settings=_WALK, libraries=("foolbox", "art")),
+        Method("pgd", random_start=True, goals=(Goal.UNTARGETED, Goal.CONFIDENT), settings=tuple(Setting)),
+        Method("apgd-ce", settings=_STEPS, libraries=("torchattacks",)),
+        Method("apgd-dlr", loss=Loss.LOGIT_RATIO, settings=_STEPS, libraries=("torchattacks",)),
+        Method("square", loss=Loss.MARGIN, gradients=False, settings=_STEPS, libraries=("torchattacks",)),
+        Method("noise", loss=Loss.NONE, gradients=False, settings=_STEPS, libraries=("foolbox",)),
     )
 }
 
@@ -79,6 +95,34 @@ METHODS: dict[str, Method] = {
 METHOD_OF: dict[str, Method] = {method.attack(norm): method for method in METHODS.values() for norm in method.norms}
 NORMS: dict[str, Norm] = {method.attack(norm): norm for method in METHODS.values() for norm in method.norms}
 
-# Images that were made elsewhere are recorded as of an attack with this name, `outside:images-linf` in linf.
-OUTSIDE = Method("outside:images", loss=Loss.NONE, gradients=False)
-METHOD_OF |= {OUTSIDE.attack(norm): OUTSIDE for norm in OUTSIDE.norms}
+
+# What images that were made elsewhere are recorded as: an own attack, `outside:images-linf` in linf.
+OUTSIDE = "outside:images"
+
+
+def own_name(reference: str, norm: Norm) -> str:
+    """What an own attack is called in a norm. reference: `module:function`."""
+    return f"{reference}-{norm}"
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is that of an own attack, whatever it does."""
+    reference, _, norm = name.rpartition("-")
+    return ":" in reference and norm in get_args(Norm)
+
+
+def norm_of(name: str) -> Norm:
+    """The norm of an attack. Raises ValueError for an unknown name."""
+    if is_own(name):
+        return "l2" if name.endswith("-l2") else "linf"
+    if name not in NORMS:
+        raise ValueError(f"no attack {name!r}; there are: {', '.join(NORMS)}")
+    return NORMS[name]
+
+
+def method_of(name: str) -> Method:
+    """The method of an attack; of an own one it is made for its name. Raises ValueError for an unknown name."""
+    norm = norm_of(name)
+    if is_own(name):
+        return Method(name.removesuffix(f"-{norm}"), (norm,), Loss.OWN, libraries=("own",))
+    return METHOD_OF[name]

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
-from benchmark.attacks.methods import METHOD_OF, NORMS, Goal, Method, Norm
+from benchmark.attacks.methods import Goal, Loss, Method, Norm, method_of, norm_of
 from zoo.targets import Gradient, Schedule
 
 
@@ -39,6 +39,7 @@ class AttackSpec:
     gradient: what it follows, for the attacker alone; see `zoo.targets`.
     goal: what it is after; see `Goal`.
     decay: by which the sum of all gradients before is multiplied at each step, for a method with momentum.
+    An own attack, called `module:function-linf`, has one step of length 1: what it does is its author's affair.
     Raises ValueError for settings that no library could run as written.
     """
 
@@ -53,10 +54,10 @@ class AttackSpec:
     decay: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.name not in METHOD_OF:
-            raise ValueError(f"no attack {self.name!r}; there are: {', '.join(NORMS)}")
-        if (norm := NORMS.get(self.name, self.name.rpartition("-")[2])) != self.threat.norm:
+        if (norm := norm_of(self.name)) != self.threat.norm:
             raise ValueError(f"{self.name} is an attack in {norm}, not in {self.threat.norm}")
+        if self.is_own and (self.steps, self.step_size) != (1, 1.0):
+            raise ValueError(f"{self.name} is an own attack: bind its steps to it, as in functools.partial")
         if not (math.isfinite(self.step_size) and self.step_size > 0):
             raise ValueError(f"step_size must be a number > 0, not {self.step_size}")
         if self.steps < 1 or self.restarts < 1:
@@ -91,6 +92,11 @@ class AttackSpec:
     @property
     def label(self) -> str:
         """Its name, and what sets it apart from the protocol's attack of that name."""
+        return ", ".join([self.name, *self.distinctions])
+
+    @property
+    def distinctions(self) -> list[str]:
+        """What is not usual about it, but for steps and their size, of which the protocol says what is usual."""
         parts = [
             "towards a wrong label" if self.goal is Goal.CONFIDENT else "",
             f"{self.restarts} starts" if self.restarts > 1 else "",
@@ -100,12 +106,17 @@ class AttackSpec:
             "fresh draws" if self.gradient.is_fresh else "",
             f"from {self.source}" if self.source else "",
         ]
-        return ", ".join([self.name, *filter(None, parts)])
+        return [part for part in parts if part]
 
     @property
     def method(self) -> Method:
         """The method, which is the same in every norm."""
-        return METHOD_OF[self.name]
+        return method_of(self.name)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is an attack of the user's, and none of `benchmark.attacks.methods`."""
+        return self.method.loss is Loss.OWN
 
     def to_json(self) -> dict[str, Any]:
         """All fields side by side, those of the gradient among them, as they were before they became one value.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from benchmark.attacks.metered import MeteredModel
-from benchmark.attacks.methods import Goal
+from benchmark.attacks.methods import Goal, Norm
+from benchmark.attacks.own import Call, parameters_of, require_class, require_free
 from benchmark.attacks.spec import AttackSpec
 
 
@@ -73,7 +75,30 @@ def _square(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: 
     return best
 
 
-_NORMS = {"linf": "Linf", "l2": "L2"}
+def wrapped(attack: Any) -> tuple[Call, tuple[Norm, ...]]:
+    """A class of torchattacks, or a partial of one, as an own attack, and the norms that it says it attacks in.
+
+    Raises ValueError for an instance, which has its model already, and for an attack in another norm alone.
+    """
+    kind = require_class(attack)
+    require_free(attack, "eps", "norm")
+    if "norm" in parameters_of(attack):
+        return partial(_own, attack), tuple(_NORMS)
+    said = re.findall(r"Distance Measure : (.*)", kind.__doc__ or "")
+    return partial(_own, attack), tuple(norm for norm, name in _NORMS.items() if said and name in said[0])
+
+
+def _own(
+    attack: Any, model: MeteredModel, x: Tensor, y: Tensor, *, norm: Norm, eps: float, generator: torch.Generator
+) -> Tensor:
+    with torch.no_grad():
+        classes = model.prediction(x[:1]).shape[1]
+    said = {"eps": eps, "norm": _NORMS[norm], "n_classes": classes}
+    images: Tensor = attack(model, **{k: v for k, v in said.items() if k in parameters_of(attack)})(x, y)
+    return images
+
+
+_NORMS: dict[Norm, str] = {"linf": "Linf", "l2": "L2"}
 RUNNERS = {
     "fgsm": _fgsm,
     "bim": _bim,

@@ -106,9 +106,12 @@ def execute(
     if evaluator.adapters:
         raise ValueError("adapters of one's own run in this process alone: leave out workers and executor")
     live = _live(evaluator)
+    in_memory = [attack for attack in machine.attacks if not isinstance(attack.handed_over, str)]
+    for attack in in_memory:
+        _require_sent(attack.name, attack, attack.thing)
     if executor == "ray":
-        if live:
-            raise ValueError(f"{live[0].name} is in this process alone: register it in a file that all nodes have")
+        if here := [one.name for one in live] + [attack.name for attack in in_memory]:
+            raise ValueError(f"{here[0]} is in this process alone: register it in a file that all nodes have")
         return _on_ray(_ray(), work, machine, workers, address)
     return _in_processes(work, machine, workers or 1, live)
 
@@ -130,23 +133,28 @@ def _live(evaluator: Evaluator) -> list[ZooEntry]:
 
     live = [entry for entry in evaluator.entries.values() if entry.name not in models]
     for entry in evaluator.entries.values():
-        try:
-            sent = bytes(ForkingPickler.dumps(entry)) if entry in live else b""
-            problem = "it is defined in a notebook" if _is_in_notebook(entry, sent) else ""
-        except Exception as error:  # whatever a part of a user's network raises
-            problem = f"{type(error).__name__}: {error}"
-        if problem:
-            raise ValueError(
-                f"{entry.name} cannot be sent to worker processes ({problem}): leave out workers, or define its parts "
-                "in a file and not inside a function"
-            )
+        _require_sent(entry.name, entry if entry in live else None, entry.factory)
     return live
 
 
-def _is_in_notebook(entry: ZooEntry, sent: bytes) -> bool:
+def _require_sent(name: str, whole: object, code: object) -> None:
+    """Raises ValueError for what cannot be sent to another process. code: the callable in it."""
+    try:
+        sent = bytes(ForkingPickler.dumps(whole))
+        problem = "it is defined in a notebook" if _is_in_notebook(code, sent) else ""
+    except Exception as error:  # whatever a part of a user's network or attack raises
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
+        raise ValueError(
+            f"{name} cannot be sent to worker processes ({problem}): leave out workers, or define its parts "
+            "in a file and not inside a function"
+        )
+
+
+def _is_in_notebook(code: object, sent: bytes) -> bool:
     """Whether it is of a session that no other process can read again. sent: what another process would get of it."""
-    of_session = getattr(entry.factory, "__module__", "") == "__main__" or b"__main__" in sent
-    return of_session and not hasattr(sys.modules["__main__"], "__file__")
+    of_session = getattr(code, "__module__", "") == "__main__" or b"__main__" in sent
+    return of_session and not os.path.isfile(getattr(sys.modules["__main__"], "__file__", ""))
 
 
 def _in_processes(

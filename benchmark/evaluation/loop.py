@@ -226,7 +226,7 @@ def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How) -> l
 def _outside(subjects: Sequence[Subject], evaluator: Evaluator, store: Store) -> Iterator[Record]:
     """What is stored of images that were made elsewhere against these very networks, on these very data."""
     for record in store.records({key for subject in subjects for key in store.outside(subject.model)}):
-        if evaluator.fingerprints(record.cell).items() <= record.fingerprints.items():
+        if evaluator.identity(record.cell).items() <= record.fingerprints.items():
             yield record
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from benchmark.attacks.own import OwnAttack
     from zoo.catalogue.behaviour import Behaviour
 
 
@@ -18,6 +19,7 @@ class Machine:
     gradients. stack: many draws in one pass; None where possible. external: `package.module:factory`, data set and
     family of entries that are not in the zoo, for processes that start anew. behaviours: (name, behaviour) of entries
     from outside the zoo, as first stored: part of their fingerprints; every process compares its networks with them.
+    attacks: the user's own, which every process makes from what was handed over; their digests are in keys.
     keep_images: whether each cell's most harmful images are kept, and its attacker's losses.
     Raises ValueError for less than one thread.
     """
@@ -30,6 +32,7 @@ class Machine:
     stack: bool | None = None
     external: tuple[tuple[str, str | None, str | None], ...] = ()
     behaviours: tuple[tuple[str, Behaviour], ...] = ()
+    attacks: tuple[OwnAttack, ...] = ()
     keep_images: bool = False
 
     def __post_init__(self) -> None:

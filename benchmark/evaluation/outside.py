@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from benchmark.attacks.methods import OUTSIDE
+from benchmark.attacks.methods import OUTSIDE, Norm, own_name
+from benchmark.attacks.own import OwnAttack
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.judge import violations
@@ -20,7 +21,7 @@ from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Cell, Subject
 from benchmark.protocol import example_order
 from benchmark.records.image_files import ImageFile
-from benchmark.records.record import Record, cell_key
+from benchmark.records.record import Record
 from benchmark.records.store import Store
 from zoo import ZooEntry
 from zoo.datasets import Split, dataset_spec
@@ -75,7 +76,7 @@ def _recorded(
     cell = Cell(
         subject.model,
         subject.dataset,
-        AttackSpec(OUTSIDE.attack(threat.norm), threat, 1.0, 1),
+        AttackSpec(own_name(OUTSIDE, threat.norm), threat, 1.0, 1),
         0,
         subject.size,
         (name,),
@@ -84,11 +85,11 @@ def _recorded(
         finite=subject.kind is Kind.FINITE,
     )
     handed_out, kept = torch.stack([images[example] for example in examples]), Kept()
-    record = Evaluator(machine, {name: lambda *_: handed_out}, {entry.name: entry}).evaluate(cell, kept)
+    attack = OwnAttack(OUTSIDE, get_args(Norm), name, None, sha256, lambda *_, **__: handed_out)
+    record = Evaluator(replace(machine, attacks=(attack,)), entries={entry.name: entry}).evaluate(cell, kept)
     if (error := record.outcomes[name].error) is not None:
         raise ValueError(f"{entry.name} cannot be evaluated on these images: {error}")
-    fingerprints = {**record.fingerprints, "images": sha256}
-    return replace(record, fingerprints=fingerprints, key=cell_key(cell, fingerprints)), kept.packed(record)
+    return record, kept.packed(record)
 
 
 def require_fitting(file: ImageFile, entry: ZooEntry, split: Split) -> None:

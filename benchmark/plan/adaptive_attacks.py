@@ -23,15 +23,11 @@ from benchmark.attacks.methods import METHODS, Goal
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.cells import Reading, Subject
 from benchmark.plan.ladder import RUNGS
-from benchmark.protocol import STEP_RATIO, standard_attack
+from benchmark.protocol import STEP_RATIO, standard_attack, usual_attack
 from zoo.kind import Kind
 from zoo.targets import Gradient, Schedule
 
-APGD_STEPS = 100  # those of AutoAttack
-SQUARE_QUERIES = 1000
-NOISE_QUERIES = 100
 RESTARTS = 5
-FRESH_STEPS, DECAY = 40, 0.9  # of the attack with draws of each step's own, which momentum averages over
 RANDOM, DRAWN = (Kind.FINITE, Kind.CONTINUOUS), (Kind.CONTINUOUS,)
 UNBOUNDED = ThreatModel("linf", 1.0)
 
@@ -83,17 +79,11 @@ def unbounded(threat: ThreatModel) -> AttackSpec:
 
 def with_fresh_draws(threat: ThreatModel) -> AttackSpec:
     """MI-FGSM, each of whose gradients is of other draws."""
-    name, gradient = METHODS["mifgsm"].attack(threat.norm), Gradient(schedule=Schedule.FRESH)
-    return AttackSpec(name, threat, STEP_RATIO * threat.eps / FRESH_STEPS, FRESH_STEPS, gradient=gradient, decay=DECAY)
+    return _usual("mifgsm", Gradient(schedule=Schedule.FRESH))(threat)
 
 
-def _other(
-    method: str, steps: int, reach: float, gradient: Gradient = Gradient()
-) -> Callable[[ThreatModel], AttackSpec]:
-    def attack(threat: ThreatModel) -> AttackSpec:
-        return AttackSpec(METHODS[method].attack(threat.norm), threat, reach * threat.eps, steps, gradient=gradient)
-
-    return attack
+def _usual(method: str, gradient: Gradient = Gradient()) -> Callable[[ThreatModel], AttackSpec]:
+    return lambda threat: usual_attack(METHODS[method].attack(threat.norm), threat.eps, gradient)
 
 
 def _pgd_by(gradient: Gradient) -> Callable[[ThreatModel], AttackSpec]:
@@ -161,24 +151,24 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             gradient="other",
         ),
         AdaptiveAttack("transfer", "PGD on another network of the zoo", pgd, gradient="other"),
-        AdaptiveAttack("apgd-ce", "APGD, 100 steps, cross-entropy", _other("apgd-ce", APGD_STEPS, 2.0)),
-        AdaptiveAttack("apgd-dlr", "APGD, 100 steps, difference of logits ratio", _other("apgd-dlr", APGD_STEPS, 2.0)),
+        AdaptiveAttack("apgd-ce", "APGD, 100 steps, cross-entropy", _usual("apgd-ce")),
+        AdaptiveAttack("apgd-dlr", "APGD, 100 steps, difference of logits ratio", _usual("apgd-dlr")),
         AdaptiveAttack(
             "apgd-ce, mean loss",
             "APGD as in AutoAttack's version for random networks: the mean of the draws' gradients",
-            _other("apgd-ce", APGD_STEPS, 2.0, Gradient("mean-loss")),
+            _usual("apgd-ce", Gradient("mean-loss")),
             kinds=RANDOM,
         ),
         AdaptiveAttack(
             "square",
             "Square attack, 1,000 queries, no gradient",
-            _other("square", SQUARE_QUERIES, 1.0),
+            _usual("square"),
             gradient="none",
         ),
         AdaptiveAttack(
             "noise",
             "the worst of 100 points uniform in the ball",
-            _other("noise", NOISE_QUERIES, 1.0),
+            _usual("noise"),
             library="foolbox",
             gradient="none",
         ),

@@ -10,7 +10,7 @@ from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import AdaptiveAttack, planned
 from benchmark.plan.cells import Cell, Selection, Subject
 from benchmark.plan.ladder import Ladder, climbed
-from benchmark.plan.roles import surviving_examples
+from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.plan.suite import WhiteboxSuite, by_shard
 from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import LIBRARIES
@@ -43,7 +43,8 @@ class AdaptiveSuite(WhiteboxSuite):
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
         records = list(records)
-        surviving, cells = surviving_examples(records), []
+        # what else a user asked for decides nothing: the suite attacks the same images with it and without
+        surviving, cells = surviving_examples(record for record in records if not role_of(record.cell).further), []
         for subject in subjects:
             for threat in self._threats(subject, selection):
                 images = surviving.get((subject.model, threat), {})

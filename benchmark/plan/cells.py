@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import chain
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, Protocol, get_args
 
 from benchmark.attacks.methods import NORMS, Norm
-from benchmark.attacks.spec import AttackSpec, format_eps
-from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES
+from benchmark.attacks.spec import AttackSpec, ThreatModel, format_eps
+from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES, label_of
 from zoo.kind import Kind
-from zoo.targets import GRADIENT_TARGETS, PRECISIONS, Precision
+from zoo.targets import GRADIENT_TARGETS, PRECISIONS, Gradient, Precision
 
 
 class Reading(StrEnum):
@@ -68,7 +68,7 @@ class Cell:
     @property
     def label(self) -> str:
         eps = format_eps(self.attack.threat.eps)
-        return f"{self.model} {self.attack.label} eps {eps} [{self.start}, {self.stop})"
+        return f"{self.model} {label_of(self.attack)} eps {eps} [{self.start}, {self.stop})"
 
     def to_json(self) -> dict[str, Any]:
         fields = {**asdict(self), "attack": self.attack.to_json()}
@@ -141,10 +141,30 @@ class Subject(NamedTuple):
         return (judge, judge) if reading is Reading.DETERMINISTIC else (attacker, judge)
 
 
+class Further(Protocol):
+    """An attack that no suite has: with other settings, or the user's own.
+
+    libraries: those that run it. is_own: whether it is the user's own, and no method that libraries have.
+    """
+
+    @property
+    def norms(self) -> tuple[Norm, ...]: ...
+
+    @property
+    def libraries(self) -> tuple[str, ...]: ...
+
+    @property
+    def is_own(self) -> bool: ...
+
+    def spec(self, threat: ThreatModel, gradient: Gradient) -> AttackSpec:
+        """The attack under one threat model. gradient: what a network's user wants attacks to follow."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """What a user may change about a suite; None leaves the suite's own choice.
 
+    attacks: names of the suite's own. further: what is run beside them, at every eps above 0.
     eps: for every norm, or norm by norm; a norm that is left out keeps the suite's own.
     Raises ValueError for counts below one, unknown attacks or libraries, or an eps that is no number >= 0.
     """
@@ -157,6 +177,7 @@ class Selection:
     seed: int = 0
     targets: tuple[str, ...] | None = None
     precision: Precision = "float32"
+    further: tuple[Further, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.attacks or ():

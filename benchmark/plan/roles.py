@@ -9,18 +9,21 @@ import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import UNBOUNDED, AdaptiveAttack, adaptive_attack_of
 from benchmark.plan.cells import Cell, Reading
-from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, standard_attack
+from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, label_of, standard_attack
 from zoo.kind import Kind
 from zoo.targets import Gradient
 
 if TYPE_CHECKING:
     from benchmark.records.record import Record
+
+
+OTHER_SETTINGS, OTHER_GRADIENTS = "other settings", "other gradients"  # what has no name of its own in results
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Role:
     headline: whether its attacker knows nothing of the judge's draws that decide rows, and is judged by them.
     target: the gradient target of an attack whose other settings are all the protocol's; None for any other attack.
     adaptive: the adaptive attack that it is, with the protocol's draws; None for any other attack.
+    further: whether no suite plans it and the user asked for it: an own attack, or one of ours with other settings.
+    called: what results call it where it is no column.
     budget: whether eps > 0. whole: whether it is on all images of its shard.
     unbounded: whether its ball holds every image.
     usual: whether it has the protocol's draws and seed; curves and matrices are made of such cells.
@@ -41,6 +46,8 @@ class Role:
     headline: bool
     target: str | None
     adaptive: AdaptiveAttack | None
+    further: bool
+    called: str
     budget: bool
     whole: bool
     unbounded: bool
@@ -63,6 +70,12 @@ class Role:
     def counts_in_worst_case(self) -> bool:
         """Whether an image that it breaks is broken in the row of its threat model."""
         return self.headline and self.budget and not self.unbounded
+
+    @property
+    def may_stand_alone(self) -> bool:
+        """Whether it makes a row, without rank, where no column does: an attack on all images that a user asked for."""
+        asked = self.further or (self.adaptive is not None and not self.unbounded)
+        return asked and self.headline and self.budget and self.whole
 
     @property
     def is_evidence(self) -> bool:
@@ -88,10 +101,16 @@ def role_of(cell: Cell) -> Role:
     usual = protocol_draws and judged and cell.seed == 0
     whole = cell.only is None
     on_grid = cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
+    target = _protocol_target(spec)
+    adaptive = _adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading)
+    asked = target is None and adaptive is None and headline and whole and threat.eps > 0
+    further = asked and _is_plain(spec.gradient)
     return Role(
         headline=headline,
-        target=_protocol_target(spec),
-        adaptive=_adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading),
+        target=target,
+        adaptive=adaptive,
+        further=further,
+        called=_called(spec, adaptive, further and (protocol_draws or spec.is_own)),
         budget=threat.eps > 0,
         whole=whole,
         unbounded=threat == UNBOUNDED,
@@ -100,6 +119,20 @@ def role_of(cell: Cell) -> Role:
         board=headline and usual and whole and on_grid,
         alone=len(cell.libraries) == 1,
     )
+
+
+@functools.cache
+def _is_plain(gradient: Gradient) -> bool:
+    """Whether it is that of the expected prediction, in whatever precision."""
+    return replace(gradient, precision="float32") == Gradient()
+
+
+def _called(spec: AttackSpec, adaptive: AdaptiveAttack | None, by_its_label: bool) -> str:
+    if adaptive is not None:
+        return adaptive.name
+    if by_its_label:
+        return label_of(spec)
+    return OTHER_SETTINGS if spec.target == "expected" else OTHER_GRADIENTS
 
 
 @functools.cache

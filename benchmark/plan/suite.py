@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.attacks.methods import NORMS, Norm
-from benchmark.attacks.spec import AttackSpec
-from benchmark.plan.cells import Cell, Selection, Subject
+from benchmark.attacks.spec import AttackSpec, ThreatModel
+from benchmark.plan.cells import Cell, Further, Selection, Subject
 from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import ATTACKS, LIBRARIES, SHARD, eps_grid, standard_attack
 from zoo.kind import Kind
@@ -29,7 +29,7 @@ class Suite:
 
     def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
         """The attacks on an entry, eps by eps."""
-        names = selection.attacks or ATTACKS
+        names = ATTACKS if selection.attacks is None else selection.attacks
         grids = {norm: selection.radii(norm, grid) for norm, grid in self.grid(subject.dataset).items()}
         for target in selection.targets or ():
             if target in subject.undefined:
@@ -43,6 +43,18 @@ class Suite:
             for name in ATTACKS
             if name in names
             for eps in grids[NORMS[name]]
+        ]
+
+    def further(self, subject: Subject, selection: Selection) -> list[tuple[AttackSpec, tuple[str, ...]]]:
+        """The attacks that were asked for beside the suite's, each with the libraries that run it; none at eps = 0."""
+        grid = self.grid(subject.dataset)
+        return [
+            (attack.spec(ThreatModel(norm, eps), Gradient(target, selection.precision)), _having(attack, selection))
+            for attack in selection.further
+            for target in selection.targets or ("expected",)
+            for norm in attack.norms
+            for eps in selection.radii(norm, grid[norm])
+            if eps > 0
         ]
 
     @property
@@ -107,15 +119,27 @@ class Suite:
                     spec,
                     start,
                     stop,
-                    self.libraries(spec, start, selection),
+                    libraries,
                     *subject.draws(selection.draws),
                     selection.seed,
                     finite=subject.kind is Kind.FINITE,
                 )
                 for start, stop in self.shards(selection)
-                for spec in self.attacks(subject, selection)
+                for spec, libraries in [
+                    *((spec, self.libraries(spec, start, selection)) for spec in self.attacks(subject, selection)),
+                    *self.further(subject, selection),
+                ]
             ]
         return cells
+
+
+def _having(attack: Further, selection: Selection) -> tuple[str, ...]:
+    """The libraries that run it, of those that were asked for where it is an attack of libraries."""
+    wanted = LIBRARIES if selection.libraries is None else selection.libraries
+    found = tuple(library for library in attack.libraries if library in wanted or attack.is_own)
+    if not found:
+        raise ValueError(f"{attack} is run by {', '.join(attack.libraries)} alone, not by {', '.join(wanted)}")
+    return found
 
 
 class SmokeSuite(Suite):

@@ -70,7 +70,7 @@ class Survival:
     def learn(self, record: Record) -> None:
         """Take in a record; only those of white-box attacks count."""
         cell = record.cell
-        if not role_of(cell).is_white_box:
+        if not role_of(cell).is_white_box or role_of(cell).further:
             return
         shards = self._shards[cell.model, cell.attack.threat]
         shard = shards.setdefault((cell.start, cell.stop), _Shard())

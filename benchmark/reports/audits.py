@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.attacks.methods import is_own
 from benchmark.attacks.spec import format_eps
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
+from benchmark.plan.roles import OTHER_GRADIENTS, OTHER_SETTINGS
 from benchmark.protocol import ATTACKS
 from benchmark.reports.page import NOTICE, render_page
 from benchmark.reports.readings import has_draws, ladders, readings
@@ -66,9 +68,7 @@ def conclusion(entry: Entry) -> str:
     for norm, audit in entry.audits.items():
         rows = [row for row in entry.rows if row.threat.norm == norm]
         figures = "; ".join(
-            f"{percent(row.worst, interval=True)} % at eps {format_eps(row.threat.eps)} ({percent(row.whitebox)} % "
-            "under the white-box attacks alone)"
-            for row in rows
+            f"{percent(row.worst, interval=True)} % at eps {format_eps(row.threat.eps)} ({_alone(row)})" for row in rows
         )
         images = span(row.worst.count for row in rows)
         measured = f"Accuracy under the worst case of all attacks, on {images} images: {figures}."
@@ -82,6 +82,13 @@ def conclusion(entry: Entry) -> str:
         }.get(audit.status, f"The accuracy of {name} under {norm} attacks is no evidence of robustness. {failed}.")
         sentences.append(f"{said} {measured}")
     return "\n\n".join(sentences)
+
+
+def _alone(row: Row) -> str:
+    """What the figure is without adaptive attacks, or what it is of where no attack of the protocol was run."""
+    if not row.attacks:
+        return f"under {'; '.join(row.further) or OTHER_SETTINGS} alone"
+    return f"{percent(row.whitebox)} % under the white-box attacks alone"
 
 
 def short_audit(entry: Entry) -> str:
@@ -101,6 +108,8 @@ def short_audit(entry: Entry) -> str:
 def reason(row: Row) -> str:
     """Why a row is ranked, or not, in a line."""
     worst = [verdict for verdict in row.verdicts if verdict.status == row.status]
+    if not row.attacks:
+        return "no attack of the protocol was run"
     if row.status == "PASS":
         return "every check passed"
     if row.status == "OPEN":
@@ -119,7 +128,7 @@ def _surviving(row: Row, attacks: list[str]) -> dict[str, object]:
         "threat model": threat_title(row.threat.norm, row.threat.eps),
         "clean": percent(row.clean),
         **{attack: percent(row.attacks[attack]) if attack in row.attacks else "" for attack in attacks},
-        "white-box": percent(row.whitebox),
+        "white-box": percent(row.whitebox) if row.attacks else "",
         "worst case [95 %]": percent(row.worst, interval=True),
         "attacks": row.attack_count,
         "passes x draws": f"{row.passes[0]:,} + {row.passes[1]:,}",
@@ -130,7 +139,11 @@ def adaptive_attacks(entry: Entry) -> list[dict[str, object]]:
     """A line an adaptive attack that was run: how many images it broke that survive the white-box attacks."""
     lines = []
     attacks = [*ADAPTIVE_ATTACKS.values(), UNBOUNDED_ATTACK]
-    helps = {adaptive.name: adaptive.help for adaptive in attacks} | {"other gradients": "gradients of suite masking"}
+    helps = {adaptive.name: adaptive.help for adaptive in attacks} | {OTHER_GRADIENTS: "gradients of suite masking"}
+    for row in entry.rows:
+        own = {name: "an own attack" for name in row.further if is_own(name)}
+        broke = {name: "other settings than the protocol's" for name in row.further if row.adaptive.get(name)}
+        helps |= broke | own
     for name, text in helps.items():
         line: dict[str, object] = {"adaptive attack": name, "what it is": text}
         for row in entry.rows:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.attacks.spec import format_eps
-from benchmark.reports.tables import labelled, percent, rank
+from benchmark.reports.tables import labelled, percent, rank, threat_title
 from benchmark.results.boards import Board, by_images
 from benchmark.results.rows import Row
 
@@ -197,12 +197,26 @@ def _legend(boards: Sequence[Board], width: int) -> list[str]:
     judged = (
         f", judged by up to {' or '.join(map(str, draws))} posterior draws where a network has any" if draws else ""
     )
-    unranked = "; –: not ranked, for its verdict" if any(row.rank is None for row in rows) else ""
+    by_verdict = any(row.rank is None and row.attacks for row in rows)
+    unranked = "; –: not ranked, for its verdict" if by_verdict else ""
     statuses = {row.status for row in rows}
     lines = [
         f"Accuracy in %: clean, and under the worst case of all attacks at an eps{judged}.",
         f"(rank): one more than there are networks that are certainly more robust on these images{unranked}.",
+        *_beyond(rows),
         *(f"{status}: {meaning}." for status, meaning in _MEANINGS.items() if status in statuses),
         "Pages: python -m benchmark.leaderboard",
     ]
     return [part for line in lines for part in textwrap.wrap(line, max(width, 20))]
+
+
+def _beyond(rows: Sequence[Row]) -> Iterator[str]:
+    """What is said of own attacks and other settings, where there are any."""
+    if any(not row.attacks for row in rows):
+        yield "–: not ranked, where no attack of the protocol was run: own attacks and other settings make no rank."
+    if further := dict.fromkeys(name for row in rows for name in row.further):
+        yield f"In the worst case, and no part of the protocol: {'; '.join(further)}."
+    for row in rows:
+        for name, count in row.audit.evidence.outside(row.threat).items():
+            where = threat_title(row.threat.norm, row.threat.eps)
+            yield f"{name} left {count} images of {row.configuration.model} outside ball or box ({where}): none counts."

@@ -268,7 +268,7 @@ def csv_text(frame: pd.DataFrame) -> str:
 
 
 def rank(row: Row) -> str:
-    """The rank, or a dash for a row that its verdict keeps out of the ranking."""
+    """The rank, or a dash for a row that is kept out of the ranking."""
     return "–" if row.rank is None else str(row.rank)
 
 

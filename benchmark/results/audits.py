@@ -51,7 +51,7 @@ class Audit:
 
 
 def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]:
-    """One for every configuration and norm that has a white-box attack.
+    """One for every configuration and norm that has a white-box attack, or else what was run in its place.
 
     An attack with other draws than the protocol's is an adaptive attack where the network was also attacked with the
     protocol's draws; where it was not, the attack is a column itself.
@@ -62,12 +62,18 @@ def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]
         for record in records
         if (role := role_of(record.cell)).is_column and role.protocol_draws
     }
+    with_columns = {
+        (configuration(record).group, record.cell.attack.threat.norm)
+        for record in records
+        if role_of(record.cell).is_column
+    }
     columns: dict[Configuration, list[Record]] = defaultdict(list)
     extra: dict[tuple[object, ...], list[Record]] = defaultdict(list)
     readings: dict[tuple[object, ...], list[Record]] = defaultdict(list)
     for record in records:
         role, config = role_of(record.cell), configuration(record)
-        if role.is_column and (role.protocol_draws or config.group not in groups):
+        alone = role.may_stand_alone and (config.group, record.cell.attack.threat.norm) not in with_columns
+        if alone or (role.is_column and (role.protocol_draws or config.group not in groups)):
             columns[config].append(record)
         elif role.headline:
             extra[config.group].append(record)

@@ -69,7 +69,7 @@ def without_subsumed(records: Iterable[Record]) -> list[Record]:
     records = list(records)
     kept: dict[tuple[Configuration, AttackSpec, str | None], list[Record]] = defaultdict(list)
     for record in sorted(records, key=lambda record: (record.complete, str(record.provenance["finished"]))):
-        same = kept[configuration(record), record.cell.attack, record.fingerprints.get("images")]
+        same = kept[configuration(record), record.cell.attack, record.fingerprints.get("attack")]
         same[:] = [other for other in same if not _covers(record.cell, other.cell)]
         if not any(_covers(other.cell, record.cell) for other in same):
             same.append(record)

@@ -30,7 +30,7 @@ _COLUMNS = (
 class Evidence:
     """The records on one entry in one norm: gradients that lead far in linf may lead nowhere in l2.
 
-    records: of the protocol's attacks, the columns of its rows.
+    records: of the protocol's attacks, the columns of its rows; where none ran, of what was run in their place.
     extra: all other records of the same network under the same judge: at eps = 0, adaptive attacks, other settings.
     readings: records whose attacker knows more of the judge's draws, or is judged by others.
     """
@@ -153,15 +153,20 @@ class Evidence:
         ]
 
     def broken_beyond(self, threat: ThreatModel, images: set[int]) -> dict[str, set[int]]:
-        """Adaptive attack, `other gradients` or `other settings` -> which of the images it broke."""
+        """Attack beyond the columns, as `Role.called` says -> which of the images it broke."""
         broken: dict[str, set[int]] = {}
         for record in self.extra:
             if record.cell.attack.threat == threat:
-                role = role_of(record.cell)
-                other = "other settings" if record.cell.attack.target == "expected" else "other gradients"
-                name = other if role.adaptive is None else role.adaptive.name
-                broken.setdefault(name, set()).update(record.broken & images)
+                broken.setdefault(role_of(record.cell).called, set()).update(record.broken & images)
         return broken
+
+    def outside(self, threat: ThreatModel) -> dict[str, int]:
+        """Own attack -> how many of its images are outside ball or box, and so count for nothing."""
+        left = Counter[str]()
+        for record in [*self.records, *self.extra]:
+            if record.cell.attack.is_own and record.cell.attack.threat == threat:
+                left[record.cell.attack.name] += sum(len(outcome.violations) for outcome in record.outcomes.values())
+        return {name: count for name, count in left.items() if count}
 
     def survivors(self, threat: ThreatModel) -> dict[int, bool]:
         """Image -> whether it survives every attack under a threat model, of the images that all columns attacked."""

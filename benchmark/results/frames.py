@@ -8,6 +8,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from benchmark.protocol import label_of
 from benchmark.records.record import Outcome, Record
 from benchmark.statistics import wilson
 from zoo.lookup import lookup
@@ -16,7 +17,7 @@ from zoo.lookup import lookup
 def _attack(record: Record) -> str:
     """The attack's name with the settings that are not the protocol's, but for the target, which has a column."""
     spec = record.cell.attack
-    return spec.label if spec.target == "expected" else spec.name
+    return label_of(spec) if spec.target == "expected" else spec.name
 
 
 _OF_RECORD: dict[str, Callable[[Record], object]] = {

@@ -53,15 +53,15 @@ def paired_tests(rows: Sequence[Row]) -> list[Paired]:
 
 
 def ranked(rows: list[Row]) -> list[Row]:
-    """Best first; rows whose verdict is FAIL or ERROR have no rank and come last.
+    """Best first; rows whose verdict is FAIL or ERROR, or without an attack of the protocol, come last, without rank.
 
     A row's rank is one more than the number of rows that are certainly more robust.
     """
     rows = sorted(rows, key=lambda row: (-row.worst.value, row.configuration.model, row.configuration.attack_draws))
-    eligible = [row for row in rows if row.status not in ("FAIL", "ERROR")]
+    eligible = [row for row in rows if row.is_rankable]
     beaten = Counter(id(pair.second if pair.better is pair.first else pair.first) for pair in separated(eligible))
     ranked = [replace(row, rank=1 + beaten[id(row)]) for row in eligible]
-    return ranked + [row for row in rows if row.status in ("FAIL", "ERROR")]
+    return ranked + [row for row in rows if not row.is_rankable]
 
 
 def separated(rows: Sequence[Row]) -> list[Paired]:

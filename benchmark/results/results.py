@@ -191,7 +191,8 @@ class Results:
     def __repr__(self) -> str:
         from benchmark.reports.console import ranking_text
 
-        return ranking_text(self) if self.boards else f"Results of {len(self.records)} cells, no ranking"
+        failed = f"; {len(self.errors)} attacks failed, see .errors" if self.errors else ""
+        return ranking_text(self) if self.boards else f"Results of {len(self.records)} cells, no ranking{failed}"
 
     def _on_boards(self, records: Iterable[Record]) -> list[Record]:
         return [record for record in records if not self.protocol or role_of(record.cell).on_leaderboards]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.roles import role_of
+from benchmark.plan.roles import OTHER_SETTINGS, role_of
 from benchmark.protocol import ATTACKS, attacks_in
 from benchmark.records.agreement import weakest
 from benchmark.results.audits import Audit
@@ -48,7 +48,7 @@ class Row:
     passes: (forward, backward) per image times draws, over all attacks, each in the library that needs most.
     attacked: number of images that were attacked by every attack of the row. The row may be shown on fewer images:
         those that the rows of a board have in common.
-    rank: None if the verdict keeps the row out of the ranking.
+    rank: None where the verdict keeps the row out of the ranking, or it has no column of the protocol.
     """
 
     audit: Audit
@@ -93,6 +93,19 @@ class Row:
     @property
     def status(self) -> str:
         return self.audit.status
+
+    @property
+    def is_rankable(self) -> bool:
+        """Whether it is compared with others: it has a column of the protocol, and its numbers can be believed."""
+        return bool(self.attacks) and self.status not in ("FAIL", "ERROR")
+
+    @property
+    def further(self) -> list[str]:
+        """Own attacks and other settings that its worst case is over, too."""
+        in_place = [] if self.attacks else [role_of(record.cell) for record in self.audit.evidence.under(self.threat)]
+        beside = (role_of(one.cell) for one in self.audit.evidence.extra if one.cell.attack.threat == self.threat)
+        names = [role.called for role in (*in_place, *(role for role in beside if role.further))]
+        return [name for name in dict.fromkeys(names) if name != OTHER_SETTINGS]
 
     @property
     def is_whole(self) -> bool:

@@ -110,4 +110,6 @@ def _why_apart(record: Record) -> str:
         if not is_of_the_zoo(name):
             return "no entry of this repository" if name == record.cell.model else f"attacked through {name}"
     cell = record.cell
+    if cell.attack.is_own:
+        return f"attacked by {cell.attack.name}"
     return "" if cell.start > 0 or cell.stop >= SHARD else f"{cell.stop} images, fewer than {SHARD}"

@@ -75,6 +75,9 @@ def test_a_run_prints_a_ranking_and_the_second_computes_nothing(
         (["--device", "cuda:77"], "--device cuda:77 is not available"),
         (["--dataset", "cifar100"], "no zoo entry for suite"),
         (["--suite", "anchors", "--eps", "0.07"], "nothing to run"),
+        (["--attack", "no_such_module:attack"], "cannot import 'no_such_module:attack'"),
+        (["--attack", "fgsm", "--steps", "9"], "--steps: no attack that was asked for has it"),
+        (["--step-size", "2/255"], "is a length in one norm: name the attacks, as in --attack pgd-linf"),
     ],
 )
 def test_a_mistake_is_one_clear_line_and_no_work_is_done(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -15,7 +15,7 @@ class AnchorSuite(Suite):
     """FGSM over the grid of PyTorch's tutorial, and PGD with 40 steps of 0.01 at eps 0.3."""
 
     def attacks(self, subject: Subject, selection: Selection) -> list[AttackSpec]:
-        names = selection.attacks or ATTACKS
+        names = ATTACKS if selection.attacks is None else selection.attacks
         fgsm = [standard_attack("fgsm", eps) for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)]
         pgd = replace(standard_attack("pgd-linf", 0.3), steps=40, step_size=0.01)
         return [

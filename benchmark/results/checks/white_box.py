@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from benchmark.attacks.spec import format_eps
 from benchmark.protocol import required_agreement
 from benchmark.records.agreement import meets, weakest
+from benchmark.records.record import Record
 from benchmark.results.checks.check import Finding, check, first_few, over, risen, summary
 from benchmark.results.configuration import merged_agreement
 from benchmark.results.evidence import Evidence
@@ -44,23 +46,22 @@ def no_budget(evidence: Evidence) -> Finding:
     "images outside the threat model count for nothing, and a library that failed has not attacked",
 )
 def budget_and_box(evidence: Evidence) -> Finding:
-    """Every image within eps and [0, 1] and finite; an exception of a library is an error, never a score."""
+    """Every image within eps and [0, 1] and finite; an exception of a library is an error, never a score.
+
+    What an own attack leaves outside counts for nothing either, but says nothing of the network or the libraries.
+    """
     records = [*evidence.records, *evidence.extra]
     for record in records:
         for library, outcome in record.outcomes.items():
             # an attack in the other norm that failed at eps 0 says nothing here
             if outcome.error is not None and record.cell.attack.threat.norm == evidence.norm:
                 return "ERROR", f"{library} failed on {record.cell.label}: {outcome.error}"
-    outside = [
-        f"{library} {record.cell.label}: {len(outcome.violations)} images"
-        for record in records
-        for library, outcome in record.outcomes.items()
-        if outcome.violations
-    ]
-    if outside:
-        return "FAIL", f"images outside budget or box: {first_few(outside)}"
+    if outside := _outside(record for record in records if not record.cell.attack.is_own):
+        return "FAIL", f"images outside budget or box: {outside}"
     count = sum(len(outcome.distance) for record in records for outcome in record.outcomes.values())
-    return "PASS", f"{count} adversarial images within budget and box"
+    left = _outside(record for record in records if record.cell.attack.is_own)
+    own = f"; of own attacks some were outside and count for nothing: {left}" if left else ""
+    return "PASS", f"{count} adversarial images within budget and box{own}"
 
 
 @check(
@@ -113,12 +114,26 @@ def libraries_agree(evidence: Evidence) -> Finding:
         for (_, spec), comparisons in merged_agreement(evidence.records).items()
         for pair in comparisons
     ]
+    if all(record.cell.attack.is_own for record in evidence.records):
+        return "OPEN", "not checked: no attack of the protocol ran"
     if not pairs:
         return "FLAG", "one library only: nothing to compare"
     below = [f"{where}: {level}" for level, required, where in pairs if not meets(level, required)]
     if below:
         return "FLAG", first_few(below)
     return "PASS", f"{len(pairs)} comparisons, weakest {weakest(level for level, _, _ in pairs)}"
+
+
+def _outside(records: Iterable[Record]) -> str:
+    """How many images are outside budget or box, by the first few attacks; empty for none."""
+    return first_few(
+        [
+            f"{library} {record.cell.label}: {len(outcome.violations)} images"
+            for record in records
+            for library, outcome in record.outcomes.items()
+            if outcome.violations
+        ]
+    )
 
 
 def _survival(frame: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -128,7 +128,8 @@ def test_unknown_attacks_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["benchmark.run", "benchmark.registry", "benchmark.leaderboard", "zoo", "zoo.catalogue.entries"]
+    "module",
+    ["benchmark.run", "benchmark.registry", "benchmark.leaderboard", "benchmark.cli", "zoo", "zoo.catalogue.entries"],
 )
 def test_what_plans_and_helps_imports_no_heavy_library(module: str) -> None:
     heavy = ("torch", "pandas", "matplotlib", "art", "foolbox")

@@ -83,10 +83,15 @@ def test_a_part_of_another_record_does_not_count_twice() -> None:
     assert board.rows[0].worst.count == 6
 
 
-def test_an_attack_that_is_not_the_protocols_has_no_place_on_a_board() -> None:
+def test_an_attack_that_is_not_the_protocols_has_no_rank_and_no_place_on_a_leaderboard() -> None:
     record = make("mnist/a", "fgsm", 0.1, {"foolbox": [True]})
     spec = dataclasses.replace(standard_attack("bim", 0.1), steps=50)
-    assert Results([dataclasses.replace(record, cell=dataclasses.replace(record.cell, attack=spec))]).boards == []
+    records = [dataclasses.replace(record, cell=dataclasses.replace(record.cell, attack=spec))]
+    assert Results(records, protocol=True).boards == []
+    (board,) = Results(records).boards
+    assert [(dict(row.attacks), row.rank, row.further) for row in board.rows] == [
+        ({}, None, ["bim, 50 steps, step size 0.025"])
+    ]
 
 
 def test_a_clean_mistake_counts_as_broken() -> None:
