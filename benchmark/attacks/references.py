@@ -82,6 +82,7 @@ def _shown(value: object) -> str:
 
 def plain_name(thing: Any) -> str:
     """`module:qualname`, with the script's name for a module that is `__main__`, here or in another process."""
-    file = Path(getattr(sys.modules.get(thing.__module__), "__file__", None) or "")
-    is_script = thing.__module__ in ("__main__", "__mp_main__") and file.is_file()
-    return f"{file.stem if is_script else thing.__module__}:{thing.__qualname__}"
+    module = thing.__module__ or "__main__"
+    file = Path(getattr(sys.modules.get(module), "__file__", None) or "")
+    is_script = module in ("__main__", "__mp_main__") and file.is_file()
+    return f"{file.stem if is_script else module}:{thing.__qualname__}"
