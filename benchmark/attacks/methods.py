@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 Norm = Literal["linf", "l2"]
 
@@ -80,5 +80,5 @@ METHOD_OF: dict[str, Method] = {method.attack(norm): method for method in METHOD
 NORMS: dict[str, Norm] = {method.attack(norm): norm for method in METHODS.values() for norm in method.norms}
 
 # Images that were made elsewhere are recorded as of an attack with this name, `outside:images-linf` in linf.
-OUTSIDE = Method("outside:images", loss=Loss.NONE, gradients=False)
-METHOD_OF |= {OUTSIDE.attack(norm): OUTSIDE for norm in OUTSIDE.norms}
+OUTSIDE = "outside:images"
+METHOD_OF |= {f"{OUTSIDE}-{norm}": Method(OUTSIDE, (norm,), Loss.NONE, gradients=False) for norm in get_args(Norm)}

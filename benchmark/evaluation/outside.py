@@ -75,7 +75,7 @@ def _recorded(
     cell = Cell(
         subject.model,
         subject.dataset,
-        AttackSpec(OUTSIDE.attack(threat.norm), threat, 1.0, 1),
+        AttackSpec(f"{OUTSIDE}-{threat.norm}", threat, 1.0, 1),
         0,
         subject.size,
         (name,),

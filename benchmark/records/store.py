@@ -180,7 +180,7 @@ class Store:
     def outside(self, model: str) -> set[str]:
         """Keys of the records of an entry whose images were made elsewhere."""
         with self._translated("read"):
-            like = model, f"{OUTSIDE.name}-%"
+            like = model, f"{OUTSIDE}-%"
             return {key for (key,) in self._connection.execute(_OUTSIDE_KEYS, like)}
 
     def recent(self, model: str, count: int) -> Iterator[Record]:
