@@ -79,6 +79,6 @@ METHODS: dict[str, Method] = {
 METHOD_OF: dict[str, Method] = {method.attack(norm): method for method in METHODS.values() for norm in method.norms}
 NORMS: dict[str, Norm] = {method.attack(norm): norm for method in METHODS.values() for norm in method.norms}
 
-# Images that were made elsewhere are recorded as of an attack with this name, `outside:images-linf` in linf.
-OUTSIDE = "outside:images"
+# Images that were made elsewhere are recorded as of an attack with this name, `outside-linf` in linf.
+OUTSIDE = "outside"
 METHOD_OF |= {f"{OUTSIDE}-{norm}": Method(OUTSIDE, (norm,), Loss.NONE, gradients=False) for norm in get_args(Norm)}
