@@ -4,6 +4,7 @@
     r                            # a table
     r.boards, r.df               # ranked rows with intervals; one line per image, attack and library
     r.audit(), r.curve("bim")    # verdicts and a sentence to quote; robust accuracy against eps
+    r.images("linf", 0.1), r.losses("bim"), r.by_class()   # the first two where images are kept
     r.report("report.html")      # all of it, as one page for the browser or for print
     compare(r, evaluate("mnist/lenet"))   # paired test on the same images
 
