@@ -8,9 +8,7 @@ from collections.abc import Collection, Mapping
 from torch import Tensor, nn
 
 
-def copy_with(
-    module: nn.Module, replaced: Mapping[nn.Module, nn.Module], shared: Collection[Tensor] = ()
-) -> nn.Module:
+def copy_with(module: nn.Module, replaced: Mapping[nn.Module, nn.Module], shared: Collection[Tensor] = ()) -> nn.Module:
     """A deep copy with some layers replaced, and with the tensors `shared` as they are.
 
     BLiTZ keeps intermediate results in its layers: copied as constants.
