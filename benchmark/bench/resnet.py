@@ -19,6 +19,7 @@ from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed, forked_random_state, private_generator
 
 OURS = "expected prediction"
+ONE_PASS = f"{OURS}, all draws in one pass"
 DRAWS, JUDGE = 8, 64
 IMAGES = (20, 100)
 CLASSES = 10
@@ -52,29 +53,28 @@ def resnet_tables(repeats: int) -> dict[str, list[Line]]:
 
 def _gradients(x: Tensor, y: Tensor) -> dict[str, Callable[[], object]]:
     ours = {name: _ours(layers, DRAWS, stack) for name, (layers, stack) in _WAYS.items()}
-    plain = resnet18(num_classes=CLASSES).eval().requires_grad_(False)
     made: dict[str, Callable[[], object]] = {
         name: partial(prediction.value_and_gradient, x, y) for name, prediction in ours.items()
     }
-    made[f"{DRAWS} passes of one deterministic network"] = lambda: [_gradient(plain, 1, x, y) for _ in range(DRAWS)]
-    if importlib.util.find_spec("bayesian_torch"):
-        made["bayesian-torch, reparameterisation"] = partial(_gradient, _bayesian_torch(), DRAWS, x, y)
+    for name, (network, passes, times) in _others(DRAWS).items():
+        made[name] = partial(_gradient, network, passes, times, x, y)
     return made
 
 
 def _judges(x: Tensor) -> dict[str, Callable[[], object]]:
-    plain = resnet18(num_classes=CLASSES).eval().requires_grad_(False)
-    made = {name: partial(_ours(layers, JUDGE, stack).logits_in_batches, x) for name, (layers, stack) in _WAYS.items()}
-    made[f"{JUDGE} passes of one deterministic network"] = lambda: _passes(plain, JUDGE, x)
-    if importlib.util.find_spec("bayesian_torch"):
-        made["bayesian-torch, reparameterisation"] = partial(_passes, _bayesian_torch(), JUDGE, x)
+    ways = {name: way for name, way in _WAYS.items() if name != ONE_PASS}  # which would keep 3 GB of weights more
+    made: dict[str, Callable[[], object]] = {
+        name: partial(_ours(layers, JUDGE, stack).logits_in_batches, x) for name, (layers, stack) in ways.items()
+    }
+    for name, (network, passes, times) in _others(JUDGE).items():
+        made[name] = partial(_passes, network, passes * times, x)
     return made
 
 
 # what is Bayesian (None: everything), and whether in one pass (None: as the expected prediction decides)
 _WAYS: dict[str, tuple[Collection[str] | None, bool | None]] = {
     OURS: (None, None),
-    f"{OURS}, all draws in one pass": (None, True),
+    ONE_PASS: (None, True),
     f"{OURS}, last layer alone Bayesian": (["fc"], None),
     f"{OURS}, last layer alone Bayesian, draws one after the other (--no-stack)": (["fc"], False),
 }
@@ -84,17 +84,27 @@ def _ours(layers: Collection[str] | None, draws: int, stack: bool | None) -> Exp
     return ExpectedPrediction.of(make_bayesian(resnet18(num_classes=CLASSES), layers), draws, 0, stack=stack)
 
 
+def _others(draws: int) -> dict[str, tuple[nn.Module, int, int]]:
+    """By name: a network, the passes that one prediction averages, and how many such predictions there are."""
+    plain: nn.Module = resnet18(num_classes=CLASSES).eval().requires_grad_(False)
+    others = {f"{draws} passes of one deterministic network": (plain, 1, draws)}
+    if importlib.util.find_spec("bayesian_torch"):
+        others["bayesian-torch, reparameterisation"] = (_bayesian_torch(), draws, 1)
+    return others
+
+
 def _bayesian_torch() -> nn.Module:
-    network = resnet18(num_classes=CLASSES)
+    network: nn.Module = resnet18(num_classes=CLASSES)
     importlib.import_module("bayesian_torch.models.dnn_to_bnn").dnn_to_bnn(network, _REPARAMETERISATION)
     return network.eval().requires_grad_(False)
 
 
-def _gradient(network: nn.Module, passes: int, x: Tensor, y: Tensor) -> None:
-    """The gradient of the prediction averaged over so many passes."""
-    leaf = x.clone().requires_grad_()
-    output = expected(torch.stack([network(leaf) for _ in range(passes)]))
-    F.cross_entropy(output, y, reduction="sum").backward()
+def _gradient(network: nn.Module, passes: int, times: int, x: Tensor, y: Tensor) -> None:
+    """So many times the gradient of the prediction averaged over so many passes."""
+    for _ in range(times):
+        leaf = x.clone().requires_grad_()
+        output = expected(torch.stack([network(leaf) for _ in range(passes)]))
+        F.cross_entropy(output, y, reduction="sum").backward()
 
 
 @torch.no_grad()
