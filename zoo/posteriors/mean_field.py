@@ -35,8 +35,8 @@ class MeanFieldPosterior(DrawnAlike):
         for name in self._layers():
             first.get_submodule(name).requires_grad_(False)
         random = {parameter for name in self._layers() for parameter in first.get_submodule(name).parameters()}
-        fixed = {*first.parameters(), *first.buffers()} - random
-        networks = [first, *(copy_with(first, {}, fixed) for _ in range(count - 1))]
+        fixed = {value: value for value in (*first.parameters(), *first.buffers()) if value not in random}
+        networks = [first, *(copy_with(first, fixed) for _ in range(count - 1))]
         self.redraw(networks, seed)
         return networks
 
@@ -57,4 +57,5 @@ class MeanFieldPosterior(DrawnAlike):
         return {name: part for name, part in self.module.named_modules() if isinstance(part, MeanFieldLayer)}
 
     def _mean(self) -> nn.Module:
-        return copy_with(self.module, {layer: layer.mean() for layer in bayesian_layers(self.module)})
+        means: dict[nn.Module, nn.Module] = {layer: layer.mean() for layer in bayesian_layers(self.module)}
+        return copy_with(self.module, means)

@@ -7,7 +7,6 @@ whose last layer alone is Bayesian, all but that layer.
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +16,7 @@ from torch.func import functional_call, vmap
 from torch.nn.modules.conv import _ConvNd
 
 from zoo.layers.image import channels_last
+from zoo.layers.replacement import copy_with
 from zoo.prediction.architecture import differs, is_one_architecture, values_of
 
 
@@ -88,12 +88,14 @@ def shared_convolutions(networks: Sequence[nn.Module]) -> float:
 
 def _without_values(network: nn.Module) -> nn.Module:
     """A copy that has a forward pass, but no weights; what has two names in the network has them in the copy."""
-    empty: dict[int, object] = {}  # deepcopy takes what it finds in its memo
-    for value in (*network.parameters(), *network.buffers()):
-        shape = torch.empty_like(value, device="meta")
-        empty[id(value)] = nn.Parameter(shape, False) if isinstance(value, nn.Parameter) else shape
-    made: nn.Module = copy.deepcopy(network, empty)
-    return made
+    shapes = {value: torch.empty_like(value, device="meta") for value in (*network.parameters(), *network.buffers())}
+    return copy_with(
+        network,
+        {
+            value: nn.Parameter(shape, False) if isinstance(value, nn.Parameter) else shape
+            for value, shape in shapes.items()
+        },
+    )
 
 
 def _joined(values: list[Tensor]) -> Tensor:
