@@ -15,7 +15,7 @@ from zoo.commands import mistakes_in_one_line
 
 app = typer.Typer(add_completion=False)
 
-TABLES = ("gradients", "chunks", "libraries", "overhead", "growth", "options", "forecast")
+TABLES = ("gradients", "resnet", "chunks", "libraries", "overhead", "growth", "options", "forecast")
 
 
 @app.command()
@@ -77,9 +77,11 @@ def _measures(repeats: int) -> dict[str, Any]:
     from benchmark.bench.growth import growth_tables
     from benchmark.bench.harness import ENTRIES, gradients_computed, library_table, overhead_table
     from benchmark.bench.options import option_table
+    from benchmark.bench.resnet import resnet_tables
 
     return {
         "gradients": lambda: gradient_tables(repeats),
+        "resnet": lambda: resnet_tables(repeats),
         "chunks": lambda: chunk_tables(repeats),
         "libraries": lambda: {
             "times": {entry: library_table(entry, repeats) for entry in ENTRIES},

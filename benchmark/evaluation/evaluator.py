@@ -6,7 +6,7 @@ import functools
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -188,6 +188,7 @@ class Evaluator:
             attacked = self._attacked(cell)
             attacker = self._predictor(entry, purposes["attack"], cell)
             judge = self._predictor(entry, purposes["judge"], cell)
+            self._forget_predictors({id(one) for one in (attacked, attacker, judge)})
         judged = self._judged(cell, attacker, judge, y)
         labels = likeliest_wrong(attacker, x, y) if cell.attack.goal is Goal.CONFIDENT else y
         images: dict[str, Tensor] = {}
@@ -268,15 +269,19 @@ class Evaluator:
         if key not in self._predictors:
             seed, machine = _seed(entry, purpose, cell.seed), self.machine
             self._predictors[key] = entry.predictor(draws, seed, gradient, machine.device, machine.stack, half)
-            self._forget_predictors()
         self._predictors.move_to_end(key)
         return self._predictors[key]
 
-    def _forget_predictors(self) -> None:
-        """Give up those that were not used for longest, and what was judged by them, until the rest fits."""
+    def _forget_predictors(self, used: Collection[int]) -> None:
+        """Give up those that were not used for longest, and what was judged by them, until the rest fits.
+
+        used: the ids of this cell's own. They stay whatever their size: they are in memory in any case, and the next
+        cell would draw them again, which for 64 draws of a ResNet-18 costs more than an attack.
+        """
         sizes = {key: _bytes(prediction) for key, prediction in self._predictors.items()}
-        while sum(sizes.values()) > KEPT_BYTES and len(sizes) > 1:
-            oldest = next(iter(sizes))
+        others = [key for key, prediction in self._predictors.items() if id(prediction) not in used]
+        while others and sum(sizes.values()) > KEPT_BYTES:
+            oldest = others.pop(0)
             del sizes[oldest]
             gone = self._predictors.pop(oldest)
             self._judged_images = {key: one for key, one in self._judged_images.items() if not one.is_by(gone)}

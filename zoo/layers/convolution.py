@@ -8,12 +8,13 @@ the time in float32 and in bfloat16.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from zoo.layers.image import MOST_CHANNELS, image_convolution
 
@@ -68,14 +69,41 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, pa
     return output if bias is None else output + bias[:, None, None]
 
 
+def conv2d(
+    input: Tensor,  # noqa: A002 - its name in F.conv2d
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """`F.conv2d`, through `convolution` where its options are those that `convolution` has."""
+    if isinstance(padding, str) or groups != 1 or _pair(dilation) != (1, 1) or input.ndim != 4:
+        return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
+    return convolution(input, weight, bias, _pair(stride), _pair(padding))
+
+
 class Conv2d(nn.Conv2d):
     """`nn.Conv2d` through `convolution`, where its options are those that `convolution` has."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in nn.Conv2d
-        plain = self.groups == 1 and _pair(self.dilation) == (1, 1) and self.padding_mode == "zeros"
-        if not plain or isinstance(self.padding, str) or input.ndim != 4:
+        if self.padding_mode != "zeros":
             return super().forward(input)
-        return convolution(input, self.weight, self.bias, _pair(self.stride), _pair(self.padding))
+        return conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class FastConvolutions(TorchFunctionMode):
+    """A block in which every `F.conv2d` is ours, whichever module calls it: no network is changed or copied for it.
+
+    Measured on one core: a ResNet-18 on 32 x 32 pixels, whose maps shrink to 2 x 2 and 1 x 1, takes two thirds of the
+    time, at 20 images as at 100.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        return (conv2d if func is torch.conv2d else func)(*args, **(kwargs or {}))
 
 
 class _SmallMapConvolution(torch.autograd.Function):
@@ -116,5 +144,6 @@ class _SmallMapConvolution(torch.autograd.Function):
         )
 
 
-def _pair(value: Any) -> Pair:
-    return (value[0], value[1])
+def _pair(value: int | Sequence[int]) -> Pair:
+    first, *rest = (value, value) if isinstance(value, int) else value
+    return (first, rest[0] if rest else first)

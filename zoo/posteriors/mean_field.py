@@ -29,9 +29,16 @@ class MeanFieldPosterior(DrawnAlike):
         return f"the weights of its mean-field layers ({len(bayesian_layers(self.module))})"
 
     def draws(self, count: int, seed: int) -> list[nn.Module]:
+        """As of every posterior. Weights that are not random are the same tensors in all draws."""
         require_count(count)
-        layers, generator = bayesian_layers(self.module), torch.Generator().manual_seed(seed)
-        return [copy_with(self.module, {layer: layer.draw(generator) for layer in layers}).eval() for _ in range(count)]
+        first = self._mean().eval()
+        for name in self._layers():
+            first.get_submodule(name).requires_grad_(False)
+        random = {parameter for name in self._layers() for parameter in first.get_submodule(name).parameters()}
+        fixed = {value: value for value in (*first.parameters(), *first.buffers()) if value not in random}
+        networks = [first, *(copy_with(first, fixed) for _ in range(count - 1))]
+        self.redraw(networks, seed)
+        return networks
 
     @torch.no_grad()
     def redraw(self, networks: Sequence[nn.Module], seed: int) -> None:
@@ -40,12 +47,15 @@ class MeanFieldPosterior(DrawnAlike):
         Fresh draws at each step of an attack would otherwise cost more than their gradients.
         """
         generator = torch.Generator().manual_seed(seed)
-        named = {name: part for name, part in self.module.named_modules() if isinstance(part, MeanFieldLayer)}
-        posteriors = {name: list(layer.posterior()) for name, layer in named.items()}
+        posteriors = {name: list(layer.posterior()) for name, layer in self._layers().items()}
         for network in networks:
             for name, posterior in posteriors.items():
                 for parameter, (mu, sigma) in zip(network.get_submodule(name).parameters(), posterior, strict=True):
                     parameter.copy_(sample(mu, sigma, generator))
 
+    def _layers(self) -> dict[str, MeanFieldLayer]:
+        return {name: part for name, part in self.module.named_modules() if isinstance(part, MeanFieldLayer)}
+
     def _mean(self) -> nn.Module:
-        return copy_with(self.module, {layer: layer.mean() for layer in bayesian_layers(self.module)})
+        means: dict[nn.Module, nn.Module] = {layer: layer.mean() for layer in bayesian_layers(self.module)}
+        return copy_with(self.module, means)

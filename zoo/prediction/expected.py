@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from zoo.combine import shares
 from zoo.posteriors import Posterior, posterior_of
-from zoo.prediction.stacked import DrawsInTurn, DrawsOfStep, FreshDraws, GroupedDraws, LoopedDraws, is_plain_chain
+from zoo.prediction.draws import Draws, DrawsInTurn, DrawsOfStep, FreshDraws, evaluated
 from zoo.prediction.target_networks import Drawn, networks_of
 from zoo.seeding import derive_seed
 from zoo.targets import TARGETS, Gradient, Networks
@@ -43,8 +43,8 @@ class ExpectedPrediction(nn.Module):
         that keep less; where all chunks together keep more, their forward pass is repeated in the backward pass.
     largest_tensor: bound on a chunk's largest tensor in bytes; None takes what measured fastest, `LARGEST_TENSOR` on a
         CPU and no bound on a GPU.
-    stack: evaluate many draws in one pass (`zoo.prediction.stacked`); False evaluates any network, one draw after the
-        other, None stacks where the networks allow it. The two differ by rounding.
+    stack: evaluate many draws in one pass; False evaluates them one after the other, None decides
+        (`zoo.prediction.draws.evaluated`). The two differ by rounding.
     weights: how much each network counts, in any unit; alike by default.
     draw: from the number of a gradient, from 1, to its networks and their weights, where each is of others; the first
         of which are `networks` and `weights`. `forward` stays with those of the last gradient.
@@ -65,16 +65,14 @@ class ExpectedPrediction(nn.Module):
         super().__init__()
         if not networks:
             raise ValueError("an expected prediction needs at least one network")
-        self.stacked = is_plain_chain(networks) if stack is None else stack
-        self.forward_draws: nn.Module
+        self.forward_draws: Draws | DrawsInTurn | FreshDraws
         target = TARGETS[gradient.target]
         if target.networks is Networks.IN_TURN:
-            self.draws, self.forward_draws = 1, DrawsInTurn(networks, self.stacked)
+            self.draws, self.forward_draws = 1, DrawsInTurn(networks, stack)
         elif draw is not None:
-            self.draws, self.forward_draws = len(networks), FreshDraws(networks, draw, self.stacked)
+            self.draws, self.forward_draws = len(networks), FreshDraws(networks, draw, stack)
         else:
-            self.draws = len(networks)
-            self.forward_draws = GroupedDraws(networks) if self.stacked else LoopedDraws(networks)
+            self.draws, self.forward_draws = len(networks), evaluated(networks, stack)
         self.combine = target.combine
         self.weights: Tensor | None
         self.register_buffer("weights", shares(weights), persistent=False)
@@ -120,6 +118,11 @@ class ExpectedPrediction(nn.Module):
             weights=weights,
             draw=partial(of_step, before=networks) if fresh else None,
         )
+
+    @property
+    def stacked(self) -> bool:
+        """Whether many draws are evaluated in one pass; of an architecture's first pass it is known afterwards."""
+        return self.forward_draws.in_one_pass
 
     def train(self, mode: bool = True) -> ExpectedPrediction:
         """Does nothing: the prediction is the same in either mode."""

@@ -21,23 +21,9 @@ from zoo.layers.image import channels_last, image_convolution
 from zoo.layers.order import IDENTITY, POINTWISE, pooling_first
 from zoo.layers.preprocess import Preprocess
 
-DrawsOfStep = Callable[[int], tuple[Sequence[nn.Module], Sequence[float] | None]]
-
 # How many draws at once on a CPU: the channels of the widest layer, times draws, that fill it. More only moves the
 # work out of the caches. Measured on two cores: LeNet gains up to 16 draws and more, 3Conv3FC and AlexNet up to 4.
 FULL_WIDTH = 512
-
-
-class LoopedDraws(nn.Module):
-    """The networks' logits one after the other: any networks. (B, C, H, W) -> (S, B, K)."""
-
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
-        return torch.stack([network(x) for network in self.networks])
 
 
 class GroupedDraws(nn.Module):
@@ -45,6 +31,8 @@ class GroupedDraws(nn.Module):
 
     at_once: networks in a stack; None decides. Raises ValueError as `StackedDraws` does.
     """
+
+    in_one_pass = True
 
     def __init__(self, networks: Sequence[nn.Module], at_once: int | None = None) -> None:
         super().__init__()
@@ -56,52 +44,6 @@ class GroupedDraws(nn.Module):
             logits: Tensor = self.stacks[0](x)
             return logits
         return torch.cat([stack(x) for stack in self.stacks])
-
-
-class DrawsInTurn(nn.Module):
-    """One of the networks at a time, at each step the next, after the last the first: (B, C, H, W) -> (1, B, K).
-
-    stack: as `GroupedDraws` evaluates a network, or as it is.
-    """
-
-    def __init__(self, networks: Sequence[nn.Module], stack: bool) -> None:
-        super().__init__()
-        kind = GroupedDraws if stack else LoopedDraws
-        self.draws = nn.ModuleList(kind([network]) for network in networks)
-        self.step = 1
-
-    def turn_to(self, step: int) -> None:
-        """Take the network of a step, the first of which is 1."""
-        self.step = step
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.draws[(self.step - 1) % len(self.draws)](x)
-        return logits
-
-
-class FreshDraws(nn.Module):
-    """Other networks at each step: (B, C, H, W) -> (S, B, K).
-
-    networks: of the first step, which is 1. draw: from the number of another step to its networks, and how much each
-    counts. stack: as `GroupedDraws` evaluates them, or one after the other.
-    """
-
-    def __init__(self, networks: Sequence[nn.Module], draw: DrawsOfStep, stack: bool) -> None:
-        super().__init__()
-        self.draw, self.kind = draw, GroupedDraws if stack else LoopedDraws
-        self.networks, self.step = self.kind(networks), 1
-
-    def turn_to(self, step: int) -> Sequence[float] | None:
-        """Draw the networks of a step; how much each counts, None where they count alike or nothing is drawn."""
-        if step == self.step:
-            return None
-        networks, weights = self.draw(step)
-        self.networks, self.step = self.kind(networks).requires_grad_(False), step
-        return weights
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.networks.to(x.device, memory_format=torch.channels_last)(x)  # type: ignore[call-overload]
-        return logits
 
 
 class StackedDraws(nn.Module):

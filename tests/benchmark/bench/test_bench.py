@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from torch import nn
 from typer.testing import CliRunner
 
+from benchmark.bench import resnet
 from benchmark.bench.__main__ import app
 from benchmark.bench.gradients import OURS, works
 from benchmark.bench.peers import missing_peers, peer_kits
@@ -45,6 +48,26 @@ def test_every_way_to_the_gradient_runs_on_a_small_network() -> None:
     assert len(made) == 5 + 3 + 3 * len(peer_kits())
     for work in made.values():
         work()
+
+
+def small_residual(num_classes: int) -> nn.Module:
+    """With the name of a ResNet's last layer."""
+    return nn.Sequential(
+        OrderedDict(
+            conv=nn.Conv2d(3, 2, 3), norm=nn.BatchNorm2d(2), flat=nn.Flatten(), fc=nn.Linear(2 * 30 * 30, num_classes)
+        )
+    )
+
+
+def test_every_way_to_evaluate_a_residual_network_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"resnet18": small_residual, "DRAWS": 2, "JUDGE": 3, "IMAGES": (4,)}.items():
+        monkeypatch.setattr(f"benchmark.bench.resnet.{name}", value)
+    gradient, judged = resnet.resnet_tables(2).values()
+    names = {row["what"] for row in gradient}
+    assert {resnet.OURS, resnet.ONE_PASS, "2 passes of one deterministic network"} <= names
+    assert ("bayesian-torch, reparameterisation" in names) == (find_spec("bayesian_torch") is not None)
+    assert {"3 passes of one deterministic network"} == {row["what"] for row in judged} - names
+    assert "#### ResNet-18" in performance_page({"resnet": {"ResNet-18": gradient}}, "a machine", 2)
 
 
 def test_a_library_that_is_not_installed_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -267,3 +267,21 @@ def test_a_network_for_normalised_pixels_is_given_them(factory: Factory, family:
     given = entry(lambda: net, family, normalize=((0.1307,), (0.3081,))).predictor(3, 5)
     assert torch.allclose(given(X), plain((X - 0.1307) / 0.3081), atol=1e-5)
     assert not torch.allclose(given(X), plain(X), atol=1e-3)
+
+
+def test_mean_field_draws_are_mu_plus_sigma_times_noise_and_share_what_is_not_random() -> None:
+    """The noise comes draw by draw and layer by layer of one generator; the network itself shares nothing with them."""
+    with forked_random_state(0):
+        network = make_bayesian(
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3)), rho=-2.0
+        )
+    draws, generator = posterior_draws(network, 3, 5), torch.Generator().manual_seed(5)
+    for draw in draws:
+        for layer, drawn in zip(bayesian_layers(network), (draw[0], draw[3]), strict=True):  # type: ignore[index]
+            for (mu, sigma), value in zip(layer.posterior(), drawn.parameters(), strict=True):
+                assert torch.equal(value, mu + sigma * torch.randn(mu.shape, generator=generator))
+                assert not value.requires_grad
+    norms = [draw[1] for draw in draws]  # type: ignore[index]
+    assert all(norm.weight is norms[0].weight and norm.running_var is norms[0].running_var for norm in norms)
+    mine, theirs = ({v.data_ptr() for v in one.state_dict().values()} for one in (network, draws[0]))
+    assert not mine & theirs

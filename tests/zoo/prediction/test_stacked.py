@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,8 +11,9 @@ from torch import Tensor, nn
 from zoo.layers.order import pooling_first
 from zoo.networks import ARCHITECTURES, build_network
 from zoo.posteriors import posterior_draws
+from zoo.prediction.draws import LoopedDraws
 from zoo.prediction.expected import ExpectedPrediction
-from zoo.prediction.stacked import GroupedDraws, LoopedDraws, StackedDraws, is_plain_chain
+from zoo.prediction.stacked import GroupedDraws, StackedDraws, is_plain_chain
 from zoo.seeding import private_generator
 
 STACKABLE = [name for name in ARCHITECTURES if name != "logistic-ap2"]  # whose forward pass is no chain
@@ -65,11 +68,11 @@ def test_linear_networks_without_bias_or_convolution_stack_too() -> None:
     ],
     ids=str,
 )
-def test_what_is_not_a_plain_chain_is_looped(network: nn.Module) -> None:
+def test_what_is_not_a_plain_chain_is_not_grouped(network: nn.Module) -> None:
     assert not is_plain_chain([network, network])
     with pytest.raises(ValueError, match="same chain"):
         StackedDraws([network, network])
-    assert isinstance(ExpectedPrediction([network, network]).forward_draws, LoopedDraws)
+    assert not isinstance(ExpectedPrediction([network, copy.deepcopy(network)]).forward_draws, GroupedDraws)
 
 
 def test_different_networks_are_looped() -> None:
