@@ -21,8 +21,12 @@ def audit(
     dataset: Annotated[str | None, typer.Option(help="The data set of a network that does not say its own.")] = None,
     family: Annotated[
         str | None,
-        typer.Option(help="What a network that is not registered is: frequentist, bayesian, or another random one."),
+        typer.Option(help="What pages call a network that is not registered. By default what is found in it."),
     ] = None,
+    randomness: Annotated[
+        str, typer.Option(help="What is averaged over in it: none, dropout, forward, draw, members, or auto.")
+    ] = "auto",
+    outputs: Annotated[str, typer.Option(help="What it returns: logits or probabilities.")] = "logits",
     data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     workers: Annotated[int | None, typer.Option(help="Cells at once: processes on this machine.")] = None,
@@ -51,12 +55,14 @@ def audit(
     from benchmark.reports.progress import Progress
     from benchmark.results import Results
     from zoo.files import write_whole
+    from zoo.kind import Said
 
     suite, datasets = SUITES["adaptive"], None if dataset is None else (dataset,)
     with interruptible():
-        entries = select_entries(suite, (name,), datasets, family)
+        said = Said(family, randomness, outputs)
+        entries = select_entries(suite, (name,), datasets, said)
         root = None if data_root is None else data_root.resolve()
-        machine = Machine(device, root, threads=threads, external=external((name,), datasets, family))
+        machine = Machine(device, root, threads=threads, external=external((name,), datasets, said))
         how = How(machine, workers=workers, watch=Progress, say=partial(typer.secho, err=True))
         records = carry_out(suite, Selection(examples=examples), entries, how, store)
     entry = Results(records).entry()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from benchmark.plan.cells import Selection
+from zoo.kind import Said
 
 if TYPE_CHECKING:
     from benchmark.evaluation.loop import How
@@ -87,9 +88,9 @@ def carry_out(
 
 
 def select_entries(
-    suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, family: str | None = None
+    suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, said: Said = Said()
 ) -> list[ZooEntry]:
-    """The zoo entries that a command is about. family: of a network that does not say its own.
+    """The zoo entries that a command is about. said: of networks that are not registered.
 
     Raises ValueError or KeyError with the remedy if there is none.
     """
@@ -100,7 +101,7 @@ def select_entries(
     for dataset in datasets or ():
         dataset_spec(dataset)
     if names is not None:
-        entries = [find_entry(name, _only(datasets), family) for name in names]
+        entries = [find_entry(name, _only(datasets), said) for name in names]
     else:
         entries = [entry for entry in models.values() if suite.models is None or entry.name in suite.models]
         for name in suite.models or ():
@@ -115,10 +116,10 @@ def select_entries(
 
 
 def external(
-    names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, family: str | None = None
-) -> tuple[tuple[str, str | None, str | None], ...]:
-    """`package.module:factory`, data set and family of the entries that are not in the zoo."""
-    return tuple((name, _only(datasets), family) for name in names or () if ":" in name)
+    names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, said: Said = Said()
+) -> tuple[tuple[str, str | None, Said], ...]:
+    """`package.module:factory`, data set and what is said of the entries that are not in the zoo."""
+    return tuple((name, _only(datasets), said) for name in names or () if ":" in name)
 
 
 def _only(datasets: tuple[str, ...] | None) -> str | None:

@@ -29,8 +29,16 @@ _Dataset = Annotated[Many, typer.Option(help="Only entries on this data set.")]
 _Library = Annotated[Many, typer.Option(help="torchattacks, foolbox, art. All by default.")]
 _Family = Annotated[
     str | None,
-    typer.Option(help="What a network that is not registered is: frequentist, bayesian, or another random one."),
+    typer.Option(help="What pages call a network that is not registered. By default what is found in it."),
 ]
+_Randomness = Annotated[
+    str,
+    typer.Option(
+        help="What is averaged over in a network that is not registered: none, dropout (MC dropout), forward, draw, "
+        "members, or auto: what is found, and said."
+    ),
+]
+_Outputs = Annotated[str, typer.Option(help="What a network that is not registered returns: logits or probabilities.")]
 _Attack = Annotated[
     Many,
     typer.Option(
@@ -85,6 +93,8 @@ def run(
     dataset: _Dataset = None,
     library: _Library = None,
     family: _Family = None,
+    randomness: _Randomness = "auto",
+    outputs: _Outputs = "logits",
     attack: _Attack = None,
     eps: _Eps = None,
     examples: _Examples = None,
@@ -133,6 +143,7 @@ def run(
     from benchmark.plan.cells import Selection
     from benchmark.registry import suites
     from benchmark.reports.progress import Progress
+    from zoo.kind import Said
     from zoo.lookup import lookup
 
     with cli.interruptible():
@@ -145,9 +156,10 @@ def run(
         selection = Selection(attacks, radii, libraries, examples, draws, seed, targets, precision)  # type: ignore[arg-type]
         names, datasets = cli.split(model), cli.split(dataset)
         cli.warn_of_large_eps(selection)
-        entries = cli.select_entries(chosen, names, datasets, family)
+        said = Said(family, randomness, outputs)
+        entries = cli.select_entries(chosen, names, datasets, said)
         root = None if data_root is None else data_root.resolve()  # another process may be elsewhere
-        own = cli.external(names, datasets, family)
+        own = cli.external(names, datasets, said)
         machine = Machine(device, root, download, threads, share, None if stack else False, own)
         say = partial(typer.secho, err=True)
         how = How(machine, executor, workers, ray_address, watch=Progress, say=say, explicit=names is not None)

@@ -14,7 +14,15 @@ An ordinary network is a `PointPosterior`. `posterior_of(network)` tells which o
 
 from zoo.kind import Kind
 from zoo.posteriors.drawn import DrawnPosterior
-from zoo.posteriors.found import evident_posterior, held_posterior, posterior_draws, posterior_mean, posterior_of
+from zoo.posteriors.ensemble import Ensemble
+from zoo.posteriors.found import (
+    evident_posterior,
+    held_posterior,
+    posterior_draws,
+    posterior_mean,
+    posterior_of,
+    said_posterior,
+)
 from zoo.posteriors.mean_field import MeanFieldPosterior
 from zoo.posteriors.members import MemberPosterior
 from zoo.posteriors.point import PointPosterior
@@ -24,6 +32,7 @@ from zoo.posteriors.stochastic import ForwardPosterior, MixturePosterior, Seeded
 
 __all__ = [
     "DrawnPosterior",
+    "Ensemble",
     "ForwardPosterior",
     "Kind",
     "MeanFieldPosterior",
@@ -39,4 +48,5 @@ __all__ = [
     "posterior_draws",
     "posterior_mean",
     "posterior_of",
+    "said_posterior",
 ]
