@@ -74,9 +74,10 @@ def check_network(
         return posterior
     if isinstance(first, SeededPass) and (members := _members_that_differ(probe, first)):
         return MixturePosterior(network, members)
+    off = _off(probe, network) if isinstance(posterior, ForwardPosterior) else ""
     raise ValueError(
-        f"{name}: its posterior draws do not differ: the posterior is degenerate.{_off(probe, network)} Offer "
-        "draw(generator), members() or layers that sample, or say what is random in it: randomness='none', 'dropout'"
+        f"{name}: its posterior draws do not differ: the posterior is degenerate.{off} Offer draw(generator), "
+        "members() or layers that sample, or say that nothing is random: randomness='none' (--randomness none)"
     )
 
 
@@ -201,7 +202,7 @@ def _draws_differ(probe: Probe, posterior: Posterior, logits: Tensor) -> bool:
 def _off(probe: Probe, network: nn.Module) -> str:
     """What might have been meant as its posterior, as a sentence; empty where there is nothing."""
     off = "; ".join(random_calls(network.eval(), probe.images).off)
-    return f" Off in evaluation mode are {off}; randomness='dropout' turns nn.Dropout layers on." if off else ""
+    return f" Off in evaluation mode are {off}; randomness='dropout' turns on nn.Dropout layers alone." if off else ""
 
 
 def _members_that_differ(probe: Probe, draw: SeededPass) -> int:

@@ -38,7 +38,7 @@ def as_network(given: object, randomness: Randomness = Randomness.AUTO) -> nn.Mo
     if isinstance(given, nn.Module):
         return Ensemble(members) if (members := members_of(given)) else given
     if not is_network(given):
-        raise ValueError(f"{type(given).__name__} is no network: give {WORDS}")
+        raise ValueError(f"{type(given).__name__} is no network; give {WORDS}")
     if isinstance(given, list | tuple):
         return cast("nn.Module", given[0]) if len(given) == 1 else Ensemble(given)
     return _of_posterior(cast("Posterior", given))
