@@ -68,8 +68,10 @@ class Copies:
 
 def copied(given: Any) -> Any:
     """A deep copy. What networks keep from their last pass is no parameter, and is copied as a constant."""
-    kept = [value for part in _parts(given) for value in vars(part).values() if isinstance(value, Tensor)]
-    memo: dict[int, object] = {id(value): value.detach().clone() for value in kept if not value.is_leaf}
+    values = [value for part in _parts(given) for value in vars(part).values()]
+    values += [inner for value in values if isinstance(value, dict) for inner in value.values()]
+    kept = [value for value in values if isinstance(value, Tensor) and not value.is_leaf]
+    memo: dict[int, object] = {id(value): value.detach().clone() for value in kept}
     return copy.deepcopy(given, memo)  # which takes what it finds in its memo
 
 

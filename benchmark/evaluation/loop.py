@@ -217,8 +217,10 @@ def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How, atta
 def _used(subject: Subject, attack_draws: int | None) -> str:
     """How many networks attack and judge, in words."""
     attacker, judge = subject.draws(attack_draws)
-    of = "" if subject.members is None else f" of {subject.members} members"
-    return "" if subject.deterministic else f"; attacked through {attacker}{of or ' draws'}, judged by {judge}"
+    if subject.members in (attacker, None):
+        drawn = f"{attacker} draws, judged by {judge}"
+        return "" if subject.deterministic else f"; attacked through {drawn if subject.members is None else 'all of them'}"
+    return f"; attacked through {attacker} of them, judged by all"
 
 
 def _behaviours(

@@ -33,19 +33,11 @@ def laplace_network(la: Any, randomness: Randomness) -> nn.Module:
         raise ValueError(f"{type(la).__name__} has the likelihood {la.likelihood!r}; only classification is attacked")
     if getattr(la, "n_outputs", 0) == 0:
         raise ValueError(f"{type(la).__name__} is not fitted: la.fit(train_loader) first")
-    _hook_anew(la)
     if randomness is not Randomness.DRAW:
         return LinearisedPrediction(la)
     if not hasattr(la, "posterior_precision"):
         raise ValueError(f"{type(la).__name__} has no distribution of weights to draw from; leave out randomness")
     return LaplaceDraws(la)
-
-
-def _hook_anew(la: Any) -> None:
-    """Let a copy's own hook collect the last layer's input: a copied one still writes into the original."""
-    if hasattr(la.model, "set_last_layer") and la.model.last_layer is not None:
-        la.model.last_layer._forward_hooks.clear()
-        la.model.set_last_layer(la.model._last_layer_name)
 
 
 class LinearisedPrediction(nn.Module):
@@ -57,10 +49,18 @@ class LinearisedPrediction(nn.Module):
         super().__init__()
         self.la = la
         la.enable_backprop = la.model.enable_backprop = True  # to the image
+        if (last := _last_layer(la)) is not None:  # a copied hook collects its input for what it was copied from
+            last._forward_hooks.clear()
+            la.model.set_last_layer(la.model._last_layer_name)
 
     def forward(self, x: Tensor) -> Tensor:
         probabilities: Tensor = self.la(x.to(self.la._device))
         return log_probabilities(probabilities).to(x.device)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> LinearisedPrediction:
+        if _last_layer(self.la) is not None:
+            self.la.model._features.clear()  # of the last pass, with its graph
+        return LinearisedPrediction(copy.deepcopy(self.la, memo))
 
 
 class LaplaceDraws(nn.Module):
@@ -78,7 +78,7 @@ class LaplaceDraws(nn.Module):
         return self._network(self.la.mean)
 
     def _network(self, weights: Tensor) -> nn.Module:
-        last = getattr(self.la.model, "last_layer", None)
+        last = _last_layer(self.la)
         model = self.la.model if last is None else self.la.model.model  # without what looks for its last layer
         sampled = self.la.params if last is None else list(last.parameters())
         memo: dict[int, object] = {id(old): nn.Parameter(torch.empty_like(old)) for old in sampled}
@@ -87,3 +87,9 @@ class LaplaceDraws(nn.Module):
         if last is not None:
             dict(network.named_modules())[self.la.model._last_layer_name]._forward_hooks.clear()
         return network.eval()
+
+
+def _last_layer(la: Any) -> nn.Module | None:
+    """The only random layer; None where all weights are random."""
+    last: nn.Module | None = getattr(la.model, "last_layer", None)
+    return last
