@@ -219,7 +219,9 @@ def _used(subject: Subject, attack_draws: int | None) -> str:
     attacker, judge = subject.draws(attack_draws)
     if subject.members in (attacker, None):
         drawn = f"{attacker} draws, judged by {judge}"
-        return "" if subject.deterministic else f"; attacked through {drawn if subject.members is None else 'all of them'}"
+        return (
+            "" if subject.deterministic else f"; attacked through {drawn if subject.members is None else 'all of them'}"
+        )
     return f"; attacked through {attacker} of them, judged by all"
 
 

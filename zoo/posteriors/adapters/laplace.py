@@ -48,6 +48,7 @@ class LinearisedPrediction(nn.Module):
     def __init__(self, la: Any) -> None:
         super().__init__()
         self.la = la
+        self.place = nn.Parameter(torch.empty(0))  # attack libraries ask the first parameter where a network is
         la.enable_backprop = la.model.enable_backprop = True  # to the image
         if (last := _last_layer(la)) is not None:  # a copied hook collects its input for what it was copied from
             last._forward_hooks.clear()
