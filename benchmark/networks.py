@@ -98,7 +98,9 @@ def _entry_of(model: Any, settings: Settings, taken: set[str], alone: bool = Fal
     if is_network(model):
         return _entry(Copies(model), _kind(model), settings, taken)
     if not callable(model):
-        raise ValueError(f"{model!r} is no network, no function that builds one, no name and no entry")
+        hint = "; of state dicts name the network: template=" if isinstance(model, Mapping) else ""
+        said = repr(model) if len(repr(model)) < 40 else f"{type(model).__name__} ..."
+        raise ValueError(f"{said} is no network, no function that builds one, no name and no entry{hint}")
     _require_no_arguments(model)
     return _entry(model, getattr(model, "__name__", "network"), settings, taken)
 

@@ -193,7 +193,7 @@ def _draws_differ(probe: Probe, posterior: Posterior, logits: Tensor) -> bool:
     """Whether two draws differ, by their log-probabilities: an offset of all logits is no difference."""
     first = logits.log_softmax(-1)
     for count in (2, PROBES):  # two are enough for most
-        for draw in _draws(probe, posterior, count)[1:]:
+        for draw in _draws(probe, posterior, count):  # of all members, the first is not always the one drawn alone
             if (probe.logits(draw).log_softmax(-1) - first).abs().max() > COLLAPSED * first.abs().max():
                 return True
     return False

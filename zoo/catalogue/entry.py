@@ -174,7 +174,7 @@ class ZooEntry:
         try:
             network = as_network(given, self.randomness)
         except ValueError as error:
-            raise ValueError(f"{self.name}: of what its factory returned, {error}") from error
+            raise ValueError(f"{self.name}: {error}") from error
         if self.weights is not None:
             load_weights(network, self.weights, self.name, self.card.get("sha256"))
         if self.normalize is not None:

@@ -43,7 +43,8 @@ def _kept(draws: nn.Module, batch: Tensor) -> list[int]:
 
 
 def _computed(draws: nn.Module, batch: Tensor) -> list[int]:
-    with torch.enable_grad(), _Results() as results:
+    results = _Results()
+    with torch.enable_grad(), results:
         draws(batch.detach().clone().requires_grad_())
     return results.sizes
 
@@ -52,7 +53,7 @@ class _Results(TorchDispatchMode):
     """Notes the bytes of everything that is computed."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.sizes: list[int] = []
 
     def __torch_dispatch__(

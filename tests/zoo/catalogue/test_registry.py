@@ -84,7 +84,7 @@ def test_names_are_unique_and_well_formed() -> None:
         (lambda: Applied(lambda z: z + torch.randn_like(z), BayesianLinear(784, 10)), "bayesian", "not frozen"),
         (lambda: OwnDraw(plain), "bayesian", r"draw\(generator\) failed"),
         (lambda: OwnDraw(lambda generator: 3), "bayesian", "returned int"),
-        (lambda: None, "frequentist", "returned, NoneType is no network"),
+        (lambda: None, "frequentist", "NoneType is no network"),
         (lambda: Applied(lambda z: z.softmax(-1)), "frequentist", "outputs='probabilities'"),
         (lambda: Applied(lambda z: z.detach()), "frequentist", "no gradient"),
         (lambda: Applied(lambda z: z / 0), "frequentist", "NaN or infinite"),

@@ -13,6 +13,7 @@ from tests.zoo.posteriors.posterior_contract import PosteriorContract
 from zoo.layers import BayesianLinear, bayesian_layers, make_bayesian
 from zoo.posteriors import (
     DrawnPosterior,
+    Ensemble,
     ForwardPosterior,
     Kind,
     MeanFieldPosterior,
@@ -179,21 +180,22 @@ def test_no_name_makes_an_honest_ensemble_look_degenerate(index: int) -> None:
     pair = [linear(0), linear(1)]
     drawing = Drawing(lambda g: copy.deepcopy(pair[int(torch.randint(2, (), generator=g))]))
     entry(lambda: drawing, name=f"mnist/ensemble-{index}").predictor(2, 0)
+    entry(lambda: Ensemble(pair), name=f"mnist/ensemble-{index}").predictor(2, 0)
 
 
 def test_members_are_averaged_all_of_them_once() -> None:
     networks = [linear(seed) for seed in range(5)]
 
-    class Ensemble(nn.Module):
+    class Own(nn.Module):
         def members(self) -> list[nn.Module]:
             return networks
 
     by_hand = sum(network(X).softmax(1) for network in networks) / 5
     for draws in (5, 8, 64):
-        prediction = entry(Ensemble, "ensemble").predictor(draws, draws)
+        prediction = entry(Own, "ensemble").predictor(draws, draws)
         assert prediction.draws == 5
         assert torch.allclose(prediction.probabilities(X), by_hand, atol=1e-6)
-    assert posterior_of(Ensemble()).what == "the members of an ensemble (5)"
+    assert posterior_of(Own()).what == "the members of an ensemble (5)"
 
 
 class Wrapper(nn.Module):

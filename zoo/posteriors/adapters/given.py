@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from zoo.kind import Kind, Randomness
 from zoo.posteriors.adapters.laplace import is_laplace, laplace_network
-from zoo.posteriors.adapters.pyro import GuidedNetwork, is_guide
-from zoo.posteriors.adapters.torch_uncertainty import members_of
+from zoo.posteriors.adapters.pyro import GuidedNetwork, in_own_names, is_guide
+from zoo.posteriors.adapters.torch_uncertainty import unwrapped
 from zoo.posteriors.ensemble import Ensemble
 from zoo.posteriors.mean_field import MeanFieldPosterior
 from zoo.posteriors.posterior import Posterior
@@ -36,7 +36,7 @@ def as_network(given: object, randomness: Randomness = Randomness.AUTO) -> nn.Mo
     if is_laplace(given):
         return laplace_network(given, randomness)
     if isinstance(given, nn.Module):
-        return Ensemble(members) if (members := members_of(given)) else given
+        return unwrapped(given)
     if not is_network(given):
         raise ValueError(f"{type(given).__name__} is no network; give {WORDS}")
     if isinstance(given, list | tuple):
@@ -58,12 +58,12 @@ def sampled(template: nn.Module, states: Any) -> nn.Module:
         return SampledNetwork.of(template, _completed_stacks(own, states))
     if not isinstance(states, Sequence) or not all(isinstance(state, Mapping) for state in states):
         raise ValueError(f"with template= give state dicts, a dict of stacked tensors or a guide, not {_what(states)}")
-    return SampledNetwork.of(template, [{**own, **state} for state in states])
+    return SampledNetwork.of(template, [{**own, **in_own_names(state, own)} for state in states])
 
 
 def _completed_stacks(own: Mapping[str, Tensor], stacks: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """(M, ...) of everything that the template has; what was not sampled, M times."""
-    known = {name: torch.as_tensor(stack).detach() for name, stack in stacks.items()}
+    known = {name: torch.as_tensor(stack).detach() for name, stack in in_own_names(stacks, own).items()}
     size = max((len(stack) for stack in known.values() if stack.ndim), default=0)
     return {name: value.expand(size, *value.shape) for name, value in own.items() if name not in known} | known
 

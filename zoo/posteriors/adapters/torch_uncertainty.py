@@ -10,23 +10,24 @@ from typing import Any
 
 from torch import nn
 
+from zoo.posteriors.ensemble import Ensemble
 from zoo.structure import is_of
 
 
-def members_of(wrapper: Any) -> list[nn.Module]:
-    """The networks whose outputs a wrapper returns one after the other; none of what is no such wrapper.
+def unwrapped(wrapper: Any) -> nn.Module:
+    """The ensemble of the networks whose outputs a wrapper returns one after the other; what is none, as it is.
 
     Of deep ensembles the core models, of a checkpoint ensemble what was saved and, where it counts, the last network,
     of SWAG its samples, which it keeps where `eval()` and `to()` do not reach them.
     """
     if not is_of(wrapper, "torch_uncertainty.methods."):
-        return []
+        return wrapper  # type: ignore[no-any-return]
+    members: list[nn.Module] = []
     match type(wrapper).__name__:
         case "_DeepEnsembles":
-            return list(wrapper.core_models)
-        case "CheckpointCollector":
-            saved = list(wrapper.saved_models)
-            return [*saved, wrapper.core_model] if saved and wrapper.use_final_model else saved
+            members = list(wrapper.core_models)
+        case "CheckpointCollector" if saved := list(wrapper.saved_models):
+            members = [*saved, wrapper.core_model] if wrapper.use_final_model else saved
         case "SWAG":
-            return list(wrapper.samples)
-    return []
+            members = list(wrapper.samples)
+    return Ensemble(members, is_sample=type(wrapper).__name__ == "SWAG") if members else wrapper
