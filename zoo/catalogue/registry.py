@@ -1,6 +1,6 @@
 """Register networks, list them, look them up.
 
-    @register_model("mnist/my-net", dataset="mnist", family="bayesian", weights="my_net.safetensors")
+    @register_model("mnist/my-net", dataset="mnist", weights="my_net.safetensors")
     def my_net() -> nn.Module: ...
 
 Without an edit of this repository: `--model package.module:factory` on the command line (see `external_model`),
