@@ -90,12 +90,12 @@ def carry_out(
 def select_entries(
     suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, said: Said = Said()
 ) -> list[ZooEntry]:
-    """The zoo entries that a command is about. said: of networks that are not registered.
+    """The zoo entries that a command is about. said: of networks that are not registered, if there are any.
 
     Raises ValueError or KeyError with the remedy if there is none.
     """
     from zoo import models
-    from zoo.catalogue.registry import find_entry
+    from zoo.catalogue.registry import find_entry, require_registration
     from zoo.datasets import dataset_spec
 
     for dataset in datasets or ():
@@ -107,6 +107,9 @@ def select_entries(
         for name in suite.models or ():
             if name not in models:
                 typer.secho(f"skipping {name}: suite {suite.name} asks for it, the zoo does not have it yet", err=True)
+    if not any(":" in name for name in names or ()):  # nothing to say it of
+        for entry in entries:
+            require_registration(entry, said)
     entries = [entry for entry in entries if datasets is None or entry.dataset in datasets]
     if not entries:
         raise ValueError(
