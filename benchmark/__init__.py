@@ -2,7 +2,7 @@
 
 from benchmark import compare, evaluate
 
-r = evaluate(net, "mnist", family="bayesian")  # a network in memory, a function that builds one, an entry's name
+r = evaluate(net, "mnist")  # a network in memory, a function that builds one, an entry's name
 r, r.boards, r.df, r.audit(), r.curve("pgd-linf")
 """
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,22 +13,19 @@ from torch import nn
 
 from benchmark.evaluation.loop import How, run
 from benchmark.evaluation.machine import Machine
+from benchmark.networks import Settings, entries_of
 from benchmark.plan.cells import Selection
 from benchmark.plan.wanted import wanted
 from benchmark.records.store import Store
 from benchmark.registry import suites
 from benchmark.results import Results
-from zoo import ZooEntry, models
-from zoo.catalogue.registry import find_entry, require_nothing_random, source_of
-from zoo.datasets import dataset_spec
+from zoo.kind import Said
 from zoo.lookup import lookup
 from zoo.seeding import isolated_random_state
 from zoo.targets import Precision
 
 if TYPE_CHECKING:
     from benchmark.attacks.craft import Adapter
-
-Model = nn.Module | Callable[[], nn.Module] | ZooEntry | str
 
 
 @contextlib.contextmanager
@@ -45,14 +42,16 @@ def same_threads_afterwards() -> Iterator[None]:
 @same_threads_afterwards()
 @isolated_random_state(0)  # what libraries draw, some of them when imported, must not move the user's random numbers
 def evaluate(
-    model: Model | Sequence[Model],
+    model: Any,
     dataset: str | None = None,
     *,
+    template: nn.Module | None = None,
+    randomness: str = "auto",
+    outputs: str = "logits",
     family: str | None = None,
     name: str | None = None,
     accuracy: float | None = None,
     normalize: tuple[Sequence[float], Sequence[float]] | None = None,
-    dropout: bool | None = None,
     map: str | None = None,  # noqa: A002 - the field's word
     twin: str | None = None,
     suite: str = "whitebox",
@@ -76,28 +75,33 @@ def evaluate(
 ) -> Results:
     """Attack networks with a suite; the results, ranked and judged.
 
-    model: an `nn.Module` (copied: the user's own is neither frozen nor put into another mode), a function that builds
-        one, the name of a zoo entry, `package.module:factory`, an entry, or a list of these.
-    dataset, family, name, accuracy, normalize, dropout, map, twin: of a network that is not registered; see
-        `zoo.register_model`. family must be said where the network holds anything that may be meant to be random.
+    model: an `nn.Module`; a list of them, which is one ensemble, all of whose members are averaged; a posterior of
+        `zoo.posteriors`, `zoo.SampledNetwork`, a Laplace object of laplace-torch; with template= samples of that
+        network's weights: state dicts, a dict of stacked tensors, a guide of Pyro. All are copied: the user's own is
+        neither frozen, nor changed, nor put into another mode.
+        Or a function that builds one of these, the name of a zoo entry, `package.module:factory`, an entry. Or several
+        networks: a dict from names to networks, or a list in which not all are `nn.Module`s.
+    randomness: what is averaged over: `none`; `dropout`, MC dropout; `forward`, what a pass samples in evaluation mode;
+        `draw`, by a method `draw(generator)` or mean-field layers; `members`; or `auto`: what is found, in a line.
+    outputs: `logits` (or log-probabilities), or `probabilities`, of which the logarithm is taken.
+    dataset, family (for pages), name, accuracy, normalize, map, twin, randomness, outputs: of networks that are not
+        registered; see `zoo.register_model`.
     suite: smoke, whitebox, adaptive, paper, masking, anchors. examples, eps (for both norms, or norm by norm),
         libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
     attacks: those that are run, in place of all of the suite's: names, other settings such as `PGD(steps=100)`, and
         attacks of your own or of a library; see `benchmark.attacks.own`.
     store: a results file; what it holds already is not computed again, and a run that was stopped goes on. Without it
         nothing is written.
-    workers: processes. adapters: library -> what runs its attacks. progress: whether a terminal or notebook shows it.
+    workers: processes. adapters: library -> what runs its attacks. progress: whether what was found is said,
+        and a terminal or notebook shows how far a run is.
     keep_images: whether `images` and `losses` of the results have anything to show.
 
     The same call gives the same keys as `python -m benchmark.run`.
     Raises ValueError or KeyError, with the remedy, for what cannot be evaluated, before anything is attacked.
     """
     chosen = lookup(suites(), suite, "suite")
-    settings = {"accuracy": accuracy, "normalize": normalize, "dropout": dropout, "map": map, "twin": twin}
-    entries: list[ZooEntry] = []
-    several: Sequence[Any] = model if isinstance(model, list | tuple) else [model]
-    for one in several:
-        entries.append(_entry(one, dataset, family, name, {entry.name for entry in entries}, settings))
+    fields = {"accuracy": accuracy, "normalize": normalize, "map": map, "twin": twin}
+    entries = entries_of(model, Settings(dataset, name, template, Said(family, randomness, outputs), fields))
     asked = wanted(attacks)
     selection = Selection(
         attacks=asked.names,
@@ -124,54 +128,9 @@ def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
 
 
 def _told() -> dict[str, Any]:
-    """The watcher of a run in a terminal or a notebook; a line for every cell in a file would be noise."""
+    """What was found is said; a run is watched in a terminal or a notebook, as in a file it would fill pages."""
     from benchmark.reports.console import console
     from benchmark.reports.progress import Progress
 
-    return {"watch": Progress, "say": console.print} if console.is_terminal or console.is_jupyter else {}
-
-
-class Copies:
-    """A factory that hands out copies of a network: what is evaluated is frozen and moved, the user's own is not."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = copy.deepcopy(network)  # as it is now: the user may go on training
-
-    def __call__(self) -> nn.Module:
-        return copy.deepcopy(self.network)
-
-
-def _entry(
-    model: Model, dataset: str | None, family: str | None, name: str | None, taken: set[str], settings: dict[str, Any]
-) -> ZooEntry:
-    """The entry that a user names or hands over. taken: names of other entries; settings: further fields of it."""
-    if isinstance(model, ZooEntry):
-        return model
-    if isinstance(model, str):
-        return find_entry(model, dataset, family)
-    if not callable(model):
-        raise ValueError(f"{model!r} is no network, no function that builds one, no name and no entry")
-    for entry in models.values():
-        if entry.factory is model:
-            return entry
-    if dataset is None:
-        raise ValueError("the data set of the network is not known: evaluate(model, 'mnist', ...)")
-    dataset_spec(dataset)
-    factory: Callable[[], nn.Module]
-    if isinstance(model, nn.Module):
-        factory, plain, source = Copies(model), type(model).__name__, Path("in memory").resolve()
-    else:
-        factory, plain, source = model, getattr(model, "__name__", "network"), source_of(model)
-    full = _free(f"{dataset}/{(name or plain).removeprefix(f'{dataset}/')}", taken)
-    entry = ZooEntry(full, dataset, family or "frequentist", factory, None, source, **settings)
-    if family is None:
-        require_nothing_random(entry)
-    return entry
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """The name, or that with a number where it is taken."""
-    number, free = 2, name
-    while free in taken or free in models:
-        free, number = f"{name}-{number}", number + 1
-    return free
+    shown = console.is_terminal or console.is_jupyter
+    return {"say": partial(console.print, soft_wrap=True), **({"watch": Progress} if shown else {})}

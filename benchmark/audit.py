@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from benchmark import options
 from zoo.commands import mistakes_in_one_line
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -16,15 +17,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 @app.command()
 @mistakes_in_one_line()
 def audit(
-    name: Annotated[str, typer.Argument(help="Zoo entry such as mnist/lenet, or your own as package.module:factory.")],
+    name: options.Name,
     examples: Annotated[int, typer.Option(help="Test images; the first of a fixed random order.")] = 100,
-    dataset: Annotated[str | None, typer.Option(help="The data set of a network that does not say its own.")] = None,
-    family: Annotated[
-        str | None,
-        typer.Option(help="What a network that is not registered is: frequentist, bayesian, or another random one."),
-    ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dataset: options.OneDataset = None,
+    family: options.Family = None,
+    randomness: options.Randomness = "auto",
+    outputs: options.Outputs = "logits",
+    data_root: options.DataRoot = None,
+    device: options.Device = "cpu",
     workers: Annotated[int | None, typer.Option(help="Cells at once: processes on this machine.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of each process.")] = None,
     store: Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")] = Path(
@@ -35,9 +35,7 @@ def audit(
     report: Annotated[
         Path | None, typer.Option(help="Write a report for the browser into this file, as HTML.", dir_okay=False)
     ] = None,
-    keep_images: Annotated[
-        bool, typer.Option("--keep-images", help="Store each image's most harmful versions: the report shows them.")
-    ] = False,
+    keep_images: options.KeepImages = False,
 ) -> None:
     """Run every attack of the adaptive suite on one entry and say whether its numbers can be believed.
 
@@ -57,13 +55,15 @@ def audit(
     from benchmark.reports.progress import Progress
     from benchmark.results import Results
     from zoo.files import write_whole
+    from zoo.kind import Said
 
     suite, datasets = SUITES["adaptive"], None if dataset is None else (dataset,)
     with interruptible():
-        entries = select_entries(suite, (name,), datasets, family)
+        said = Said(family, randomness, outputs)
+        entries = select_entries(suite, (name,), datasets, said)
         root = None if data_root is None else data_root.resolve()
         machine = Machine(
-            device, root, threads=threads, external=external((name,), datasets, family), keep_images=keep_images
+            device, root, threads=threads, external=external((name,), datasets, said), keep_images=keep_images
         )
         how = How(machine, workers=workers, watch=Progress, say=partial(typer.secho, err=True))
         records = carry_out(suite, Selection(examples=examples), entries, how, store)

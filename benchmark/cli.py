@@ -15,6 +15,7 @@ import typer
 from benchmark.plan.cells import Selection
 from benchmark.plan.variants import with_settings
 from benchmark.plan.wanted import Wanted, wanted
+from zoo.kind import Said
 
 if TYPE_CHECKING:
     from benchmark.attacks.spec import ThreatModel
@@ -130,25 +131,28 @@ def stored_images(store: Path, records: Sequence[Record]) -> dict[str, bytes]:
 
 
 def select_entries(
-    suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, family: str | None = None
+    suite: Suite, names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, said: Said = Said()
 ) -> list[ZooEntry]:
-    """The zoo entries that a command is about. family: of a network that does not say its own.
+    """The zoo entries that a command is about. said: of networks that are not registered, if there are any.
 
     Raises ValueError or KeyError with the remedy if there is none.
     """
     from zoo import models
-    from zoo.catalogue.registry import find_entry
+    from zoo.catalogue.registry import find_entry, require_registration
     from zoo.datasets import dataset_spec
 
     for dataset in datasets or ():
         dataset_spec(dataset)
     if names is not None:
-        entries = [find_entry(name, _only(datasets), family) for name in names]
+        entries = [find_entry(name, _only(datasets), said) for name in names]
     else:
         entries = [entry for entry in models.values() if suite.models is None or entry.name in suite.models]
         for name in suite.models or ():
             if name not in models:
                 typer.secho(f"skipping {name}: suite {suite.name} asks for it, the zoo does not have it yet", err=True)
+    if not any(":" in name for name in names or ()):  # nothing to say it of
+        for entry in entries:
+            require_registration(entry, said)
     entries = [entry for entry in entries if datasets is None or entry.dataset in datasets]
     if not entries:
         raise ValueError(
@@ -158,10 +162,10 @@ def select_entries(
 
 
 def external(
-    names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, family: str | None = None
-) -> tuple[tuple[str, str | None, str | None], ...]:
-    """`package.module:factory`, data set and family of the entries that are not in the zoo."""
-    return tuple((name, _only(datasets), family) for name in names or () if ":" in name)
+    names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, said: Said = Said()
+) -> tuple[tuple[str, str | None, Said], ...]:
+    """`package.module:factory`, data set and what is said of the entries that are not in the zoo."""
+    return tuple((name, _only(datasets), said) for name in names or () if ":" in name)
 
 
 def _only(datasets: tuple[str, ...] | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark import options
 from zoo.commands import mistakes_in_one_line
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 @app.command()
 @mistakes_in_one_line()
 def judge(
-    model: Annotated[str, typer.Argument(help="Zoo entry such as mnist/lenet, or your own as package.module:factory.")],
+    model: options.Name,
     images: Annotated[
         Path,
         typer.Argument(
@@ -29,13 +30,12 @@ def judge(
     eps: Annotated[str, typer.Option(help="Radius of the ball in pixels from 0 to 1, such as 0.3 or 8/255.")],
     norm: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
     name: Annotated[str, typer.Option(help="Who or what made them, for tables.")] = "outside",
-    dataset: Annotated[str | None, typer.Option(help="The data set of a network that does not say its own.")] = None,
-    family: Annotated[
-        str | None,
-        typer.Option(help="What a network that is not registered is: frequentist, bayesian, or another random one."),
-    ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dataset: options.OneDataset = None,
+    family: options.Family = None,
+    randomness: options.Randomness = "auto",
+    outputs: options.Outputs = "logits",
+    data_root: options.DataRoot = None,
+    device: options.Device = "cpu",
     store: Annotated[
         Path | None, typer.Option(help="Results file that they are recorded in, beside what else is there.")
     ] = None,
@@ -63,10 +63,11 @@ def judge(
     from benchmark.reports.outside import outside_text
     from benchmark.results.outside import effect_of
     from zoo.catalogue.registry import find_entry
+    from zoo.kind import Said
 
     with interruptible():
         threat, author = threat_model(norm, eps), own_name(name)
-        file, entry = read_images(images), find_entry(model, dataset, family)
+        file, entry = read_images(images), find_entry(model, dataset, Said(family, randomness, outputs))
         machine = Machine(device, None if data_root is None else data_root.resolve())
         with Store(store) as opened:
             record, packed, outside = judge_file(file, entry, threat, opened, machine, author)

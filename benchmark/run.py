@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark import options
 from zoo.commands import mistakes_in_one_line
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ _Model = Annotated[
 ]
 _Dataset = Annotated[Many, typer.Option(help="Only entries on this data set.")]
 _Library = Annotated[Many, typer.Option(help="torchattacks, foolbox, art. All by default.")]
-_Family = Annotated[
-    str | None,
-    typer.Option(help="What a network that is not registered is: frequentist, bayesian, or another random one."),
-]
 _Attack = Annotated[
     Many,
     typer.Option(
@@ -63,8 +60,6 @@ _Target = Annotated[
 _Precision = Annotated[
     str, typer.Option(help="Arithmetic of the attacker's gradients: float32 or bfloat16. The judge has float32.")
 ]
-_Device = Annotated[str, typer.Option(help="cpu or cuda.")]
-_DataRoot = Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")]
 _Download = Annotated[bool, typer.Option("--download", help="Fetch missing data through torchvision.")]
 _Share = Annotated[bool, typer.Option(help="Compute a gradient that several libraries ask for once.")]
 _Stack = Annotated[bool, typer.Option(help="Evaluate many draws in one pass where the network allows it.")]
@@ -79,9 +74,6 @@ _RayAddress = Annotated[
     str | None, typer.Option(help="A running Ray cluster, such as auto or host:6379. Starts one here by default.")
 ]
 _Profile = Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")]
-_KeepImages = Annotated[
-    bool, typer.Option("--keep-images", help="Store each image's most harmful versions, and the attacker's losses.")
-]
 _Store = Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")]
 _List = Annotated[bool, typer.Option("--list", help="Show suites, entries, attacks and libraries, and exit.")]
 
@@ -93,7 +85,9 @@ def run(
     model: _Model = None,
     dataset: _Dataset = None,
     library: _Library = None,
-    family: _Family = None,
+    family: options.Family = None,
+    randomness: options.Randomness = "auto",
+    outputs: options.Outputs = "logits",
     attack: _Attack = None,
     steps: _Steps = None,
     step_size: _StepSize = None,
@@ -104,8 +98,8 @@ def run(
     seed: _Seed = 0,
     target: _Target = None,
     precision: _Precision = "float32",
-    device: _Device = "cpu",
-    data_root: _DataRoot = None,
+    device: options.Device = "cpu",
+    data_root: options.DataRoot = None,
     download: _Download = False,
     share: _Share = True,
     stack: _Stack = True,
@@ -114,7 +108,7 @@ def run(
     threads: _Threads = None,
     ray_address: _RayAddress = None,
     profile: _Profile = False,
-    keep_images: _KeepImages = False,
+    keep_images: options.KeepImages = False,
     store: _Store = Path("results.sqlite"),
     list_: _List = False,
 ) -> None:
@@ -148,6 +142,7 @@ def run(
     from benchmark.plan.cells import Selection
     from benchmark.registry import suites
     from benchmark.reports.progress import Progress
+    from zoo.kind import Said
     from zoo.lookup import lookup
 
     with cli.interruptible():
@@ -162,9 +157,10 @@ def run(
         selection = Selection(asked.names, radii, *about, asked.further)  # type: ignore[arg-type]
         names, datasets = cli.split(model), cli.split(dataset)
         cli.warn_of_large_eps(selection)
-        entries = cli.select_entries(chosen, names, datasets, family)
+        said = Said(family, randomness, outputs)
+        entries = cli.select_entries(chosen, names, datasets, said)
         root = None if data_root is None else data_root.resolve()  # another process may be elsewhere
-        own = cli.external(names, datasets, family)
+        own = cli.external(names, datasets, said)
         machine = Machine(
             device,
             root,

@@ -9,8 +9,8 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-# Libraries whose mean-field layers keep sigma = softplus(rho) in parameters called rho, weight_rho, rho_kernel, ...
-_RHO_LIBRARIES = ("bayesian_torch", "blitz")
+# Packages whose mean-field layers keep sigma = softplus(rho) in parameters called rho, weight_rho, rho_kernel, ...
+_RHO_PACKAGES = ("bayesian_torch.", "blitz.", "torch_uncertainty.layers.bayesian.")
 
 
 def own_method(module: nn.Module, name: str) -> Callable[..., Any] | None:
@@ -19,9 +19,14 @@ def own_method(module: nn.Module, name: str) -> Callable[..., Any] | None:
     return found if callable(found) and not isinstance(found, nn.Module) else None
 
 
+def is_of(something: object, *packages: str) -> bool:
+    """Whether a class of something, its own or one above it, is from one of these packages: `laplace.`, ..."""
+    return any(f"{kind.__module__}.".startswith(packages) for kind in type(something).__mro__)
+
+
 def is_foreign(layer: nn.Module) -> bool:
     """Whether a layer is of a Bayesian library that is known here, or of a subclass."""
-    return any(kind.__module__.split(".")[0] in _RHO_LIBRARIES for kind in type(layer).__mro__)
+    return is_of(layer, *_RHO_PACKAGES)
 
 
 def foreign_layers(module: nn.Module) -> list[nn.Module]:

@@ -211,7 +211,7 @@ class Evaluator:
         return Record(
             key=self.key(cell),
             cell=cell,
-            family=entry.family,
+            family=entry.label,
             fingerprints=self.fingerprints(cell),
             examples=examples,
             labels=y.tolist(),

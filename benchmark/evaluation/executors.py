@@ -55,8 +55,8 @@ def evaluator_on(machine: Machine) -> Evaluator:
     from benchmark.evaluation.evaluator import Evaluator
     from zoo import external_model
 
-    for reference in machine.external:
-        external_model(*reference)
+    for reference, dataset, said in machine.external:
+        external_model(reference, dataset, *said)
     return Evaluator(machine)
 
 

@@ -110,7 +110,7 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
     from benchmark.evaluation.evaluator import Evaluator
 
     by_name = {entry.name: entry for entry in entries}
-    subjects = _with_data(entries, Evaluator(how.machine, how.adapters, by_name), how)
+    subjects = _with_data(entries, Evaluator(how.machine, how.adapters, by_name), how, selection.draws)
     machine = replace(how.machine, behaviours=behaviours(entries, subjects, store))
     evaluator = Evaluator(machine, how.adapters, by_name)
     cells = suite.cells(subjects, selection)
@@ -197,8 +197,8 @@ def _new(cells: Sequence[Cell], evaluator: Evaluator, known: Mapping[str, Cell])
     return {key: cell for key, cell in keys.items() if key not in known}
 
 
-def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How) -> list[Subject]:
-    """The entries whose data are at hand; `how.say` is told of the others.
+def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How, attack_draws: int | None) -> list[Subject]:
+    """The entries whose data are at hand; `how.say` is told of the others, and what was found in networks from outside.
 
     Raises DataNotFoundError for an entry that was asked for by name.
     """
@@ -216,11 +216,21 @@ def _with_data(entries: Sequence[ZooEntry], evaluator: Evaluator, how: How) -> l
             continue
         found.append(subject)
         if entry.is_external:
-            random = f"averaged over {subject.averaged_over}" if subject.averaged_over else "one network, none random"
-            how.say(f"{entry.name}: {random}")
+            how.say(f"{entry.name}: {subject.found}{_used(subject, attack_draws)}")
     for reason, names in skipped.items():
         how.say(f"skipping {', '.join(names)}: {reason}")
     return found
+
+
+def _used(subject: Subject, attack_draws: int | None) -> str:
+    """How many networks attack and judge, in words."""
+    attacker, judge = subject.draws(attack_draws)
+    if subject.members in (attacker, None):
+        drawn = f"{attacker} draws, judged by {judge}"
+        return (
+            "" if subject.deterministic else f"; attacked through {drawn if subject.members is None else 'all of them'}"
+        )
+    return f"; attacked through {attacker} of them, judged by all"
 
 
 def _outside(subjects: Sequence[Subject], evaluator: Evaluator, store: Store) -> Iterator[Record]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo.kind import Said
+
 if TYPE_CHECKING:
     from benchmark.attacks.own import OwnAttack
     from zoo.catalogue.behaviour import Behaviour
@@ -17,9 +19,9 @@ class Machine:
 
     threads: of torch in each process; None leaves torch's default. share: let libraries and neighbouring cells share
     gradients. stack: many draws in one pass; None where possible. external: `package.module:factory`, data set and
-    family of entries that are not in the zoo, for processes that start anew. behaviours: (name, behaviour) of entries
-    from outside the zoo, as first stored: part of their fingerprints; every process compares its networks with them.
-    attacks: the user's own, which every process makes from what was handed over; their digests are in keys.
+    what is said of entries that are not in the zoo, for processes that start anew. behaviours: (name, behaviour) of
+    entries from outside the zoo, as first stored: part of their fingerprints; every process compares its networks with
+    them. attacks: the user's own, which every process makes from what was handed over; their digests are in keys.
     keep_images: whether each cell's most harmful images are kept, and its attacker's losses.
     Raises ValueError for less than one thread.
     """
@@ -30,7 +32,7 @@ class Machine:
     threads: int | None = None
     share: bool = True
     stack: bool | None = None
-    external: tuple[tuple[str, str | None, str | None], ...] = ()
+    external: tuple[tuple[str, str | None, Said], ...] = ()
     behaviours: tuple[tuple[str, Behaviour], ...] = ()
     attacks: tuple[OwnAttack, ...] = ()
     keep_images: bool = False

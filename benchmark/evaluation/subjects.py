@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.plan.cells import Subject
 from zoo import ZooEntry, models
 from zoo.catalogue.conformance import check_accuracy
+from zoo.catalogue.randomness import random_calls
 from zoo.combine import expected
 from zoo.datasets import Split, dataset_spec
-from zoo.posteriors import Kind
+from zoo.posteriors import Kind, Posterior
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.prediction.target_networks import undefined_targets
 from zoo.seeding import derive_seed
+from zoo.structure import counted, dropout_layers
 
 ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # a stated accuracy is compared with that on these
 
@@ -46,11 +49,21 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
         cost=counter.get_total_flops() // 2,
         others=others,
         undefined=undefined_targets(network, posterior, image),
-        averaged_over="" if is_point else posterior.what,
+        found=_found(network, posterior, image),
         members=posterior.size,
         is_sample=posterior.is_sample,
         sources=sources,
     )
+
+
+def _found(network: nn.Module, posterior: Posterior, image: Tensor) -> str:
+    """What the prediction is, in words, and what might be meant to be random and is off."""
+    if posterior.kind is not Kind.POINT:
+        calls = random_calls(network.eval(), image).on if posterior.what == "its forward pass" else []
+        return f"averaged over {posterior.what}" + (f" ({'; '.join(calls)})" if calls else "")
+    layers = dropout_layers(network)
+    off = f"; {counted(layers)} off, as in evaluation mode: randomness='dropout' averages over it" if layers else ""
+    return f"one network, none random{off}"
 
 
 def own_sources(entry: ZooEntry) -> tuple[tuple[str, str], ...]:

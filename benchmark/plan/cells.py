@@ -109,7 +109,7 @@ class Subject(NamedTuple):
     cost: multiplications of one pass for one image, from which its time is estimated before any is measured.
     others: the zoo's other networks for the same images, with whether they are deterministic.
     undefined: the gradient targets that it does not have, such as `mean-weights` without a posterior mean.
-    averaged_over: what is random in it, in words; empty for a deterministic one.
+    found: what its prediction is, in words: one network, or the average over what is random.
     members: of a finite posterior, how many; None for one that is drawn from.
     is_sample: whether the members are Monte-Carlo samples of a posterior.
     sources: what of its own a transfer may come from: (`map` or `twin`, name of an entry), which is among `others`.
@@ -122,7 +122,7 @@ class Subject(NamedTuple):
     cost: int = 1
     others: tuple[tuple[str, bool], ...] = ()
     undefined: tuple[str, ...] = ()
-    averaged_over: str = ""
+    found: str = ""
     members: int | None = None
     is_sample: bool = False
     sources: tuple[tuple[str, str], ...] = ()

@@ -106,7 +106,7 @@ def print_entries(data_root: Path | None) -> None:
             data = "missing"
         table.add_row(
             entry.name,
-            entry.family,
+            entry.family or "as found",
             "own" if entry.weights is None else f"{entry.card.get('parameters', 0):,}",
             "" if accuracy is None else f"{100 * accuracy:.2f} %",
             data,

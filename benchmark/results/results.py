@@ -1,6 +1,6 @@
 """`Results`: what a set of records says, sifted once; what `evaluate` returns, and everything is shown from.
 
-    r = evaluate(net, "mnist", family="bayesian")
+    r = evaluate(net, "mnist")
     r                            # a table
     r.boards, r.df               # ranked rows with intervals; one line per image, attack and library
     r.audit(), r.curve("bim")    # verdicts and a sentence to quote; robust accuracy against eps

@@ -45,7 +45,7 @@ def keys(results: Results) -> set[str]:
 def test_a_network_in_memory_is_evaluated_and_left_as_it_is(untouched_global_state: None) -> None:
     net = small().train()
     before = copy.deepcopy(net.state_dict())
-    results = evaluate(net, "mnist", family="mc-dropout", **FAST)
+    results = evaluate(net, "mnist", family="mc-dropout", randomness="dropout", **FAST)
     assert {board.norm for board in results.boards} == {"linf", "l2"}
     assert {record.family for record in results.records} == {"mc-dropout"}
     assert len(results.df) == 2 * 5
@@ -143,7 +143,6 @@ def test_what_cannot_be_sent_to_other_processes_is_refused() -> None:
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (small(), {"dataset": "mnist"}, "Dropout, so say what is random in it"),
         (small(), {"family": "frequentist"}, r"evaluate\(model, 'mnist', ...\)"),
         (3, {"dataset": "mnist"}, "3 is no network"),
         (small(), {"dataset": "mnits"}, "did you mean mnist"),

@@ -44,7 +44,7 @@ CELLS = {
     "audit": "r.audit()",
     "curve": 'r.curve("bim")',
     "compare": 'compare(r, evaluate("mnist/logistic", suite="smoke", examples=8))',
-    "dropout": 'b = evaluate(Net(0.5).train(), "mnist", family="bayesian", suite="smoke", examples=8, draws=2)',
+    "dropout": 'b = evaluate(Net(0.5).train(), "mnist", randomness="dropout", suite="smoke", examples=8, draws=2)',
     "bayesian": "b",
     "function": 'evaluate(make, "mnist", suite="smoke", examples=8, attacks=["fgsm"], libraries=["foolbox"])',
     "class": 'evaluate(Net, "mnist", family="frequentist", suite="smoke", examples=8, libraries=["foolbox"])',

@@ -57,6 +57,11 @@ def test_a_run_prints_a_ranking_and_the_second_computes_nothing(
         (["--attack", "apgd"], "beyond the protocol's mifgsm-linf"),
         (["--model", "nets/mine.py:make"], "write nets.mine:make"),
         (["--suite", "whitbox"], "did you mean whitebox"),
+        (
+            ["--randomness", "dropout"],
+            "mnist/lenet is registered with randomness 'auto': leave out randomness 'dropout'",
+        ),
+        (["--outputs", "probabilities"], "mnist/lenet is registered with outputs 'logits': leave out outputs"),
         (["--model", "mnist/lennet"], "did you mean"),
         (["--model", "no_such_module:f"], "cannot import"),
         (["--dataset", "mnits"], "did you mean"),

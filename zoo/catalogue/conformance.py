@@ -10,7 +10,8 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from zoo.catalogue.probe import Probe
-from zoo.catalogue.randomness import why_draws_agree, why_passes_differ
+from zoo.catalogue.randomness import random_calls, why_passes_differ
+from zoo.kind import Kind, Outputs, Randomness
 from zoo.posteriors import (
     DrawnPosterior,
     ForwardPosterior,
@@ -21,10 +22,9 @@ from zoo.posteriors import (
     SeededPass,
     held_posterior,
     member_count,
-    posterior_of,
+    said_posterior,
 )
 from zoo.seeding import derive_seed, isolated_random_state
-from zoo.structure import dropout_layers
 
 COLLAPSED = 1e-4  # largest difference between two draws' log-probabilities, relative to the largest of them
 PROBES = 24  # draws of which two must differ: of an ensemble of two, all are the same member once in 8 million
@@ -32,8 +32,8 @@ CERTAIN = 1e-3  # a stated accuracy is refused below this p-value
 
 # What is said of two passes that differ, and what to do where torch's random numbers are the reason.
 RESTLESS_NETWORK = (
-    "registered as 'frequentist', but two passes differ",
-    "Turn that off in evaluation mode, or say family='bayesian' (--family bayesian), so that draws of it are averaged",
+    "said to be one network, but two passes differ",
+    "Turn that off in evaluation mode, or leave out family and randomness, so that draws of it are averaged",
 )
 RESTLESS_DRAW = (
     "two passes of one posterior draw differ, so it is not frozen",
@@ -41,37 +41,43 @@ RESTLESS_DRAW = (
 )
 
 
-def check_network(network: nn.Module, name: str, dataset: str, family: str, dropout: bool | None = None) -> Posterior:
-    """The posterior of a loaded network, checked on black, white and random images; a point for a frequentist one.
+def check_network(
+    network: nn.Module,
+    name: str,
+    dataset: str,
+    family: str | None = None,
+    randomness: Randomness = Randomness.AUTO,
+    outputs: Outputs = Outputs.LOGITS,
+) -> Posterior:
+    """The posterior of a loaded network, checked on black, white and random images; a point where nothing is random.
 
-    name, dataset, family, dropout: what it is registered as; see `zoo.catalogue.entry.ZooEntry`.
-    Raises ValueError for what must not be evaluated: a wrong number of classes, probabilities in place of logits, NaN,
-    an output without a gradient to the input, draws that are not frozen or do not follow their generator, draws that do
-    not differ under a family other than `frequentist`, a posterior under that family.
+    name, dataset, family, randomness, outputs: what it is registered as; see `zoo.catalogue.entry.ZooEntry`.
+    Raises ValueError for what must not be evaluated: a wrong number of classes, probabilities in place of logits or
+    logits in place of probabilities, NaN, an output without a gradient to the input, draws that are not frozen, do not
+    follow their generator or do not differ, a family or a randomness that is not what is found.
     """
-    probe = Probe(name, dataset)
-    if family == "frequentist":
-        if held := held_posterior(network):
+    probe = Probe(name, dataset, outputs)
+    posterior = _posterior(probe, network, family, randomness)
+    if posterior.kind is Kind.POINT:
+        _check_outputs(probe, network, *RESTLESS_NETWORK)
+        if randomness is Randomness.AUTO and family not in (None, "frequentist"):
             raise ValueError(
-                f"{name}: family 'frequentist', but it has {held}: one network would be attacked, and not the "
-                "average over all. Say family='bayesian' (--family bayesian)"
+                f"{name}: family {family!r}, but nothing is random in it.{_off(probe, network)} Offer "
+                "draw(generator), members() or layers that sample, or say randomness='none' (--randomness none)"
             )
-        _check_logits(probe, network, *RESTLESS_NETWORK)
-        return PointPosterior(network)
-    posterior = _posterior(probe, network, dropout)
+        return posterior
     (first,) = _draws(probe, posterior, 1)
-    logits = _check_logits(probe, first, *RESTLESS_DRAW)
+    logits = _check_outputs(probe, first, *RESTLESS_DRAW)
     if isinstance(posterior, DrawnPosterior):
         _check_draw(probe, posterior, first, logits)
     if _draws_differ(probe, posterior, logits):
         return posterior
     if isinstance(first, SeededPass) and (members := _members_that_differ(probe, first)):
         return MixturePosterior(network, members)
-    off = why_draws_agree(probe, network) if isinstance(posterior, ForwardPosterior) else ""
+    off = _off(probe, network) if isinstance(posterior, ForwardPosterior) else ""
     raise ValueError(
-        f"{name}: family {family!r}, but its posterior draws do not differ: the posterior is degenerate."
-        f"{off} Offer draw(generator), members(), nn.Dropout or layers that sample, or "
-        "register it as 'frequentist'"
+        f"{name}: its posterior draws do not differ: the posterior is degenerate.{off} Offer draw(generator), "
+        "members() or layers that sample, or say that nothing is random: randomness='none' (--randomness none)"
     )
 
 
@@ -85,15 +91,26 @@ def check_accuracy(name: str, said: float, right: int, count: int) -> None:
         )
 
 
-def _posterior(probe: Probe, network: nn.Module, dropout: bool | None) -> Posterior:
-    """The network's posterior; where nobody says, dropout is part of it only if nothing else samples."""
-    posterior = posterior_of(network, dropout)
-    if dropout is None and isinstance(posterior, ForwardPosterior) and posterior.dropout and dropout_layers(network):
-        without = ForwardPosterior(network, dropout=False)
-        first, second = (probe.logits(draw) for draw in _draws(probe, without, 2))
-        if not torch.equal(first, second):
-            return without
-    return posterior
+def _posterior(probe: Probe, network: nn.Module, family: str | None, randomness: Randomness) -> Posterior:
+    """What is said to be random, or else what is found: in a forward pass it shows when two are compared."""
+    if randomness is Randomness.AUTO and family == "frequentist":
+        if held := held_posterior(network):
+            raise ValueError(
+                f"{probe.name}: family 'frequentist', but it has {held}: one network would be attacked, and not the "
+                "average over all. Leave family out, or say family='bayesian' (--family bayesian)"
+            )
+        return PointPosterior(network)
+    try:
+        posterior = said_posterior(network, randomness)
+    except ValueError as error:
+        raise ValueError(f"{probe.name}: {error}") from None
+    if randomness is not Randomness.AUTO or posterior.kind is not Kind.POINT:
+        return posterior
+    passes = ForwardPosterior(network, dropout=False)
+    first, second = passes.draws(2, derive_seed("probe", probe.name))
+    differ = not torch.equal(probe.logits(first), probe.logits(second))
+    several = isinstance(first, SeededPass) and len(first.every_member(probe.images)) > 1
+    return passes if differ or several else posterior
 
 
 def _draws(probe: Probe, posterior: Posterior, count: int, state: int = 0) -> list[nn.Module]:
@@ -116,25 +133,20 @@ def _method(posterior: Posterior) -> str:
     return "members()" if isinstance(posterior, MemberPosterior) else "draw(generator)"
 
 
-def _check_logits(probe: Probe, network: nn.Module, restless: str, remedy: str) -> Tensor:
+def _check_outputs(probe: Probe, network: nn.Module, restless: str, remedy: str) -> Tensor:
     """(6, K) logits, which are what they should be. restless, remedy: what is said where two passes differ."""
     logits, again = probe.logits(network, 0), probe.logits(network, 1)
     count, classes, name = len(probe.images), probe.spec.classes, probe.name
     if logits.shape != (count, classes):
         members = member_count(logits, count)
-        hint = f": {members} answers an image? Say family='ensemble', and they are averaged" if members > 1 else ""
+        hint = f": {members} answers an image? Say randomness='members', and they are averaged" if members > 1 else ""
         raise ValueError(
             f"{name}: output of shape {tuple(logits.shape)} for {count} images; {probe.spec.name} needs "
             f"({count}, {classes}), one logit a class{hint}"
         )
     if not logits.isfinite().all():
         raise ValueError(f"{name}: NaN or infinite outputs on pixels in [0, 1]; check weights and forward")
-    total = logits.sum(-1)
-    if (logits >= 0).all() and torch.allclose(total, torch.ones_like(total), atol=1e-4):
-        raise ValueError(
-            f"{name}: returns probabilities; a further softmax would squash its gradients. Return logits or "
-            "log-probabilities"
-        )
+    _check_scale(probe, logits)
     if not probe.reached_by(logits):
         raise ValueError(
             f"{name}: the output has no gradient with respect to the image; do not detach it or use torch.no_grad() in "
@@ -143,6 +155,22 @@ def _check_logits(probe: Probe, network: nn.Module, restless: str, remedy: str) 
     if not torch.equal(logits, again):
         raise ValueError(f"{name}: {restless}: {why_passes_differ(probe, network, remedy)}")
     return logits
+
+
+def _check_scale(probe: Probe, outputs: Tensor) -> None:
+    """That (6, K) outputs are logits where nothing else is said, and logarithms of probabilities where that is said."""
+    if probe.outputs is Outputs.PROBABILITIES:
+        total = outputs.exp().sum(-1)
+        if not torch.allclose(total, torch.ones_like(total), atol=1e-4):
+            raise ValueError(
+                f"{probe.name}: outputs='probabilities', but they add up to {total.min():.3g} to {total.max():.3g}; "
+                "for logits or log-probabilities leave outputs out"
+            )
+    elif (outputs >= 0).all() and torch.allclose(total := outputs.sum(-1), torch.ones_like(total), atol=1e-4):
+        raise ValueError(
+            f"{probe.name}: returns probabilities; a further softmax would squash its gradients. Say "
+            "outputs='probabilities' (--outputs probabilities), and their logarithm is taken, or return logits"
+        )
 
 
 def _check_draw(probe: Probe, posterior: DrawnPosterior, first: nn.Module, logits: Tensor) -> None:
@@ -165,10 +193,16 @@ def _draws_differ(probe: Probe, posterior: Posterior, logits: Tensor) -> bool:
     """Whether two draws differ, by their log-probabilities: an offset of all logits is no difference."""
     first = logits.log_softmax(-1)
     for count in (2, PROBES):  # two are enough for most
-        for draw in _draws(probe, posterior, count)[1:]:
+        for draw in _draws(probe, posterior, count):  # of all members, the first is not always the one drawn alone
             if (probe.logits(draw).log_softmax(-1) - first).abs().max() > COLLAPSED * first.abs().max():
                 return True
     return False
+
+
+def _off(probe: Probe, network: nn.Module) -> str:
+    """What might have been meant as its posterior, as a sentence; empty where there is nothing."""
+    off = "; ".join(random_calls(network.eval(), probe.images).off)
+    return f" Off in evaluation mode are {off}; randomness='dropout' turns on nn.Dropout layers alone." if off else ""
 
 
 def _members_that_differ(probe: Probe, draw: SeededPass) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zoo
+from zoo.kind import Outputs, Randomness
 from zoo.seeding import derive_seed, isolated_random_state
 from zoo.targets import Gradient
 
@@ -29,27 +30,30 @@ FAMILIES = ("frequentist", "bayesian")  # a near miss of which is a mistake
 class ZooEntry:
     """A registered network.
 
-    name: `<data set>/<network>`.     family: `frequentist`, `bayesian`, or another word for a stochastic one.
+    name: `<data set>/<network>`.     family: `frequentist`, `bayesian`, or another word, for pages; None for what is
+        found, which is its `label`.
     factory: builds the network.      weights: safetensors file, None if the factory brings its own weights.
     source: the file that registers it, part of the fingerprint of a network from outside this repository.
     accuracy: on clean test images, between 0 and 1, as its author knows it; None where nobody says.
     normalize: (mean, std) per channel, for a network that expects pixels normalised so.
-    dropout: whether dropout layers are a part of the posterior; None where they are unless something else samples.
+    randomness: what of it is random; what is found by default. outputs: logits, or probabilities, whose log is taken.
     map, twin: names of entries for the same images: the mode of its posterior, and the network of the same architecture
         that is trained without one. Attacks made on them are tried on this entry.
-    Raises ValueError for a malformed name, an unknown data set, a family without a name or one that is nearly a known
-    one, an accuracy that is no share, a normalisation that does not fit the data set.
+    Raises ValueError for a malformed name, an unknown data set, a family without a name, one that is nearly a known one
+    or that a randomness contradicts, an unknown randomness, outputs that are neither, an accuracy that is no share, a
+    normalisation that does not fit the data set.
     """
 
     name: str
     dataset: str
-    family: str
+    family: str | None
     factory: Callable[[], nn.Module]
     weights: Path | None
     source: Path
     accuracy: float | None = None
     normalize: tuple[Sequence[float], Sequence[float]] | None = None
-    dropout: bool | None = None
+    randomness: Randomness = Randomness.AUTO
+    outputs: Outputs = Outputs.LOGITS
     map: str | None = None
     twin: str | None = None
 
@@ -60,14 +64,14 @@ class ZooEntry:
             raise ValueError(f"{self.name}: no data set {self.dataset!r}; there are: {', '.join(DATASETS)}")
         if not self.name.startswith(f"{self.dataset}/"):
             raise ValueError(f"a zoo entry is named <data set>/<network>: {self.name!r} lacks '{self.dataset}/'")
-        if not self.family:
-            raise ValueError(f"{self.name}: family must be a word such as 'frequentist' or 'bayesian'")
+        for field, words in (("randomness", Randomness), ("outputs", Outputs)):
+            if (said := getattr(self, field)) not in tuple(words):
+                raise ValueError(f"{self.name}: no {field} {said!r}; there are: {', '.join(words)}")
+            object.__setattr__(self, field, words(said))  # of the same text
+        self._check_family()
         for role, name in self.sources:
             if not name.startswith(f"{self.dataset}/") or name == self.name:
                 raise ValueError(f"{self.name}: {role}={name!r} must be another network for {self.dataset}")
-        near = difflib.get_close_matches(self.family.lower(), FAMILIES, n=1, cutoff=0.75)
-        if near and self.family != near[0]:
-            raise ValueError(f"{self.name}: no family {self.family!r}; did you mean {near[0]!r}?")
         if self.accuracy is not None and not 0 <= self.accuracy <= 1:
             raise ValueError(f"{self.name}: accuracy is a share between 0 and 1, such as 0.972, not {self.accuracy}")
         if self.normalize is not None:
@@ -77,6 +81,20 @@ class ZooEntry:
                     f"{self.name}: normalize is (mean, std), {channels} numbers each for {self.dataset} and std > 0, "
                     f"not {self.normalize}"
                 )
+
+    def _check_family(self) -> None:
+        if self.family is None:
+            return
+        if not self.family:
+            raise ValueError(f"{self.name}: family must be a word such as 'frequentist' or 'bayesian'")
+        near = difflib.get_close_matches(self.family.lower(), FAMILIES, n=1, cutoff=0.75)
+        if near and self.family != near[0]:
+            raise ValueError(f"{self.name}: no family {self.family!r}; did you mean {near[0]!r}?")
+        if self.family == "frequentist" and self.randomness not in (Randomness.AUTO, Randomness.NONE):
+            raise ValueError(
+                f"{self.name}: family 'frequentist' is of one network, and randomness={str(self.randomness)!r} of more "
+                "than one: leave out one of them"
+            )
 
     @property
     def card(self) -> dict[str, Any]:
@@ -94,10 +112,15 @@ class ZooEntry:
         """(`map` or `twin`, name) of the entries that it names as its own sources of transfers."""
         return tuple((role, name) for role, name in (("map", self.map), ("twin", self.twin)) if name is not None)
 
+    @functools.cached_property
+    def label(self) -> str:
+        """Its family as its author says it, or as it is found when it is loaded."""
+        return self.family or self.load()[1].family
+
     @property
     def is_deterministic(self) -> bool:
         """Whether it is its own single draw."""
-        return self.family == "frequentist"
+        return self.randomness is Randomness.NONE or self.label == "frequentist"
 
     @property
     def is_external(self) -> bool:
@@ -124,7 +147,7 @@ class ZooEntry:
     def _structure(self) -> str:
         from zoo.catalogue.state import state_digest
 
-        return f"{self.family} {state_digest(self.build())}"
+        return f"{self.label} {state_digest(self.build())}"
 
     def behaviour(self) -> Behaviour:
         """What the network does on a few images; see `zoo.catalogue.behaviour`. Raises ValueError as `load` does."""
@@ -139,21 +162,24 @@ class ZooEntry:
 
         Raises ValueError, naming the entry and the remedy, for a missing, damaged or ill-fitting weights file.
         """
-        import torch
-
         from zoo.catalogue.state import load_weights
-        from zoo.layers import normalized
+        from zoo.layers import normalized, with_log_outputs
+        from zoo.posteriors.adapters import as_network
 
         with isolated_random_state(derive_seed("build", self.name)):  # constructors draw from the global random states
             try:
-                network = self.factory()
+                given = self.factory()
             except Exception as error:  # whatever a user's factory raises
                 raise ValueError(f"{self.name}: its factory failed: {type(error).__name__}: {error}") from error
-        if not isinstance(network, torch.nn.Module):
-            raise ValueError(f"{self.name}: its factory returned {type(network).__name__}, not an nn.Module")
+        try:
+            network = as_network(given, self.randomness)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from error
         if self.weights is not None:
             load_weights(network, self.weights, self.name, self.card.get("sha256"))
-        return network if self.normalize is None else normalized(network, *self.normalize)
+        if self.normalize is not None:
+            network = normalized(network, *self.normalize)
+        return with_log_outputs(network) if self.outputs is Outputs.PROBABILITIES else network
 
     def predictor(
         self,
@@ -194,4 +220,5 @@ class ZooEntry:
 
         network = self.build()
         with isolated_random_state(0):  # a network that takes NumPy's random numbers leaves no trace either
-            return network, check_network(network, self.name, self.dataset, self.family, self.dropout)
+            posterior = check_network(network, self.name, self.dataset, self.family, self.randomness, self.outputs)
+            return network, posterior

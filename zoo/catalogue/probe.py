@@ -9,16 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from zoo.datasets import dataset_spec
+from zoo.kind import Outputs
 from zoo.seeding import forked_random_state, private_generator
 
 State = Callable[[int], AbstractContextManager[None]]
 
 
 class Probe:
-    """Four random images, a black and a white one. name: of the entry, for what is refused."""
+    """Four random images, a black and a white one.
 
-    def __init__(self, name: str, dataset: str) -> None:
-        self.name, self.spec = name, dataset_spec(dataset)
+    name, outputs: of the entry, for what is refused.
+    """
+
+    def __init__(self, name: str, dataset: str, outputs: Outputs = Outputs.LOGITS) -> None:
+        self.name, self.spec, self.outputs = name, dataset_spec(dataset), outputs
         shape = self.spec.shape
         noise = torch.rand((4, *shape), generator=private_generator("probe", dataset))
         self.images = torch.cat([noise, torch.zeros(1, *shape), torch.ones(1, *shape)]).requires_grad_()  # (6, C, H, W)

@@ -84,12 +84,6 @@ def why_passes_differ(probe: Probe, network: nn.Module, remedy: str) -> str:
     return f"it draws {'; '.join(calls) or 'random numbers'}{hint}. {remedy}"
 
 
-def why_draws_agree(probe: Probe, network: nn.Module) -> str:
-    """What might have been meant as the posterior of a network whose draws do not differ; empty for nothing."""
-    off = random_calls(network.eval(), probe.images).off
-    return f" Off in evaluation mode are {'; '.join(off)}; only nn.Dropout layers are switched on." if off else ""
-
-
 def _place(module: nn.Module, names: dict[nn.Module, str], network: nn.Module) -> str:
     kind = type(module).__name__
     return f"{kind}.forward" if module is network else f"{names[module]} ({kind})"

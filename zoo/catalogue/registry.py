@@ -1,6 +1,6 @@
 """Register networks, list them, look them up.
 
-    @register_model("mnist/my-net", dataset="mnist", family="bayesian", weights="my_net.safetensors")
+    @register_model("mnist/my-net", dataset="mnist", weights="my_net.safetensors")
     def my_net() -> nn.Module: ...
 
 Without an edit of this repository: `--model package.module:factory` on the command line (see `external_model`),
@@ -19,9 +19,10 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.catalogue.entry import ZooEntry
+from zoo.kind import Said
 from zoo.lookup import lookup
 
 if TYPE_CHECKING:
@@ -90,11 +91,12 @@ def register_model(
     name: str,
     *,
     dataset: str,
-    family: str,
+    family: str | None = None,
     weights: str | os.PathLike[str] | None = None,
     accuracy: float | None = None,
     normalize: tuple[Sequence[float], Sequence[float]] | None = None,
-    dropout: bool | None = None,
+    randomness: str = "auto",
+    outputs: str = "logits",
     map: str | None = None,  # noqa: A002 - the field's word
     twin: str | None = None,
     registry: ModelRegistry = models,
@@ -102,56 +104,84 @@ def register_model(
     """Register the decorated factory, which returns the network with random or its own weights.
 
     name: `<data set>/<network>`.      dataset: one of `zoo.datasets.DATASETS`.
-    family: `frequentist` for a deterministic network; any other word means that predictions are averaged over
-        posterior draws, and a network whose draws do not differ is refused.
+    family: what pages call it: `frequentist` for one network, in which nothing may be found that is random; any other
+        word for one in which something must be. By default what is found.
     weights: a safetensors file, relative to the file that registers; beside it may lie a model card
         (`<name>.json`) whose sha256 is then enforced.
     accuracy: on clean test images, between 0 and 1, if it is known: a run refuses a network that misses it by more than
         chance, as one does whose pixels are normalised otherwise than in its training.
     normalize: (mean, std) per channel, of pixels in [0, 1], where the network expects normalised ones.
-    dropout: whether dropout layers are a part of the posterior; by default only where nothing else samples.
+    randomness: what is averaged over: `none`, `dropout` (MC dropout), `forward`, `draw`, `members`, or `auto`, what is
+        found; dropout layers that evaluation mode turns off are then off. outputs: `logits`, or `probabilities`, whose
+        logarithm is taken.
     map, twin: names of entries whose attacks are tried on this one: its mode of the posterior, and its twin trained
         without a posterior. Without either, the twin of `mnist/bayesian-lenet` is found by its name: `mnist/lenet`.
-    Raises ValueError for a name that is taken or malformed, an unknown data set, a family that is nearly a known one;
-    the network is checked when it is loaded.
+    Raises ValueError for a name that is taken or malformed, an unknown data set, family, randomness or outputs; the
+    network is checked when it is loaded.
     """
 
     def register(factory: Factory) -> Factory:
         _require_factory(factory, f"what is registered as {name}")
         source = source_of(factory)
         path = None if weights is None else source.parent / weights
-        registry.add(ZooEntry(name, dataset, family, factory, path, source, accuracy, normalize, dropout, map, twin))
+        said = Said(family, randomness, outputs)
+        own = {"accuracy": accuracy, "normalize": normalize, "map": map, "twin": twin}
+        registry.add(entry_of(name, dataset, factory, source, said, path, **own))
         return factory
 
     return register
 
 
-def find_entry(name: str, dataset: str | None = None, family: str | None = None) -> ZooEntry:
+def find_entry(name: str, dataset: str | None = None, said: Said = Said()) -> ZooEntry:
     """The zoo entry of that name; one named `package.module:factory` is the user's own, on that data set."""
     is_reference = ":" in name or name.endswith(".py")
-    return external_model(name, dataset, family) if is_reference else models[name]
+    return external_model(name, dataset, *said) if is_reference else models[name]
 
 
-def external_model(reference: str, dataset: str | None = None, family: str | None = None) -> ZooEntry:
+def external_model(
+    reference: str,
+    dataset: str | None = None,
+    family: str | None = None,
+    randomness: str = "auto",
+    outputs: str = "logits",
+) -> ZooEntry:
     """The entry named by `package.module:factory`; the current folder is importable, as with `python -m`.
 
-    The factory may be decorated with `register_model`, which settles data set, family and weights. A bare one needs
-    `dataset`, and `family` where its network holds layers that may be meant to be random.
-    Raises ValueError where the reference cannot be resolved, or says something else than the registration.
+    The factory may be decorated with `register_model`, which settles all else. A bare one needs `dataset`.
+    Raises ValueError where the reference cannot be resolved, or something else is said than the registration says.
     """
-    factory = _imported(reference)
+    factory, said = _imported(reference), Said(family, randomness, outputs)
     for entry in models.values():
         if entry.factory is factory:
-            if family not in (None, entry.family):
-                raise ValueError(f"{reference!r} is registered as {entry.family!r}: leave out --family {family}")
+            require_registration(entry, said)
             return entry
     if dataset is None:
         raise ValueError(f"{reference!r} is not registered, so its data set is not known: add --dataset")
-    entry = ZooEntry(f"{dataset}/{reference}", dataset, family or "frequentist", factory, None, source_of(factory))
-    if family is None:
-        require_nothing_random(entry)
+    entry = entry_of(f"{dataset}/{reference}", dataset, factory, source_of(factory), said)
     models.add(entry)
     return entry
+
+
+def entry_of(
+    name: str,
+    dataset: str,
+    factory: Callable[[], Any],
+    source: Path,
+    said: Said,
+    weights: Path | None = None,
+    **fields: Any,
+) -> ZooEntry:
+    """An entry, in no registry yet. fields: further ones of it. Raises ValueError as `ZooEntry` does."""
+    own: dict[str, Any] = {**said._asdict(), **fields}
+    return ZooEntry(name, dataset, factory=factory, weights=weights, source=source, **own)
+
+
+def require_registration(entry: ZooEntry, said: Said) -> None:
+    """Raises ValueError where something else is said of an entry than it is registered with."""
+    registered = Said(entry.family, entry.randomness, entry.outputs)
+    for field, value, default, own in zip(Said._fields, said, Said(), registered, strict=True):
+        if value not in (default, own):
+            raise ValueError(f"{entry.name} is registered with {field} {str(own)!r}: leave out {field} {value!r}")
 
 
 def _imported(reference: str) -> Callable[[], nn.Module]:
@@ -181,19 +211,6 @@ def _require_factory(found: object, name: str) -> None:
         )
     if not callable(found):
         raise ValueError(f"{name} is a {type(found).__name__}, not a function that returns a network")
-
-
-def require_nothing_random(entry: ZooEntry) -> None:
-    """Raises ValueError where a bare factory's network might be meant to be random, and nobody says."""
-    from zoo.posteriors import held_posterior
-    from zoo.structure import counted, dropout_layers
-
-    network = entry.build()
-    held, remedy = held_posterior(network), "add --family bayesian"
-    if not held and (layers := dropout_layers(network)):
-        held, remedy = counted(layers), "add --family bayesian for MC dropout, or --family frequentist for none"
-    if held:
-        raise ValueError(f"{entry.name} is not registered and has {held}, so say what is random in it: {remedy}")
 
 
 def source_of(factory: Callable[[], nn.Module]) -> Path:

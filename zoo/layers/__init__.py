@@ -11,6 +11,7 @@ from zoo.layers.meanfield import (
     kl_divergence,
     use_generator,
 )
+from zoo.layers.outputs import log_probabilities, with_log_outputs
 from zoo.layers.preprocess import Preprocess, normalized
 from zoo.layers.priors import GaussianPrior, LogUniformPrior, Prior, ScaleMixturePrior, gaussian_kl
 
@@ -28,7 +29,9 @@ __all__ = [
     "bayesian_layers",
     "gaussian_kl",
     "kl_divergence",
+    "log_probabilities",
     "make_bayesian",
     "normalized",
     "use_generator",
+    "with_log_outputs",
 ]

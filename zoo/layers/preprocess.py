@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.structure import own_method
+from zoo.layers.wrapped import Wrapped
 
 
 class Preprocess(nn.Module):
@@ -42,27 +42,14 @@ def normalized(network: nn.Module, mean: Sequence[float], std: Sequence[float]) 
     return _Normalized(first, network)
 
 
-class _Normalized(nn.Module):
-    """`draw`, `mean` and `members` are the network's own, where it has them, normalised like itself.
-
-    So are the weights of its members, and whether they are samples.
-    """
-
+class _Normalized(Wrapped):
     def __init__(self, normalize: Preprocess, network: nn.Module) -> None:
-        super().__init__()
-        self.normalize, self.network = normalize, network
-        for name in ("draw", "mean"):
-            if (method := own_method(network, name)) is not None:
-                setattr(self, name, self._behind(method))
-        if (members := own_method(network, "members")) is not None:
-            self.members = lambda: [_Normalized(normalize, member) for member in members()]
-            self.is_sample = bool(getattr(network, "is_sample", False))
-            if (weights := own_method(network, "weights")) is not None:
-                self.weights = weights
+        super().__init__(network)
+        self.normalize = normalize
+
+    def around(self, network: nn.Module) -> nn.Module:
+        return _Normalized(self.normalize, network)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.network(self.normalize(x))
         return logits
-
-    def _behind(self, method: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-        return lambda *arguments: _Normalized(self.normalize, method(*arguments))

@@ -1,9 +1,10 @@
-"""Which posterior a network has, told by its structure."""
+"""Which posterior a network has, told by its structure or by what is said of it."""
 
 from __future__ import annotations
 
 from torch import nn
 
+from zoo.kind import Randomness
 from zoo.layers import bayesian_layers
 from zoo.posteriors.drawn import DrawnPosterior
 from zoo.posteriors.mean_field import MeanFieldPosterior
@@ -11,23 +12,44 @@ from zoo.posteriors.members import MemberPosterior
 from zoo.posteriors.point import PointPosterior
 from zoo.posteriors.posterior import Posterior
 from zoo.posteriors.stochastic import ForwardPosterior
-from zoo.structure import counted, foreign_layers, own_method
+from zoo.structure import counted, dropout_layers, foreign_layers, own_method
 
 
-def posterior_of(module: nn.Module, dropout: bool | None = None) -> Posterior:
+def posterior_of(module: nn.Module) -> Posterior:
     """The posterior of a network that is random, by its structure; see `zoo.posteriors`.
 
-    dropout: whether dropout layers are a part of it; None switches them on where no layer is known to sample by itself.
-    A network without `members`, `draw` or mean-field layers is taken to be stochastic in `forward`.
+    A network without `members`, `draw` or mean-field layers is taken to be stochastic in `forward`, by its dropout
+    layers where no other is known to sample by itself.
     """
-    mean = own_method(module, "mean")
-    if (members := own_method(module, "members")) is not None:
-        return MemberPosterior(members, mean, own_method(module, "weights"), bool(getattr(module, "is_sample", False)))
-    if (draw := own_method(module, "draw")) is not None:
-        return DrawnPosterior(draw, mean)
-    if bayesian_layers(module):
-        return MeanFieldPosterior(module, mean)
-    return ForwardPosterior(module, not foreign_layers(module) if dropout is None else dropout)
+    return _of_members(module) or _drawn(module) or ForwardPosterior(module, dropout=not foreign_layers(module))
+
+
+def said_posterior(module: nn.Module, randomness: Randomness) -> Posterior:
+    """The posterior of a network of which it is said what is random.
+
+    Raises ValueError where the network has nothing of the kind, and for `none` where it is more than one network.
+    """
+    if why := _unfit(module, randomness):
+        raise ValueError(f"randomness={str(randomness)!r}, but {why}; leave it out to see what is found")
+    if randomness is Randomness.AUTO:
+        return evident_posterior(module)
+    if randomness is Randomness.NONE:
+        return PointPosterior(module)
+    passes = ForwardPosterior(module, dropout=randomness is Randomness.DROPOUT)
+    if randomness is Randomness.DRAW:
+        return _drawn(module) or passes
+    return (_of_members(module) if randomness is Randomness.MEMBERS else None) or passes  # which may answer for members
+
+
+def _unfit(module: nn.Module, randomness: Randomness) -> str:
+    """Why a network cannot be random in the way that is said; empty where it can, or where that shows in its passes."""
+    if randomness is Randomness.NONE and (held := held_posterior(module)):
+        return f"it has {held}: one network would be attacked, and not the average over all"
+    if randomness is Randomness.DROPOUT and not dropout_layers(module):
+        return "it has no nn.Dropout layer that drops anything"
+    if randomness is Randomness.DRAW and _drawn(module) is None:
+        return "it has no method draw(generator) and no mean-field layer"
+    return ""
 
 
 def evident_posterior(module: nn.Module) -> Posterior:
@@ -58,3 +80,17 @@ def posterior_mean(module: nn.Module, posterior: Posterior | None = None) -> nn.
             "gradient target 'mean-weights' with it"
         )
     return mean()
+
+
+def _of_members(module: nn.Module) -> MemberPosterior | None:
+    if (members := own_method(module, "members")) is None:
+        return None
+    is_sample = bool(getattr(module, "is_sample", False))
+    return MemberPosterior(members, own_method(module, "mean"), own_method(module, "weights"), is_sample)
+
+
+def _drawn(module: nn.Module) -> DrawnPosterior | MeanFieldPosterior | None:
+    mean = own_method(module, "mean")
+    if (draw := own_method(module, "draw")) is not None:
+        return DrawnPosterior(draw, mean)
+    return MeanFieldPosterior(module, mean) if bayesian_layers(module) else None

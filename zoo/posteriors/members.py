@@ -45,6 +45,10 @@ class MemberPosterior:
         what = "Monte-Carlo samples of its posterior" if self.is_sample else "the members of an ensemble"
         return f"{what} ({self.size}{weighted})"
 
+    @property
+    def family(self) -> str:
+        return "bayesian" if self.is_sample else "ensemble"
+
     def half(self, which: int) -> MemberPosterior:
         """The first (0) or the second (1) half of the members: samples of one chain lie beside each other, and stay so.
 

@@ -20,6 +20,11 @@ class PointPosterior(DrawnAlike):
     size = 1
     what = "nothing; it is one network"
 
+    @property
+    def family(self) -> str:
+        """Of one predictor that a posterior gives in closed form, what that says."""
+        return str(getattr(self.network, "family", "frequentist"))
+
     def draws(self, count: int, seed: int) -> list[nn.Module]:
         require_count(count)
         return [self.network]

@@ -14,6 +14,7 @@ class Posterior(Protocol):
     """What a network's weights may be. Whether a network is Bayesian is asked here, by `kind`, and nowhere else.
 
     size: how many networks it is made of; None where they are drawn. what: what is random in it, in words.
+    family: what the field calls it: frequentist, bayesian, ensemble or stochastic.
     mean: makes the network of the posterior mean; None where none is defined.
     is_sample: whether it is made of Monte-Carlo samples, which stand for a limit as well as for themselves.
     """
@@ -26,6 +27,9 @@ class Posterior(Protocol):
 
     @property
     def what(self) -> str: ...
+
+    @property
+    def family(self) -> str: ...
 
     @property
     def is_sample(self) -> bool: ...
@@ -48,6 +52,10 @@ class DrawnAlike:
     """A posterior whose draws count alike, and which is no sample of another one."""
 
     is_sample = False
+
+    @property
+    def family(self) -> str:
+        return "bayesian"
 
     def weights(self, count: int, seed: int) -> None:
         """None."""

@@ -34,6 +34,12 @@ class ForwardPosterior(DrawnAlike):
         samples = counted(foreign_layers(self.module)) or (f"dropout ({on})" if on else "its forward pass")
         return samples + (f"; dropout ({off}) is off, as in its own evaluation mode" if off else "")
 
+    @property
+    def family(self) -> str:
+        """Dropout and variational layers approximate a posterior; noise of another kind is a defence or an accident."""
+        layers = dropout_layers(self._stochastic())
+        return "bayesian" if foreign_layers(self.module) or any(layer.training for layer in layers) else "stochastic"
+
     def draws(self, count: int, seed: int) -> list[nn.Module]:
         require_count(count)
         stochastic = self._stochastic()
@@ -63,6 +69,10 @@ class MixturePosterior(DrawnAlike):
     mean: Callable[[], nn.Module] | None = None
 
     kind = Kind.FINITE
+
+    @property
+    def family(self) -> str:
+        return "ensemble"
 
     @property
     def what(self) -> str:

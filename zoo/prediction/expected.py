@@ -21,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from zoo.combine import shares
 from zoo.posteriors import Posterior, posterior_of
 from zoo.prediction.draws import Draws, DrawsInTurn, DrawsOfStep, FreshDraws, evaluated
+from zoo.prediction.memory import activation_bytes
 from zoo.prediction.target_networks import Drawn, networks_of
 from zoo.seeding import derive_seed
 from zoo.targets import TARGETS, Gradient, Networks
@@ -212,27 +213,3 @@ class ExpectedPrediction(nn.Module):
         if key not in self._bytes_per_example:
             self._bytes_per_example[key] = activation_bytes(self.forward_draws, x[:1])
         return self._bytes_per_example[key]
-
-
-def activation_bytes(draws: nn.Module, x: Tensor) -> tuple[int, int]:
-    """What a backward pass through `draws` keeps for one example like x (1, C, H, W), in bytes: (all, largest tensor).
-
-    What two examples keep less what one keeps, so that weights, which are kept whatever the batch, do not count.
-    """
-
-    def kept(batch: Tensor) -> list[int]:
-        sizes: dict[int, int] = {}  # by address: what several layers keep is kept once
-
-        def note(tensor: Tensor) -> Tensor:
-            sizes[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
-            return tensor
-
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            output = draws(batch.detach().clone().requires_grad_())
-        del output
-        return list(sizes.values())
-
-    one, two = kept(x), kept(torch.cat([x, x]))
-    total = max(0, sum(two) - sum(one))
-    same_tensors = len(one) == len(two)
-    return total, max((b - a for a, b in zip(one, two, strict=True)), default=0) if same_tensors else total

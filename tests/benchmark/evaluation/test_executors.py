@@ -21,6 +21,7 @@ from benchmark.plan.cells import Cell
 from benchmark.protocol import standard_attack
 from benchmark.records.record import Record
 from benchmark.records.store import Store
+from zoo.kind import Said
 
 CELLS = [
     Cell(model, "mnist", standard_attack(attack, 0.1), 0, 10, judge_draws=draws, attack_draws=draws)
@@ -76,7 +77,7 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ma
     monkeypatch.syspath_prepend(str(tmp_path))
     evaluator_on.cache_clear()
     yield (
-        Machine(threads=1, external=((f"{name}:mortal", None),)),
+        Machine(threads=1, external=((f"{name}:mortal", None, Said()),)),
         dataclasses.replace(CELLS[0], model="mnist/mortal"),
         marker,
     )

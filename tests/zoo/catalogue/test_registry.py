@@ -84,12 +84,12 @@ def test_names_are_unique_and_well_formed() -> None:
         (lambda: Applied(lambda z: z + torch.randn_like(z), BayesianLinear(784, 10)), "bayesian", "not frozen"),
         (lambda: OwnDraw(plain), "bayesian", r"draw\(generator\) failed"),
         (lambda: OwnDraw(lambda generator: 3), "bayesian", "returned int"),
-        (lambda: None, "frequentist", "returned NoneType"),
-        (lambda: Applied(lambda z: z.softmax(-1)), "frequentist", "returns probabilities"),
+        (lambda: None, "frequentist", "NoneType is no network"),
+        (lambda: Applied(lambda z: z.softmax(-1)), "frequentist", "outputs='probabilities'"),
         (lambda: Applied(lambda z: z.detach()), "frequentist", "no gradient"),
         (lambda: Applied(lambda z: z / 0), "frequentist", "NaN or infinite"),
         (lambda: Applied(lambda z: (z, z)), "frequentist", "returns tuple"),
-        (plain, "bayesian", "degenerate"),
+        (plain, "bayesian", "nothing is random in it"),
         (lambda: Applied(lambda z: z + torch.randn_like(z)), "frequentist", "two passes differ"),
         (lambda: nn.Linear(3, 10), "frequentist", "fails on images of shape"),
     ],
@@ -105,7 +105,6 @@ def test_log_probabilities_and_stochastic_forwards_are_welcome() -> None:
     assert entry_of(lambda: Applied(lambda z: z.log_softmax(-1))).predictor(8, 0).draws == 1
     for factory in (
         lambda: nn.Sequential(nn.Flatten(), BayesianLinear(784, 10)),
-        lambda: nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10)),
         lambda: Applied(lambda z: z + torch.randn_like(z)),
     ):
         prediction = entry_of(factory, "bayesian").predictor(4, 0)
@@ -217,7 +216,7 @@ def test_a_users_own_network_takes_part_by_reference(user_package: str) -> None:
     registered = external_model("user_nets:registered")
     assert (registered.name, registered.is_external) == ("mnist/user-net", True)
     bare = external_model("user_nets:bare", "mnist")
-    assert (bare.name, bare.family) == ("mnist/user_nets:bare", "frequentist")
+    assert (bare.name, bare.family, bare.label) == ("mnist/user_nets:bare", None, "frequentist")
     assert external_model("user_nets:bare", "mnist") is bare
     for reference, message in (
         ("user_nets", "package.module:factory"),
@@ -236,8 +235,6 @@ def test_a_users_own_network_takes_part_by_reference(user_package: str) -> None:
         ("./user_nets.py:bare", "write user_nets:bare"),
         ("nets/mine.py:bare", "write nets.mine:bare"),
         ("user_nets.py", "write user_nets:factory"),
-        ("user_nets:dropped", "Dropout, so say what is random in it: add --family bayesian for MC dropout"),
-        ("user_nets:mean_field", "MeanFieldLayer, so say what is random in it: add --family bayesian"),
     ],
 )
 def test_a_reference_to_something_else_says_what_it_is(user_package: str, reference: str, message: str) -> None:
@@ -245,17 +242,21 @@ def test_a_reference_to_something_else_says_what_it_is(user_package: str, refere
         registry_module.find_entry(reference, "mnist")
 
 
-def test_a_family_says_what_a_bare_network_is(user_package: str) -> None:
-    for reference, family, draws in (("dropped", "bayesian", 3), ("mean_field", "bayesian", 3)):
-        entry = external_model(f"user_nets:{reference}", "mnist", family)
-        assert (entry.family, entry.predictor(3, 0).draws) == (family, draws)
-    with pytest.raises(ValueError, match="is registered as 'frequentist': leave out --family bayesian"):
-        external_model("user_nets:registered", family="bayesian")
+def test_what_is_said_of_a_bare_network_is_taken(user_package: str) -> None:
+    mean_field = external_model("user_nets:mean_field", "mnist")
+    assert (mean_field.label, mean_field.predictor(3, 0).draws) == ("bayesian", 3)
+    dropped = external_model("user_nets:dropped", "mnist", randomness="dropout")
+    assert (dropped.label, dropped.predictor(3, 0).draws) == ("bayesian", 3)
+    for said in ({"family": "bayesian"}, {"randomness": "dropout"}, {"outputs": "probabilities"}):
+        ((field, value),) = said.items()
+        with pytest.raises(
+            ValueError, match=f"mnist/user-net is registered with {field} .*: leave out {field} '{value}'"
+        ):
+            external_model("user_nets:registered", **said)
 
 
-def test_dropout_that_is_said_to_be_off_is_off(user_package: str) -> None:
-    entry = external_model("user_nets:dropped", "mnist", "frequentist")
-    assert entry.predictor(3, 0).draws == 1
+def test_dropout_of_a_bare_network_is_off(user_package: str) -> None:
+    assert external_model("user_nets:dropped", "mnist").predictor(3, 0).draws == 1
 
 
 def test_a_network_in_place_of_a_factory_is_refused_when_it_is_registered() -> None:

@@ -13,6 +13,7 @@ from tests.zoo.posteriors.posterior_contract import PosteriorContract
 from zoo.layers import BayesianLinear, bayesian_layers, make_bayesian
 from zoo.posteriors import (
     DrawnPosterior,
+    Ensemble,
     ForwardPosterior,
     Kind,
     MeanFieldPosterior,
@@ -85,34 +86,73 @@ class TestMixture(PosteriorContract):
 
 
 @pytest.mark.parametrize(
-    ("factory", "family", "kind", "evident"),
+    ("factory", "found", "kind", "evident"),
     [
         (linear, "frequentist", Kind.POINT, Kind.POINT),
         (lambda: with_dropout(nn.Linear(784, 10)), "frequentist", Kind.POINT, Kind.POINT),
-        (lambda: with_dropout(nn.Linear(784, 10)), "bayesian", Kind.CONTINUOUS, Kind.POINT),
         (lambda: with_dropout(BayesianLinear(784, 10)), "bayesian", Kind.CONTINUOUS, Kind.CONTINUOUS),
         (lambda: Counted("draw"), "bayesian", Kind.CONTINUOUS, Kind.CONTINUOUS),
         (lambda: Counted("members"), "ensemble", Kind.FINITE, Kind.FINITE),
         (lambda: Wrapper([linear(0), linear(1)]), "ensemble", Kind.FINITE, Kind.POINT),
+        (lambda: After(lambda z: z, Noisy()), "stochastic", Kind.CONTINUOUS, Kind.POINT),
+        (lambda: After(nn.functional.dropout), "stochastic", Kind.CONTINUOUS, Kind.POINT),
     ],
 )
-def test_what_an_entry_loads_is_of_a_kind(factory: Factory, family: str, kind: Kind, evident: Kind) -> None:
-    """evident: without the family. Neither dropout nor a forward pass that samples shows from outside."""
-    network, posterior = entry(factory, family).load()
+def test_what_an_entry_loads_is_found(factory: Factory, found: str, kind: Kind, evident: Kind) -> None:
+    """evident: by its structure alone, from which a forward pass that samples does not show."""
+    network, posterior = entry(factory, None).load()
     assert posterior.kind is kind
     assert evident_posterior(network).kind is evident
+    assert entry(factory, None).label == posterior.family == found
+    assert entry(factory, None).is_deterministic is (kind is Kind.POINT)
+    assert entry(factory, "another word" if kind is not Kind.POINT else found).load()[1].kind is kind
+
+
+@pytest.mark.parametrize(
+    ("factory", "said", "what", "found"),
+    [
+        (lambda: with_dropout(nn.Linear(784, 10)), "none", "nothing; it is one network", "frequentist"),
+        (lambda: with_dropout(nn.Linear(784, 10)), "dropout", "dropout (Dropout)", "bayesian"),
+        (lambda: After(lambda z: z, Noisy()), "forward", "its forward pass", "stochastic"),
+        (lambda: Counted("members", "draw"), "members", "the members of an ensemble (2)", "ensemble"),
+        (lambda: Counted("members", "draw"), "draw", "what its method draw(generator) gives", "bayesian"),
+        (lambda: Wrapper([linear(0), linear(1)]), "members", "the members that one pass answers for (2)", "ensemble"),
+        (lambda: make_bayesian(linear()), "draw", "the weights of its mean-field layers (1)", "bayesian"),
+    ],
+)
+def test_what_is_said_to_be_random_is(factory: Factory, said: str, what: str, found: str) -> None:
+    posterior = entry(factory, None, randomness=said).load()[1]
+    assert (posterior.what, posterior.family) == (what, found)
+
+
+@pytest.mark.parametrize(
+    ("factory", "said", "message"),
+    [
+        (linear, "dropout", "no nn.Dropout layer"),
+        (lambda: with_dropout(nn.Linear(784, 10)), "forward", "do not differ.*dropout in 1 .*randomness='dropout'"),
+        (linear, "draw", r"no method draw\(generator\)"),
+        (linear, "members", "do not differ"),
+        (lambda: make_bayesian(linear()), "none", "has (MeanFieldLayer|BayesianLinear).*not the average"),
+        (lambda: Counted("members"), "none", r"a method members\(\): one network would be attacked"),
+        (lambda: After(lambda z: z, Noisy()), "none", "two passes differ.*randn_like"),
+        (linear, "drop", "no randomness 'drop'; there are: auto, none, dropout, forward, draw, members"),
+    ],
+)
+def test_what_is_said_to_be_random_and_is_not_is_refused(factory: Factory, said: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        entry(factory, None, randomness=said).load()
 
 
 def log_p(net: nn.Module, draws: int = 64, **options: object) -> Tensor:
     return entry(lambda: net, **options).predictor(draws, 0)(X)
 
 
-def test_dropout_is_the_posterior_where_nothing_else_samples() -> None:
+def test_dropout_is_the_posterior_where_that_is_said() -> None:
     net = After(lambda z: z, nn.Dropout(0.5))
-    prediction = entry(lambda: net).predictor(8, 0)
-    per_draw = prediction.logits(X)
+    per_draw = entry(lambda: net, randomness="dropout").predictor(8, 0).logits(X)
     assert (per_draw[0] - per_draw[1]).abs().max() > 0.01
-    assert entry(lambda: net).load()[1].what == "dropout (Dropout)"
+    with pytest.raises(ValueError, match=r"nothing is random in it.*dropout in inner\.1.*randomness='dropout'"):
+        entry(lambda: net, "bayesian").load()
 
 
 def test_dropout_that_its_author_has_off_stays_off_where_something_else_samples() -> None:
@@ -122,13 +162,7 @@ def test_dropout_that_its_author_has_off_stays_off_where_something_else_samples(
     without.inner[-1].load_state_dict(net.inner[-1].state_dict())
     assert torch.equal(log_p(net, name="mnist/a"), log_p(without, name="mnist/a"))
     assert "dropout (Dropout) is off" in entry(lambda: net).load()[1].what
-    assert not torch.equal(log_p(net, name="mnist/a", dropout=True), log_p(net, name="mnist/a"))
-
-
-def test_a_registration_may_leave_dropout_out_and_then_nothing_is_random() -> None:
-    net = After(lambda z: z, nn.Dropout(0.9))
-    with pytest.raises(ValueError, match="degenerate"):
-        entry(lambda: net, dropout=False).predictor(2, 0)
+    assert not torch.equal(log_p(net, name="mnist/a", randomness="dropout"), log_p(net, name="mnist/a"))
 
 
 def test_mean_field_networks_run_without_their_dropout() -> None:
@@ -146,21 +180,22 @@ def test_no_name_makes_an_honest_ensemble_look_degenerate(index: int) -> None:
     pair = [linear(0), linear(1)]
     drawing = Drawing(lambda g: copy.deepcopy(pair[int(torch.randint(2, (), generator=g))]))
     entry(lambda: drawing, name=f"mnist/ensemble-{index}").predictor(2, 0)
+    entry(lambda: Ensemble(pair), name=f"mnist/ensemble-{index}").predictor(2, 0)
 
 
 def test_members_are_averaged_all_of_them_once() -> None:
     networks = [linear(seed) for seed in range(5)]
 
-    class Ensemble(nn.Module):
+    class Own(nn.Module):
         def members(self) -> list[nn.Module]:
             return networks
 
     by_hand = sum(network(X).softmax(1) for network in networks) / 5
     for draws in (5, 8, 64):
-        prediction = entry(Ensemble, "ensemble").predictor(draws, draws)
+        prediction = entry(Own, "ensemble").predictor(draws, draws)
         assert prediction.draws == 5
         assert torch.allclose(prediction.probabilities(X), by_hand, atol=1e-6)
-    assert posterior_of(Ensemble()).what == "the members of an ensemble (5)"
+    assert posterior_of(Own()).what == "the members of an ensemble (5)"
 
 
 class Wrapper(nn.Module):
@@ -180,7 +215,7 @@ def test_a_wrapper_that_answers_for_all_its_members_is_their_mixture() -> None:
     by_hand = sum(network(X).softmax(1) for network in networks) / 3
     assert prediction.draws == 1  # nothing to draw: one pass is the average itself
     assert torch.allclose(prediction.probabilities(X), by_hand, atol=1e-6)
-    with pytest.raises(ValueError, match=r"3 answers an image.*family='ensemble'"):
+    with pytest.raises(ValueError, match=r"3 answers an image.*randomness='members'"):
         entry(lambda: Wrapper(networks), "frequentist").predictor(1, 0)
     with pytest.raises(ValueError, match="degenerate"):
         entry(lambda: Wrapper([networks[0]] * 3), "ensemble").predictor(1, 0)
@@ -188,7 +223,7 @@ def test_a_wrapper_that_answers_for_all_its_members_is_their_mixture() -> None:
 
 def test_a_wrapper_of_passes_with_dropout_is_averaged_over_all_of_them() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10))
-    prediction = entry(lambda: Wrapper([net] * 4), "mc-dropout").predictor(3, 0)
+    prediction = entry(lambda: Wrapper([net] * 4), "mc-dropout", randomness="dropout").predictor(3, 0)
     assert prediction.draws == 3
     draws = posterior_draws(Wrapper([net] * 4), 3, 0)
     by_hand = torch.cat([draw.every_member(X) for draw in draws]).softmax(-1).mean(0)
@@ -238,33 +273,33 @@ class Shift(nn.Module):
 class Counted(nn.Module):
     """Has members and draws, so that each must be normalised."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, *kinds: str) -> None:
         super().__init__()
         self.nets = nn.ModuleList(linear(seed) for seed in range(2))
-        if kind == "members":
+        if "members" in kinds:
             self.members = lambda: list(self.nets)
-        else:
+        if "draw" in kinds:
             self.draw = lambda g: copy.deepcopy(self.nets[int(torch.randint(2, (), generator=g))])
 
 
 @pytest.mark.parametrize(
-    ("factory", "family"),
+    ("factory", "randomness"),
     [
-        (linear, "frequentist"),
-        (lambda: After(lambda z: z), "frequentist"),
-        (lambda: After(lambda z: z, nn.Dropout(0.3)), "bayesian"),
-        (lambda: make_bayesian(linear(), rho=-4.0), "bayesian"),
-        (lambda: make_bayesian(After(lambda z: z), rho=-4.0), "bayesian"),
-        (lambda: Counted("members"), "ensemble"),
-        (lambda: Counted("draw"), "ensemble"),
+        (linear, "none"),
+        (lambda: After(lambda z: z), "auto"),
+        (lambda: After(lambda z: z, nn.Dropout(0.3)), "dropout"),
+        (lambda: make_bayesian(linear(), rho=-4.0), "auto"),
+        (lambda: make_bayesian(After(lambda z: z), rho=-4.0), "draw"),
+        (lambda: Counted("members"), "auto"),
+        (lambda: Counted("draw"), "auto"),
     ],
 )
-def test_a_network_for_normalised_pixels_is_given_them(factory: Factory, family: str) -> None:
+def test_a_network_for_normalised_pixels_is_given_them(factory: Factory, randomness: str) -> None:
     """Its prediction at x is the network's own at (x - mean) / std, draw by draw."""
     with forked_random_state(3):
         net = factory()
-    plain = entry(lambda: net, family).predictor(3, 5)
-    given = entry(lambda: net, family, normalize=((0.1307,), (0.3081,))).predictor(3, 5)
+    plain = entry(lambda: net, None, randomness=randomness).predictor(3, 5)
+    given = entry(lambda: net, None, randomness=randomness, normalize=((0.1307,), (0.3081,))).predictor(3, 5)
     assert torch.allclose(given(X), plain((X - 0.1307) / 0.3081), atol=1e-5)
     assert not torch.allclose(given(X), plain(X), atol=1e-3)
 

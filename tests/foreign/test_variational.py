@@ -1,4 +1,4 @@
-"""Networks written for Bayesian-Torch and for BLiTZ, registered as they are. Needs those packages: `tox -e foreign`."""
+"""Networks written for Bayesian-Torch and for BLiTZ, as they are. Needs those packages: `tox -e foreign`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from benchmark.evaluation.evaluator import Evaluator
 from benchmark.plan.cells import Cell
 from benchmark.protocol import standard_attack
+from tests.foreign.networks import entry_of
 from zoo import ZooEntry, models
 from zoo.posteriors import posterior_draws, posterior_mean
 from zoo.targets import Gradient
@@ -179,73 +180,12 @@ def test_dropout_that_is_off_in_a_bayesian_torch_network_stays_off() -> None:
             return self.fc(self.before(x))
 
     def prediction(*before: nn.Module) -> Tensor:
-        entry = ZooEntry("mnist/foreign", "mnist", "bayesian", lambda: Net(*before), None, Path(__file__))
-        return entry.predictor(8, 0)(x)
+        return entry_of(Net(*before)).predictor(8, 0)(x)
 
     x = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(1))
     assert torch.equal(prediction(nn.Dropout(0.5)), prediction())
-    on = ZooEntry(
-        "mnist/foreign", "mnist", "bayesian", lambda: Net(nn.Dropout(0.5)), None, Path(__file__), dropout=True
-    )
+    on = entry_of(Net(nn.Dropout(0.5)), randomness="dropout")
     assert not torch.allclose(on.predictor(8, 0)(x), prediction(), atol=1e-3)
-
-
-def small_lenets(count: int) -> list[nn.Module]:
-    lenet = pytest.importorskip("torch_uncertainty.models.classification.lenet", reason="needs torch-uncertainty").lenet
-    nets = []
-    for seed in range(count):
-        with torch.random.fork_rng():
-            torch.random.manual_seed(seed)
-            nets.append(nn.Sequential(nn.ZeroPad2d(2), lenet(1, 10)).eval())
-    return nets
-
-
-def entry_of(network: nn.Module) -> ZooEntry:
-    return ZooEntry("mnist/foreign", "mnist", "ensemble", lambda: network, None, Path(__file__))
-
-
-def test_an_ensemble_of_torch_uncertainty_is_the_mixture_of_its_members() -> None:
-    nets = small_lenets(3)
-    from torch_uncertainty.methods.deep_ensembles import deep_ensembles
-
-    x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
-    prediction = entry_of(deep_ensembles(nets)).predictor(8, 0)
-    assert prediction.draws == 1
-    by_hand = sum(net(x).softmax(1) for net in nets) / 3
-    assert torch.allclose(prediction.probabilities(x), by_hand, atol=1e-6)
-
-
-@pytest.mark.parametrize("on_batch", [True, False])
-def test_mc_dropout_of_torch_uncertainty_is_averaged_over_draws_of_passes(on_batch: bool) -> None:
-    (net,) = small_lenets(1)
-    from torch_uncertainty.methods.mc_dropout import mc_dropout
-
-    dropped = nn.Sequential(net, nn.Dropout(0.3), nn.Linear(10, 10))
-    entry = entry_of(mc_dropout(dropped, num_estimators=4, on_batch=on_batch))
-    x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
-    _, posterior = entry.load()
-    assert posterior.what == "dropout (Dropout)"
-    prediction = entry.predictor(200, 0)
-    with torch.no_grad():
-        features = net(x)
-        mask = torch.rand(20_000, 1, 10, generator=torch.Generator().manual_seed(2)) > 0.3
-        by_hand = dropped[2](features * mask / 0.7).softmax(-1).mean(0)  # 800 against 20,000 masks
-        assert torch.allclose(prediction.probabilities(x), by_hand, atol=0.02)
-
-
-def test_bayesian_layers_of_torch_uncertainty_take_part() -> None:
-    lenets = pytest.importorskip("torch_uncertainty.models.classification.lenet", reason="needs torch-uncertainty")
-    from torch_uncertainty.methods.stochastic import StochasticModel
-
-    with torch.random.fork_rng():
-        torch.random.manual_seed(0)
-        core = lenets.bayesian_lenet(1, 10)
-    core = core.core_model if isinstance(core, StochasticModel) else core
-    for network in (nn.Sequential(nn.ZeroPad2d(2), core), StochasticModel(nn.Sequential(nn.ZeroPad2d(2), core), 3)):
-        prediction = entry_of(network).predictor(4, 0)
-        assert prediction.draws == 4
-        x = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(1))
-        assert torch.equal(prediction(x), prediction(x))
 
 
 def test_subclasses_of_foreign_layers_have_a_mean() -> None:
