@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchmark.api import evaluate
     from benchmark.results import Results, compare
+    from zoo.datasets import Data
 
 __version__ = "0.1.0"
-__all__ = ["Results", "compare", "evaluate"]
+__all__ = ["Data", "Results", "compare", "evaluate"]
 
-_HOMES = {"evaluate": "benchmark.api", "Results": "benchmark.results", "compare": "benchmark.results"}
+_HOMES = {
+    "Data": "zoo.datasets",
+    "evaluate": "benchmark.api",
+    "Results": "benchmark.results",
+    "compare": "benchmark.results",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ from benchmark.registry import suites
 from benchmark.results import Results
 from zoo import ZooEntry, models
 from zoo.catalogue.registry import find_entry, require_nothing_random, source_of
-from zoo.datasets import dataset_spec
+from zoo.datasets import DATASETS, Data, dataset_spec
 from zoo.lookup import lookup
 from zoo.seeding import isolated_random_state
 from zoo.targets import Precision
@@ -45,7 +45,7 @@ def same_threads_afterwards() -> Iterator[None]:
 @isolated_random_state(0)  # what libraries draw, some of them when imported, must not move the user's random numbers
 def evaluate(
     model: Model | Sequence[Model],
-    dataset: str | None = None,
+    data: str | Data | None = None,
     *,
     family: str | None = None,
     name: str | None = None,
@@ -76,7 +76,8 @@ def evaluate(
 
     model: an `nn.Module` (copied: the user's own is neither frozen nor put into another mode), a function that builds
         one, the name of a zoo entry, `package.module:factory`, an entry, or a list of these.
-    dataset, family, name, accuracy, normalize, dropout, map, twin: of a network that is not registered; see
+    data: the name of a data set, or the user's own; it is known by its name from then on.
+    family, name, accuracy, normalize, dropout, map, twin: of a network that is not registered; see
         `zoo.register_model`. family must be said where the network holds anything that may be meant to be random.
     suite: smoke, whitebox, adaptive, paper, masking, anchors. examples, eps (for both norms, or norm by norm), attacks,
         libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
@@ -90,9 +91,12 @@ def evaluate(
     chosen = lookup(suites(), suite, "suite")
     settings = {"accuracy": accuracy, "normalize": normalize, "dropout": dropout, "map": map, "twin": twin}
     entries: list[ZooEntry] = []
+    dataset = DATASETS.hold(data) if isinstance(data, Data) else data
     several: Sequence[Any] = model if isinstance(model, list | tuple) else [model]
     for one in several:
         entries.append(_entry(one, dataset, family, name, {entry.name for entry in entries}, settings))
+    if isinstance(data, Data) and (other := [entry.name for entry in entries if entry.dataset != dataset]):
+        raise ValueError(f"{other[0]} is for other images than {dataset}: give a network for these, or leave out data")
     selection = Selection(
         attacks=_tuple(attacks),
         eps={norm: tuple(radii) for norm, radii in eps.items()} if isinstance(eps, Mapping) else _tuple(eps),

@@ -26,6 +26,13 @@ _Model = Annotated[
     Many, typer.Option(help="Zoo entry such as mnist/lenet, or your own as package.module:factory. All by default.")
 ]
 _Dataset = Annotated[Many, typer.Option(help="Only entries on this data set.")]
+_Data = Annotated[
+    str | None,
+    typer.Option(help="Your own images: a folder with a folder for every class, or package.module:function for Data."),
+]
+_Size = Annotated[
+    int | None, typer.Option(help="Of images in a folder: short side scaled to it, then the square in the middle.")
+]
 _Library = Annotated[Many, typer.Option(help="torchattacks, foolbox, art. All by default.")]
 _Family = Annotated[
     str | None,
@@ -83,6 +90,8 @@ def run(
     suite: _Suite = "whitebox",
     model: _Model = None,
     dataset: _Dataset = None,
+    data: _Data = None,
+    size: _Size = None,
     library: _Library = None,
     family: _Family = None,
     attack: _Attack = None,
@@ -117,6 +126,8 @@ def run(
 
     `python -m benchmark.run --model my_package.nets:bayesian_net --dataset mnist`: your own network.
 
+    `python -m benchmark.run --data photos/test --size 48 --model my_nets:make`: on your own images.
+
     `python -m benchmark.run --attack pgd-linf --eps 0.1,0.2 --examples 1000`: part of it, larger.
 
     `python -m benchmark.run --eps linf=8/255 --eps l2=0.5,1`: other radii.
@@ -143,12 +154,13 @@ def run(
         attacks, libraries, targets = (cli.split(option) for option in (attack, library, target))
         radii = cli.parsed_eps(eps or [])
         selection = Selection(attacks, radii, libraries, examples, draws, seed, targets, precision)  # type: ignore[arg-type]
-        names, datasets = cli.split(model), cli.split(dataset)
+        own_data = cli.own_data(data, size)
+        names, datasets = cli.split(model), cli.select_datasets(dataset, own_data)
         cli.warn_of_large_eps(selection)
         entries = cli.select_entries(chosen, names, datasets, family)
         root = None if data_root is None else data_root.resolve()  # another process may be elsewhere
         own = cli.external(names, datasets, family)
-        machine = Machine(device, root, download, threads, share, None if stack else False, own)
+        machine = Machine(device, root, download, threads, share, None if stack else False, own, own_data=own_data)
         say = partial(typer.secho, err=True)
         how = How(machine, executor, workers, ray_address, watch=Progress, say=say, explicit=names is not None)
         records = cli.carry_out(chosen, selection, entries, how, store, profile=profile)

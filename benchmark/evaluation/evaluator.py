@@ -210,7 +210,7 @@ class Evaluator:
 
     def _images(self, dataset: str, examples: list[int]) -> tuple[Tensor, Tensor]:
         split = self.split(dataset)
-        x = torch.from_numpy(split.images[examples]).to(self.machine.device).float() / 255
+        x = split.pixels(examples).to(self.machine.device)
         return x, torch.from_numpy(split.labels[examples]).to(self.machine.device)
 
     def _attacked(self, cell: Cell) -> ExpectedPrediction:

@@ -16,8 +16,9 @@ class Machine:
 
     threads: of torch in each process; None leaves torch's default. share: let libraries and neighbouring cells share
     gradients. stack: many draws in one pass; None where possible. external: `package.module:factory`, data set and
-    family of entries that are not in the zoo, for processes that start anew. behaviours: (name, behaviour) of entries
-    from outside the zoo, as first stored: part of their fingerprints; every process compares its networks with them.
+    family of entries that are not in the zoo, for processes that start anew. own_data: for these, too, the folder or
+    function of a user's images, and their size. behaviours: (name, behaviour) of entries from outside the zoo, as first
+    stored: part of their fingerprints; every process compares its networks with them.
     Raises ValueError for less than one thread.
     """
 
@@ -29,6 +30,7 @@ class Machine:
     stack: bool | None = None
     external: tuple[tuple[str, str | None, str | None], ...] = ()
     behaviours: tuple[tuple[str, Behaviour], ...] = ()
+    own_data: tuple[str, int | None] | None = None
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
