@@ -29,7 +29,7 @@ class Loss(StrEnum):
     CROSS_ENTROPY = "cross-entropy"
     """-log of the label's probability. Its gradient is recognised, and computed once for all libraries."""
     LOGIT_RATIO = "difference of logits ratio"
-    """DLR of Croce and Hein 2020: the margin over the spread of the largest logits, blind to their scale."""
+    """DLR of Croce and Hein 2020: the margin over the spread of the three largest logits, blind to their scale."""
     MARGIN = "margin"
     """The largest other log-probability less the label's: queried, not differentiated."""
     NONE = "none"
@@ -44,7 +44,7 @@ class Method:
     random_start: whether it may begin at a random point of the ball; a method that may not begins at the image, or
         where it decides itself.
     single_step: whether it takes one step by definition. momentum: whether it adds up the gradients of its steps.
-    goals: those it knows.
+    goals: those it knows. classes: how many it needs at least.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Method:
     single_step: bool = False
     momentum: bool = False
     goals: tuple[Goal, ...] = (Goal.UNTARGETED,)
+    classes: int = 2
 
     def attack(self, norm: Norm) -> str:
         """Its name in a norm."""
@@ -69,7 +70,7 @@ METHODS: dict[str, Method] = {
         Method("mifgsm", momentum=True),
         Method("pgd", random_start=True, goals=(Goal.UNTARGETED, Goal.CONFIDENT)),
         Method("apgd-ce"),
-        Method("apgd-dlr", loss=Loss.LOGIT_RATIO),
+        Method("apgd-dlr", loss=Loss.LOGIT_RATIO, classes=3),
         Method("square", loss=Loss.MARGIN, gradients=False),
         Method("noise", loss=Loss.NONE, gradients=False),
     )

@@ -145,10 +145,15 @@ def _live(evaluator: Evaluator) -> list[ZooEntry]:
 
 
 def _own_data(evaluator: Evaluator) -> list[OwnDataset]:
-    """The data sets of a user. Raises ValueError for one that cannot be sent to another process."""
+    """A user's data sets, but for the one that processes find by themselves.
+
+    Raises ValueError for one that cannot be sent to another process.
+    """
     from zoo.datasets import DATASETS
 
-    own = DATASETS.own({entry.dataset for entry in evaluator.entries.values()})
+    found = evaluator.machine.own_data
+    names = {entry.dataset for entry in evaluator.entries.values()}
+    own = DATASETS.own(names - ({DATASETS.named_by(*found)} if found else set()))
     for data in own:
         _require_sendable(data.name, data.make, data)
     return own

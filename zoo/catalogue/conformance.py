@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from zoo.catalogue.probe import Probe
 from zoo.catalogue.randomness import why_draws_agree, why_passes_differ
+from zoo.datasets import DATASETS
 from zoo.posteriors import (
     DrawnPosterior,
     ForwardPosterior,
@@ -123,6 +124,8 @@ def _check_logits(probe: Probe, network: nn.Module, restless: str, remedy: str) 
     if logits.shape != (count, classes):
         members = member_count(logits, count)
         hint = f": {members} answers an image? Say family='ensemble', and they are averaged" if members > 1 else ""
+        if DATASETS.own({probe.spec.name}) and logits.ndim == 2:
+            hint += f"; if some classes have no images, tell the data set how many there are: classes={logits.shape[1]}"
         raise ValueError(
             f"{name}: output of shape {tuple(logits.shape)} for {count} images; {probe.spec.name} needs "
             f"({count}, {classes}), one logit a class{hint}"

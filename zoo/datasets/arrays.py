@@ -86,7 +86,7 @@ def require_bright(highest: float, dtype: np.dtype[Any], what: str) -> None:
         raise ValueError(
             f"{what}: the largest pixel is {highest:.0f}, as of images that were divided by 255; give 0 to 255"
         )
-    if dtype != np.uint8 and highest <= 1 / 255:
+    if dtype != np.uint8 and highest < 1.5 / 255:
         raise ValueError(
             f"{what}: the largest pixel is {highest:.2g}, as of images that were divided by 255 twice; give 0 to 1"
         )

@@ -214,9 +214,14 @@ class ExpectedPrediction(nn.Module):
 def activation_bytes(draws: nn.Module, x: Tensor) -> tuple[int, int]:
     """What a backward pass through `draws` keeps for one example like x (1, C, H, W), in bytes: (all, largest tensor).
 
-    What two examples keep less what one keeps, so that weights, which are kept whatever the batch, do not count.
+    What two examples keep less what one keeps, so that weights, which are kept whatever the batch, do not count. Of
+    networks that are evaluated one after the other each is asked alone: all at once may be more than there is memory.
     """
+    found = [_activation_bytes(part, x) for part in getattr(draws, "parts", [draws])]
+    return sum(total for total, _ in found), max(largest for _, largest in found)
 
+
+def _activation_bytes(draws: nn.Module, x: Tensor) -> tuple[int, int]:
     def kept(batch: Tensor) -> list[int]:
         sizes: dict[int, int] = {}  # by address: what several layers keep is kept once
 

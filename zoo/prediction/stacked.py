@@ -35,6 +35,11 @@ class LoopedDraws(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(networks)
 
+    @property
+    def parts(self) -> list[nn.Module]:
+        """What is evaluated one after the other."""
+        return list(self.networks)
+
     def forward(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
         return torch.stack([network(x) for network in self.networks])
@@ -50,6 +55,11 @@ class GroupedDraws(nn.Module):
         super().__init__()
         size = at_once or draws_at_once(networks)
         self.stacks = nn.ModuleList(StackedDraws(networks[i : i + size]) for i in range(0, len(networks), size))
+
+    @property
+    def parts(self) -> list[nn.Module]:
+        """What is evaluated one after the other."""
+        return list(self.stacks)
 
     def forward(self, x: Tensor) -> Tensor:
         if len(self.stacks) == 1:
@@ -90,6 +100,11 @@ class FreshDraws(nn.Module):
         super().__init__()
         self.draw, self.kind = draw, GroupedDraws if stack else LoopedDraws
         self.networks, self.step = self.kind(networks), 1
+
+    @property
+    def parts(self) -> list[nn.Module]:
+        """What is evaluated one after the other."""
+        return self.networks.parts
 
     def turn_to(self, step: int) -> Sequence[float] | None:
         """Draw the networks of a step; how much each counts, None where they count alike or nothing is drawn."""
