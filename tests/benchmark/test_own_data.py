@@ -73,8 +73,15 @@ def write(folder: Path, x: Tensor, y: Tensor) -> Path:
     return folder
 
 
-def outcomes(results: Results) -> dict[Cell, object]:
-    return {record.cell: (record.labels, record.clean, record.outcome) for record in results.records}
+def verdicts(results: Results) -> dict[Cell, object]:
+    """Of every attack, with log-probabilities and distances; images and records differ in their fingerprint alone."""
+    return {
+        record.cell: [
+            (record.examples, record.labels, outcome.correct, outcome.predicted, outcome.log_p, outcome.distance)
+            for outcome in (record.clean, *record.outcomes.values())
+        ]
+        for record in results.records
+    }
 
 
 def test_arrays_and_the_folder_that_they_are_written_to_give_the_same_verdicts(
@@ -84,7 +91,7 @@ def test_arrays_and_the_folder_that_they_are_written_to_give_the_same_verdicts(
     folder = Data.from_folder(write(tmp_path / "shapes", *shapes(21, 7, "test")), size=48)
     there = evaluate(net, folder, accuracy=1.0, **FAST)
     assert np.array_equal(folder.images[:], data.images)
-    assert outcomes(there) == outcomes(here)
+    assert verdicts(there) == verdicts(here)
     assert here.errors == there.errors == {}
     record, _ = here.records
     assert sum(record.clean.correct) == 7
