@@ -64,7 +64,8 @@ class OwnDataset:
             try:
                 data = self.make()
             except Exception as error:  # whatever a user's function raises
-                raise ValueError(f"data set {self.name} cannot be made: {type(error).__name__}: {error}") from error
+                what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+                raise ValueError(f"data set {self.name} cannot be made: {what}") from error
         if not isinstance(data, Data):
             raise ValueError(f"data set {self.name}: its function returned {type(data).__name__}; return Data.from_...")
         eps = data.spec.eps if self.eps is None else {**data.spec.eps, **self.eps}
