@@ -104,6 +104,13 @@ def as_labels(y: Any, count: int, what: str) -> NDArray[np.int64]:
     return labels.astype(np.int64)
 
 
+def require_classes(labels: NDArray[np.int64], classes: int, what: str) -> None:
+    """Raises ValueError for labels that are no numbers of classes."""
+    if labels.min() < 0 or labels.max() >= classes:
+        found, last = f"{labels.min()} to {labels.max()}", max(classes, 2) - 1
+        raise ValueError(f"{what}: labels from {found}; they must be class numbers from 0 to {last}")
+
+
 def number_of_classes(labels: NDArray[np.int64], classes: int | Sequence[str] | None) -> tuple[int, tuple[str, ...]]:
     """How many classes there are, and their names where they are given. classes: as said; None counts the labels."""
     if classes is None:

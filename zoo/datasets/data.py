@@ -20,6 +20,7 @@ from zoo.datasets.arrays import (
     channels_first,
     number_of_classes,
     require_bright,
+    require_classes,
 )
 from zoo.datasets.columns import Columns
 from zoo.datasets.files import Content, DataNotFoundError, SplitName
@@ -71,9 +72,7 @@ class Data:
         if not len(self.images):
             raise ValueError(f"{self.name}: an empty set; give at least one image")
         classes, names = number_of_classes(self.labels, self.classes)
-        if self.labels.min() < 0 or self.labels.max() >= classes:
-            found, last = f"{self.labels.min()} to {self.labels.max()}", max(classes, 2) - 1
-            raise ValueError(f"{self.name}: labels from {found}; they must be class numbers from 0 to {last}")
+        require_classes(self.labels, classes, self.name)
         if classes < 2:
             raise ValueError(f"{self.name}: one class only; say classes=, at least 2, if images of others are missing")
         shape: Shape = self.images.shape[1:]

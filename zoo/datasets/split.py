@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.datasets.arrays import require_bright
+from zoo.datasets.arrays import require_bright, require_classes
 from zoo.datasets.files import SplitName
 from zoo.datasets.images import LazyImages
-from zoo.datasets.registry import DATASETS, dataset_spec
+from zoo.datasets.registry import dataset_spec
 from zoo.datasets.spec import DatasetSpec
 from zoo.seeding import private_generator
 
@@ -26,8 +26,8 @@ class Split:
     """images: (N, C, H, W) uint8, float32 in [0, 1], or read when asked for. labels: (N,) int64.
 
     fingerprint: sha256 of the content.
-    Raises ValueError for images or labels of another shape, type or range: pixels that are divided by 255 twice make
-    any network look weak.
+    Raises ValueError for images of another shape, type or range, or not as many labels: pixels that are divided by 255
+    twice make any network look weak.
     """
 
     dataset: str
@@ -49,9 +49,6 @@ class Split:
             raise ValueError(f"{where}: {len(labels)} labels for {len(images)} images")
         if isinstance(images, np.ndarray):
             require_bright(float(images.max()), images.dtype, where)
-        if self.dataset in DATASETS and not (labels.min() >= 0 and labels.max() < DATASETS[self.dataset].classes):
-            found, last = f"{labels.min()} to {labels.max()}", DATASETS[self.dataset].classes - 1
-            raise ValueError(f"{where}: labels from {found}; they must be class numbers from 0 to {last}")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -91,4 +88,6 @@ def load_split(name: str, split: SplitName, root: Path | None = None, download: 
 @functools.lru_cache(maxsize=4)
 def read_split(spec: DatasetSpec, split: SplitName, root: Path | None = None, download: bool = False) -> Split:
     """As `load_split`, by what is known of the data set: another one of the same name is read anew."""
-    return Split(spec.name, split, *spec.read(spec.name, split, root, download))
+    found = Split(spec.name, split, *spec.read(spec.name, split, root, download))
+    require_classes(found.labels, spec.classes, f"{spec.name} {split}")
+    return found
