@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from benchmark.api import evaluate
     from benchmark.plan.variants import APGD, BIM, FGSM, MIFGSM, PGD, Noise, Square
     from benchmark.results import Results, compare
+    from zoo.datasets import Data
 
 __version__ = "0.1.0"
-__all__ = ["APGD", "BIM", "FGSM", "MIFGSM", "PGD", "Noise", "Results", "Square", "compare", "evaluate"]
+__all__ = ["APGD", "BIM", "FGSM", "MIFGSM", "PGD", "Data", "Noise", "Results", "Square", "compare", "evaluate"]
 
 _HOMES = {
+    "Data": "zoo.datasets",
     "evaluate": "benchmark.api",
     "Results": "benchmark.results",
     "compare": "benchmark.results",

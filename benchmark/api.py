@@ -19,6 +19,7 @@ from benchmark.plan.wanted import wanted
 from benchmark.records.store import Store
 from benchmark.registry import suites
 from benchmark.results import Results
+from zoo.datasets import DATASETS, Data
 from zoo.kind import Said
 from zoo.lookup import lookup
 from zoo.seeding import isolated_random_state
@@ -43,7 +44,7 @@ def same_threads_afterwards() -> Iterator[None]:
 @isolated_random_state(0)  # what libraries draw, some of them when imported, must not move the user's random numbers
 def evaluate(
     model: Any,
-    dataset: str | None = None,
+    data: str | Data | None = None,
     *,
     template: nn.Module | None = None,
     randomness: str = "auto",
@@ -84,8 +85,9 @@ def evaluate(
     randomness: what is averaged over: `none`; `dropout`, MC dropout; `forward`, what a pass samples in evaluation mode;
         `draw`, by a method `draw(generator)` or mean-field layers; `members`; or `auto`: what is found, in a line.
     outputs: `logits` (or log-probabilities), or `probabilities`, of which the logarithm is taken.
-    dataset, family (for pages), name, accuracy, normalize, map, twin, randomness, outputs: of networks that are not
-        registered; see `zoo.register_model`.
+    data: the name of a data set, or the user's own; it is known by its name from then on.
+    family (for pages), name, accuracy, normalize, map, twin, randomness, outputs: of networks that are not registered;
+        see `zoo.register_model`.
     suite: smoke, whitebox, adaptive, paper, masking, anchors. examples, eps (for both norms, or norm by norm),
         libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
     attacks: those that are run, in place of all of the suite's: names, other settings such as `PGD(steps=100)`, and
@@ -101,7 +103,10 @@ def evaluate(
     """
     chosen = lookup(suites(), suite, "suite")
     fields = {"accuracy": accuracy, "normalize": normalize, "map": map, "twin": twin}
+    dataset = DATASETS.hold(data) if isinstance(data, Data) else data
     entries = entries_of(model, Settings(dataset, name, template, Said(family, randomness, outputs), fields))
+    if isinstance(data, Data) and (other := [entry.name for entry in entries if entry.dataset != dataset]):
+        raise ValueError(f"{other[0]} is for other images than {dataset}: give a network for these, or leave out data")
     asked = wanted(attacks)
     selection = Selection(
         attacks=asked.names,

@@ -161,6 +161,26 @@ def select_entries(
     return list(dict.fromkeys(entries))
 
 
+def own_data(data: str | None, size: int | None) -> tuple[str, int | None] | None:
+    """The folder or function that holds a user's images, and their size. Raises ValueError for a size alone."""
+    if data is None and size is not None:
+        raise ValueError(f"--size {size} is for images in a folder: add --data FOLDER")
+    if data is None or ":" in data:
+        return None if data is None else (data, size)
+    return str(Path(data).resolve()), size  # another process may be elsewhere
+
+
+def select_datasets(names: Sequence[str] | None, own: tuple[str, int | None] | None) -> tuple[str, ...] | None:
+    """The data sets that a command is about: a user's own alone, where there is one, which is known from then on."""
+    from zoo.datasets import DATASETS
+
+    if own is None:
+        return split(names)
+    if names:
+        raise ValueError(f"--dataset {','.join(names)} and --data {own[0]}: give one of the two")
+    return (DATASETS.named_by(*own),)
+
+
 def external(
     names: tuple[str, ...] | None, datasets: tuple[str, ...] | None, said: Said = Said()
 ) -> tuple[tuple[str, str | None, Said], ...]:

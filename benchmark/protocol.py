@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+from typing import get_args
 
 from benchmark.attacks.methods import METHOD_OF, NORMS, Norm, Setting, method_of, norm_of
 from benchmark.attacks.spec import AttackSpec, ThreatModel, format_eps
+from zoo.datasets import DATASETS, dataset_spec
 from zoo.targets import Gradient
 
 PROTOCOL_VERSION = "1"
@@ -29,12 +31,6 @@ DECAY = 0.9  # of momentum
 ATTACK_DRAWS, JUDGE_DRAWS = 8, 64
 SHARD = 100  # examples in a cell
 
-# Threat models of the white-box suite per data set; the smoke suite uses the first of each norm.
-EPS: dict[str, dict[Norm, tuple[float, ...]]] = {
-    "mnist": {"linf": (0.1, 0.3), "l2": (1.0, 2.0)},
-    "cifar": {"linf": (2 / 255, 8 / 255), "l2": (0.25, 0.5)},
-}
-
 BUDGET_TOLERANCE = 1e-6  # in the threat model's norm
 PIXEL_TOLERANCE = 1e-6
 IDENTICAL_PIXELS = 0.999
@@ -45,8 +41,20 @@ ECE_BINS = 15
 
 
 def eps_grid(dataset: str) -> dict[Norm, tuple[float, ...]]:
-    """The eps per norm: those of MNIST for grey-scale 28x28 sets, of CIFAR for the others."""
-    return EPS["mnist" if dataset.endswith("mnist") else "cifar"]
+    """The eps per norm of the white-box suite, the data set's own; the smoke suite uses the first of each norm.
+
+    Raises KeyError, with suggestions, for a data set that does not exist.
+    """
+    eps = dataset_spec(dataset).eps
+    return {norm: eps[norm] for norm in get_args(Norm)}
+
+
+def is_on_grid(dataset: str, threat: ThreatModel) -> bool:
+    """Whether tables show a threat model: an eps of the data set's. Of one that is not known here they show each.
+
+    Records are read where a user's data are not.
+    """
+    return dataset not in DATASETS or threat.eps in eps_grid(dataset)[threat.norm]
 
 
 def standard_attack(name: str, eps: float, gradient: Gradient = Gradient()) -> AttackSpec:

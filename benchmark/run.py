@@ -27,6 +27,13 @@ _Model = Annotated[
     Many, typer.Option(help="Zoo entry such as mnist/lenet, or your own as package.module:factory. All by default.")
 ]
 _Dataset = Annotated[Many, typer.Option(help="Only entries on this data set.")]
+_Data = Annotated[
+    str | None,
+    typer.Option(help="Your own images: a folder with a folder for every class, or package.module:function for Data."),
+]
+_Size = Annotated[
+    int | None, typer.Option(help="Of images in a folder: short side scaled to it, then the square in the middle.")
+]
 _Library = Annotated[Many, typer.Option(help="torchattacks, foolbox, art. All by default.")]
 _Attack = Annotated[
     Many,
@@ -84,6 +91,8 @@ def run(
     suite: _Suite = "whitebox",
     model: _Model = None,
     dataset: _Dataset = None,
+    data: _Data = None,
+    size: _Size = None,
     library: _Library = None,
     family: options.Family = None,
     randomness: options.Randomness = "auto",
@@ -124,6 +133,8 @@ def run(
 
     `python -m benchmark.run --model my_package.nets:bayesian_net --dataset mnist`: your own network.
 
+    `python -m benchmark.run --data photos/test --size 48 --model my_nets:make`: on your own images.
+
     `python -m benchmark.run --attack pgd-linf --eps 0.1,0.2 --examples 1000`: part of it, larger.
 
     `python -m benchmark.run --attack fgsm,my_attack.py:attack --model mnist/lenet`: your own attack beside one of ours.
@@ -155,7 +166,8 @@ def run(
         radii = cli.parsed_eps(eps or [])
         about = libraries, examples, draws, seed, targets, precision
         selection = Selection(asked.names, radii, *about, asked.further)  # type: ignore[arg-type]
-        names, datasets = cli.split(model), cli.split(dataset)
+        own_data = cli.own_data(data, size)
+        names, datasets = cli.split(model), cli.select_datasets(dataset, own_data)
         cli.warn_of_large_eps(selection)
         said = Said(family, randomness, outputs)
         entries = cli.select_entries(chosen, names, datasets, said)
@@ -169,6 +181,7 @@ def run(
             share,
             None if stack else False,
             own,
+            own_data=own_data,
             attacks=asked.own,
             keep_images=keep_images,
         )

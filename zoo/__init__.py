@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.catalogue.entry import ZooEntry
 from zoo.catalogue.registry import external_model, models, register_model
+from zoo.datasets import Data, register_dataset
 
 if TYPE_CHECKING:
     from zoo.posteriors import SampledNetwork
 
-__all__ = ["SampledNetwork", "ZooEntry", "external_model", "models", "register_model"]
+__all__ = [
+    "Data",
+    "SampledNetwork",
+    "ZooEntry",
+    "external_model",
+    "models",
+    "register_dataset",
+    "register_model",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,7 @@ class Loss(StrEnum):
     CROSS_ENTROPY = "cross-entropy"
     """-log of the label's probability. Its gradient is recognised, and computed once for all libraries."""
     LOGIT_RATIO = "difference of logits ratio"
-    """DLR of Croce and Hein 2020: the margin over the spread of the largest logits, blind to their scale."""
+    """DLR of Croce and Hein 2020: the margin over the spread of the three largest logits, blind to their scale."""
     MARGIN = "margin"
     """The largest other log-probability less the label's: queried, not differentiated."""
     NONE = "none"
@@ -59,6 +59,7 @@ class Method:
         where it decides itself.
     single_step: whether it takes one step by definition. momentum: whether it adds up the gradients of its steps.
     goals: those it knows. settings: those that a user may change. libraries: those that have it in all its norms.
+    classes: how many it needs at least.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Method:
     goals: tuple[Goal, ...] = (Goal.UNTARGETED,)
     settings: tuple[Setting, ...] = ()
     libraries: tuple[str, ...] = _ALL
+    classes: int = 2
 
     def attack(self, norm: Norm) -> str:
         """Its name in a norm."""
@@ -85,7 +87,7 @@ METHODS: dict[str, Method] = {
         Method("mifgsm", momentum=True, settings=_WALK, libraries=("foolbox", "art")),
         Method("pgd", random_start=True, goals=(Goal.UNTARGETED, Goal.CONFIDENT), settings=tuple(Setting)),
         Method("apgd-ce", settings=_STEPS, libraries=("torchattacks",)),
-        Method("apgd-dlr", loss=Loss.LOGIT_RATIO, settings=_STEPS, libraries=("torchattacks",)),
+        Method("apgd-dlr", loss=Loss.LOGIT_RATIO, settings=_STEPS, libraries=("torchattacks",), classes=3),
         Method("square", loss=Loss.MARGIN, gradients=False, settings=_STEPS, libraries=("torchattacks",)),
         Method("noise", loss=Loss.NONE, gradients=False, settings=_STEPS, libraries=("foolbox",)),
     )

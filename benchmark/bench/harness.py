@@ -59,7 +59,7 @@ def gradients_computed(entry: str) -> list[Line]:
 def overhead_table(entry: str, repeats: int) -> list[Line]:
     """Crafting by the harness, metered and unshared, beside the same call to the bare library; then the whole cell."""
     split = load_split(models[entry].dataset, "test")
-    x, y = torch.from_numpy(split.images[:SHARD]).float() / 255, torch.from_numpy(split.labels[:SHARD])
+    x, y = split.pixels(slice(SHARD)), torch.from_numpy(split.labels[:SHARD])
     prediction = models[entry].predictor(ATTACK_DRAWS, 0)
     examples = list(range(SHARD))
     rows: list[Line] = []

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmark.attacks.craft import Adapter, craft
+from benchmark.attacks.memo import MAX_BYTES
 from benchmark.attacks.metered import GradientStore
 from benchmark.attacks.methods import Goal
 from benchmark.evaluation.closed_form import Gap, closed_form_gaps
@@ -244,7 +245,7 @@ class Evaluator:
 
     def _images(self, dataset: str, examples: list[int]) -> tuple[Tensor, Tensor]:
         split = self.split(dataset)
-        x = torch.from_numpy(split.images[examples]).to(self.machine.device).float() / 255
+        x = split.pixels(examples).to(self.machine.device)
         return x, torch.from_numpy(split.labels[examples]).to(self.machine.device)
 
     def _attacked(self, cell: Cell) -> ExpectedPrediction:
@@ -292,7 +293,14 @@ class Evaluator:
         if not self.machine.share or len(cell.libraries) == 1:  # nothing to share
             return None
         key = GradientsKey(cell.attack_draws, cell.seed, spec.gradient, spec.goal, cell.reading)
+        if key not in self._gradients:
+            self._forget_gradients()
         return self._gradients.setdefault(key, GradientStore())
+
+    def _forget_gradients(self) -> None:
+        """Give up the oldest stores until the rest takes no more than one may."""
+        while sum(store.bytes for store in self._gradients.values()) > MAX_BYTES:
+            del self._gradients[next(iter(self._gradients))]
 
     def _judged(self, cell: Cell, attacker: ExpectedPrediction, judge: ExpectedPrediction, y: Tensor) -> JudgedImages:
         """Outcomes of images under these draws, shared by all cells with the same examples."""

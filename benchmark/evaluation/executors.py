@@ -19,7 +19,7 @@ import signal
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.reduction import ForkingPickler
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from benchmark.evaluation.evaluator import Evaluator
     from benchmark.records.record import Record
     from zoo import ZooEntry
+    from zoo.datasets.registry import OwnDataset
 
 EXECUTORS = ("local", "ray")
 ATTEMPTS = 3  # how often a cell whose worker died is tried before the run gives up
@@ -49,12 +50,27 @@ class Result(NamedTuple):
     images: bytes | None = None
 
 
+class Sent(NamedTuple):
+    """What worker processes are sent: entries and data sets that no file registers there."""
+
+    entries: list[ZooEntry]
+    data: list[OwnDataset]
+
+    @property
+    def alone(self) -> list[str]:
+        """The names of what other nodes cannot make themselves."""
+        return [entry.name for entry in self.entries] + [data.name for data in self.data if data.is_in_memory]
+
+
 @functools.lru_cache(maxsize=1)
 def evaluator_on(machine: Machine) -> Evaluator:
     """The evaluator of this process, which keeps networks and gradients from one cell to the next."""
     from benchmark.evaluation.evaluator import Evaluator
     from zoo import external_model
+    from zoo.datasets import DATASETS
 
+    if machine.own_data is not None:
+        DATASETS.named_by(*machine.own_data)
     for reference, dataset, said in machine.external:
         external_model(reference, dataset, *said)
     return Evaluator(machine)
@@ -105,15 +121,15 @@ def execute(
         return (_evaluated(evaluator, key, cell) for key, cell in work)
     if evaluator.adapters:
         raise ValueError("adapters of one's own run in this process alone: leave out workers and executor")
-    live = _live(evaluator)
+    sent = Sent(_live(evaluator), _own_data(evaluator))
     in_memory = [attack for attack in machine.attacks if not isinstance(attack.handed_over, str)]
     for attack in in_memory:
-        _require_sent(attack.name, attack, attack.thing)
+        _require_sendable(attack.name, attack.thing, attack)
     if executor == "ray":
-        if here := [one.name for one in live] + [attack.name for attack in in_memory]:
-            raise ValueError(f"{here[0]} is in this process alone: register it in a file that all nodes have")
+        if alone := [*sent.alone, *(attack.name for attack in in_memory)]:
+            raise ValueError(f"{alone[0]} is in this process alone: register it in a file that all nodes have")
         return _on_ray(_ray(), work, machine, workers, address)
-    return _in_processes(work, machine, workers or 1, live)
+    return _in_processes(work, machine, workers or 1, sent)
 
 
 def threads_of(machine: Machine, executor: str, workers: int | None) -> int:
@@ -133,15 +149,30 @@ def _live(evaluator: Evaluator) -> list[ZooEntry]:
 
     live = [entry for entry in evaluator.entries.values() if entry.name not in models]
     for entry in evaluator.entries.values():
-        _require_sent(entry.name, entry if entry in live else None, entry.factory)
+        _require_sendable(entry.name, entry.factory, entry if entry in live else None)
     return live
 
 
-def _require_sent(name: str, whole: object, code: object) -> None:
-    """Raises ValueError for what cannot be sent to another process. code: the callable in it."""
+def _own_data(evaluator: Evaluator) -> list[OwnDataset]:
+    """A user's data sets, but for the one that processes find by themselves.
+
+    Raises ValueError for one that cannot be sent to another process.
+    """
+    from zoo.datasets import DATASETS
+
+    found = evaluator.machine.own_data
+    names = {entry.dataset for entry in evaluator.entries.values()}
+    own = DATASETS.own(names - ({DATASETS.named_by(*found)} if found else set()))
+    for data in own:
+        _require_sendable(data.name, data.make, data)
+    return own
+
+
+def _require_sendable(name: str, code: object, sent: object) -> None:
+    """Raises ValueError for what no other process can have. sent: what it would be sent. code: the callable in it."""
     try:
-        sent = bytes(ForkingPickler.dumps(whole))
-        problem = "it is defined in a notebook" if _is_in_notebook(code, sent) else ""
+        pickled = bytes(ForkingPickler.dumps(sent))
+        problem = "it is defined in a notebook" if _is_in_notebook(code, pickled) else ""
     except Exception as error:  # whatever a part of a user's network or attack raises
         problem = f"{type(error).__name__}: {error}"
     if problem:
@@ -157,16 +188,14 @@ def _is_in_notebook(code: object, sent: bytes) -> bool:
     return of_session and not os.path.isfile(getattr(sys.modules["__main__"], "__file__", ""))
 
 
-def _in_processes(
-    work: Work, machine: Machine, workers: int, live: Sequence[ZooEntry]
-) -> Generator[Result, None, None]:
+def _in_processes(work: Work, machine: Machine, workers: int, sent: Sent) -> Generator[Result, None, None]:
     coming = iter(work)
     suspects: deque[tuple[str, Cell]] = deque()  # ran when a worker died: they run again, one at a time
     suspected: set[tuple[str, Cell]] = set()  # the suspects and the one of them that runs now
     deaths: Counter[tuple[str, Cell]] = Counter()  # of workers that ran alone: only then is the cell the cause
     while True:  # once for every pool: a worker that dies takes its pool with it
         started: dict[Future[Result], tuple[str, Cell]] = {}
-        with _pool(workers, threads_of(machine, "local", workers), live) as pool:
+        with _pool(workers, threads_of(machine, "local", workers), sent) as pool:
             try:
                 while True:
                     alone = bool(suspects) or any(task in suspected for task in started.values())
@@ -192,11 +221,11 @@ def _in_processes(
 
 
 @contextlib.contextmanager
-def _pool(workers: int, threads: int, live: Sequence[ZooEntry]) -> Iterator[ProcessPoolExecutor]:
+def _pool(workers: int, threads: int, sent: Sent) -> Iterator[ProcessPoolExecutor]:
     """Processes that share the cores. If the block is left early they end at once, not when their cells are done."""
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads, live)
+        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads, sent)
     )
     try:
         yield pool
@@ -208,17 +237,21 @@ def _pool(workers: int, threads: int, live: Sequence[ZooEntry]) -> Iterator[Proc
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(threads: int, live: Sequence[ZooEntry]) -> None:
+def _start_worker(threads: int, sent: Sent) -> None:
     import torch
     from tqdm import tqdm
 
     from zoo import models
+    from zoo.datasets import DATASETS
 
     tqdm.set_lock(threading.RLock())  # tqdm's own is a semaphore, which a worker that is ended would leave behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     torch.set_num_threads(threads)
-    for entry in live:
-        if entry.name not in models:  # the file that its parts are in may have registered it
+    for data in sent.data:
+        if data.name not in DATASETS:  # the file that its parts are in may have registered it
+            DATASETS.add(data)
+    for entry in sent.entries:
+        if entry.name not in models:
             models.add(entry)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

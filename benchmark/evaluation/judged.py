@@ -13,13 +13,15 @@ from benchmark.records.record import Outcome
 from benchmark.timing import Timing
 from zoo.prediction.expected import ExpectedPrediction
 
+KNOWN_BYTES = 512 << 20  # of images whose outcomes are known: the clean ones, and those of all libraries in a few cells
+
 
 class JudgedImages:
     """Outcomes under the judge's and under the attacker's draws; the same images are judged once."""
 
     def __init__(self, attacker: ExpectedPrediction, judge: ExpectedPrediction, y: Tensor, timing: Timing) -> None:
         self._attacker, self._judge, self._y, self._timing = attacker, judge, y, timing
-        self._known = ImageMemo[tuple[Judged, Judged]]()
+        self._known = ImageMemo[tuple[Judged, Judged]](max_bytes=KNOWN_BYTES)
 
     def is_by(self, prediction: ExpectedPrediction) -> bool:
         """Whether a prediction is the judge's or the attacker's."""

@@ -19,10 +19,11 @@ class Machine:
 
     threads: of torch in each process; None leaves torch's default. share: let libraries and neighbouring cells share
     gradients. stack: many draws in one pass; None where possible. external: `package.module:factory`, data set and
-    what is said of entries that are not in the zoo, for processes that start anew. behaviours: (name, behaviour) of
-    entries from outside the zoo, as first stored: part of their fingerprints; every process compares its networks with
-    them. attacks: the user's own, which every process makes from what was handed over; their digests are in keys.
-    keep_images: whether each cell's most harmful images are kept, and its attacker's losses.
+    what is said of entries that are not in the zoo, for processes that start anew. own_data: for these, too, the folder
+    or function of a user's images, and their size. behaviours: (name, behaviour) of entries from outside the zoo, as
+    first stored: part of their fingerprints; every process compares its networks with them. attacks: the user's own,
+    which every process makes from what was handed over; their digests are in keys. keep_images: whether each cell's
+    most harmful images are kept, and its attacker's losses.
     Raises ValueError for less than one thread.
     """
 
@@ -34,6 +35,7 @@ class Machine:
     stack: bool | None = None
     external: tuple[tuple[str, str | None, Said], ...] = ()
     behaviours: tuple[tuple[str, Behaviour], ...] = ()
+    own_data: tuple[str, int | None] | None = None
     attacks: tuple[OwnAttack, ...] = ()
     keep_images: bool = False
 

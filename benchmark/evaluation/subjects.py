@@ -26,7 +26,8 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
 
     Raises ValueError for a network that is refused when it is loaded, or that misses its stated accuracy.
     """
-    image = torch.zeros(1, *dataset_spec(entry.dataset).shape)
+    spec = dataset_spec(entry.dataset)
+    image = torch.zeros(1, *spec.shape)
     network, posterior = entry.load()
     is_point = posterior.kind is Kind.POINT
     one_draw = ExpectedPrediction.of(network, 1, derive_seed("cost"), posterior=posterior)
@@ -53,6 +54,7 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
         members=posterior.size,
         is_sample=posterior.is_sample,
         sources=sources,
+        classes=spec.classes,
     )
 
 

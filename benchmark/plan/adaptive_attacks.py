@@ -192,6 +192,7 @@ def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[t
         for threat in threats
         for adaptive in attacks_on(subject.kind, on)
         if adaptive.attack(threat).target not in subject.undefined
+        and adaptive.attack(threat).method.classes <= subject.classes
         and (adaptive.reading is not Reading.SAMPLE or subject.is_sample)
     ]
     if on == "all":

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from benchmark.attacks.methods import METHOD_OF
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import AdaptiveAttack, planned
 from benchmark.plan.cells import Cell, Selection, Subject
@@ -29,6 +30,11 @@ class AdaptiveSuite(WhiteboxSuite):
             raise ValueError("the adaptive suite takes every gradient that it needs: leave out --target")
         cells = []
         for subject in subjects:
+            for name in selection.attacks or ():
+                if (needed := METHOD_OF[name].classes) > subject.classes:
+                    raise ValueError(
+                        f"{name} needs {needed} classes, {subject.dataset} has {subject.classes}: leave it out"
+                    )
             # adaptive attacks and checks rest on all of these, at eps = 0 in any case
             eps: dict[str, tuple[float, ...]] = {
                 norm: tuple(dict.fromkeys((0.0, *selection.radii(norm, grid))))

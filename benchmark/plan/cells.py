@@ -112,6 +112,7 @@ class Subject(NamedTuple):
     found: what its prediction is, in words: one network, or the average over what is random.
     members: of a finite posterior, how many; None for one that is drawn from.
     is_sample: whether the members are Monte-Carlo samples of a posterior.
+    classes: of its data set; some attacks need more than two.
     sources: what of its own a transfer may come from: (`map` or `twin`, name of an entry), which is among `others`.
     """
 
@@ -126,6 +127,7 @@ class Subject(NamedTuple):
     members: int | None = None
     is_sample: bool = False
     sources: tuple[tuple[str, str], ...] = ()
+    classes: int = 10
 
     @property
     def kind(self) -> Kind:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import UNBOUNDED, AdaptiveAttack, adaptive_attack_of
 from benchmark.plan.cells import Cell, Reading
-from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, eps_grid, label_of, standard_attack
+from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, is_on_grid, label_of, standard_attack
 from zoo.kind import Kind
 from zoo.targets import Gradient
 
@@ -100,7 +100,7 @@ def role_of(cell: Cell) -> Role:
     headline, protocol_draws = cell.reading is Reading.HEADLINE, cell.attack_draws == cell.usual_draws
     usual = protocol_draws and judged and cell.seed == 0
     whole = cell.only is None
-    on_grid = cell.libraries == LIBRARIES and threat.eps in eps_grid(cell.dataset)[threat.norm]
+    on_grid = cell.libraries == LIBRARIES and is_on_grid(cell.dataset, threat)
     target = _protocol_target(spec)
     adaptive = _adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading)
     asked = target is None and adaptive is None and headline and whole and threat.eps > 0

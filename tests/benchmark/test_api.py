@@ -122,7 +122,7 @@ def test_several_networks_are_ranked_beside_each_other_and_compared() -> None:
 
 def test_worker_processes_are_sent_the_network(tmp_path: Path) -> None:
     net = make_bayesian(small(), rho=-3.0)
-    options = {**FAST, "threads": 1, "dataset": "mnist", "family": "bayesian"}
+    options = {**FAST, "threads": 1, "data": "mnist", "family": "bayesian"}
     here, there = evaluate(net, **options), evaluate(net, workers=2, **options)
     assert {r.key: r.outcome for r in there.records} == {r.key: r.outcome for r in here.records}
 
@@ -144,14 +144,14 @@ def test_what_cannot_be_sent_to_other_processes_is_refused() -> None:
     ("model", "options", "message"),
     [
         (small(), {"family": "frequentist"}, r"evaluate\(model, 'mnist', ...\)"),
-        (3, {"dataset": "mnist"}, "3 is no network"),
-        (small(), {"dataset": "mnits"}, "did you mean mnist"),
+        (3, {"data": "mnist"}, "3 is no network"),
+        (small(), {"data": "mnits"}, "did you mean mnist"),
         ("mnist/lennet", {}, "did you mean mnist/lenet"),
         ("mnist/lenet", {"suite": "whitbox"}, "did you mean whitebox"),
         ("mnist/lenet", {"examples": 0}, "examples must be at least 1"),
         ("mnist/lenet", {"eps": {"l1": [1]}}, "no norm 'l1'"),
-        (small(), {"dataset": "mnist", "family": "frequentist", "accuracy": 0.97}, "registered with an accuracy"),
-        (nn.Linear(3, 10), {"dataset": "mnist", "family": "frequentist"}, "fails on images of shape"),
+        (small(), {"data": "mnist", "family": "frequentist", "accuracy": 0.97}, "registered with an accuracy"),
+        (nn.Linear(3, 10), {"data": "mnist", "family": "frequentist"}, "fails on images of shape"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_in_a_line(model: object, options: dict, message: str) -> None:

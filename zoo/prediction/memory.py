@@ -14,9 +14,15 @@ from torch.utils._pytree import tree_leaves
 def activation_bytes(draws: nn.Module, x: Tensor) -> tuple[int, int]:
     """What a backward pass through `draws` keeps for one example like x (1, C, H, W), in bytes: (all, largest tensor).
 
-    What two examples keep less what one keeps, so that weights, which are kept whatever the batch, do not count.
+    What two examples keep less what one keeps, so that weights, which are kept whatever the batch, do not count. Of
+    networks that are evaluated one after the other each is asked alone: all at once may be more than there is memory.
     Of a network that differentiates itself, as the predictive of a linearised one does, whatever it computes counts.
     """
+    found = [_activation_bytes(part, x) for part in getattr(draws, "parts", [draws])]
+    return sum(total for total, _ in found), max(largest for _, largest in found)
+
+
+def _activation_bytes(draws: nn.Module, x: Tensor) -> tuple[int, int]:
     two_examples = torch.cat([x, x])
     try:
         one, two = _kept(draws, x), _kept(draws, two_examples)

@@ -39,6 +39,11 @@ class GroupedDraws(nn.Module):
         size = at_once or draws_at_once(networks)
         self.stacks = nn.ModuleList(StackedDraws(networks[i : i + size]) for i in range(0, len(networks), size))
 
+    @property
+    def parts(self) -> list[nn.Module]:
+        """What is evaluated one after the other."""
+        return list(self.stacks)
+
     def forward(self, x: Tensor) -> Tensor:
         if len(self.stacks) == 1:
             logits: Tensor = self.stacks[0](x)

@@ -33,7 +33,7 @@ def strange_images(kind: str, spec: DatasetSpec, own: Tensor, root: Path | None,
     if DATASETS[kind].shape != spec.shape:
         raise ValueError(f"{kind} has images of shape {DATASETS[kind].shape}, {spec.name} of shape {spec.shape}")
     split = load_split(kind, "test", root, download)
-    return torch.from_numpy(split.images[: len(own)].copy()).float() / 255
+    return split.pixels(slice(len(own)))
 
 
 def _rotated(images: Tensor, degrees: str) -> Tensor:

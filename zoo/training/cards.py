@@ -155,7 +155,7 @@ def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
         attack = dataclasses.replace(recipe.adversarial, steps=40, step_ratio=40 * step_size / eps)
         broken = [
             adversarial_batch(prediction, x, y, attack, 1.0, derive_seed("card attack", part))
-            for part, (x, y) in enumerate(zip(_pixels(test).split(500), labels.split(500), strict=True))
+            for part, (x, y) in enumerate(zip(test.pixels().split(500), labels.split(500), strict=True))
         ]
         with torch.no_grad():
             predicted = torch.cat([prediction(part).argmax(-1) for part in broken])
@@ -174,10 +174,10 @@ def _log_probabilities(network: nn.Module, posterior: Posterior, seed: int, test
     """(S, N, K) of the draws, so ordered that the first n are what n draws are; of members all, at random."""
     if posterior.size is None or posterior.size == 1:
         many = ExpectedPrediction.of(network, MOST_DRAWS, seed, posterior=posterior)
-        return many.logits_in_batches(_pixels(test)).log_softmax(-1)
+        return many.logits_in_batches(test.pixels()).log_softmax(-1)
     order = torch.randperm(posterior.size, generator=torch.Generator().manual_seed(seed))
     every = ExpectedPrediction.of(network, posterior.size, seed, posterior=posterior)
-    return every.logits_in_batches(_pixels(test)).log_softmax(-1)[order]
+    return every.logits_in_batches(test.pixels()).log_softmax(-1)[order]
 
 
 def gradient_norms(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, float]:
@@ -200,12 +200,8 @@ def clean_accuracy(network: nn.Module, recipe: Recipe, split: Split) -> float:
     """Accuracy over a few of the card's draws, or over all networks of which there is a number."""
     seed, posterior = derive_seed("card", recipe.seed), evident_posterior(network)
     prediction = ExpectedPrediction.of(network, posterior.size or HALF_DRAWS, seed, posterior=posterior)
-    predicted = prediction.logits_in_batches(_pixels(split)).log_softmax(-1).logsumexp(0).argmax(-1)
+    predicted = prediction.logits_in_batches(split.pixels()).log_softmax(-1).logsumexp(0).argmax(-1)
     return float((predicted == torch.from_numpy(split.labels.copy())).float().mean())
-
-
-def _pixels(split: Split) -> Tensor:
-    return torch.from_numpy(split.images.copy()).float() / 255
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> dict[str, Any]:

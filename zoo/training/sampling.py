@@ -126,7 +126,7 @@ class Sampling:
         if samples is None:
             raise ValueError("nothing has been sampled yet")
         step_size, after = float(samples.step_sizes[-1]), samples.acceptance[hmc.burn_in :]
-        images, labels = torch.from_numpy(test.images.copy()).float() / 255, torch.from_numpy(test.labels.copy())
+        images, labels = test.pixels(), torch.from_numpy(test.labels.copy())
         networks = (self.target.named(position) for position in samples.positions.flatten(0, 1))
         log_p = torch.stack([functional_call(self.architecture, one, (images,)).log_softmax(-1) for one in networks])
         of_label = log_p.gather(-1, labels.expand(len(log_p), -1)[:, :, None])[:, :, 0].unflatten(0, (hmc.chains, -1))

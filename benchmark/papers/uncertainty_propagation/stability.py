@@ -52,7 +52,7 @@ def accuracies(name: str, kind: str, sizes: tuple[float, ...], change: Change) -
     """A row for each size of a change, with the Wilson 95 % interval, over the test images."""
     test = load_split("mnist", "test")
     network, labels = models[name].predictor(1, 0), torch.from_numpy(test.labels.copy())
-    images = torch.from_numpy(test.images.copy()).float() / 255
+    images = test.pixels()
     rows = []
     for size in sizes:
         hits = 0

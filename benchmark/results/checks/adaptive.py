@@ -9,7 +9,7 @@ from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
 from benchmark.records.record import Record
 from benchmark.results.checks.check import NOT_RUN, POINT, Finding, check, over, summary, where
 from benchmark.results.evidence import Evidence
-from zoo.datasets import dataset_spec
+from zoo.datasets import DATASETS
 
 
 @check(
@@ -23,9 +23,16 @@ def unbounded(evidence: Evidence) -> Finding:
     for record in evidence.adaptive.get(UNBOUNDED_ATTACK.name, []):
         for outcome in record.outcomes.values():
             right, count = sum(outcome.correct), len(outcome.correct)
-            chance = 1 / dataset_spec(record.cell.dataset).classes
-            found.append((over(right, count, chance), f"{right} of {count} images survive at eps 1"))
+            found.append((over(right, count, 1 / _classes(record)), f"{right} of {count} images survive at eps 1"))
     return summary(found, NOT_RUN)
+
+
+def _classes(record: Record) -> int:
+    """Of the data set; where that is a user's and not known here, as many as its images have or are taken for."""
+    if record.cell.dataset in DATASETS:
+        return DATASETS[record.cell.dataset].classes
+    predicted = [label for outcome in record.outcomes.values() for label in outcome.predicted]
+    return max(1, *record.labels, *predicted) + 1
 
 
 @check("V9", "converged", "the attack was stopped before it had arrived; the worst case includes the longer one")

@@ -36,3 +36,16 @@ def test_a_batch_changed_in_place_is_not_what_is_remembered() -> None:
     images += 1
     assert memo(images, lambda: 2) == 2
     assert memo(X, lambda: 3) == 1
+
+
+def test_no_more_is_kept_than_may_be_and_the_newest_in_any_case() -> None:
+    """A batch has 72 bytes, and so has its result."""
+    memo = ImageMemo[tuple[torch.Tensor, torch.Tensor]](size=64, max_bytes=300)
+    for k in (0, 1, 2, 2, 1, 0):
+        found, _ = memo(X + k, lambda k=k: (X + k, torch.empty(0)))
+        assert torch.equal(found, X + k)
+        assert memo.bytes == 144 * min(2, memo.computed)
+    assert memo.computed == 4
+    tight = ImageMemo[torch.Tensor](max_bytes=1)
+    assert [tight(X, lambda: X).shape for _ in range(3)] == [X.shape] * 3
+    assert (tight.computed, tight.bytes) == (1, 144)

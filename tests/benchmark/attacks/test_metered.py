@@ -133,3 +133,14 @@ def test_walks_longer_than_the_memory_are_shared_too() -> None:
     for library in ("torchattacks", "foolbox"):
         craft(library, prediction, X, Y, spec, EXAMPLES, 0, store)
     assert store.computed < 45
+
+
+def test_a_store_that_may_keep_little_changes_no_image() -> None:
+    """It computes anew what it had to forget."""
+    prediction, spec = prediction_of(small_network()), standard_attack("pgd-l2", 1.0)
+    ample, tight = GradientStore(), GradientStore(max_bytes=10_000)
+    for library in LIBRARIES:
+        first, second = (craft(library, prediction, X, Y, spec, EXAMPLES, 0, store) for store in (ample, tight))
+        assert torch.equal(first.images, second.images)
+    assert tight.bytes <= 10_000 < ample.bytes
+    assert tight.computed > ample.computed

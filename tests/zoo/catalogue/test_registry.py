@@ -67,11 +67,27 @@ def test_names_are_unique_and_well_formed() -> None:
     own = ModelRegistry()
     register_model("mnist/a-test", dataset="mnist", family="frequentist", registry=own)(plain)
     with pytest.raises(ValueError, match="registered already"):
-        register_model("mnist/a-test", dataset="mnist", family="frequentist", registry=own)(plain)
+        register_model("mnist/a-test", dataset="mnist", family="frequentist", registry=own)(lambda: plain(5))
     with pytest.raises(ValueError, match="mnist/"):
         register_model("lenet", dataset="mnist", family="frequentist", registry=own)(plain)
     with pytest.raises(ValueError, match="no data set 'emnist'"):
         register_model("emnist/x", dataset="emnist", family="frequentist", registry=own)(plain)
+
+
+def test_a_cell_that_registers_can_be_run_again() -> None:
+    """The same function by module and name: what it builds now is what counts."""
+    own = ModelRegistry()
+
+    def run_cell(classes: int) -> Factory:
+        def net() -> nn.Module:
+            return plain(classes)
+
+        return register_model("mnist/in-a-cell", dataset="mnist", family="frequentist", registry=own)(net)
+
+    run_cell(7)
+    again = run_cell(10)
+    assert own["mnist/in-a-cell"].factory is again
+    assert own["mnist/in-a-cell"].build()[1].out_features == 10
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from zoo.datasets import DataNotFoundError, Split, SplitName, dataset_spec, load_split
+from zoo.datasets import DataNotFoundError, Split, SplitName, dataset_spec, load_split, read_split
 
 REMEDY = "(fetch|unpack) it again"
 WHERE_TO_GET_IT = "--download|github.com/"
@@ -64,7 +64,7 @@ class DatasetContract:
 
     def load(self, folder: Path, split: SplitName) -> Split:
         """As `load_split`, anew."""
-        return load_split.__wrapped__(self.name, split, folder)
+        return read_split.__wrapped__(dataset_spec(self.name), split, folder)
 
     def own_copy(self, folder: Path, split: SplitName, place: Path) -> Path:
         """A copy of the files that a split is read from."""
@@ -126,7 +126,7 @@ class DatasetContract:
             assert self.load(tmp_path, split).fingerprint == load_split(self.name, split, folder).fingerprint
             return
         with pytest.raises(DataNotFoundError, match=rf"{self.name}.*--data-root"):
-            load_split.__wrapped__(self.name, split)
+            read_split.__wrapped__(dataset_spec(self.name), split)
         with pytest.raises(DataNotFoundError, match=rf"{self.name} not found.*{tmp_path}.*({WHERE_TO_GET_IT})"):
             self.load(tmp_path, split)
         place = self.own_copy(folder, split, tmp_path / "copy")

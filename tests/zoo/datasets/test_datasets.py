@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torchvision
 
-from zoo.datasets import BUNDLED, DataNotFoundError, idx, jpeg, load_split
+from zoo.datasets import BUNDLED, DataNotFoundError, idx, jpeg, load_split, read_split
 
 
 @pytest.fixture(autouse=True)
 def uncached() -> None:
-    load_split.cache_clear()
+    read_split.cache_clear()
 
 
 def test_the_images_and_labels_go_together_as_in_foolboxs_samples() -> None:
@@ -61,7 +61,7 @@ def test_a_flat_folder_of_any_name_is_read_or_refused_but_never_passed_over(own_
     assert load_split("mnist", "test", flat).fingerprint == load_split("mnist", "test").fingerprint
     with pytest.raises(DataNotFoundError, match="fashion-mnist not found"):
         load_split("fashion-mnist", "test", flat)  # the same file names, another data set
-    load_split.cache_clear()
+    read_split.cache_clear()
     victim = flat / "t10k-images-idx3-ubyte.gz"
     victim.write_bytes(victim.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"flat/t10k-images"):
@@ -90,7 +90,7 @@ def test_training_images_are_found_flat_too(train_files: Path) -> None:
             load_split(name, "train", train_files)
     victim = train_files / f"{idx._FILES['train'][0]}.gz"
     victim.write_bytes(gzip.compress(gzip.decompress(victim.read_bytes())[:-1]))
-    load_split.cache_clear()
+    read_split.cache_clear()
     with pytest.raises(ValueError, match=rf"{victim.name} has md5"):
         load_split("mnist", "train", train_files)
 
@@ -155,7 +155,7 @@ def test_cifar10_jpeg_from_archive_and_folder_alike(shared_data: Path, tmp_path:
     from_folder = load_split("cifar10-jpeg", "test", tmp_path)
     assert from_folder.fingerprint == from_archive.fingerprint
     assert np.array_equal(from_folder.images, from_archive.images)
-    load_split.cache_clear()
+    read_split.cache_clear()
     victim = tmp_path / "cifar10-jpeg" / "test" / "cat" / "0007.jpg"
     victim.unlink()
     with pytest.raises(ValueError, match="999 test images of class 'cat'"):

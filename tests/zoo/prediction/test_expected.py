@@ -130,6 +130,16 @@ def test_nothing_a_library_does_changes_it(
     assert not any(parameter.requires_grad for parameter in prediction.parameters())
 
 
+def test_networks_are_measured_one_by_one(bayesian_net: nn.Module, images: Tensor) -> None:
+    """All at once would need the memory that the measurement is to bound."""
+    looped = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, stack=False).forward_draws
+    sizes: list[int] = []
+    looped.networks[0].register_forward_hook(lambda *_: sizes.append(1))
+    looped.register_forward_hook(lambda *_: sizes.append(DRAWS))
+    assert activation_bytes(looped, images[:1]) == (DRAWS * 8 * 8, 8 * 8)
+    assert sizes == [1, 1]
+
+
 @pytest.mark.parametrize("target", GRADIENT_TARGETS)
 def test_chunking_bounds_the_batch_and_changes_nothing(bayesian_net: nn.Module, images: Tensor, target: str) -> None:
     whole = ExpectedPrediction.of(bayesian_net, DRAWS, SEED, Gradient(target))
@@ -146,7 +156,7 @@ def test_chunking_bounds_the_batch_and_changes_nothing(bayesian_net: nn.Module, 
         out = prediction(x)
         F.cross_entropy(out, LABELS, reduction="sum").backward()
         results.append((out, x.grad))
-    assert max(sizes[2:]) == 2  # the first two calls measure
+    assert max(sizes) == 2
     assert torch.allclose(results[0][0], results[1][0], rtol=1e-12)
     assert torch.allclose(results[0][1], results[1][1], rtol=1e-12)
     with torch.no_grad():
