@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,9 +36,6 @@ from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import Gradient
-
-if TYPE_CHECKING:
-    from benchmark.attacks.own import OwnAttack
 
 KEPT_BYTES = 2 << 30  # of weights in predictors that are kept for later cells; 64 draws of AlexNet have half a gigabyte
 
@@ -127,28 +124,12 @@ class Evaluator:
         if (source := cell.attack.source) is not None:
             found["source"] = self._identity(source)
         if cell.attack.is_own:
-            found["attack"] = self._own_attack(cell).digest
+            found["attack"] = self.machine.own_attack(cell.attack).digest
         return found
 
     def identity(self, cell: Cell) -> dict[str, str]:
         """What identifies a cell's network and images alone."""
         return {"model": self._identity(cell.model), "data": self.split(cell.dataset).fingerprint}
-
-    def _own_attack(self, cell: Cell) -> OwnAttack:
-        """Raises ValueError where this process has none of that name."""
-        name = cell.attack.method.name
-        for attack in self.machine.attacks:
-            if attack.name == name:
-                return attack
-        raise ValueError(
-            f"{cell.attack.name} is an own attack that was not handed over: name it in attacks= or --attack"
-        )
-
-    def _adapter(self, library: str, cell: Cell) -> Adapter | None:
-        """What runs the attack in place of the library's own adapter; None for that."""
-        if cell.attack.is_own:
-            return self._own_attack(cell).adapter(cell.seed, cell.start)
-        return self.adapters.get(library)
 
     def _identity(self, name: str) -> str:
         """The fingerprint of an entry, with its behaviour where it is from outside the zoo.
@@ -201,7 +182,7 @@ class Evaluator:
             outcomes = dict.fromkeys(cell.libraries, clean)
         for library in cell.libraries if clean.error is None else ():
             try:
-                where = self._shared(cell), self._adapter(library, cell)
+                where = self._shared(cell), self.machine.own_adapter(cell) or self.adapters.get(library)
                 crafted = craft(library, attacked, x, labels, cell.attack, examples, cell.seed, *where)
                 self.timing.add(crafted.timing)
                 images[library], outcomes[library] = judge_crafted(cell, crafted, judged, x, examples)

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from zoo.kind import Said
 
 if TYPE_CHECKING:
+    from benchmark.attacks.craft import Adapter
     from benchmark.attacks.own import OwnAttack
+    from benchmark.attacks.spec import AttackSpec
+    from benchmark.plan.cells import Cell
     from zoo.catalogue.behaviour import Behaviour
 
 
@@ -42,3 +45,14 @@ class Machine:
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"--threads must be at least 1, not {self.threads}")
+
+    def own_attack(self, spec: AttackSpec) -> OwnAttack:
+        """The user's attack of that name. Raises ValueError where none was handed over."""
+        for attack in self.attacks:
+            if attack.name == spec.method.name:
+                return attack
+        raise ValueError(f"{spec.name} is an own attack that was not handed over: name it in attacks= or --attack")
+
+    def own_adapter(self, cell: Cell) -> Adapter | None:
+        """What runs a cell of an own attack; None for any other cell."""
+        return self.own_attack(cell.attack).adapter(cell.seed, cell.start) if cell.attack.is_own else None
