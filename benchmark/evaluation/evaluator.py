@@ -257,8 +257,7 @@ class Evaluator:
     def _forget_predictors(self, used: Collection[int]) -> None:
         """Give up those that were not used for longest, and what was judged by them, until the rest fits.
 
-        used: the ids of this cell's own. They stay whatever their size: they are in memory in any case, and the next
-        cell would draw them again, which for 64 draws of a ResNet-18 costs more than an attack.
+        used: ids of this cell's own, which stay whatever their size: the next cell would have to draw them again.
         """
         sizes = {key: _bytes(prediction) for key, prediction in self._predictors.items()}
         others = [key for key, prediction in self._predictors.items() if id(prediction) not in used]

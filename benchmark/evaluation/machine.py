@@ -21,7 +21,7 @@ class Machine:
     """Nothing here is part of a cell's key; device, threads and stack differ by rounding and are in its provenance.
 
     threads: of torch in each process; None leaves torch's default. share: let libraries and neighbouring cells share
-    gradients. stack: many draws in one pass; None where possible. external: `package.module:factory`, data set and
+    gradients. stack: many draws in one pass; None where faster. external: `package.module:factory`, data set and
     what is said of entries that are not in the zoo, for processes that start anew. own_data: for these, too, the folder
     or function of a user's images, and their size. behaviours: (name, behaviour) of entries from outside the zoo, as
     first stored: part of their fingerprints; every process compares its networks with them. attacks: the user's own,

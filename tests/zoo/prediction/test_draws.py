@@ -24,7 +24,7 @@ from zoo.prediction.stacked import GroupedDraws
 from zoo.seeding import forked_random_state, private_generator
 from zoo.targets import Gradient, Schedule
 
-DRAWS = 3
+DRAWS = 2
 
 
 class Functional(nn.Module):
