@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -138,4 +139,4 @@ def _told() -> dict[str, Any]:
     from benchmark.reports.progress import Progress
 
     shown = console.is_terminal or console.is_jupyter
-    return {"say": partial(console.print, soft_wrap=True), **({"watch": Progress} if shown else {})}
+    return {"watch": Progress, "say": console.print} if shown else {"say": partial(print, file=sys.stderr)}

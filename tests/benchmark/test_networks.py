@@ -209,9 +209,10 @@ def test_what_was_found_is_said(
 ) -> None:
     fast = {"suite": "smoke", "examples": 2, "attacks": ["fgsm"], "libraries": ["foolbox"]}
     evaluate(model, "mnist", **fast, **options)
-    assert said in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert (said in shown.err, shown.out) == (True, "")
     evaluate(model, "mnist", **fast, **options, progress=False)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_global_random_state_is_left_alone(untouched_global_state: None) -> None:

@@ -49,7 +49,7 @@ def main():
     before = state()
     from benchmark import evaluate
     options = {"suite": "smoke", "examples": 4, "attacks": ["fgsm", "pgd-l2"], "libraries": ["foolbox"]}
-    mine = {"data": "mnist", "family": "mc-dropout", "draws": 2, "threads": 1}
+    mine = {"data": "mnist", "family": "mc-dropout", "randomness": "dropout", "draws": 2, "threads": 1}
     if "store" in sys.argv:
         found = {"stored": evaluate(net, store="r.sqlite", **mine, **options)}
     else:
