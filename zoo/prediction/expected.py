@@ -227,7 +227,7 @@ def _activation_bytes(draws: nn.Module, x: Tensor) -> tuple[int, int]:
 
         def note(tensor: Tensor) -> Tensor:
             sizes[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
-            return tensor
+            return tensor.detach()  # with its graph an output that is kept would hold itself, and never be given back
 
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             output = draws(batch.detach().clone().requires_grad_())
