@@ -40,7 +40,7 @@ def _kept(draws: nn.Module, batch: Tensor) -> list[int]:
 
     def note(tensor: Tensor) -> Tensor:
         sizes[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
-        return tensor
+        return tensor.detach()  # with its graph an output that is kept would hold itself, and never be given back
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         output = draws(batch.detach().clone().requires_grad_())
