@@ -51,7 +51,7 @@ def judge_file(
     evaluator = Evaluator(machine, entries={entry.name: entry})
     split = evaluator.split(entry.dataset)
     require_fitting(file, entry, split)
-    images, clean = torch.from_numpy(file.images), torch.from_numpy(split.images[file.indices]).float() / 255
+    images, clean = torch.from_numpy(file.images), split.pixels(file.indices)
     bad = violations(clean, images, threat).tolist()
     outside = sorted(itertools.compress(file.indices, bad))
     inside = {index: image for index, image, is_bad in zip(file.indices, images, bad, strict=True) if not is_bad}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.protocol import label_of
 from benchmark.records.image_files import write_images
 from benchmark.records.images import CellImages, harm
 from benchmark.records.record import Outcome, Record
@@ -150,7 +151,7 @@ def _gathered(row: Row, found: Sequence[_Found]) -> AttackedImages:
         confidence_clean=[one.record.clean.confidence[one.place] for one in found],
         predicted=[one.outcome.predicted[one.place] for one in found],
         confidence=[one.outcome.confidence[one.place] for one in found],
-        attack=[one.record.cell.attack.label for one in found],
+        attack=[label_of(one.record.cell.attack) for one in found],
         library=[one.library for one in found],
         identity={"network": of.fingerprint, "data": of.data, "judge_draws": str(of.judge_draws), "seed": str(of.seed)},
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.attacks.spec import AttackSpec, format_eps
 from benchmark.plan.roles import role_of
+from benchmark.protocol import label_of
 from benchmark.records.images import CellImages
 from benchmark.records.record import Record
 from benchmark.results.entries import Entry
@@ -39,7 +40,7 @@ class Losses:
         """Mean and quantiles against the gradients: a convergence plot, a line for every library."""
         from benchmark.reports.figures.results import loss_against_gradients
 
-        return loss_against_gradients(f"{self.attack.label}, eps {format_eps(self.attack.threat.eps)}", self.frame)
+        return loss_against_gradients(f"{label_of(self.attack)}, eps {format_eps(self.attack.threat.eps)}", self.frame)
 
     def __repr__(self) -> str:
         return str(self.frame.to_string(index=False))
@@ -78,7 +79,7 @@ def _by_name(entry: Entry) -> dict[str, dict[float, list[Record]]]:
         for record in audit.evidence.records + audit.evidence.extra:
             if role_of(record.cell).counts_in_worst_case:
                 spec = record.cell.attack
-                found.setdefault(spec.label, {}).setdefault(spec.threat.eps, []).append(record)
+                found.setdefault(label_of(spec), {}).setdefault(spec.threat.eps, []).append(record)
     return found
 
 
