@@ -139,4 +139,5 @@ def _told() -> dict[str, Any]:
     from benchmark.reports.progress import Progress
 
     shown = console.is_terminal or console.is_jupyter
-    return {"watch": Progress, "say": console.print} if shown else {"say": partial(print, file=sys.stderr)}
+    plainly = partial(console.print, markup=False, highlight=False)
+    return {"watch": Progress, "say": plainly} if shown else {"say": partial(print, file=sys.stderr)}

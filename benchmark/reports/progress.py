@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
@@ -18,11 +19,14 @@ from benchmark.records.record import Record
 from benchmark.reports import console
 from benchmark.timing import duration
 
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
+
 _WIDE = 72  # columns from which on there is room for a bar
 
 
 class Progress:
-    """One line over all phases of a run; where no one watches, one line a cell.
+    """One line over all phases of a run, in a notebook too; where no one watches, one line a cell.
 
     In a narrow terminal the label of what runs is cut, counts and times never. Cells that are likely to come but not
     known yet are counted apart: `57/84+~60`.
@@ -31,6 +35,7 @@ class Progress:
     def __init__(self, suite: str, outlook: Outlook) -> None:
         self.outlook, self._began = outlook, time.monotonic()
         self._live = console.console.is_terminal
+        self._in_notebook: DisplayHandle | None = None
         columns: list[ProgressColumn] = [
             TextColumn(f"[bold]{suite}[/bold]", table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[cells]}", table_column=Column(no_wrap=True)),
@@ -52,6 +57,8 @@ class Progress:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._describe("")
+        if self._in_notebook is not None:
+            self._say(f"{self._count} cells, {duration(time.monotonic() - self._began)}")
         self.bar.stop()
 
     def begin(self, cells: Sequence[Cell], waiting: Collection[Cell]) -> None:
@@ -62,7 +69,7 @@ class Progress:
         if waiting:
             self._say_shares(cells, waiting)
             if not self._live:
-                console.console.print(f"{len(waiting)} cells to do{self._left()}", highlight=False)
+                self._say(f"{len(waiting)} cells to do{self._left()}")
         self._describe()
 
     def settle(self) -> None:
@@ -80,9 +87,20 @@ class Progress:
         self._describe()
         if not self._live:
             how = "stored by another process" if spent is None else f"{spent:.1f} s"
-            console.console.print(
-                f"[{self._count}] {cell.label}  {how}{self._left()}", markup=False, highlight=False, soft_wrap=True
-            )
+            self._say(f"[{self._count}] {cell.label}  {how}{self._left()}")
+
+    def _say(self, line: str) -> None:
+        """Print a line; in a notebook it takes the place of the one before."""
+        if not console.console.is_jupyter:
+            console.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            return
+        from IPython.display import display
+
+        shown = {"text/plain": line}
+        if self._in_notebook is None:
+            self._in_notebook = display(shown, raw=True, display_id=True)
+        else:
+            self._in_notebook.update(shown, raw=True)
 
     def _left(self) -> str:
         left = self.outlook.left()

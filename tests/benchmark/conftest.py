@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from torch import nn
 
 from zoo import ZooEntry, models
 from zoo.layers import BayesianLinear
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def small_bayesian() -> nn.Module:
@@ -24,3 +28,19 @@ def small_entry(monkeypatch: pytest.MonkeyPatch) -> Iterator[ZooEntry]:
     entry = ZooEntry("mnist/small", "mnist", "bayesian", small_bayesian, None, Path(__file__))
     models.add(entry)
     return entry
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a Jupyter kernel of this interpreter, which touches nothing of the user's own."""
+    place = tmp_path_factory.mktemp("jupyter")
+    path = place / "kernels" / "this" / "kernel.json"
+    path.parent.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    about = {"argv": command, "display_name": "this", "language": "python", "env": {"PYTHONPATH": str(ROOT)}}
+    path.write_text(json.dumps(about))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("JUPYTER_PATH", str(place))
+        for variable in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+            patched.setenv(variable, str(place / variable))
+        yield "this"

@@ -39,7 +39,7 @@ class About(TypedDict, total=False):
     std: Sequence[float] | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Data:
     """Images to attack, with their labels: what `evaluate(net, data)` takes and `register_dataset` names.
 
@@ -65,7 +65,7 @@ class Data:
     eps: Mapping[str, Sequence[float]] | None = None
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
-    spec: DatasetSpec = field(init=False, repr=False)
+    spec: DatasetSpec = field(init=False)
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -83,6 +83,11 @@ class Data:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        shape, eps = "x".join(map(str, self.spec.shape)), self.spec.eps
+        radii = "; ".join(f"{norm} {', '.join(f'{radius:.3g}' for radius in eps[norm])}" for norm in eps)
+        return f"{self.name}: {len(self)} images of {shape}, {self.spec.classes} classes; eps {radii}"
 
     @classmethod
     def from_arrays(cls, x: Any, y: Any, *, channels: Channels | None = None, **about: Unpack[About]) -> Data:

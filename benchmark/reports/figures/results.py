@@ -34,7 +34,7 @@ def loss_against_gradients(title: str, frame: pd.DataFrame) -> Figure:
 
     frame: of `benchmark.results.losses.Losses`.
     """
-    figure = Figure(figsize=(5.0, 3.2))
+    figure = Figure(figsize=(5.0, 3.6))
     axis = figure.subplots()
     looks = itertools.cycle([("-", 3.2), ("--", 2.0), (":", 1.4)])  # libraries that agree lie on one another
     for (library, points), (dashes, width) in zip(frame.groupby("library", sort=False), looks, strict=False):
@@ -43,6 +43,9 @@ def loss_against_gradients(title: str, frame: pd.DataFrame) -> Figure:
     axis.set(xlabel="gradient", ylabel="attacker's cross-entropy in nats", title=title)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylim(bottom=0)
-    axis.legend(frameon=False, fontsize=8, title="mean; band: 10 % to 90 % of images", title_fontsize=8)
+    axis.legend(
+        frameon=False, fontsize=8, title="mean; band: 10 % to 90 % of images", title_fontsize=8,
+        ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.18),
+    )  # fmt: skip
     figure.tight_layout()
     return figure
