@@ -231,14 +231,16 @@ def test_what_one_shard_shared_is_forgotten_with_the_next(evaluator: Evaluator) 
 
 
 @pytest.mark.parametrize(
-    ("layers", "undefined"),
+    ("layers", "randomness", "undefined"),
     [
-        ([BayesianLinear(784, 10)], ()),
-        ([nn.Dropout(0.5), nn.Linear(784, 10)], ("mean-weights", "propagation")),
-        ([BayesianLinear(784, 10), nn.GLU(), nn.Linear(5, 10)], ("propagation",)),  # no rule for its moments
+        ([BayesianLinear(784, 10)], "auto", ()),
+        ([nn.Dropout(0.5), nn.Linear(784, 10)], "dropout", ("mean-weights", "propagation")),
+        ([BayesianLinear(784, 10), nn.GLU(), nn.Linear(5, 10)], "auto", ("propagation",)),  # no rule for its moments
     ],
 )
-def test_a_subject_says_which_gradients_there_are(layers: list[nn.Module], undefined: tuple[str, ...]) -> None:
+def test_a_subject_says_which_gradients_there_are(
+    layers: list[nn.Module], randomness: str, undefined: tuple[str, ...]
+) -> None:
     network = nn.Sequential(nn.Flatten(), *layers)
-    entry = ZooEntry("mnist/own", "mnist", "bayesian", lambda: network, None, Path(__file__))
+    entry = ZooEntry("mnist/own", "mnist", "bayesian", lambda: network, None, Path(__file__), randomness=randomness)
     assert Evaluator().subject(entry).undefined == undefined
