@@ -20,6 +20,8 @@ def audit(
     name: options.Name,
     examples: Annotated[int, typer.Option(help="Test images; the first of a fixed random order.")] = 100,
     dataset: options.OneDataset = None,
+    data: options.OwnData = None,
+    size: options.Size = None,
     family: options.Family = None,
     randomness: options.Randomness = "auto",
     outputs: options.Outputs = "logits",
@@ -46,7 +48,15 @@ def audit(
     Exit status: 0 if nothing speaks against the figures, 1 if a check failed, 2 for a mistake in the command or an
     entry that is refused when it is loaded, 130 if interrupted.
     """
-    from benchmark.cli import carry_out, external, interruptible, select_entries, stored_images
+    from benchmark.cli import (
+        carry_out,
+        external,
+        interruptible,
+        own_data,
+        select_datasets,
+        select_entries,
+        stored_images,
+    )
     from benchmark.evaluation.loop import How
     from benchmark.evaluation.machine import Machine
     from benchmark.plan.cells import Selection
@@ -57,13 +67,20 @@ def audit(
     from zoo.files import write_whole
     from zoo.kind import Said
 
-    suite, datasets = SUITES["adaptive"], None if dataset is None else (dataset,)
+    suite = SUITES["adaptive"]
     with interruptible():
+        own = own_data(data, size)
+        datasets = select_datasets(None if dataset is None else [dataset], own)
         said = Said(family, randomness, outputs)
         entries = select_entries(suite, (name,), datasets, said)
         root = None if data_root is None else data_root.resolve()
         machine = Machine(
-            device, root, threads=threads, external=external((name,), datasets, said), keep_images=keep_images
+            device,
+            root,
+            threads=threads,
+            external=external((name,), datasets, said),
+            own_data=own,
+            keep_images=keep_images,
         )
         how = How(machine, workers=workers, watch=Progress, say=partial(typer.secho, err=True))
         records = carry_out(suite, Selection(examples=examples), entries, how, store)

@@ -31,6 +31,8 @@ def judge(
     norm: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
     name: Annotated[str, typer.Option(help="Who or what made them, for tables.")] = "outside",
     dataset: options.OneDataset = None,
+    data: options.OwnData = None,
+    size: options.Size = None,
     family: options.Family = None,
     randomness: options.Randomness = "auto",
     outputs: options.Outputs = "logits",
@@ -55,7 +57,7 @@ def judge(
     Exit status: 0 if they were judged, 2 for a mistake in the command or the file.
     """
     from benchmark.attacks.spec import format_eps
-    from benchmark.cli import interruptible, own_name, threat_model
+    from benchmark.cli import interruptible, own_data, own_name, select_datasets, threat_model
     from benchmark.evaluation.machine import Machine
     from benchmark.evaluation.outside import judge_file
     from benchmark.records.image_files import read_images
@@ -67,8 +69,10 @@ def judge(
 
     with interruptible():
         threat, author = threat_model(norm, eps), own_name(name)
-        file, entry = read_images(images), find_entry(model, dataset, Said(family, randomness, outputs))
-        machine = Machine(device, None if data_root is None else data_root.resolve())
+        own = own_data(data, size)
+        (of,) = select_datasets(None if dataset is None else [dataset], own) or (None,)
+        file, entry = read_images(images), find_entry(model, of, Said(family, randomness, outputs))
+        machine = Machine(device, None if data_root is None else data_root.resolve(), own_data=own)
         with Store(store) as opened:
             record, packed, outside = judge_file(file, entry, threat, opened, machine, author)
             effect = None if record is None else effect_of(record, _known(record, opened))

@@ -21,6 +21,13 @@ Randomness = Annotated[
 ]
 Outputs = Annotated[str, typer.Option(help="What a network that is not registered returns: logits or probabilities.")]
 OneDataset = Annotated[str | None, typer.Option("--dataset", help="Of a network that does not say its own.")]
+OwnData = Annotated[
+    str | None,
+    typer.Option(help="Your own images: a folder with a folder for every class, or package.module:function for Data."),
+]
+Size = Annotated[
+    int | None, typer.Option(help="Of images in a folder: short side scaled to it, then the square in the middle.")
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")]
 KeepImages = Annotated[

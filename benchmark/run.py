@@ -27,13 +27,6 @@ _Model = Annotated[
     Many, typer.Option(help="Zoo entry such as mnist/lenet, or your own as package.module:factory. All by default.")
 ]
 _Dataset = Annotated[Many, typer.Option(help="Only entries on this data set.")]
-_Data = Annotated[
-    str | None,
-    typer.Option(help="Your own images: a folder with a folder for every class, or package.module:function for Data."),
-]
-_Size = Annotated[
-    int | None, typer.Option(help="Of images in a folder: short side scaled to it, then the square in the middle.")
-]
 _Library = Annotated[Many, typer.Option(help="torchattacks, foolbox, art. All by default.")]
 _Attack = Annotated[
     Many,
@@ -91,8 +84,8 @@ def run(
     suite: _Suite = "whitebox",
     model: _Model = None,
     dataset: _Dataset = None,
-    data: _Data = None,
-    size: _Size = None,
+    data: options.OwnData = None,
+    size: options.Size = None,
     library: _Library = None,
     family: options.Family = None,
     randomness: options.Randomness = "auto",

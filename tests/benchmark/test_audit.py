@@ -104,7 +104,7 @@ def test_what_another_judge_said_of_another_network_is_no_evidence() -> None:
 
     for change, hits in (({}, 0), ({"model": "other"}, 60), ({"data": "other"}, 60)):
         boards = Results([*complete.records, *complete.extra, with_broken(**change)]).boards
-        by_threat = {(b.norm, b.eps): row for b in boards for row in b.rows if row.is_rankable}
+        by_threat = {(b.norm, b.eps): row for b in boards for row in b.rows if row.attacks}
         assert by_threat["linf", 0.1].worst.hits == hits
 
 
