@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +21,7 @@ from benchmark.evaluation.health import examine
 from benchmark.evaluation.judged import JudgedImages, judge_crafted, outcome_of
 from benchmark.evaluation.kept import Kept
 from benchmark.evaluation.machine import Machine
+from benchmark.evaluation.predictors import Predictors, draws_seed, purposes_of
 from benchmark.evaluation.subjects import subject_of
 from benchmark.plan.cells import Cell, Reading, Subject
 from benchmark.protocol import LIBRARIES, example_order
@@ -34,12 +34,7 @@ from zoo.commands import require_device
 from zoo.datasets import Split, load_split
 from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
-from zoo.seeding import derive_seed
 from zoo.targets import Gradient
-
-KEPT_BYTES = 2 << 30  # of weights in predictors that are kept for later cells; 64 draws of AlexNet have half a gigabyte
-
-Purpose = Literal["attack", "judge", "other judge", "independent"]  # of draws
 
 
 class Shard(NamedTuple):
@@ -49,17 +44,6 @@ class Shard(NamedTuple):
     start: int
     stop: int
     only: tuple[int, ...] | None
-
-
-class PredictorKey(NamedTuple):
-    """Which draws of which entry, and which gradient of their prediction. half: of the members, where it is of one."""
-
-    entry: str
-    purpose: Purpose
-    draws: int
-    seed: int
-    gradient: Gradient
-    half: int | None
 
 
 class GradientsKey(NamedTuple):
@@ -102,7 +86,7 @@ class Evaluator:
         self.timing = Timing()
         self._shard: Shard | None = None
         self._gradients: dict[GradientsKey, GradientStore] = {}
-        self._predictors: OrderedDict[PredictorKey, ExpectedPrediction] = OrderedDict()
+        self._predictors = Predictors(machine)
         self._judged_images: dict[JudgedKey, JudgedImages] = {}
         self._identities: dict[str, str] = {}
 
@@ -160,7 +144,7 @@ class Evaluator:
 
         kept: takes in the images of each library that does not raise.
         """
-        entry, began, purposes = self.entry(cell.model), time.monotonic(), _purposes(cell)
+        entry, began, purposes = self.entry(cell.model), time.monotonic(), purposes_of(cell)
         self._forget_other_shards(cell)
         with self.timing.measuring("loading"):
             examples = list(example_order(len(self.split(cell.dataset)))[cell.start : cell.stop])
@@ -168,9 +152,9 @@ class Evaluator:
             examples = [example for example in examples if example in only]
             x, y = self._images(cell.dataset, examples)
             attacked = self._attacked(cell)
-            attacker = self._predictor(entry, purposes["attack"], cell)
-            judge = self._predictor(entry, purposes["judge"], cell)
-            self._forget_predictors({id(one) for one in (attacked, attacker, judge)})
+            attacker = self._predictors.of(entry, purposes["attack"], cell)
+            judge = self._predictors.of(entry, purposes["judge"], cell)
+            self._forget_predictors(attacked, attacker, judge)
         judged = self._judged(cell, attacker, judge, y)
         labels = likeliest_wrong(attacker, x, y) if cell.attack.goal is Goal.CONFIDENT else y
         images: dict[str, Tensor] = {}
@@ -204,7 +188,7 @@ class Evaluator:
                 self.machine.device,
                 threads=torch.get_num_threads(),
                 stacked=attacked.stacked,
-                seeds={of: _seed(entry, purpose, cell.seed) for of, purpose in purposes.items()},
+                seeds={of: draws_seed(entry, purpose, cell.seed) for of, purpose in purposes.items()},
                 seconds=round(time.monotonic() - began, 3),
             ),
             health=self._health(cell, attacker, x, y) if clean.error is None else None,
@@ -216,7 +200,7 @@ class Evaluator:
             return None
         entry = self.entry(cell.model)
         drawn = cell.kind is Kind.CONTINUOUS  # of a finite posterior all members are attacked: none are independent
-        independent = self._predictor(entry, "independent", cell) if drawn else None
+        independent = self._predictors.of(entry, "independent", cell) if drawn else None
         return examine(attacker, independent, x, y, self._gaps)
 
     @functools.cached_property
@@ -233,38 +217,11 @@ class Evaluator:
         """The prediction whose gradient the attack follows: the network's, or that of a transfer's source."""
         gradient = cell.attack.gradient
         entry = self.entry(cell.model if gradient.source is None else gradient.source)
-        return self._predictor(entry, _purposes(cell)["attack"], cell, gradient)
+        return self._predictors.of(entry, purposes_of(cell)["attack"], cell, gradient)
 
-    def _predictor(
-        self,
-        entry: ZooEntry,
-        purpose: Purpose,
-        cell: Cell,
-        gradient: Gradient = Gradient(),
-    ) -> ExpectedPrediction:
-        """Draws depend on entry, seed and purpose alone, so that they are the same for every shard and attack."""
-        judges = purpose in ("judge", "other judge")
-        draws = cell.judge_draws if judges else cell.attack_draws
-        # a transfer's source is attacked through all that it has
-        half = int(judges) if cell.reading is Reading.SAMPLE and entry.name == cell.model else None
-        key = PredictorKey(entry.name, purpose, draws, cell.seed, gradient, half)
-        if key not in self._predictors:
-            seed, machine = _seed(entry, purpose, cell.seed), self.machine
-            self._predictors[key] = entry.predictor(draws, seed, gradient, machine.device, machine.stack, half)
-        self._predictors.move_to_end(key)
-        return self._predictors[key]
-
-    def _forget_predictors(self, used: Collection[int]) -> None:
-        """Give up those that were not used for longest, and what was judged by them, until the rest fits.
-
-        used: ids of this cell's own, which stay whatever their size: the next cell would have to draw them again.
-        """
-        sizes = {key: _bytes(prediction) for key, prediction in self._predictors.items()}
-        others = [key for key, prediction in self._predictors.items() if id(prediction) not in used]
-        while others and sum(sizes.values()) > KEPT_BYTES:
-            oldest = others.pop(0)
-            del sizes[oldest]
-            gone = self._predictors.pop(oldest)
+    def _forget_predictors(self, *used: ExpectedPrediction) -> None:
+        """Give up predictors that take too much memory, but for the cell's own, and what was judged by them."""
+        for gone in self._predictors.forget({id(one) for one in used}):
             self._judged_images = {key: one for key, one in self._judged_images.items() if not one.is_by(gone)}
 
     def _shared(self, cell: Cell) -> GradientStore | None:
@@ -298,24 +255,8 @@ class Evaluator:
         self._shard = shard
 
 
-def _bytes(prediction: ExpectedPrediction) -> int:
-    return sum(value.numel() * value.element_size() for value in prediction.parameters())
-
-
 @torch.no_grad()
 def likeliest_wrong(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Tensor:
     """(B,) the wrong label to which the prediction gives most probability."""
     others: Tensor = prediction(x).scatter(1, y[:, None], -torch.inf)
     return others.argmax(1)
-
-
-def _purposes(cell: Cell) -> dict[str, Purpose]:
-    """The draws that the attacker has, and those that judge."""
-    return {
-        "attack": "judge" if cell.reading is Reading.DETERMINISTIC else "attack",
-        "judge": "other judge" if cell.reading is Reading.OTHER_JUDGE else "judge",
-    }
-
-
-def _seed(entry: ZooEntry, purpose: Purpose, seed: int) -> int:
-    return derive_seed(purpose, entry.name, seed)

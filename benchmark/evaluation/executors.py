@@ -16,16 +16,15 @@ import multiprocessing
 import os
 import platform
 import signal
-import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.evaluation.machine import Machine
+from benchmark.evaluation.sent import Sent, sent_to_workers
 from benchmark.plan.cells import Cell
 from benchmark.plan.roles import role_of
 from benchmark.timing import Timing
@@ -33,8 +32,6 @@ from benchmark.timing import Timing
 if TYPE_CHECKING:
     from benchmark.evaluation.evaluator import Evaluator
     from benchmark.records.record import Record
-    from zoo import ZooEntry
-    from zoo.datasets.registry import OwnDataset
 
 EXECUTORS = ("local", "ray")
 ATTEMPTS = 3  # how often a cell whose worker died is tried before the run gives up
@@ -48,18 +45,6 @@ class Result(NamedTuple):
     record: Record
     timing: Timing
     images: bytes | None = None
-
-
-class Sent(NamedTuple):
-    """What worker processes are sent: entries and data sets that no file registers there."""
-
-    entries: list[ZooEntry]
-    data: list[OwnDataset]
-
-    @property
-    def alone(self) -> list[str]:
-        """The names of what other nodes cannot make themselves."""
-        return [entry.name for entry in self.entries] + [data.name for data in self.data if data.is_in_memory]
 
 
 @functools.lru_cache(maxsize=1)
@@ -121,13 +106,10 @@ def execute(
         return (_evaluated(evaluator, key, cell) for key, cell in work)
     if evaluator.adapters:
         raise ValueError("adapters of one's own run in this process alone: leave out workers and executor")
-    sent = Sent(_live(evaluator), _own_data(evaluator))
-    in_memory = [attack for attack in machine.attacks if not isinstance(attack.handed_over, str)]
-    for attack in in_memory:
-        _require_sendable(attack.name, attack.thing, attack)
+    sent = sent_to_workers(evaluator)
     if executor == "ray":
-        if alone := [*sent.alone, *(attack.name for attack in in_memory)]:
-            raise ValueError(f"{alone[0]} is in this process alone: register it in a file that all nodes have")
+        if sent.alone:
+            raise ValueError(f"{sent.alone[0]} is in this process alone: register it in a file that all nodes have")
         return _on_ray(_ray(), work, machine, workers, address)
     return _in_processes(work, machine, workers or 1, sent)
 
@@ -141,51 +123,6 @@ def threads_of(machine: Machine, executor: str, workers: int | None) -> int:
     import torch
 
     return torch.get_num_threads() if workers in (None, 1) else max(1, (os.cpu_count() or 1) // (workers or 1))
-
-
-def _live(evaluator: Evaluator) -> list[ZooEntry]:
-    """The entries that are in this process alone. Raises ValueError for one that cannot be sent to another process."""
-    from zoo import models
-
-    live = [entry for entry in evaluator.entries.values() if entry.name not in models]
-    for entry in evaluator.entries.values():
-        _require_sendable(entry.name, entry.factory, entry if entry in live else None)
-    return live
-
-
-def _own_data(evaluator: Evaluator) -> list[OwnDataset]:
-    """A user's data sets, but for the one that processes find by themselves.
-
-    Raises ValueError for one that cannot be sent to another process.
-    """
-    from zoo.datasets import DATASETS
-
-    found = evaluator.machine.own_data
-    names = {entry.dataset for entry in evaluator.entries.values()}
-    own = DATASETS.own(names - ({DATASETS.named_by(*found)} if found else set()))
-    for data in own:
-        _require_sendable(data.name, data.make, data)
-    return own
-
-
-def _require_sendable(name: str, code: object, sent: object) -> None:
-    """Raises ValueError for what no other process can have. sent: what it would be sent. code: the callable in it."""
-    try:
-        pickled = bytes(ForkingPickler.dumps(sent))
-        problem = "it is defined in a notebook" if _is_in_notebook(code, pickled) else ""
-    except Exception as error:  # whatever a part of a user's network or attack raises
-        problem = f"{type(error).__name__}: {error}"
-    if problem:
-        raise ValueError(
-            f"{name} cannot be sent to worker processes ({problem}): leave out workers, or define its parts "
-            "in a file and not inside a function"
-        )
-
-
-def _is_in_notebook(code: object, sent: bytes) -> bool:
-    """Whether it is of a session that no other process can read again. sent: what another process would get of it."""
-    of_session = getattr(code, "__module__", "") == "__main__" or b"__main__" in sent
-    return of_session and not os.path.isfile(getattr(sys.modules["__main__"], "__file__", ""))
 
 
 def _in_processes(work: Work, machine: Machine, workers: int, sent: Sent) -> Generator[Result, None, None]:

@@ -194,7 +194,7 @@ def test_predictors_that_were_not_used_for_long_are_given_up(monkeypatch: pytest
     ]
     large = Evaluator(Machine(), entries={WIDE.name: WIDE})
     expected = [large.evaluate(cell).outcome for cell in cells * 2]
-    monkeypatch.setattr("benchmark.evaluation.evaluator.KEPT_BYTES", 10 * 7850 * 4)  # of an attacker and a judge
+    monkeypatch.setattr("benchmark.evaluation.predictors.KEPT_BYTES", 10 * 7850 * 4)  # of an attacker and a judge
     small = Evaluator(Machine(), entries={WIDE.name: WIDE})
     assert [small.evaluate(cell).outcome for cell in cells * 2] == expected
     assert sum(one.draws for one in small._predictors.values()) <= 10 < sum(o.draws for o in large._predictors.values())
@@ -202,7 +202,7 @@ def test_predictors_that_were_not_used_for_long_are_given_up(monkeypatch: pytest
 
 def test_what_a_cell_uses_stays_whatever_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """64 draws of a ResNet-18 alone are more than is kept: made anew for each cell, they cost more than its attack."""
-    monkeypatch.setattr("benchmark.evaluation.evaluator.KEPT_BYTES", 1)
+    monkeypatch.setattr("benchmark.evaluation.predictors.KEPT_BYTES", 1)
     evaluator = Evaluator(Machine(), entries={WIDE.name: WIDE})
     evaluator.evaluate(CELL)
     first = list(evaluator._predictors.values())

@@ -1,0 +1,81 @@
+"""The predictions that cells attack and are judged by, kept from one cell to the next."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import Literal, NamedTuple
+
+from benchmark.evaluation.machine import Machine
+from benchmark.plan.cells import Cell, Reading
+from zoo import ZooEntry
+from zoo.prediction.expected import ExpectedPrediction
+from zoo.seeding import derive_seed
+from zoo.targets import Gradient
+
+KEPT_BYTES = 2 << 30  # of weights in predictors that are kept for later cells; 64 draws of AlexNet have half a gigabyte
+
+Purpose = Literal["attack", "judge", "other judge", "independent"]  # of draws
+
+
+def purposes_of(cell: Cell) -> dict[str, Purpose]:
+    """The draws that the attacker has, and those that judge."""
+    return {
+        "attack": "judge" if cell.reading is Reading.DETERMINISTIC else "attack",
+        "judge": "other judge" if cell.reading is Reading.OTHER_JUDGE else "judge",
+    }
+
+
+def draws_seed(entry: ZooEntry, purpose: Purpose, seed: int) -> int:
+    """What draws are derived from: entry, purpose and seed alone, so that they are the same for every shard."""
+    return derive_seed(purpose, entry.name, seed)
+
+
+class PredictorKey(NamedTuple):
+    """Which draws of which entry, and which gradient of their prediction. half: of the members, where it is of one."""
+
+    entry: str
+    purpose: Purpose
+    draws: int
+    seed: int
+    gradient: Gradient
+    half: int | None
+
+
+class Predictors(OrderedDict[PredictorKey, ExpectedPrediction]):
+    """Predictors in the order in which they were used last."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self._machine = machine
+
+    def of(self, entry: ZooEntry, purpose: Purpose, cell: Cell, gradient: Gradient = Gradient()) -> ExpectedPrediction:
+        """The entry's prediction over the draws of a purpose."""
+        judges = purpose in ("judge", "other judge")
+        draws = cell.judge_draws if judges else cell.attack_draws
+        # a transfer's source is attacked through all that it has
+        half = int(judges) if cell.reading is Reading.SAMPLE and entry.name == cell.model else None
+        key = PredictorKey(entry.name, purpose, draws, cell.seed, gradient, half)
+        if key not in self:
+            seed, machine = draws_seed(entry, purpose, cell.seed), self._machine
+            self[key] = entry.predictor(draws, seed, gradient, machine.device, machine.stack, half)
+        self.move_to_end(key)
+        return self[key]
+
+    def forget(self, used: Collection[int]) -> list[ExpectedPrediction]:
+        """Give up those that were not used for longest until the rest fits; those that are gone.
+
+        used: ids of a cell's own, which stay whatever their size: the next cell would have to draw them again.
+        """
+        sizes = {key: _bytes(prediction) for key, prediction in self.items()}
+        others = [key for key, prediction in self.items() if id(prediction) not in used]
+        gone = []
+        while others and sum(sizes.values()) > KEPT_BYTES:
+            oldest = others.pop(0)
+            del sizes[oldest]
+            gone.append(self.pop(oldest))
+        return gone
+
+
+def _bytes(prediction: ExpectedPrediction) -> int:
+    return sum(value.numel() * value.element_size() for value in prediction.parameters())
