@@ -104,7 +104,7 @@ def evaluate(
     """
     chosen = lookup(suites(), suite, "suite")
     fields = {"accuracy": accuracy, "normalize": normalize, "map": map, "twin": twin}
-    dataset = DATASETS.hold(data) if isinstance(data, Data) else data
+    dataset = _dataset(data)
     entries = entries_of(model, Settings(dataset, name, template, Said(family, randomness, outputs), fields))
     if isinstance(data, Data) and (other := [entry.name for entry in entries if entry.dataset != dataset]):
         raise ValueError(f"{other[0]} is for other images than {dataset}: give a network for these, or leave out data")
@@ -127,6 +127,18 @@ def evaluate(
         records = run(chosen, selection, entries, opened, how).records
         images = opened.images(record.key for record in records) if keep_images else {}
     return Results(records, images=images)
+
+
+def _dataset(data: object) -> str | None:
+    """The name of a data set; a user's own is known by it from then on."""
+    if isinstance(data, Data):
+        return DATASETS.hold(data)
+    if data is None or isinstance(data, str):
+        return data
+    raise ValueError(
+        f"data is a {type(data).__name__}: name a data set, or give Data.from_arrays(x, y), Data.from_folder(path), "
+        "Data.from_torch(dataset) or Data.from_hugging_face(split)"
+    )
 
 
 def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

@@ -146,6 +146,8 @@ def test_what_cannot_be_sent_to_other_processes_is_refused() -> None:
         (small(), {"family": "frequentist"}, r"evaluate\(model, 'mnist', ...\)"),
         (3, {"data": "mnist"}, "3 is no network"),
         (small(), {"data": "mnits"}, "did you mean mnist"),
+        (small(), {"data": ([], [])}, r"data is a tuple: .*Data.from_arrays"),
+        (small(), {"data": "mnist", "randomness": "members"}, r"no method members\(\).*Give a list of networks"),
         ("mnist/lennet", {}, "did you mean mnist/lenet"),
         ("mnist/lenet", {"suite": "whitbox"}, "did you mean whitebox"),
         ("mnist/lenet", {"examples": 0}, "examples must be at least 1"),

@@ -76,6 +76,11 @@ def check_network(
     if isinstance(first, SeededPass) and (members := _members_that_differ(probe, first)):
         return MixturePosterior(network, members)
     off = _off(probe, network) if isinstance(posterior, ForwardPosterior) else ""
+    if randomness is Randomness.MEMBERS and isinstance(posterior, ForwardPosterior):
+        raise ValueError(
+            f"{name}: randomness='members', but it has no method members(), and one pass does not answer for several. "
+            "Give a list of networks, or leave randomness out to see what is found"
+        )
     raise ValueError(
         f"{name}: its posterior draws do not differ: the posterior is degenerate.{off} Offer draw(generator), "
         "members() or layers that sample, or say that nothing is random: randomness='none' (--randomness none)"

@@ -132,8 +132,10 @@ class Data:
         size: of PIL images, as for `from_folder`. channels: where arrays and tensors have them.
         """
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-            inner = ": give loader.dataset" if hasattr(dataset, "dataset") else ""
-            raise ValueError(f"{type(dataset).__name__} gives no image by index, and may give others each time{inner}")
+            remedy = "loader.dataset" if hasattr(dataset, "dataset") else "a list of (image, label), or arrays"
+            raise ValueError(
+                f"{type(dataset).__name__} gives no image by index, and may give others each time: give {remedy}"
+            )
         images = ItemImages(dataset, size, channels)
         return cls(images, images.labels, images.fingerprint, **about)
 
