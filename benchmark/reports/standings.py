@@ -23,7 +23,7 @@ from benchmark.results.rows import Row
 
 _SHORTEST = 12  # a name may be cut to this length before a table is broken
 _MEANINGS = {
-    "OPEN": "not all checks ran: --suite adaptive runs the rest",
+    "OPEN": "not all checks ran: --suite adaptive at two eps runs the rest",
     "FLAG": "a check found what may be chance: see python -m benchmark.audit",
     "FAIL": "a check says that these numbers cannot be believed: see python -m benchmark.audit",
     "ERROR": "an attack did not run, as said below",

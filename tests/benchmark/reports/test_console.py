@@ -98,7 +98,7 @@ def test_what_is_shown_is_explained_and_nothing_else_is_spoken_of() -> None:
     without_draws = ranking_text(Results(attacked("mnist/a", 500)), 100)
     assert "draws" not in without_draws
     assert "(rank): one more than" in without_draws
-    assert "OPEN: not all checks ran: --suite adaptive runs the rest" in without_draws
+    assert "OPEN: not all checks ran: --suite adaptive at two eps runs the rest" in without_draws
     for status in ("FLAG", "FAIL", "ERROR"):
         assert f"{status}:" not in without_draws
     assert "not ranked" not in without_draws
