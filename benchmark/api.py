@@ -16,6 +16,7 @@ from benchmark.evaluation.loop import How, run
 from benchmark.evaluation.machine import Machine
 from benchmark.networks import Settings, entries_of
 from benchmark.plan.cells import Selection
+from benchmark.plan.suite import Suite
 from benchmark.plan.wanted import wanted
 from benchmark.records.store import Store
 from benchmark.registry import suites
@@ -113,7 +114,7 @@ def evaluate(
         attacks=asked.names,
         eps={norm: tuple(radii) for norm, radii in eps.items()} if isinstance(eps, Mapping) else _tuple(eps),
         libraries=_tuple(libraries),
-        examples=examples,
+        examples=_count(examples, data, chosen),
         draws=draws,
         seed=seed,
         targets=_tuple(targets),
@@ -139,6 +140,11 @@ def _dataset(data: object) -> str | None:
         f"data is a {type(data).__name__}: name a data set, or give Data.from_arrays(x, y), Data.from_folder(path), "
         "Data.from_torch(dataset) or Data.from_hugging_face(split)"
     )
+
+
+def _count(examples: int | None, data: object, suite: Suite) -> int | None:
+    """The suite's number of images, but all of a user's own where these are fewer and he does not say."""
+    return len(data) if examples is None and isinstance(data, Data) and len(data) < suite.examples else examples
 
 
 def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

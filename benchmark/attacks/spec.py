@@ -91,8 +91,8 @@ class AttackSpec:
 
     @property
     def label(self) -> str:
-        """Its name, and what sets it apart from the protocol's attack of that name."""
-        return ", ".join([self.name, *self.distinctions])
+        """Its name, without the module of what was typed in, and what sets it apart from the protocol's attack."""
+        return ", ".join([self.name.removeprefix("__main__:"), *self.distinctions])
 
     @property
     def distinctions(self) -> list[str]:

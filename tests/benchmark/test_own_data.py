@@ -99,6 +99,13 @@ def test_arrays_and_the_folder_that_they_are_written_to_give_the_same_verdicts(
     assert {record.key for record in here.records}.isdisjoint(record.key for record in there.records)
 
 
+def test_of_fewer_images_than_a_suite_takes_all_are_attacked(net: nn.Module) -> None:
+    few = Data.from_arrays(*shapes(14, 7, "few"), name="few")
+    assert len(evaluate(net, few, **{**FAST, "examples": None}).df["image"].unique()) == 14
+    with pytest.raises(ValueError, match="few has 14 test examples; --examples 20 asks for more"):
+        evaluate(net, few, **{**FAST, "examples": 20})
+
+
 def test_worker_processes_are_sent_images_in_memory(net: nn.Module, data: Data) -> None:
     here, there = evaluate(net, data, **FAST), evaluate(net, data, workers=2, **FAST)
     assert {r.key: r.outcome for r in there.records} == {r.key: r.outcome for r in here.records}
