@@ -170,7 +170,7 @@ def test_what_a_network_keeps_from_its_last_pass_does_not_hinder_copying() -> No
         ([make_bayesian(linear()), linear()], {}, r"but network 0 has MeanFieldLayer.*evaluate\(\{'a': ...,"),
         ([linear(), 3], {}, "3 is no network"),
         (lambda x: x, {}, r"'<lambda>' asks for x; a network is an nn.Module, or a function without arguments"),
-        (linear(), {"randomness": "members"}, "do not differ"),
+        (linear(), {"randomness": "members"}, r"no method members\(\)"),
         (linear(), {"randomness": "drop"}, "no randomness 'drop'; there are: auto, none, dropout"),
         ("mnist/lenet", {"randomness": "dropout"}, "mnist/lenet is registered with randomness 'auto': leave out"),
         (
