@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from benchmark.attacks.identity import digest
 from benchmark.attacks.methods import Norm, own_name
-from benchmark.attacks.references import imported, name_of, plain_name, unbound
+from benchmark.attacks.references import name_of, plain_name, unbound
 from benchmark.attacks.spec import AttackSpec, ThreatModel
+from zoo.references import imported
 from zoo.seeding import derive_seed
 from zoo.targets import Gradient
 

@@ -1,43 +1,16 @@
-"""What an attack is called, and what a reference to one means."""
+"""What an attack is called."""
 
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
-import os
 import sys
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from benchmark.attacks.identity import digest
 
 _LONGEST = 40  # of a parameter in a name
-
-
-def imported(reference: str) -> object:
-    """What `package.module:name` or `folder/file.py:name` names; the current folder is importable.
-
-    Raises ValueError where there is nothing of that name, with what importing it raised.
-    """
-    module, _, attribute = reference.rpartition(":")
-    if not module or not attribute:
-        raise ValueError(f"{reference!r} is not of the form package.module:function or file.py:function")
-    path = Path(module).resolve() if module.endswith(".py") else None
-    if path is not None and not path.is_file():
-        raise ValueError(f"cannot import {reference!r}: there is no file {path}")
-    folder = os.getcwd() if path is None else str(path.parent)
-    if folder not in sys.path:
-        sys.path.append(folder)  # last: what is there must not hide this package or those it needs
-    try:
-        loaded = importlib.import_module(module if path is None else path.stem)
-        if path is not None and Path(loaded.__file__ or "").resolve() != path:
-            raise ImportError(f"another module is called {path.stem}, {loaded.__file__}: rename the file")
-        found: object = attrgetter(attribute)(loaded)
-    except Exception as error:  # whatever the user's file raises
-        raise ValueError(f"cannot import {reference!r}: {type(error).__name__}: {error}") from error
-    return found
 
 
 def unbound(thing: Any) -> Any:

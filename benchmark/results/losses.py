@@ -17,6 +17,7 @@ from benchmark.records.images import CellImages
 from benchmark.records.record import Record
 from benchmark.results.entries import Entry
 from benchmark.results.images import REMEDY
+from benchmark.results.shown import Shown
 from zoo.lookup import lookup
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
 
 
-class Losses:
+class Losses(Shown):
     """The attacker's cross-entropy at each gradient of one attack.
 
     frame: library, gradient (from 1; restarts follow each other), images, mean, and the quantiles low (10 %), median
@@ -41,17 +42,6 @@ class Losses:
         from benchmark.reports.figures.results import loss_against_gradients
 
         return loss_against_gradients(f"{label_of(self.attack)}, eps {format_eps(self.attack.threat.eps)}", self.frame)
-
-    def __repr__(self) -> str:
-        return str(self.frame.to_string(index=False))
-
-    def _repr_html_(self) -> str:
-        return str(self.frame.to_html(index=False))
-
-    def _repr_png_(self) -> bytes:
-        from benchmark.reports.figures import as_png
-
-        return as_png(self.figure)
 
 
 def losses_of(entry: Entry, attack: str, eps: float | None, packed: Mapping[str, bytes]) -> Losses:

@@ -39,6 +39,7 @@ from benchmark.results.images import AttackedImages, images_of, kept_whole
 from benchmark.results.losses import Losses, losses_of
 from benchmark.results.ranking import Paired, paired_tests
 from benchmark.results.rows import Row
+from benchmark.results.shown import Shown
 from zoo.files import write_whole
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class Text(str):
         return str(self)
 
 
-class Curve:
+class Curve(Shown):
     """Robust accuracy under one attack against eps. frame: its numbers; see `results.frames.accuracy_by_eps`."""
 
     def __init__(self, attack: str, frame: pd.DataFrame) -> None:
@@ -223,17 +224,6 @@ class Curve:
         from benchmark.reports.figures.results import accuracy_against_eps
 
         return accuracy_against_eps(self.attack, self.frame)
-
-    def __repr__(self) -> str:
-        return str(self.frame.to_string(index=False))
-
-    def _repr_html_(self) -> str:
-        return str(self.frame.to_html(index=False))
-
-    def _repr_png_(self) -> bytes:
-        from benchmark.reports.figures import as_png
-
-        return as_png(self.figure)
 
 
 def compare(first: Results, second: Results) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmark import evaluate
 from benchmark.networks import Settings, entries_of
-from tests.zoo.networks import After, Noisy, X, linear
+from tests.zoo.networks import After, Noisy, Wrapper, X, linear
 from zoo import ZooEntry, models
 from zoo.kind import Said
 from zoo.layers import make_bayesian
@@ -70,17 +70,6 @@ def test_samples_of_the_weights_are_averaged_and_what_they_leave_out_is_the_temp
     flat = X.flatten(1)
     by_hand = sum((flat @ state["1.weight"].T + NETS[0][1].bias).softmax(1) for state in states) / 3
     assert torch.allclose(probabilities(entry), by_hand, atol=1e-6)
-
-
-class Wrapper(nn.Module):
-    """Answers for all its networks in one pass."""
-
-    def __init__(self, networks: list[nn.Module]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([network(x) for network in self.networks])
 
 
 def dropped() -> nn.Module:

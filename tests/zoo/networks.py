@@ -50,3 +50,14 @@ class Drawing(nn.Module):
     def __init__(self, draw: Callable[[torch.Generator], nn.Module]) -> None:
         super().__init__()
         self.draw = draw
+
+
+class Wrapper(nn.Module):
+    """As Torch-Uncertainty's wrappers: (B, C, H, W) -> (M B, K), one member after the other."""
+
+    def __init__(self, networks: list[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([network(x) for network in self.networks])

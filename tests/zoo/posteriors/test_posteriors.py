@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.zoo.networks import After, Drawing, Factory, Noisy, X, entry, linear
+from tests.zoo.networks import After, Drawing, Factory, Noisy, Wrapper, X, entry, linear
 from tests.zoo.posteriors.posterior_contract import PosteriorContract
 from zoo.layers import BayesianLinear, bayesian_layers, make_bayesian
 from zoo.posteriors import (
@@ -196,17 +196,6 @@ def test_members_are_averaged_all_of_them_once() -> None:
         assert prediction.draws == 5
         assert torch.allclose(prediction.probabilities(X), by_hand, atol=1e-6)
     assert posterior_of(Own()).what == "the members of an ensemble (5)"
-
-
-class Wrapper(nn.Module):
-    """As Torch-Uncertainty's wrappers: (B, C, H, W) -> (M B, K), one member after the other."""
-
-    def __init__(self, networks: list[nn.Module]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([network(x) for network in self.networks])
 
 
 def test_a_wrapper_that_answers_for_all_its_members_is_their_mixture() -> None:
