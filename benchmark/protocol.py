@@ -21,11 +21,22 @@ LIBRARIES = ("torchattacks", "foolbox", "art")
 
 STEPS = {"fgsm": 1, "bim": 10, "pgd-linf": 20, "pgd-l2": 20}
 ATTACKS = tuple(STEPS)
-# Of the methods beyond the protocol's: AutoAttack's for APGD, queries for Square and noise. MI-FGSM is run with draws
-# of each step's own, which momentum averages over.
-FURTHER_STEPS = {"mifgsm": 40, "apgd-ce": 100, "apgd-dlr": 100, "square": 1000, "noise": 100}
+# Of the methods beyond the protocol's: AutoAttack's for APGD and FAB, queries for Square, HopSkipJump and noise.
+# MI-FGSM is run with draws of each step's own, which momentum averages over.
+FURTHER_STEPS = {
+    "mifgsm": 40,
+    **dict.fromkeys(("apgd-ce", "apgd-dlr", "apgd-t", "pma", "fab-t", "ddn", "fmn"), 100),
+    "brendel-bethge": 1000,
+    "square": 1000,
+    "hopskipjump": 5000,
+    "noise": 100,
+}
+AUTOATTACK = {"apgd-ce": 100, "apgd-t": 100, "fab-t": 100, "square": 5000}  # its parts, in order, with their budgets
+# Of an attack that looks for the nearest adversarial image: a ball that holds every image, as no eps bounds it.
+EVERYWHERE: dict[Norm, float] = {"linf": 1.0, "l2": 1000.0}
 STEP_RATIO = 2.5  # step_size = 2.5 eps / steps for the iterative attacks
-REACH = {"apgd-ce": 2.0, "apgd-dlr": 2.0}  # the first step of those that choose the next themselves, over eps; else 1
+# the first step of those that choose the next themselves, over eps; else 1
+REACH = dict.fromkeys(("apgd-ce", "apgd-dlr", "apgd-t", "pma"), 2.0)
 DECAY = 0.9  # of momentum
 
 ATTACK_DRAWS, JUDGE_DRAWS = 8, 64

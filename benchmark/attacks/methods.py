@@ -23,6 +23,16 @@ class Goal(StrEnum):
     certain, and predictive entropy and mutual information vanish together."""
 
 
+class Iterate(StrEnum):
+    """Which of the images that an attack walks through counts."""
+
+    LAST = "last"
+    """The one that it ends with, as its library returns it."""
+    BEST = "best"
+    """The one that hurts the attacker's prediction most, of those inside the ball at which it took a gradient, and the
+    last."""
+
+
 class Loss(StrEnum):
     """What a method makes as large as it can."""
 
@@ -31,7 +41,11 @@ class Loss(StrEnum):
     LOGIT_RATIO = "difference of logits ratio"
     """DLR of Croce and Hein 2020: the margin over the spread of the three largest logits, blind to their scale."""
     MARGIN = "margin"
-    """The largest other log-probability less the label's: queried, not differentiated."""
+    """The largest other log-probability less the label's."""
+    PROBABILITY_MARGIN = "margin of probabilities"
+    """The largest other probability less the label's (PMA, arXiv 2411.15210)."""
+    DISTANCE = "distance"
+    """How near the image comes among those of another label."""
     NONE = "none"
     """Nothing: points of the ball at random, of which the worst is kept."""
     OWN = "own"
@@ -59,7 +73,8 @@ class Method:
         where it decides itself.
     single_step: whether it takes one step by definition. momentum: whether it adds up the gradients of its steps.
     goals: those it knows. settings: those that a user may change. libraries: those that have it in all its norms.
-    classes: how many it needs at least.
+    classes: how many it needs at least. nearest: whether it looks for the nearest image of another label, so that one
+        run says of every eps whether it breaks the image.
     """
 
     name: str
@@ -73,6 +88,7 @@ class Method:
     settings: tuple[Setting, ...] = ()
     libraries: tuple[str, ...] = _ALL
     classes: int = 2
+    nearest: bool = False
 
     def attack(self, norm: Norm) -> str:
         """Its name in a norm."""
@@ -88,7 +104,21 @@ METHODS: dict[str, Method] = {
         Method("pgd", random_start=True, goals=(Goal.UNTARGETED, Goal.CONFIDENT), settings=tuple(Setting)),
         Method("apgd-ce", settings=_STEPS, libraries=("torchattacks",)),
         Method("apgd-dlr", loss=Loss.LOGIT_RATIO, settings=_STEPS, libraries=("torchattacks",), classes=3),
+        Method("apgd-t", loss=Loss.LOGIT_RATIO, settings=_STEPS, libraries=("torchattacks",), classes=4),
+        Method("pma", loss=Loss.PROBABILITY_MARGIN, settings=_STEPS, libraries=("torchattacks",)),
+        Method("fab-t", loss=Loss.MARGIN, settings=_STEPS, libraries=("torchattacks",)),
         Method("square", loss=Loss.MARGIN, gradients=False, settings=_STEPS, libraries=("torchattacks",)),
+        Method("ddn", norms=("l2",), settings=_STEPS, libraries=("foolbox",), nearest=True),
+        Method("fmn", loss=Loss.MARGIN, settings=_STEPS, libraries=("foolbox",), nearest=True),
+        Method("brendel-bethge", loss=Loss.MARGIN, settings=_STEPS, libraries=("foolbox",), nearest=True),
+        Method(
+            "hopskipjump",
+            loss=Loss.DISTANCE,
+            gradients=False,
+            settings=_STEPS,
+            libraries=("foolbox",),
+            nearest=True,
+        ),
         Method("noise", loss=Loss.NONE, gradients=False, settings=_STEPS, libraries=("foolbox",)),
     )
 }

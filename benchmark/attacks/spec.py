@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
-from benchmark.attacks.methods import Goal, Loss, Method, Norm, method_of, norm_of
+from benchmark.attacks.methods import Goal, Iterate, Loss, Method, Norm, method_of, norm_of
 from zoo.targets import Gradient, Schedule
 
 
@@ -39,6 +39,7 @@ class AttackSpec:
     gradient: what it follows, for the attacker alone; see `zoo.targets`.
     goal: what it is after; see `Goal`.
     decay: by which the sum of all gradients before is multiplied at each step, for a method with momentum.
+    iterate: which image of its walk counts; see `Iterate`.
     An own attack, called `module:function-linf`, has one step of length 1: what it does is its author's affair.
     Raises ValueError for settings that no library could run as written.
     """
@@ -52,6 +53,7 @@ class AttackSpec:
     gradient: Gradient = Gradient()
     goal: Goal = Goal.UNTARGETED
     decay: float = 0.0
+    iterate: Iterate = Iterate.LAST
 
     def __post_init__(self) -> None:
         if (norm := norm_of(self.name)) != self.threat.norm:
@@ -78,6 +80,9 @@ class AttackSpec:
         object.__setattr__(self, "goal", Goal(self.goal))  # of the same text
         if self.goal not in self.method.goals:
             raise ValueError(f"{self.name} knows the goals {', '.join(self.method.goals)}, not {str(self.goal)!r}")
+        object.__setattr__(self, "iterate", Iterate(self.iterate))
+        if self.iterate is Iterate.BEST and self.method.loss is not Loss.CROSS_ENTROPY:
+            raise ValueError(f"{self.name} chooses its best image itself; it has no other iterate to be chosen")
 
     @property
     def target(self) -> str:
@@ -99,6 +104,7 @@ class AttackSpec:
         """What is not usual about it, but for steps and their size, of which the protocol says what is usual."""
         parts = [
             "towards a wrong label" if self.goal is Goal.CONFIDENT else "",
+            "best iterate" if self.iterate is Iterate.BEST else "",
             f"{self.restarts} starts" if self.restarts > 1 else "",
             f"logits x {self.gradient.logit_scale:g}" if self.gradient.logit_scale != 1 else "",
             f"logits + {self.gradient.logit_shift:g}" if self.gradient.logit_shift else "",
@@ -132,6 +138,7 @@ class AttackSpec:
         rest = dict(values)
         gradient = Gradient(**{name: rest.pop(name) for name in _OF_THE_GRADIENT if name in rest})
         goal = Goal(rest.pop("goal", Goal.UNTARGETED))
+        rest["iterate"] = Iterate(rest.get("iterate", Iterate.LAST))
         return cls(**{**rest, "threat": ThreatModel(**rest["threat"])}, gradient=gradient, goal=goal)
 
 
@@ -139,6 +146,7 @@ _OF_THE_GRADIENT = tuple(field.name for field in fields(Gradient))
 _LATER = {
     "goal": Goal.UNTARGETED,
     "decay": 0.0,
+    "iterate": Iterate.LAST,
     "source": None,
     "logit_scale": 1.0,
     "logit_shift": 0.0,

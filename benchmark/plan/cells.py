@@ -27,6 +27,10 @@ class Reading(StrEnum):
     """Nothing, and further draws judge: how far a verdict hangs on the judge's."""
     SAMPLE = "sample"
     """Nothing, of Monte-Carlo samples: he has their first half, and the others judge, as the limit would."""
+    REBUILT = "rebuilt"
+    """Nothing, and a network that is built anew judges, on the same draws: it has seen nothing yet."""
+    PLANTED = "planted"
+    """Nothing, of another readout, beside which an adversarial image was planted in the ball."""
 
 
 @dataclass(frozen=True)
