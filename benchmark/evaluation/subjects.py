@@ -10,7 +10,7 @@ from benchmark.plan.cells import Subject
 from zoo import ZooEntry, models
 from zoo.catalogue.conformance import check_accuracy
 from zoo.catalogue.randomness import random_calls
-from zoo.combine import expected
+from zoo.combine import answered, expected
 from zoo.datasets import Split, dataset_spec
 from zoo.posteriors import Kind, Posterior
 from zoo.prediction.expected import ExpectedPrediction
@@ -84,5 +84,6 @@ def own_sources(entry: ZooEntry) -> tuple[tuple[str, str], ...]:
 def _require_accuracy(entry: ZooEntry, accuracy: float, split: Split, device: str) -> None:
     x, y = split.sample(min(ACCURACY_IMAGES, len(split)), "accuracy")
     prediction = entry.predictor(ACCURACY_DRAWS, derive_seed("accuracy", entry.name), device=device)
-    right = expected(prediction.logits_in_batches(x.to(device)), prediction.weights).argmax(1).cpu() == y
+    log_p = expected(prediction.logits_in_batches(x.to(device)), prediction.weights).cpu()
+    right = answered(log_p, y) == y
     check_accuracy(entry.name, accuracy, int(right.sum()), len(y))

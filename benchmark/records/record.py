@@ -82,13 +82,17 @@ class Health:
     """The health of the attacker's prediction on some images.
 
     images: how many.
-    repeat: largest difference of a log-probability between evaluations, in either mode, with and without a gradient.
+    repeat: largest difference of a log-probability between evaluations, in either mode, with and without a gradient, on
+        the image where it is most beyond rounding.
     normalisation: largest |logsumexp| of the outputs.
     probabilities: images on which every network returns a distribution, where logits belong.
     dead, undefined: images whose gradient is zero in every pixel, and those where it is NaN or infinite in one.
     cosine: between the gradients of two independent sets of draws, the median over images; None without draws.
     shortfall: by library and attack, of the known optimum of a linear model; see `benchmark.evaluation.closed_form`.
     missed: libraries and attacks that are further from the optimum than they may be.
+    rounding: what rounding may make of a log-probability of that image. vertices: images on which one class has all
+        that an affine image of probabilities gives away, for every network. spread: largest difference between two
+        classes' outputs. None and 0 in records that are older than these fields.
     """
 
     images: int
@@ -100,6 +104,14 @@ class Health:
     cosine: float | None
     shortfall: dict[str, float]
     missed: list[str]
+    rounding: float | None = None
+    vertices: int = 0
+    spread: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, without those that are as in older records."""
+        later = ("rounding", "vertices", "spread")
+        return {name: value for name, value in asdict(self).items() if name not in later or value}
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,7 @@ class Record:
         if self.health is None:
             del fields["health"]
         else:
-            fields["health"] = asdict(self.health)
+            fields["health"] = self.health.to_json()
         return {"schema": SCHEMA_VERSION, **fields}
 
     @classmethod

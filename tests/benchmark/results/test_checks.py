@@ -35,7 +35,7 @@ def test_checks_on_the_protocols_outcomes() -> None:
         assert status("V7", rising) == expected
     apart = Comparison("foolbox", "art", 100, 0, 0.5, 100, tuple(range(8)), ())
     assert apart.level == "disagree"
-    assert status("V16", [make("mnist/a", "fgsm", 0.1, both, agreement=[apart])]) == "FLAG"
+    assert status("V16", [make("mnist/a", "fgsm", 0.1, both, agreement=[apart])]) == "FAIL"
     assert status("V16", [make("mnist/a", "fgsm", 0.1, {"art": [True]})]) == "FLAG"
 
 
@@ -140,7 +140,7 @@ def test_an_unbounded_attack_leaves_chance() -> None:
 @pytest.mark.parametrize(
     ("name", "changes", "expected"),
     [
-        ("V3", {"repeat": 1e-6}, "FLAG"), ("V3", {"repeat": 1e-3}, "FAIL"), ("V4", {"normalisation": 1e-3}, "FAIL"),
+        ("V3", {"repeat": 1e-6}, "PASS"), ("V3", {"repeat": 1e-3}, "FAIL"), ("V4", {"normalisation": 1e-3}, "FAIL"),
         ("V4", {"probabilities": 100}, "FAIL"), ("V5", {"dead": 1}, "PASS"), ("V5", {"dead": 3}, "FLAG"),
         ("V5", {"dead": 50}, "FAIL"), ("V5", {"undefined": 1}, "FAIL"),
         ("V17", {"missed": ["art fgsm"]}, "FAIL"),
