@@ -22,11 +22,13 @@ from benchmark.evaluation.judged import JudgedImages, judge_crafted, outcome_of
 from benchmark.evaluation.kept import Kept
 from benchmark.evaluation.machine import Machine
 from benchmark.evaluation.predictors import Predictors, draws_seed, purposes_of
+from benchmark.evaluation.state import UNSEEN, state_of
 from benchmark.evaluation.subjects import subject_of
 from benchmark.plan.cells import Cell, Reading, Subject
 from benchmark.protocol import LIBRARIES, example_order
 from benchmark.records.agreement import compare_libraries
 from benchmark.records.record import Health, Outcome, Record, cell_key, provenance
+from benchmark.records.state import State
 from benchmark.timing import Timing
 from zoo import ZooEntry, models
 from zoo.catalogue.behaviour import same_behaviour
@@ -192,6 +194,7 @@ class Evaluator:
                 seconds=round(time.monotonic() - began, 3),
             ),
             health=self._health(cell, attacker, x, y) if clean.error is None else None,
+            state=self._state(cell, attacker, judge, (x, *images.values(), y)) if images else None,
         )
 
     def _health(self, cell: Cell, attacker: ExpectedPrediction, x: Tensor, y: Tensor) -> Health | None:
@@ -202,6 +205,33 @@ class Evaluator:
         drawn = cell.kind is Kind.CONTINUOUS  # of a finite posterior all members are attacked: none are independent
         independent = self._predictors.of(entry, "independent", cell) if drawn else None
         return examine(attacker, independent, x, y, self._gaps)
+
+    def _state(
+        self, cell: Cell, attacker: ExpectedPrediction, judge: ExpectedPrediction, images: tuple[Tensor, ...]
+    ) -> State | None:
+        """What networks that are built anew make of the images, which were attacked in one library; see `state_of`.
+
+        What unseen images show is the same for every shard, so that it is measured for the first.
+        """
+        if cell.reading is not Reading.REBUILT:
+            return None
+        (x, x_adv, y), entry, purposes = images, self.entry(cell.model), purposes_of(cell)
+        same = cell.kind is not Kind.CONTINUOUS and cell.attack_draws == cell.judge_draws
+        return state_of(
+            lambda: self._predictors.new(entry, purposes["judge"], cell),
+            lambda: self._predictors.new(entry, purposes["attack"], cell),
+            judge,
+            attacker if same else None,
+            (x, x_adv, y),
+            self._unseen(cell.dataset) if cell.start == 0 else None,
+            cell.attack.threat,
+        )
+
+    def _unseen(self, dataset: str) -> tuple[Tensor, Tensor]:
+        """Images that no attack has shown: the last of the split, half of them mirrored, lest all of it is attacked."""
+        x, y = self._images(dataset, list(example_order(len(self.split(dataset)))[-UNSEEN:]))
+        half = len(x) // 2
+        return torch.cat([x[:half], x[half:].flip(-1)]), y
 
     @functools.cached_property
     def _gaps(self) -> list[Gap]:

@@ -37,7 +37,7 @@ class AdaptiveAttack:
     """An attack beyond the white-box attacks.
 
     help: what it is, for tables.    attack: the attack under a threat model, but for the source of a transfer.
-    on: `all` images, or those that are `surviving` the white-box attacks.
+    on: `all` images, or those that are `surviving` the white-box attacks; `last` is on all, after every other attack.
     draws: how many the attacker has, from the protocol's number, several for a ladder of them.
     kinds: the posteriors that it is for.    reading: what the attacker knows of the judge's draws.
     library: the one that runs it.
@@ -47,7 +47,7 @@ class AdaptiveAttack:
     name: str
     help: str
     attack: Callable[[ThreatModel], AttackSpec]
-    on: Literal["all", "surviving"] = "surviving"
+    on: Literal["all", "surviving", "last"] = "surviving"
     draws: Callable[[int], tuple[int, ...]] = lambda draws: (draws,)
     kinds: tuple[Kind, ...] = tuple(Kind)
     reading: Reading = Reading.HEADLINE
@@ -172,6 +172,13 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             library="foolbox",
             gradient="none",
         ),
+        AdaptiveAttack(
+            "rebuilt",
+            "PGD, judged by networks that are built anew and have seen nothing",
+            pgd,
+            "last",
+            reading=Reading.REBUILT,
+        ),
     )
 }
 UNBOUNDED_ATTACK = AdaptiveAttack("unbounded", "PGD with 100 steps, linf, eps 1", unbounded, "all")
@@ -231,7 +238,7 @@ def adaptive_attack_of(
         return UNBOUNDED_ATTACK if draws == usual else None
     own = replace(attack.gradient, source=None, target="expected")
     as_planned = attack if attack.source is None else replace(attack, gradient=own)
-    for adaptive in attacks_on(kind, "all") + attacks_on(kind, "surviving"):
+    for adaptive in [one for on in ("all", "surviving", "last") for one in attacks_on(kind, on)]:
         same_source = (adaptive.name in TRANSFERS) == (attack.source is not None)
         same_reading = adaptive.reading is reading and _has_all(reading, draws, adaptive.draws(usual), usual)
         if same_source and same_reading and as_planned == adaptive.attack(attack.threat):

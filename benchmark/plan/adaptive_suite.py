@@ -60,7 +60,17 @@ class AdaptiveSuite(WhiteboxSuite):
                         wanted = _climbed(records, found, self.count(selection)).wanted
                         found = [cell for cell in found if cell.attack_draws in wanted]
                     cells += found
+            cells += self._last(subject, selection)
         return cells
+
+    def _last(self, subject: Subject, selection: Selection) -> list[Cell]:
+        """What is run on all images when the network has been through everything else."""
+        shards = dict.fromkeys(self.shards(selection))
+        return [
+            cell
+            for adaptive, attack in planned(subject, self._threats(subject, selection), "last")
+            for cell in self._cells(adaptive, attack, subject, selection, shards)
+        ]
 
     def expected_follow_up(
         self, subjects: Iterable[Subject], selection: Selection, survival: Survival
@@ -69,6 +79,7 @@ class AdaptiveSuite(WhiteboxSuite):
         shards, first = self.shards(selection), Ladder({}, 0).wanted
         found = []
         for subject in subjects:
+            found += [Expected(cell, 1.0) for cell in self._last(subject, selection)]
             for threat in self._threats(subject, selection):
                 likely = [survival.survivors(subject.model, subject.dataset, threat, *shard) for shard in shards]
                 times = sum(survivors.chance for survivors in likely)

@@ -19,6 +19,7 @@ import benchmark
 from benchmark.plan.cells import Cell
 from benchmark.protocol import PROTOCOL_VERSION
 from benchmark.records.agreement import Comparison
+from benchmark.records.state import State
 
 SCHEMA_VERSION = 3
 
@@ -119,6 +120,7 @@ class Record:
     """The outcome of a cell. examples, labels: indices into the test split and their labels.
 
     health: of the network, in the record of one attack at eps = 0; see `benchmark.evaluation.health`.
+    state: of networks that were built anew, where these judge; see `benchmark.evaluation.state`.
     """
 
     key: str
@@ -132,6 +134,7 @@ class Record:
     agreement: list[Comparison]
     provenance: dict[str, Any]
     health: Health | None = None
+    state: State | None = None
 
     @property
     def complete(self) -> bool:
@@ -163,6 +166,10 @@ class Record:
             del fields["health"]
         else:
             fields["health"] = self.health.to_json()
+        if self.state is None:
+            del fields["state"]
+        else:
+            fields["state"] = self.state.to_json()
         return {"schema": SCHEMA_VERSION, **fields}
 
     @classmethod
@@ -183,6 +190,7 @@ class Record:
                 "outcomes": {library: Outcome.from_json(outcome) for library, outcome in fields["outcomes"].items()},
                 "agreement": [Comparison(**pair) for pair in pairs],
                 "health": Health(**fields["health"]) if "health" in fields else None,
+                "state": State.from_json(fields["state"]) if "state" in fields else None,
             }
         )
 
