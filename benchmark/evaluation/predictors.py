@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Cell, Reading
 from zoo import ZooEntry
+from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import Gradient
@@ -57,9 +58,14 @@ class Predictors(OrderedDict[PredictorKey, ExpectedPrediction]):
         self.move_to_end(key)
         return self[key]
 
-    def new(self, entry: ZooEntry, purpose: Purpose, cell: Cell) -> ExpectedPrediction:
-        """The same, built anew, whatever is kept: it has seen no image of an attack."""
-        return self._built(entry, self._key(entry, purpose, cell, Gradient()))
+    def new(self, entry: ZooEntry, purpose: Purpose, cell: Cell, most: int | None = None) -> ExpectedPrediction:
+        """The same, built anew, whatever is kept: it has seen no image of an attack.
+
+        most: draws that are enough, where any number can be drawn.
+        """
+        key = self._key(entry, purpose, cell, Gradient())
+        fewer = cell.kind is Kind.CONTINUOUS
+        return self._built(entry, key._replace(draws=min(key.draws, most or key.draws)) if fewer else key)
 
     def _built(self, entry: ZooEntry, key: PredictorKey) -> ExpectedPrediction:
         seed, machine = draws_seed(entry, key.purpose, key.seed), self._machine

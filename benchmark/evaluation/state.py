@@ -64,7 +64,7 @@ def compared(first: Answers, second: Answers, y: Tensor) -> Passage:
     worst = (difference / may).argmax()
     right = answered(first.log_p, y) == y, answered(second.log_p, y) == y
     numbers = (float(f"{float(one[worst]):.2g}") for one in (difference, may))
-    return Passage(len(y), int((right[0] != right[1]).sum()), *numbers)
+    return Passage(len(y), int((right[0] != right[1]).sum()), int((difference > may).sum()), *numbers)
 
 
 class _Passages:
@@ -83,7 +83,7 @@ class _Passages:
 
 def state_of(
     build_judge: Build,
-    build_attacker: Build,
+    build_few: Build,
     judge: ExpectedPrediction,
     attacker: ExpectedPrediction | None,
     images: tuple[Tensor, Tensor, Tensor],
@@ -92,8 +92,8 @@ def state_of(
 ) -> State:
     """The state of an entry.
 
-    build_judge, build_attacker: build the network anew, with the draws of either. judge: which has been through the
-    audit. attacker: who has, too, where he must answer as the judge does; None where he has other draws.
+    build_judge: builds the judge anew. build_few: builds the network anew, with few draws. judge: which has been
+    through the audit. attacker: which has, too, where it must answer as the judge does; None where its draws differ.
     images: clean (B, C, H, W), adversarial, and labels (B,). unseen: images that no attack has shown, and labels; None
     where the histories are measured elsewhere. threat: in which neighbours are looked for.
     """
@@ -107,11 +107,11 @@ def state_of(
     weights: list[str] = []
     attributes: list[str] = []
     if unseen is not None:
-        new, other = build_attacker(), build_attacker()
+        new, other = build_few(), build_few()
         weights, attributes = differing(weights_of(new), weights_of(other)), _differing_attributes(new, other)
         _take_histories(passages, new, *unseen, threat)
     else:
-        other = build_attacker()
+        other = build_few()
     few, others = x[:SINGLY], x_adv[:SINGLY]
     remembers = _remembers(other, few, others)
     deeds = deeds_of(lambda: other(few))

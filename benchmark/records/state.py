@@ -10,23 +10,21 @@ from typing import Any
 class Passage:
     """Some images, answered twice: after one history and after another.
 
-    images: how many. reversed: on how many of them one of the two is right and the other wrong.
+    images: how many. reversed: on how many of them one of the two is right and the other wrong. beyond: on how many
+    they differ by more than rounding.
     difference: largest difference of a log-probability, on the image where it is most beyond rounding, and the
     rounding that there may be.
     """
 
     images: int
     reversed: int
+    beyond: int
     difference: float
     rounding: float
 
-    @property
-    def is_same(self) -> bool:
-        return self.difference <= self.rounding
-
     def __str__(self) -> str:
         what = f"log-probabilities differ by {self.difference:g}, by rounding up to {self.rounding:g}"
-        return f"{self.reversed} of {self.images} verdicts reversed, {what}"
+        return f"other answers on {self.beyond} of {self.images} images, {self.reversed} verdicts reversed, {what}"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from benchmark.plan.cells import Reading
 from benchmark.plan.ladder import RUNGS
 from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, eps_grid
 from benchmark.records.record import Health, Outcome, Record
+from benchmark.records.state import Passage, State
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence
 from tests.benchmark.handmade import make
@@ -20,6 +21,7 @@ from zoo.targets import Gradient
 
 N = 100
 HEALTHY = Health(N, 0.0, 1e-7, 0, 0, 0, 0.9, {"art fgsm": 1e-8}, [])
+SAME = State({"adversarial images first": Passage(N, 0, 0, 1e-6, 1e-3)})
 LINF = ThreatModel("linf", 0.1)
 
 
@@ -81,7 +83,8 @@ def evidence(health: Health = HEALTHY, rungs: Sequence[int] = (0, 0, 0), **stand
             elif one.reading is Reading.HEADLINE:
                 others.append(trial(name, threat, found, **source))
             elif one.reading is not Reading.SAMPLE:
-                readings.append(trial(name, threat, found))
+                state = SAME if one.reading is Reading.REBUILT else None
+                readings.append(dataclasses.replace(trial(name, threat, found), state=state))
     others.append(trial("unbounded", UNBOUNDED, by_trial.get("unbounded", [False] * N)))
     return Evidence(records, others, readings)
 

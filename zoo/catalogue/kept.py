@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping
-from types import CodeType, FunctionType, MethodType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ Digests = dict[str, str]  # name -> digest of its value
 
 _OF_TORCH = frozenset(vars(nn.Module()))  # parameters, buffers, hooks: what every module has
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
-_DEEP, _MANY = 6, 100_000  # levels and items that are looked at
+_CODE = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType)
+_DEEP, _MANY = 6, 10_000  # levels and items that are looked at
 _OWN = ("zoo", "torch")  # packages whose modules keep nothing that an answer depends on but parameters and buffers
 
 
@@ -149,8 +150,8 @@ def _parts(value: Any) -> Iterator[Any]:
             yield from value
         case set() | frozenset():
             yield from sorted(_digest(one) for one in value)
-        case _ if hasattr(value, "__dict__") and not isinstance(value, type | FunctionType | MethodType):
-            yield dict(vars(value))
+        case _ if not isinstance(value, _CODE) and (inside := getattr(value, "__dict__", None)):
+            yield dict(inside)
 
 
 class Deeds:
