@@ -79,7 +79,6 @@ class AdaptiveSuite(WhiteboxSuite):
         shards, first = self.shards(selection), Ladder({}, 0).wanted
         found = []
         for subject in subjects:
-            found += [Expected(cell, 1.0) for cell in self._last(subject, selection)]
             for threat in self._threats(subject, selection):
                 likely = [survival.survivors(subject.model, subject.dataset, threat, *shard) for shard in shards]
                 times = sum(survivors.chance for survivors in likely)
@@ -91,6 +90,8 @@ class AdaptiveSuite(WhiteboxSuite):
                     found += [
                         Expected(cell, times) for cell in cells if not adaptive.is_ladder or cell.attack_draws in first
                     ]
+            last = self._last(subject, selection)
+            found += [Expected(cell, float(len(shards))) for cell in last if (cell.start, cell.stop) == shards[0]]
         return found
 
     def _threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:

@@ -100,6 +100,7 @@ def test_what_is_expected_is_what_comes_once_all_is_met(stands: int) -> None:
 def test_shards_are_expected_as_so_many_times_one_cell() -> None:
     expected = SUITE.expected_follow_up([SUBJECT], Selection(examples=1000), Survival())
     attacks = planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "surviving")
+    attacks += planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "last")
     assert len(expected) == sum(min(3, len(adaptive.draws(8))) for adaptive, _ in attacks)  # of the ladder three rungs
     assert {round(each.times) for each in expected} <= {10, 9, 8, 5}
     assert SUITES["whitebox"].expected_follow_up([SUBJECT], Selection(), Survival()) == []

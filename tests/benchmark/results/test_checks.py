@@ -39,6 +39,32 @@ def test_checks_on_the_protocols_outcomes() -> None:
     assert status("V16", [make("mnist/a", "fgsm", 0.1, {"art": [True]})]) == "FLAG"
 
 
+def test_libraries_that_differ_by_more_than_chance_fail() -> None:
+    """A level below the required one is flagged, `disagree` by less than all pairs at once make certain, too."""
+
+    def found(only_first: int, close: int = 0) -> tuple[str, str]:
+        one = Comparison("foolbox", "art", 100, close, 0.5, 100, tuple(range(only_first)), ())
+        record = make("mnist/a", "fgsm", 0.1, survivors(N), agreement=[one])
+        return next((v.status, v.evidence) for v in verdicts(Evidence([record])) if v.check == "V16")
+
+    assert found(0, close=100)[0] == "PASS"
+    assert found(2) == ("FLAG", "foolbox/art, fgsm eps 0.1: same-verdict, identical is required")
+    assert found(7)[0] == "FLAG"  # statistical: 7 of 7 is chance once in 64
+    assert found(8) == ("FAIL", "foolbox/art, fgsm eps 0.1: disagree, identical is required")  # once in 128
+    more = [
+        make("mnist/a", "bim", eps, survivors(N), agreement=[Comparison("foolbox", "art", 100, 100, 0.0, 100, (), ())])
+        for eps in (0.1, 0.2)
+    ]
+    apart = make(
+        "mnist/a",
+        "fgsm",
+        0.1,
+        survivors(N),
+        agreement=[Comparison("foolbox", "art", 100, 0, 0.5, 100, tuple(range(8)), ())],
+    )
+    assert status("V16", [apart, *more]) == "FLAG"  # of three pairs, one is as far apart once in 43
+
+
 def test_checks_take_the_worst_of_all_comparisons() -> None:
     """A failure on many images is not hidden by a larger share of few, nor by an attack with fewer images."""
 
