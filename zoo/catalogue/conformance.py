@@ -114,7 +114,7 @@ def _posterior(probe: Probe, network: nn.Module, family: str | None, randomness:
     if randomness is not Randomness.AUTO or posterior.kind is not Kind.POINT:
         return posterior
     passes = ForwardPosterior(network, dropout=False)
-    # a network with few outcomes (one of two crops) often has the same twice: where anything is drawn, many are compared
+    # of few outcomes (one of two crops) two passes are often the same: where anything is drawn, many are compared
     count = PROBES if random_calls(network.eval(), probe.images).on else 2
     first, *others = passes.draws(count, derive_seed("probe", probe.name))
     logits = probe.logits(first)

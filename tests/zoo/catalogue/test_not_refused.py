@@ -14,7 +14,6 @@ from tests.zoo.networks import After, Drawing, Factory, X, entry, linear
 from zoo.catalogue.behaviour import same_behaviour
 from zoo.kind import Kind, Randomness
 from zoo.layers import BayesianLinear, bayesian_layers, make_bayesian
-from zoo.posteriors import posterior_draws
 from zoo.prediction.target_networks import undefined_targets
 from zoo.targets import Gradient
 
@@ -109,7 +108,7 @@ def test_an_ensemble_that_draws_its_members_is_taken_whatever_its_name_is(name: 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_that_overwrites_its_draws_is_refused_whatever_its_name_is(name: str) -> None:
-    with pytest.raises(ValueError, match="goes on using|do not differ"):
+    with pytest.raises(ValueError, match=r"goes on using|do not differ"):
         entry(lambda: Overwriting(2), name=name).load()
 
 
