@@ -15,6 +15,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -200,7 +201,7 @@ class Honest:
     what: str
 
 
-def _honest(factory: Callable[[], object], what: str, randomness: Randomness = Randomness.AUTO) -> Honest:
+def _honest(factory: Callable[[], Any], what: str, randomness: Randomness = Randomness.AUTO) -> Honest:
     entry = ZooEntry("mnist/-", "mnist", None, factory, None, Path(__file__), randomness=randomness)
     return Honest(entry, what)
 

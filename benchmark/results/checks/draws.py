@@ -73,7 +73,7 @@ def enough_draws(evidence: Evidence) -> Finding:
 def one_draw(evidence: Evidence) -> Finding:
     """An attack on one frozen draw, judged by that draw, succeeds at least as often as one on all of them.
 
-    More may survive on one draw by chance, as where a posterior is nearly a point (2 of 100 more on 2 of 14 honest
+    More may survive on one draw by chance, as where a posterior is nearly a point (2 of 100 more on 2 of 16 honest
     rows): a flag is given for more than 1 point where McNemar's test says that it is not chance (5 %).
     """
     if evidence.kind is Kind.POINT:
