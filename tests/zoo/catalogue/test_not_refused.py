@@ -78,7 +78,7 @@ class Reading(nn.Module):
 
 def tempered_without_a_network_of_the_mean() -> nn.Module:
     network = Tempered()
-    network.mean = lambda: Reading.forward(network, X)  # raises: there is no such network
+    network.mean = lambda: nn.Linear(3, 3)  # for something else than images
     return network
 
 
