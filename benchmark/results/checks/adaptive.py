@@ -18,12 +18,17 @@ from zoo.datasets import DATASETS
     "in a ball that holds every image all can be broken: what survives was not attacked",
 )
 def unbounded(evidence: Evidence) -> Finding:
-    """Linf eps = 1, 100 steps: accuracy at most that of chance."""
+    """Linf eps = 1, 100 steps: accuracy at most that of chance.
+
+    Chance is one of the number of classes. A network that gives one answer to every image may be above it, as classes
+    are not of one size.
+    """
     found: list[Finding] = []
     for record in evidence.adaptive.get(UNBOUNDED_ATTACK.name, []):
         for outcome in record.outcomes.values():
             right, count = sum(outcome.correct), len(outcome.correct)
-            found.append((over(right, count, 1 / _classes(record)), f"{right} of {count} images survive at eps 1"))
+            status = "PASS" if evidence.is_constant else over(right, count, 1 / _classes(record))
+            found.append((status, f"{right} of {count} images survive at eps 1"))
     return summary(found, NOT_RUN)
 
 
@@ -37,8 +42,12 @@ def _classes(record: Record) -> int:
 
 @check("V9", "converged", "the attack was stopped before it had arrived; the worst case includes the longer one")
 def converged(evidence: Evidence) -> Finding:
-    """Doubling the steps breaks at most 1 point more."""
-    return _breaks_little(evidence, ("doubled steps",), POINT)
+    """Doubling the steps breaks at most 1 point that no other attack by the network's own gradient does.
+
+    What APGD or another start breaks as well was found twice: it says that PGD is weak, and hardly that more is left.
+    On 40 rows of honest networks it was 0 of 100 images each time, where 1 row in 40 had 2 that PGD alone had missed.
+    """
+    return _breaks_little(evidence, ("doubled steps",), POINT, evidence.beyond_other_gradients("doubled steps"))
 
 
 @check(
@@ -47,8 +56,12 @@ def converged(evidence: Evidence) -> Finding:
     "the outcome depends on where the attack starts; the worst case includes the better starts",
 )
 def restarts(evidence: Evidence) -> Finding:
-    """Five restarts break at most 1 point more."""
-    return _breaks_little(evidence, ("restarts",), POINT)
+    """Five restarts break at most 1 point that no other attack by the network's own gradient does.
+
+    As of V9: on 40 rows of honest networks it was 0 of 100 images each time, where 6 rows in 40 had 2 or 3 that PGD
+    from one start alone had missed.
+    """
+    return _breaks_little(evidence, ("restarts",), POINT, evidence.beyond_other_gradients("restarts"))
 
 
 @check(
@@ -81,8 +94,13 @@ def transfer(evidence: Evidence) -> Finding:
     "gradients vanish in the rounding of a saturated softmax and come back when logits are scaled",
 )
 def scale_invariance(evidence: Evidence) -> Finding:
-    """Attacks on logits times 0.1 or 0.001, or plus 100, break at most 1 point more: else gradients vanish."""
-    return _breaks_little(evidence, ("logits x 0.1", "logits x 0.001", "logits + 100"), POINT)
+    """Attacks on logits times 0.1 or 0.001, or plus 100, break at most 1 point more than PGD does by more steps or from
+    other starts: else gradients vanish.
+
+    Another scale is another loss, and by chance another outcome for one or two images, as other starts are.
+    """
+    beyond = evidence.beyond(("fresh draws", "doubled steps", "restarts"))
+    return _breaks_little(evidence, ("logits x 0.1", "logits x 0.001", "logits + 100"), POINT, beyond)
 
 
 def _breaks_little(

@@ -11,7 +11,7 @@ from benchmark.attacks.spec import format_eps
 from benchmark.protocol import SIGNIFICANCE, required_agreement
 from benchmark.records.agreement import meets, weakest
 from benchmark.records.record import Record
-from benchmark.results.checks.check import Finding, check, first_few, over, risen, summary
+from benchmark.results.checks.check import NOT_APPLICABLE, Finding, check, first_few, over, risen, summary
 from benchmark.results.configuration import merged_agreement
 from benchmark.results.evidence import Evidence
 from benchmark.statistics import mcnemar
@@ -73,7 +73,7 @@ def budget_and_box(evidence: Evidence) -> Finding:
 def iterative_beats_single_step(evidence: Evidence) -> Finding:
     """Images that only FGSM breaks, not PGD at the same eps: at most 1 %; more points at masked gradients."""
     if all(record.cell.attack.threat.norm == "l2" for record in evidence.records):
-        return "PASS", "does not apply: fgsm is an attack in linf"
+        return "PASS", f"{NOT_APPLICABLE}: fgsm is an attack in linf"
     found: list[Finding] = []
     linf = evidence.outcomes[evidence.outcomes["attack"].isin(["fgsm", "pgd-linf"])]
     for eps in sorted(linf["eps"].unique()):

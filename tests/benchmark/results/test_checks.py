@@ -158,6 +158,46 @@ def test_a_trial_on_fewer_images_than_stand_leaves_a_check_open() -> None:
     assert (status_, "on fewer images" in text) == ("OPEN", True)
 
 
+@pytest.mark.parametrize(("name", "trial_name"), [("V9", "doubled_steps"), ("V10", "restarts")])
+@pytest.mark.parametrize("other", ["apgd-ce", "apgd-dlr", "doubled_steps", "restarts", "logits_x_0.1"])
+def test_what_another_attack_finds_as_well_is_not_left_to_steps_or_starts(
+    name: str, trial_name: str, other: str
+) -> None:
+    """20 images that PGD missed, found by two attacks: PGD is weak there, and no more are left for a third."""
+    broken = [20 <= i < 60 for i in range(N)]
+    assert verdict(name, evidence(**{trial_name: broken}))[0] == "FAIL"
+    assert verdict(name, evidence(**{trial_name: broken, "square": broken}))[0] == "FAIL"
+    both = verdict(name, evidence(**{trial_name: broken, other: broken}))[0]
+    assert both == ("FAIL" if other == trial_name else "PASS")
+
+
+@pytest.mark.parametrize("other", ["doubled_steps", "restarts", "apgd-ce"])
+def test_a_scale_is_compared_with_more_steps_and_starts_of_the_same_attack(other: str) -> None:
+    """APGD may not need a scale, and says nothing of PGD's gradients."""
+    broken = [20 <= i < 60 for i in range(N)]
+    found = verdict("V13", evidence(**{"logits_x_0.1": broken, other: broken}))[0]
+    assert found == ("FAIL" if other == "apgd-ce" else "PASS")
+
+
+def test_a_network_that_gives_one_answer_hides_no_gradient() -> None:
+    """18 of 100 images are of the class that it answers: more than one of ten, and nothing to attack."""
+    dead = evidence(dataclasses.replace(HEALTHY, dead=N), unbounded=[i < 18 for i in range(N)])
+    labels = [0] * 18 + [1 + i % 9 for i in range(N - 18)]
+
+    def answering(predicted: list[int], entropies: list[float]) -> Evidence:
+        clean = dataclasses.replace(outcome([True] * N), predicted=predicted, entropy=entropies)
+        records = [dataclasses.replace(record, clean=clean, labels=labels) for record in dead.records]
+        return Evidence(records, dead.extra, dead.readings)
+
+    for found, expected in (
+        (answering([0] * N, [2.0] * N), ("PASS", "PASS")),
+        (answering([0] * N, [2.0] * (N - 1) + [1.9]), ("FAIL", "FLAG")),  # it knows one image from another
+        (answering(labels, [2.0] * N), ("FAIL", "FLAG")),
+        (dead, ("FAIL", "FLAG")),  # images of one class say nothing
+    ):
+        assert (verdict("V5", found)[0], verdict("V8", found)[0]) == expected
+
+
 def test_an_unbounded_attack_leaves_chance() -> None:
     for right, expected in ((10, "PASS"), (15, "FLAG"), (30, "FAIL")):
         assert verdict("V8", evidence(unbounded=[i < right for i in range(N)]))[0] == expected
