@@ -5,9 +5,9 @@ one point on the boundary of the ball is of class 1. All that the network does t
 that follows its gradient must find that point or another of class 1; where it does not, it finds nothing in the network
 either, and its failure is no evidence of robustness.
 
-Source: Zimmermann, Brendel, Tramèr and Carlini 2022, "Increasing Confidence in Adversarial Robustness Evaluations". Here
-the readout is solved in closed form, and its bias stands so near the planted point that random search does not reach
-it; images where it does all the same are told apart (`Planted.by_chance`).
+Source: Zimmermann, Brendel, Tramèr and Carlini 2022, "Increasing Confidence in Adversarial Robustness Evaluations".
+Here the readout is solved in closed form, and its bias stands so near the planted point that random search does not
+reach it; images where it does all the same are told apart (`Planted.by_chance`).
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from zoo.prediction.target_networks import networks_of
 from zoo.seeding import private_generator
 from zoo.targets import Gradient, Networks
 
-# Points of a ball: the readout is solved on the first, its bias set by the second, the third try whether chance finds
-# what is planted. Of the candidates for the planted point the one is taken that stands out most.
+# Points of a ball: the readout is solved on the first, which with the second set its bias; the third try whether chance
+# finds what is planted. Of the candidates for the planted point the one is taken that stands out most.
 INNER, HELD, CONTROL, CANDIDATES = 48, 32, 32, 8
-# Between the random point that reaches furthest and the planted one the logits' difference rises by SLOPE; class 1 begins
-# after DEPTH of the way. A robustly trained LeNet in linf: at half the way chance finds 3 to 4 of 30, at .9 none or one.
+# From the random point that reaches furthest to the planted one the logits' difference rises by SLOPE; class 1 begins
+# after DEPTH of the way. In a robustly trained LeNet chance finds 3 to 4 of 30 at half the way (linf), at .9 none or 1.
 SLOPE, DEPTH = 10.0, 0.9
 RIDGE = 0.01  # of the mean square of the inner points' features
 
@@ -71,7 +71,7 @@ class PlantedPrediction(ExpectedPrediction):
         """
         self.readouts, self.centres, self.offsets = readouts, centres, offsets
 
-    def of(self, rows: Tensor) -> PlantedPrediction:  # type: ignore[override]
+    def of_rows(self, rows: Tensor) -> PlantedPrediction:
         """The same for some of the images. rows: (b,) their places."""
         some = copy.copy(self)
         some.read_by(self.readouts[:, rows], self.centres[:, rows], self.offsets[:, rows])
@@ -153,9 +153,9 @@ def plant(
     gradient, weights, stack: as of `ExpectedPrediction`.
     """
     headless = without_readout(networks, x[:2])
-    planted = PlantedPrediction(
-        networks if headless is None else headless, gradient, weights=weights, stack=stack
-    ).to(x.device)
+    planted = PlantedPrediction(networks if headless is None else headless, gradient, weights=weights, stack=stack).to(
+        x.device
+    )
     points = _Points(x, threat, examples, seed)
     inner = torch.stack([planted.features(x), *(planted.features(one) for one in points.anywhere(INNER))])
     held = torch.stack([planted.features(one) for one in points.anywhere(HELD)])
@@ -279,7 +279,7 @@ def craft_planted(
     rows = (planted.there & ~found).nonzero()[:, 0]
     if not len(rows):
         return crafted
-    rest = planted.prediction.of(rows)
+    rest = planted.prediction.of_rows(rows)
     if not (rest(planted.points[rows]).argmax(1) == 1).all():  # noise that depends on the place in a batch
         rows, rest = torch.arange(len(x), device=x.device), planted.prediction
     those = [examples[row] for row in rows.tolist()]

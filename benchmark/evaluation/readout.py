@@ -39,7 +39,7 @@ def _without_readout(network: nn.Module, x: Tensor) -> nn.Module | None:
     if not calls:
         return None
     readout, output = calls[-1]
-    is_last = output.flatten(1).shape == logits.shape and torch.equal(output.flatten(1), logits)
+    is_last = isinstance(output, Tensor) and torch.equal(output.flatten(1), logits)
     if not is_last or sum(layer is readout for layer, _ in calls) > 1:
         return None
     shared: dict[Tensor, Tensor] = {value: value for value in (*network.parameters(), *network.buffers())}

@@ -1,4 +1,4 @@
-"""The check on adversarial examples that were planted: does the evaluation find what is certainly there?"""
+"""The check on adversarial examples that were planted: what is certainly there must be found."""
 
 from __future__ import annotations
 

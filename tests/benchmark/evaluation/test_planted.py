@@ -131,7 +131,9 @@ def planted(network: nn.Module, threat: ThreatModel) -> tuple[Planted, Tensor, l
     return plant([network.eval()], x, threat, examples, 0), x, examples
 
 
-def record_of(factory: object, threat: ThreatModel, family: str = "frequentist", draws: tuple[int, int] = (1, 1)) -> Record:
+def record_of(
+    factory: object, threat: ThreatModel, family: str = "frequentist", draws: tuple[int, int] = (1, 1)
+) -> Record:
     name = f"mnist/{getattr(factory, '__name__', 'network').lower()}"
     entry = ZooEntry(name, "mnist", family, factory, None, source_of(factory))  # type: ignore[arg-type]
     attack = ADAPTIVE_ATTACKS["planted"].attack(threat)
@@ -188,7 +190,7 @@ def test_what_is_planted_is_there_and_chance_does_not_find_it(threat: ThreatMode
 
 
 def test_pgd_reaches_the_known_optimum_of_a_linear_network() -> None:
-    """Through linear layers the readout's difference is linear in the pixels: its largest value in the ball is known."""
+    """Through linear layers the difference is linear in the pixels: its largest value in the ball is known."""
     network = linear()
     found, x, examples = planted(network, LINF)
     weight = network[1].weight  # type: ignore[index,union-attr]
@@ -203,7 +205,7 @@ def test_pgd_reaches_the_known_optimum_of_a_linear_network() -> None:
 def test_readouts_belong_to_their_images() -> None:
     found, x, _ = planted(mlp(), LINF)
     rows = torch.tensor([4, 2])
-    torch.testing.assert_close(found.prediction.of(rows)(found.points[rows]), found.prediction(found.points)[rows])
+    torch.testing.assert_close(found.prediction.of_rows(rows)(found.points[rows]), found.prediction(found.points)[rows])
     with pytest.raises(ValueError, match="planted for 30 images"):
         found.prediction(x[:3])
 
