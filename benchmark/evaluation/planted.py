@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -108,7 +108,8 @@ class PlantedPrediction(ExpectedPrediction):
         return (moved * self.readouts[:, rows]).sum(-1) - self.offsets[:, rows]
 
     def _chunks(self, x: Tensor) -> tuple[Tensor, ...]:
-        return x.split(super().chunk_size(x))
+        parts: tuple[Tensor, ...] = x.split(super().chunk_size(x))
+        return parts
 
 
 @dataclass(frozen=True)
@@ -226,9 +227,9 @@ class _Points:
         self.x, self.threat = x, threat
         self.generators = [private_generator("planted", threat.norm, seed, example) for example in examples]
 
-    def anywhere(self, count: int) -> list[Tensor]:
+    def anywhere(self, count: int) -> Iterator[Tensor]:
         """Half of them uniform in the ball, half on its boundary, which is where a search would look."""
-        return [self.on_boundary() if number % 2 else self.inside() for number in range(count)]
+        return (self.on_boundary() if number % 2 else self.inside() for number in range(count))
 
     def inside(self) -> Tensor:
         """(B, C, H, W), uniform in the ball but for what the box cuts off."""
@@ -246,18 +247,20 @@ class _Points:
         for _ in range(8):  # what the box cuts off makes the others longer
             direction = self._moved(_unit(direction)) - self.x
         length = direction.flatten(1).norm(dim=1).clamp_min(self.threat.eps)
-        return (self.x + direction * (self.threat.eps / length).view(-1, *[1] * (self.x.ndim - 1))).clamp(0, 1)
+        shorter = (self.threat.eps / length).view(-1, *[1] * (self.x.ndim - 1))
+        points: Tensor = (self.x + direction * shorter).clamp(0, 1)
+        return points
 
     def _moved(self, direction: Tensor) -> Tensor:
-        return (self.x + self.threat.eps * direction).clamp(0, 1)
+        moved: Tensor = (self.x + self.threat.eps * direction).clamp(0, 1)
+        return moved
 
-    def _draw(self, draw: object) -> Tensor:
-        shape = self.x.shape[1:]
-        return torch.stack([draw(shape, generator=one) for one in self.generators]).to(self.x)  # type: ignore[operator]
+    def _draw(self, draw: Callable[..., Tensor]) -> Tensor:
+        return torch.stack([draw(self.x.shape[1:], generator=one) for one in self.generators]).to(self.x)
 
 
 def _unit(direction: Tensor) -> Tensor:
-    length = direction.flatten(1).norm(dim=1).clamp_min(1e-30)
+    length: Tensor = direction.flatten(1).norm(dim=1).clamp_min(1e-30)
     return direction / length.view(-1, *[1] * (direction.ndim - 1))
 
 

@@ -43,7 +43,7 @@ def _without_readout(network: nn.Module, x: Tensor) -> nn.Module | None:
     if not is_last or sum(layer is readout for layer, _ in calls) > 1:
         return None
     shared: dict[Tensor, Tensor] = {value: value for value in (*network.parameters(), *network.buffers())}
-    return copy_with(network, {**shared, readout: nn.Identity()})  # type: ignore[type-var]
+    return copy_with(network, {**shared, readout: nn.Identity()})
 
 
 def _is_linear(layer: nn.Module) -> bool:
