@@ -21,6 +21,7 @@ from benchmark.evaluation.health import examine
 from benchmark.evaluation.judged import JudgedImages, judge_crafted, outcome_of
 from benchmark.evaluation.kept import Kept
 from benchmark.evaluation.machine import Machine
+from benchmark.evaluation.planted import Planted, craft_planted, plant_for
 from benchmark.evaluation.predictors import Predictors, draws_seed, purposes_of
 from benchmark.evaluation.state import UNSEEN, state_of
 from benchmark.evaluation.subjects import subject_of
@@ -161,7 +162,11 @@ class Evaluator:
         labels = likeliest_wrong(attacker, x, y) if cell.attack.goal is Goal.CONFIDENT else y
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
+        planted: Planted | None = None
         try:
+            if cell.reading is Reading.PLANTED:  # another network in all but its body, with classes of its own
+                planted, labels = plant_for(entry, cell, x, examples, self.machine), torch.zeros_like(y)
+                judged = JudgedImages(planted.prediction, planted.prediction, labels, self.timing)
             clean = outcome_of(*judged(x))
         except Exception as error:  # a network that fails on these very images
             clean = Outcome(error=f"on clean images: {type(error).__name__}: {error}")
@@ -169,7 +174,8 @@ class Evaluator:
         for library in cell.libraries if clean.error is None else ():
             try:
                 where = self._shared(cell), self.machine.own_adapter(cell) or self.adapters.get(library)
-                crafted = craft(library, attacked, x, labels, cell.attack, examples, cell.seed, *where)
+                how = x, labels, cell.attack, examples, cell.seed, *where
+                crafted = craft_planted(library, planted, *how) if planted else craft(library, attacked, *how)
                 self.timing.add(crafted.timing)
                 images[library], outcomes[library] = judge_crafted(cell, crafted, judged, x, examples)
                 if kept is not None:
@@ -195,6 +201,7 @@ class Evaluator:
             ),
             health=self._health(cell, attacker, x, y) if clean.error is None else None,
             state=self._state(cell, attacker, judge, (x, *images.values(), y)) if images else None,
+            planting=None if planted is None else planted.recorded(examples),
         )
 
     def _health(self, cell: Cell, attacker: ExpectedPrediction, x: Tensor, y: Tensor) -> Health | None:

@@ -28,6 +28,7 @@ from zoo.kind import Kind
 from zoo.targets import Gradient, Schedule
 
 RESTARTS = 5
+PLANTED_IMAGES = 50  # in which an example is planted: enough to tell a share of 95 % from one of 80 %
 RANDOM, DRAWN = (Kind.FINITE, Kind.CONTINUOUS), (Kind.CONTINUOUS,)
 UNBOUNDED = ThreatModel("linf", 1.0)
 
@@ -42,6 +43,7 @@ class AdaptiveAttack:
     kinds: the posteriors that it is for.    reading: what the attacker knows of the judge's draws.
     library: the one that runs it.
     gradient: what it follows: the network's own, an `other` network's, or `none`.
+    images: how many of the first images it is run on; None for all that `on` says.
     """
 
     name: str
@@ -53,6 +55,7 @@ class AdaptiveAttack:
     reading: Reading = Reading.HEADLINE
     library: str = "torchattacks"
     gradient: Literal["own", "other", "none"] = "own"
+    images: int | None = None
 
     @property
     def is_ladder(self) -> bool:
@@ -178,6 +181,14 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             pgd,
             "last",
             reading=Reading.REBUILT,
+        ),
+        AdaptiveAttack(
+            "planted",
+            "PGD, 20 steps, and 40 from five starts where they fail, after an example that was planted in the ball",
+            lambda threat: replace(doubled(threat), restarts=RESTARTS),
+            "all",
+            reading=Reading.PLANTED,
+            images=PLANTED_IMAGES,
         ),
     )
 }

@@ -44,7 +44,8 @@ class AdaptiveSuite(WhiteboxSuite):
             shards = dict.fromkeys((cell.start, cell.stop) for cell in whitebox)
             cells += whitebox
             for adaptive, attack in planned(subject, self._threats(subject, selection), "all"):
-                cells += self._cells(adaptive, attack, subject, selection, dict.fromkeys(shards))
+                on = _first(shards, adaptive.images) if adaptive.images else shards
+                cells += self._cells(adaptive, attack, subject, selection, dict.fromkeys(on))
         return by_shard(cells)
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
@@ -133,6 +134,11 @@ class AdaptiveSuite(WhiteboxSuite):
             for (start, stop), only in images.items()
             for draws in adaptive.draws(attack_draws)
         ]
+
+
+def _first(shards: Iterable[tuple[int, int]], images: int) -> list[tuple[int, int]]:
+    """The shards of the first images."""
+    return [(start, min(stop, images)) for start, stop in shards if start < images]
 
 
 def _climbed(records: Iterable[Record], rungs: Sequence[Cell], count: int) -> Ladder:

@@ -116,11 +116,25 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Planting:
+    """The examples in whose ball an adversarial example was planted; see `benchmark.evaluation.planted`.
+
+    planted: those where it is certainly there. by_chance: of these, those where random points find one.
+    of_logits: whether the logits are what the planted readout reads, for lack of a last linear layer.
+    """
+
+    planted: list[int]
+    by_chance: list[int]
+    of_logits: bool
+
+
+@dataclass(frozen=True)
 class Record:
     """The outcome of a cell. examples, labels: indices into the test split and their labels.
 
     health: of the network, in the record of one attack at eps = 0; see `benchmark.evaluation.health`.
     state: of networks that were built anew, where these judge; see `benchmark.evaluation.state`.
+    planting: where adversarial examples were planted, and outcomes are of the planted classes: right is not found.
     """
 
     key: str
@@ -135,6 +149,7 @@ class Record:
     provenance: dict[str, Any]
     health: Health | None = None
     state: State | None = None
+    planting: Planting | None = None
 
     @property
     def complete(self) -> bool:
@@ -170,6 +185,10 @@ class Record:
             del fields["state"]
         else:
             fields["state"] = self.state.to_json()
+        if self.planting is None:
+            del fields["planting"]
+        else:
+            fields["planting"] = asdict(self.planting)
         return {"schema": SCHEMA_VERSION, **fields}
 
     @classmethod
@@ -191,6 +210,7 @@ class Record:
                 "agreement": [Comparison(**pair) for pair in pairs],
                 "health": Health(**fields["health"]) if "health" in fields else None,
                 "state": State.from_json(fields["state"]) if "state" in fields else None,
+                "planting": Planting(**fields["planting"]) if "planting" in fields else None,
             }
         )
 

@@ -47,6 +47,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
 
     A reference row has no link: its audit lies in the project's leaderboards.
     """
+    planted = any(row.detection for row in board.rows)
     return [
         {
             "": number,
@@ -58,6 +59,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
             "white-box": percent(row.whitebox),
             "worst case [95 %]": percent(row.worst, interval=True),
             "judge's own draws": "" if row.readings.deterministic is None else percent(row.readings.deterministic),
+            **({"detection": "" if row.detection is None else percent(row.detection)} if planted else {}),
             "images": row.worst.count,
             "libraries": ", ".join(dict.fromkeys(row.agreement.values())),
             "attacks": row.attack_count,
@@ -217,6 +219,7 @@ def csv_table(boards: list[Board]) -> str:
     """
     lines = []
     mixed = any(row.reference for board in boards for row in board.rows)
+    planted = any(row.detection for board in boards for row in board.rows)
     for board in boards:
         for row in board.rows:
             low, high = row.worst.interval
@@ -240,6 +243,7 @@ def csv_table(boards: list[Board]) -> str:
                     if row.readings.deterministic is None
                     else row.readings.deterministic.value,
                     "whitebox_attacker_draws": row.attacker.value,
+                    **({"detection": None if row.detection is None else row.detection.value} if planted else {}),
                     "nll_clean": row.clean_uncertainty.nll,
                     "nll": row.uncertainty.nll,
                     "entropy_clean": row.clean_uncertainty.entropy,

@@ -12,7 +12,7 @@ from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED, UNBOUND
 from benchmark.plan.cells import Reading
 from benchmark.plan.ladder import RUNGS
 from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, eps_grid
-from benchmark.records.record import Health, Outcome, Record
+from benchmark.records.record import Health, Outcome, Planting, Record
 from benchmark.records.state import Passage, State
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence
@@ -45,7 +45,9 @@ def trial(name: str, threat: ThreatModel, stands: list[bool], draws: int | None 
         reading=one.reading,
     )
     outcomes = {library: voted(outcome) for library, outcome in base.outcomes.items()}
-    return dataclasses.replace(base, cell=cell, family="bayesian", outcomes=outcomes, clean=voted(base.clean))
+    planting = Planting(base.examples, [], of_logits=False) if one.reading is Reading.PLANTED else None
+    found = dataclasses.replace(base, outcomes=outcomes, clean=voted(base.clean), planting=planting)
+    return dataclasses.replace(found, cell=cell, family="bayesian")
 
 
 def voted(one: Outcome, right: int = 48) -> Outcome:
@@ -75,7 +77,7 @@ def evidence(health: Health = HEALTHY, rungs: Sequence[int] = (0, 0, 0), **stand
     for name, one in ADAPTIVE_ATTACKS.items():
         for threat in (ThreatModel(norm, eps) for norm, radii in grid.items() for eps in radii):
             source = {"gradient": Gradient(source="mnist/other")} if name == "transfer" else {}
-            found = by_trial.get(name, [i < 60 for i in range(N)])
+            found = by_trial.get(name, [i < 60 and one.reading is not Reading.PLANTED for i in range(N)])
             if name == "fresh draws" and name not in by_trial:
                 left = list(itertools.accumulate(rungs, operator.sub, initial=60))[1:]
                 climbed = zip(RUNGS, left, strict=False)
