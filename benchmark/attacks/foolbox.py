@@ -64,6 +64,14 @@ class _L2PGD(_GivenStart, foolbox.attacks.L2ProjectedGradientDescentAttack):
         return ep.astensor(raw / norms.where(norms > 0, norms.new_ones(())))
 
 
+class _L2FMN(foolbox.attacks.L2FMNAttack):
+    def project(self, x: ep.Tensor, x0: ep.Tensor, epsilon: ep.Tensor) -> ep.Tensor:
+        # foolbox 3.3.4 multiplies by norm / norm and stays where it is: the images only go farther away
+        step: Tensor = (x - x0).raw
+        norms = step.flatten(1).norm(dim=1).clamp_min(1e-12)
+        return x0 + ep.astensor(step * (epsilon.raw / norms).clamp_max(1).view(-1, *[1] * (step.ndim - 1)))
+
+
 class _AddsGradientsUp:
     """Momentum of gradients: foolbox 3.3.4 takes their sign, or their direction in l2, before it adds them up."""
 
@@ -124,7 +132,7 @@ def _ddn(spec: AttackSpec) -> Any:
 
 
 def _fmn(spec: AttackSpec) -> Any:
-    kind = foolbox.attacks.L2FMNAttack if spec.threat.norm == "l2" else foolbox.attacks.LInfFMNAttack
+    kind = _L2FMN if spec.threat.norm == "l2" else foolbox.attacks.LInfFMNAttack
     return kind(steps=spec.steps)
 
 
@@ -159,7 +167,7 @@ def _hopskipjump(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, st
     images = x.clone()
     has, starts = adversarial_starts(asked, x, y, spec.threat.norm)
     size = max(1, _NOISE // (x[0].numel() * _DIRECTIONS))
-    for rows in torch.nonzero(has)[:, 0].split(size):
+    for rows in torch.nonzero(has)[:, 0].split(size) if has.any() else ():
         seen = NearestSeen(model, x[rows], y[rows], spec.threat.norm, asked.queries)
         with contextlib.suppress(Spent):
             _walk(foolbox.attacks.HopSkipJumpAttack(steps=spec.steps, constraint=spec.threat.norm), seen, starts[rows])
