@@ -137,7 +137,12 @@ def _fmn(spec: AttackSpec) -> Any:
 
 
 def _nearest(
-    model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None, build: Callable[[AttackSpec], Any]
+    model: MeteredModel,
+    x: Tensor,
+    y: Tensor,
+    spec: AttackSpec,
+    start: Tensor | None,
+    build: Callable[[AttackSpec], Any],
 ) -> Tensor:
     """Of an attack that looks for the nearest adversarial image from the image itself."""
     seen = NearestSeen(model, x, y, spec.threat.norm)
@@ -146,7 +151,10 @@ def _nearest(
 
 
 def _brendel_bethge(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
-    """Along the decision boundary, from other images. foolbox steps in a region of a radius that grows with the batch."""
+    """Along the decision boundary, from other images.
+
+    foolbox's steps stay in a region whose radius grows with the size of the batch; here it is that of a single image.
+    """
     if (error := brendel_bethge.NUMBA_IMPORT_ERROR) is not None:
         raise ValueError("brendel-bethge needs numba: pip install 'numba>=0.60'") from error
     images = x.clone()
@@ -163,15 +171,17 @@ def _brendel_bethge(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec,
 
 def _hopskipjump(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
     """From other images, by labels alone, until all queries are spent: foolbox knows steps, of ever more queries."""
-    asked = NearestSeen(model, x, y, spec.threat.norm, spec.steps)
-    images = x.clone()
-    has, starts = adversarial_starts(asked, x, y, spec.threat.norm)
+    asked, images = NearestSeen(model, x, y, spec.threat.norm, spec.steps), x.clone()
     size = max(1, _NOISE // (x[0].numel() * _DIRECTIONS))
-    for rows in torch.nonzero(has)[:, 0].split(size) if has.any() else ():
-        seen = NearestSeen(model, x[rows], y[rows], spec.threat.norm, asked.queries)
-        with contextlib.suppress(Spent):
-            _walk(foolbox.attacks.HopSkipJumpAttack(steps=spec.steps, constraint=spec.threat.norm), seen, starts[rows])
-        images[rows] = seen.inside(spec.threat.eps)
+    with contextlib.suppress(Spent):
+        has, starts = adversarial_starts(asked, x, y, spec.threat.norm)
+        for rows in torch.nonzero(has)[:, 0].split(size) if has.any() else ():
+            seen = NearestSeen(model, x[rows], y[rows], spec.threat.norm, asked.queries)
+            with contextlib.suppress(Spent):
+                _walk(
+                    foolbox.attacks.HopSkipJumpAttack(steps=spec.steps, constraint=spec.threat.norm), seen, starts[rows]
+                )
+            images[rows] = seen.inside(spec.threat.eps)
     return images
 
 

@@ -17,13 +17,13 @@ TRIES = 50  # batches of noise
 def adversarial_starts(model: nn.Module, x: Tensor, y: Tensor, norm: Norm) -> tuple[Tensor, Tensor]:
     """Which images (B,) are classified as their label and have a start, and all starts (B, C, H, W).
 
-    A start is the nearest other image of the batch that is classified otherwise than the label; where all are classified
-    alike, an image's own negative or mirror image, or noise. Random numbers are torch's: `craft` seeds them.
+    A start is the nearest other image of the batch that is classified otherwise than the label; where all are
+    classified alike, an image's own negative or mirror image, or noise. Random numbers are torch's: `craft` seeds them.
     """
     predicted = model(x).argmax(1)
     right = predicted == y
     usable = predicted[None, :] != y[:, None]  # (image, start)
-    between = torch.stack([distances(x[:1].expand_as(x) * 0 + one, x, norm) for one in x])
+    between = torch.stack([distances(one.expand_as(x), x, norm) for one in x])
     nearest = between.masked_fill(~usable, torch.inf).argmin(1)
     starts, found = x[nearest], usable.any(1)
     for candidate in _candidates(x):

@@ -92,7 +92,7 @@ class AdapterContract:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """name: every attack; started: from a random point; driven: towards a label.
 
-        following: by gradients, as far into the ball as the loss grows; `test_nearest` has those that seek the boundary.
+        following: by gradients, as far into the ball as the loss grows; what seeks the boundary is in `test_nearest`.
         """
         names = [name for name in NORMS if METHOD_OF[name].name in self.runners() and name not in self.lacks]
         chosen = {

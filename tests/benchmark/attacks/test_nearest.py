@@ -1,4 +1,4 @@
-"""On a linear network the distance to the nearest image of another label is known, and with it what every eps breaks."""
+"""On a linear network the distance to the nearest image of another label is known, and so what each eps breaks."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def test_the_nearest_adversarial_image_is_found(name: str, classes: int) -> None
     assert (labels(network, images) != y).all()
     found = distances(IMAGES, images, norm)
     assert (found >= nearest * (1 - 1e-3)).all()
-    if METHOD_OF[name].nearest and (METHOD_OF[name].gradients or classes == 2):  # labels alone say not which other is near
+    if METHOD_OF[name].nearest and (
+        METHOD_OF[name].gradients or classes == 2
+    ):  # labels alone say not which other is near
         away = nearest > 0.25 * nearest.median()  # the others begin at the boundary, where steps are too long
         assert (found <= nearest * (1 + SLACK[METHOD_OF[name].name]))[away].all(), (found / nearest)[away]
 
