@@ -33,7 +33,7 @@ class AttackSpec:
 
     step_size: length of a step in the threat model's norm; the first one of APGD, which halves it as it goes; the
         distance of a query from the image for Square and noise.
-    steps: gradients taken, or queries of Square and noise.
+    steps: gradients taken, towards each label of a targeted attack, or queries of Square, HopSkipJump and noise.
     random_start: start uniformly in the ball (the start is given to the libraries, the same for all).
     restarts: runs with different starts; per example the one that hurts the attacker's model most is kept.
     gradient: what it follows, for the attacker alone; see `zoo.targets`.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmark.attacks.seen import distances
 from benchmark.attacks.spec import ThreatModel
 from benchmark.protocol import BUDGET_TOLERANCE
 from zoo.combine import answered, expected
@@ -67,8 +68,7 @@ def _mutual_information(parts: list[Tensor], weights: Tensor | None) -> Tensor:
 
 def distance(x: Tensor, x_adv: Tensor, threat: ThreatModel) -> Tensor:
     """(B,) distances in the threat model's norm, in float64."""
-    difference = (x_adv.double() - x.double()).flatten(1)
-    return difference.abs().amax(1) if threat.norm == "linf" else difference.norm(dim=1)
+    return distances(x, x_adv, threat.norm)
 
 
 def violations(x: Tensor, x_adv: Tensor, threat: ThreatModel) -> Tensor:
