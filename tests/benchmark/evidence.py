@@ -16,11 +16,12 @@ from benchmark.records.record import Health, Outcome, Record
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence
 from tests.benchmark.handmade import make
-from zoo.targets import Gradient
+from zoo.targets import SURROGATE, Gradient
 
 N = 100
 HEALTHY = Health(N, 0.0, 1e-7, 0, 0, 0, 0.9, {"art fgsm": 1e-8}, [])
 LINF = ThreatModel("linf", 0.1)
+ALIKE = {"agreement": 0.96, "commonest": 0.15, "held_out": 200, "queries": 5800, "seconds": 9.0}  # a surrogate
 
 
 def bayesian(record: Record, draws: int = 8) -> Record:
@@ -43,7 +44,10 @@ def trial(name: str, threat: ThreatModel, stands: list[bool], draws: int | None 
         reading=one.reading,
     )
     outcomes = {library: voted(outcome) for library, outcome in base.outcomes.items()}
-    return dataclasses.replace(base, cell=cell, family="bayesian", outcomes=outcomes, clean=voted(base.clean))
+    provenance = base.provenance | ({SURROGATE: ALIKE} if name == SURROGATE else {})
+    return dataclasses.replace(
+        base, cell=cell, family="bayesian", outcomes=outcomes, clean=voted(base.clean), provenance=provenance
+    )
 
 
 def voted(one: Outcome, right: int = 48) -> Outcome:
