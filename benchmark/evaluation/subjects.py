@@ -38,9 +38,7 @@ def subject_of(entry: ZooEntry, split: Split, device: str, together: Iterable[Zo
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         one_draw.logits(image)
     sources = own_sources(entry)
-    named = [
-        other for other in models.values() if not other.is_external or other.name in {name for _, name in sources}
-    ]
+    named = [other for other in models.values() if not other.is_external or other.name in {name for _, name in sources}]
     # networks that are evaluated together serve each other where there is nothing else
     others = _for_the_same_images(named, entry) or _for_the_same_images(
         [other for other in together if other.is_deterministic or other.load()[1].mean is not None], entry

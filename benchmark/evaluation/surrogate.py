@@ -70,7 +70,12 @@ class Surrogate:
 
 
 def surrogate_of(
-    entry: ZooEntry, attacker: ExpectedPrediction, split: Split, classes: int, seed: int, gradient: Gradient = Gradient()
+    entry: ZooEntry,
+    attacker: ExpectedPrediction,
+    split: Split,
+    classes: int,
+    seed: int,
+    gradient: Gradient = Gradient(),
 ) -> Surrogate:
     """The surrogate of an entry, asked through the attacker's draws.
 
@@ -79,7 +84,7 @@ def surrogate_of(
     gradient: what its gradients are computed like.
     """
     device = next((value.device for value in attacker.parameters()), torch.device("cpu"))
-    last = min(IMAGES, _affordable(split.images.shape[1:]) // (QUERIES // IMAGES))
+    last = min(IMAGES, _affordable(split.images.shape[1:]) // 4)
     images = split.pixels(list(example_order(len(split))[-last:]))
     return distilled(attacker, images.to(device), classes, derive_seed("surrogate", entry.name, seed), gradient)
 

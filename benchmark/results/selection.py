@@ -70,7 +70,9 @@ def _out_of_date(record: Record, networks: Mapping[str, str]) -> str:
             where = "the zoo" if is_of_the_zoo(name) else "a later run"
             return f"{where} has another network under the name {name}"
     fingerprints = record.fingerprints
-    if record.cell.attack.source == SURROGATE and fingerprints["source"] != surrogate_fingerprint(fingerprints["model"]):
+    if record.cell.attack.source == SURROGATE and fingerprints["source"] != surrogate_fingerprint(
+        fingerprints["model"]
+    ):
         return "surrogates are made otherwise now"
     return ""
 

@@ -95,7 +95,9 @@ def _agrees(made: Mapping[str, float]) -> str:
 
 def _origin(source: str, record: Record) -> str:
     """Where a transfer comes from, and what it is worth where that is a surrogate."""
-    return f"from a surrogate, which {_agrees(record.provenance[SURROGATE])}" if source == SURROGATE else f"from {source}"
+    return (
+        f"from a surrogate, which {_agrees(record.provenance[SURROGATE])}" if source == SURROGATE else f"from {source}"
+    )
 
 
 @check(

@@ -138,7 +138,14 @@ def test_noise_alone_says_nothing_of_transfers() -> None:
 
 @pytest.mark.parametrize(
     ("agreement", "commonest", "expected"),
-    [(0.5, 0.1, "OPEN"), (0.54, 0.1, "OPEN"), (0.56, 0.1, "PASS"), (0.9, 0.9, "OPEN"), (0.96, 0.9, "PASS"), (1.0, 1.0, "PASS")],
+    [
+        (0.5, 0.1, "OPEN"),
+        (0.54, 0.1, "OPEN"),
+        (0.56, 0.1, "PASS"),
+        (0.9, 0.9, "OPEN"),
+        (0.96, 0.9, "PASS"),
+        (1.0, 1.0, "PASS"),
+    ],
 )
 def test_a_surrogate_that_answers_otherwise_shows_nothing_unless_it_breaks_something(
     agreement: float, commonest: float, expected: str
