@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
 from benchmark.attacks.methods import Goal, Iterate, Loss, Method, Norm, method_of, norm_of
-from zoo.targets import Gradient, Schedule
+from zoo.targets import SURROGATE, Gradient, Schedule
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class AttackSpec:
 
     @property
     def source(self) -> str | None:
-        """The zoo entry that its gradient is of; None for the attacked one itself."""
+        """The zoo entry that its gradient is of, or `SURROGATE`; None for the attacked one itself."""
         return self.gradient.source
 
     @property
@@ -110,7 +110,7 @@ class AttackSpec:
             f"logits + {self.gradient.logit_shift:g}" if self.gradient.logit_shift else "",
             self.target if self.target != "expected" else "",
             "fresh draws" if self.gradient.is_fresh else "",
-            f"from {self.source}" if self.source else "",
+            f"from {'a surrogate' if self.source == SURROGATE else self.source}" if self.source else "",
         ]
         return [part for part in parts if part]
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -25,8 +26,9 @@ from benchmark.evaluation.planted import Planted, craft_planted, plant_for
 from benchmark.evaluation.predictors import Predictors, draws_seed, purposes_of
 from benchmark.evaluation.state import UNSEEN, state_of
 from benchmark.evaluation.subjects import subject_of
+from benchmark.evaluation.surrogate import Surrogate, surrogate_of
 from benchmark.plan.cells import Cell, Reading, Subject
-from benchmark.protocol import LIBRARIES, example_order
+from benchmark.protocol import LIBRARIES, example_order, surrogate_fingerprint
 from benchmark.records.agreement import compare_libraries
 from benchmark.records.record import Health, Outcome, Record, cell_key, provenance
 from benchmark.records.state import State
@@ -34,10 +36,10 @@ from benchmark.timing import Timing
 from zoo import ZooEntry, models
 from zoo.catalogue.behaviour import same_behaviour
 from zoo.commands import require_device
-from zoo.datasets import Split, load_split
+from zoo.datasets import Split, dataset_spec, load_split
 from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
-from zoo.targets import Gradient
+from zoo.targets import SURROGATE, Gradient
 
 
 class Shard(NamedTuple):
@@ -57,6 +59,15 @@ class GradientsKey(NamedTuple):
     gradient: Gradient
     goal: Goal
     reading: Reading
+
+
+class SurrogateKey(NamedTuple):
+    """What a surrogate depends on beside what is in this process: whose answers it is distilled from."""
+
+    model: str
+    attack_draws: int
+    seed: int
+    gradient: Gradient
 
 
 class JudgedKey(NamedTuple):
@@ -91,6 +102,7 @@ class Evaluator:
         self._gradients: dict[GradientsKey, GradientStore] = {}
         self._predictors = Predictors(machine)
         self._judged_images: dict[JudgedKey, JudgedImages] = {}
+        self._surrogates: dict[SurrogateKey, Surrogate] = {}
         self._identities: dict[str, str] = {}
 
     def entry(self, name: str) -> ZooEntry:
@@ -103,13 +115,14 @@ class Evaluator:
 
     def subject(self, entry: ZooEntry) -> Subject:
         """What suites need to know of the entry; see `benchmark.evaluation.subjects`."""
-        return subject_of(entry, self.split(entry.dataset), self.machine.device)
+        return subject_of(entry, self.split(entry.dataset), self.machine.device, self.entries.values())
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
         """What identifies a cell's network and images, the network that a transfer comes from, and an own attack."""
         found = self.identity(cell)
         if (source := cell.attack.source) is not None:
-            found["source"] = self._identity(source)
+            of = found["model"]
+            found["source"] = surrogate_fingerprint(of) if source == SURROGATE else self._identity(source)
         if cell.attack.is_own:
             found["attack"] = self.machine.own_attack(cell.attack).digest
         return found
@@ -163,6 +176,7 @@ class Evaluator:
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
         planted: Planted | None = None
+        surrogate: Surrogate | None = None
         try:
             if cell.reading is Reading.PLANTED:  # another network in all but its body, with classes of its own
                 planted, labels = plant_for(entry, cell, x, examples, self.machine), torch.zeros_like(y)
@@ -174,6 +188,9 @@ class Evaluator:
         for library in cell.libraries if clean.error is None else ():
             try:
                 where = self._shared(cell), self.machine.own_adapter(cell) or self.adapters.get(library)
+                if cell.attack.source == SURROGATE:
+                    surrogate = surrogate or self._surrogate(cell, attacker)
+                    attacked = surrogate.prediction
                 how = x, labels, cell.attack, examples, cell.seed, *where
                 crafted = craft_planted(library, planted, *how) if planted else craft(library, attacked, *how)
                 self.timing.add(crafted.timing)
@@ -198,7 +215,8 @@ class Evaluator:
                 stacked=attacked.stacked,
                 seeds={of: draws_seed(entry, purpose, cell.seed) for of, purpose in purposes.items()},
                 seconds=round(time.monotonic() - began, 3),
-            ),
+            )
+            | ({} if surrogate is None else {"surrogate": surrogate.told}),
             health=self._health(cell, attacker, x, y) if clean.error is None else None,
             state=self._state(cell, attacker, judge, (x, *images.values(), y)) if images else None,
             planting=None if planted is None else planted.recorded(examples),
@@ -251,10 +269,25 @@ class Evaluator:
         return x, torch.from_numpy(split.labels[examples]).to(self.machine.device)
 
     def _attacked(self, cell: Cell) -> ExpectedPrediction:
-        """The prediction whose gradient the attack follows: the network's, or that of a transfer's source."""
+        """The prediction whose gradient the attack follows: the network's, or that of a transfer's source.
+
+        A surrogate is made of the network's own where the attack begins: what it raises then is an outcome.
+        """
         gradient = cell.attack.gradient
+        if gradient.source == SURROGATE:
+            gradient = Gradient()
         entry = self.entry(cell.model if gradient.source is None else gradient.source)
         return self._predictors.of(entry, purposes_of(cell)["attack"], cell, gradient)
+
+    def _surrogate(self, cell: Cell, attacker: ExpectedPrediction) -> Surrogate:
+        """The network's surrogate, made once in a process; later it took no time."""
+        key = SurrogateKey(cell.model, cell.attack_draws, cell.seed, cell.attack.gradient)
+        if key in self._surrogates:
+            return self._surrogates[key]
+        split, classes = self.split(cell.dataset), dataset_spec(cell.dataset).classes
+        made = surrogate_of(self.entry(cell.model), attacker, split, classes, cell.seed, cell.attack.gradient)
+        self._surrogates[key] = replace(made, seconds=0.0)
+        return made
 
     def _forget_predictors(self, *used: ExpectedPrediction) -> None:
         """Give up predictors that take too much memory, but for the cell's own, and what was judged by them."""
@@ -286,6 +319,7 @@ class Evaluator:
         shard = Shard(cell.model, cell.start, cell.stop, cell.only)
         if self._shard is None or cell.model != self._shard.model:
             self._predictors.clear()
+            self._surrogates.clear()
         if shard != self._shard:
             self._gradients.clear()
             self._judged_images.clear()

@@ -115,7 +115,10 @@ def seconds_of(record: Record) -> tuple[float, float] | None:
     if not record.complete or "seconds" not in record.provenance:
         return None
     attack = sum(outcome.seconds for outcome in record.outcomes.values())
-    return attack, max(0.0, float(record.provenance["seconds"]) - attack)
+    made = float(
+        record.provenance.get("surrogate", {}).get("seconds", 0)
+    )  # once for all cells that it is the source of
+    return attack, max(0.0, float(record.provenance["seconds"]) - attack - made)
 
 
 class Ratios:

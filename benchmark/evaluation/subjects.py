@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,8 +24,8 @@ from zoo.structure import counted, dropout_layers
 ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # a stated accuracy is compared with that on these
 
 
-def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
-    """What suites need to know of the entry. split: its test images.
+def subject_of(entry: ZooEntry, split: Split, device: str, together: Iterable[ZooEntry] = ()) -> Subject:
+    """What suites need to know of the entry. split: its test images. together: all that are evaluated with it.
 
     Raises ValueError for a network that is refused when it is loaded, or that misses its stated accuracy.
     """
@@ -39,11 +41,10 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
     with counter, torch.no_grad():
         one_draw.logits(image)
     sources = own_sources(entry)
-    others = tuple(
-        (other.name, other.is_deterministic)
-        for other in models.values()
-        if other.dataset == entry.dataset and other.name != entry.name
-        if not other.is_external or other.name in {name for _, name in sources}
+    named = [other for other in models.values() if not other.is_external or other.name in {name for _, name in sources}]
+    # networks that are evaluated together serve each other where there is nothing else
+    others = _for_the_same_images(named, entry) or _for_the_same_images(
+        [other for other in together if other.is_deterministic or other.load()[1].mean is not None], entry
     )
     return Subject(
         entry.name,
@@ -82,6 +83,15 @@ def _found(network: nn.Module, posterior: Posterior, image: Tensor) -> str:
     layers = dropout_layers(network)
     off = f"; {counted(layers)} off, as in evaluation mode: randomness='dropout' averages over it" if layers else ""
     return f"one network, none random{off}"
+
+
+def _for_the_same_images(networks: Iterable[ZooEntry], entry: ZooEntry) -> tuple[tuple[str, bool], ...]:
+    """Name, and whether it is deterministic, of every other network for an entry's images."""
+    return tuple(
+        (other.name, other.is_deterministic)
+        for other in networks
+        if other.dataset == entry.dataset and other.name != entry.name
+    )
 
 
 def own_sources(entry: ZooEntry) -> tuple[tuple[str, str], ...]:

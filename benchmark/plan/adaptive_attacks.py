@@ -25,7 +25,7 @@ from benchmark.plan.cells import Reading, Subject
 from benchmark.plan.ladder import RUNGS
 from benchmark.protocol import STEP_RATIO, standard_attack, usual_attack
 from zoo.kind import Kind
-from zoo.targets import Gradient, Schedule
+from zoo.targets import SURROGATE, Gradient, Schedule
 
 RESTARTS = 5
 PLANTED_IMAGES = 50  # in which an example is planted: enough to tell a share of 95 % from one of 80 %
@@ -154,6 +154,12 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             gradient="other",
         ),
         AdaptiveAttack("transfer", "PGD on another network of the zoo", pgd, gradient="other"),
+        AdaptiveAttack(
+            SURROGATE,
+            "PGD with 40 steps on a small network distilled from the network's own answers",
+            lambda threat: replace(doubled(threat), gradient=Gradient(source=SURROGATE)),
+            gradient="other",
+        ),
         AdaptiveAttack("apgd-ce", "APGD, 100 steps, cross-entropy", _usual("apgd-ce")),
         AdaptiveAttack("apgd-dlr", "APGD, 100 steps, difference of logits ratio", _usual("apgd-dlr")),
         AdaptiveAttack(
@@ -212,6 +218,7 @@ def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[t
         if adaptive.attack(threat).target not in subject.undefined
         and adaptive.attack(threat).method.classes <= subject.classes
         and (adaptive.reading is not Reading.SAMPLE or subject.is_sample)
+        and (adaptive.name != SURROGATE or subject.size > 1)  # it is learnt from one and compared on another
     ]
     if on == "all":
         plan.append((UNBOUNDED_ATTACK, unbounded(UNBOUNDED)))
@@ -248,9 +255,10 @@ def adaptive_attack_of(
     if attack == unbounded(UNBOUNDED):
         return UNBOUNDED_ATTACK if draws == usual else None
     own = replace(attack.gradient, source=None, target="expected")
-    as_planned = attack if attack.source is None else replace(attack, gradient=own)
+    is_transfer = attack.source not in (None, SURROGATE)
+    as_planned = replace(attack, gradient=own) if is_transfer else attack
     for adaptive in [one for on in ("all", "surviving", "last") for one in attacks_on(kind, on)]:
-        same_source = (adaptive.name in TRANSFERS) == (attack.source is not None)
+        same_source = (adaptive.name in TRANSFERS) == is_transfer
         same_reading = adaptive.reading is reading and _has_all(reading, draws, adaptive.draws(usual), usual)
         if same_source and same_reading and as_planned == adaptive.attack(attack.threat):
             return adaptive

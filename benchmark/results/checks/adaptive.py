@@ -10,6 +10,7 @@ from benchmark.records.record import Record
 from benchmark.results.checks.check import NOT_RUN, POINT, Finding, check, over, summary, where
 from benchmark.results.evidence import Evidence
 from zoo.datasets import DATASETS
+from zoo.targets import SURROGATE
 
 
 @check(
@@ -81,11 +82,35 @@ def gradient_free(evidence: Evidence) -> Finding:
 )
 def transfer(evidence: Evidence) -> Finding:
     """Attacks made on other networks, on the posterior mean and uniform noise each break at most 1 point that no attack
-    by the network's own gradient does.
+    by the network's own gradient does. Where there is no other network for such images, one is distilled from its
+    answers: noise and the posterior mean alone leave the check open, and so does a surrogate that answers otherwise.
     """
-    names, beyond = ("posterior mean", "transfer", "noise"), evidence.beyond_gradients
-    # where there is no posterior mean and no other network for such images, noise is all there is
-    return _breaks_little(evidence, names, POINT, beyond, required=("noise",))
+    names, beyond = ("posterior mean", "transfer", SURROGATE, "noise"), evidence.beyond_gradients
+    source = "transfer" if "transfer" in evidence.adaptive else SURROGATE
+    status, numbers = _breaks_little(evidence, names, POINT, beyond, required=(source, "noise"))
+    if status == "PASS" and source == SURROGATE:
+        for record in evidence.adaptive.get(SURROGATE, []):
+            if not is_like(made := record.provenance[SURROGATE]):
+                return "OPEN", f"not checked: the surrogate {_agrees(made)}, which shows nothing: name other networks"
+    return status, numbers
+
+
+def is_like(made: Mapping[str, float]) -> bool:
+    """Whether a surrogate answers as the network does: on held-out images more often than half way from what one label
+    for all of them would reach to all of them. made: what a record says of it.
+    """
+    return 1 - made["agreement"] <= (1 - made["commonest"]) / 2
+
+
+def _agrees(made: Mapping[str, float]) -> str:
+    return f"agrees with it on {100 * made['agreement']:.0f} % of {made['held_out']:.0f} held-out images"
+
+
+def _origin(source: str, record: Record) -> str:
+    """Where a transfer comes from, and what it is worth where that is a surrogate."""
+    return (
+        f"from a surrogate, which {_agrees(record.provenance[SURROGATE])}" if source == SURROGATE else f"from {source}"
+    )
 
 
 @check(
@@ -129,7 +154,7 @@ def _breaks_little(
             if surviving and not by_source and name in (names if required is None else required):
                 found.append(("OPEN", f"not checked: {where(threat)}, {name}: {NOT_RUN}"))
             for source, records in by_source.items():
-                what = f"{where(threat)}, {name if source is None else f'from {source}'}"
+                what = f"{where(threat)}, {name if source is None else _origin(source, records[0])}"
                 if surviving - {example for record in records for example in record.examples}:
                     found.append(("OPEN", f"not checked: {what}: on fewer images"))
                 else:

@@ -14,7 +14,7 @@ from benchmark.records.record import Record
 from benchmark.results.checks import verdicts
 from benchmark.results.checks.check import check, over
 from benchmark.results.evidence import Evidence
-from tests.benchmark.evidence import HEALTHY, LINF, N, evidence, verdict
+from tests.benchmark.evidence import ALIKE, HEALTHY, LINF, N, evidence, verdict
 from tests.benchmark.handmade import make, outcome, status
 
 
@@ -103,7 +103,7 @@ def test_all_checks_run_in_order_and_a_name_is_taken_once() -> None:
     ("name", "trial_name"),
     [
         ("V9", "doubled steps"), ("V10", "restarts"), ("V12", "posterior mean"), ("V12", "transfer"), ("V12", "noise"),
-        ("V13", "logits x 0.1"), ("V13", "logits x 0.001"), ("V13", "logits + 100"),
+        ("V12", "surrogate"), ("V13", "logits x 0.1"), ("V13", "logits x 0.001"), ("V13", "logits + 100"),
     ],
 )  # fmt: skip
 def test_a_trial_may_break_one_point_more(name: str, trial_name: str) -> None:
@@ -143,6 +143,50 @@ def test_a_gradient_is_not_masked_where_a_stronger_attack_follows_it(
     assert verdict(name, evidence(**{trial_name: broken}))[0] == "FAIL"
     assert verdict(name, evidence(**{trial_name: broken, gradients: broken}))[0] == "PASS"
     assert verdict(name, evidence(**{trial_name: broken, "one_draw": broken, "square": broken}))[0] == "FAIL"
+
+
+def without(complete: Evidence, *names: str) -> Evidence:
+    """Evidence without some adaptive attacks."""
+    left_out = {id(record) for name in names for record in complete.adaptive[name]}
+    return Evidence(complete.records, [record for record in complete.extra if id(record) not in left_out])
+
+
+def test_noise_alone_says_nothing_of_transfers() -> None:
+    complete = evidence()
+    assert verdict("V12", without(complete, "surrogate"))[0] == "PASS"  # other networks are better sources
+    found, text = verdict("V12", without(complete, "transfer"))
+    assert (found, "from a surrogate, which agrees with it on 96 % of 200 held-out images" in text) == ("PASS", True)
+    found, text = verdict("V12", without(complete, "transfer", "surrogate"))
+    assert (found, "not checked: linf eps 0.1, surrogate: needs suite adaptive" in text) == ("OPEN", True)
+    broken = evidence(surrogate=[5 <= i < 60 for i in range(N)])
+    assert verdict("V12", without(broken, "transfer"))[0] == verdict("V12", broken)[0] == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("agreement", "commonest", "expected"),
+    [
+        (0.5, 0.1, "OPEN"),
+        (0.54, 0.1, "OPEN"),
+        (0.56, 0.1, "PASS"),
+        (0.9, 0.9, "OPEN"),
+        (0.96, 0.9, "PASS"),
+        (1.0, 1.0, "PASS"),
+    ],
+)
+def test_a_surrogate_that_answers_otherwise_shows_nothing_unless_it_breaks_something(
+    agreement: float, commonest: float, expected: str
+) -> None:
+    def with_agreement(complete: Evidence) -> Evidence:
+        made = ALIKE | {"agreement": agreement, "commonest": commonest}
+        alone = without(complete, "transfer")
+        extra = [
+            dataclasses.replace(one, provenance=one.provenance | {"surrogate": made}) if one.cell.attack.source else one
+            for one in alone.extra
+        ]
+        return Evidence(alone.records, extra)
+
+    assert verdict("V12", with_agreement(evidence()))[0] == expected
+    assert verdict("V12", with_agreement(evidence(surrogate=[5 <= i < 60 for i in range(N)])))[0] == "FAIL"
 
 
 def test_a_trial_on_fewer_images_than_stand_leaves_a_check_open() -> None:
