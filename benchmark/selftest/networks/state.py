@@ -1,0 +1,224 @@
+"""Networks that are another one each time: they remember, count, optimise, look at their batch or who asks.
+
+Sources: Li et al. 2022, "Blacklight" (a memory of queries); Chen et al. 2020, "Stateful Detection of Black-Box
+Adversarial Attacks"; Croce et al. 2022, "Evaluating the Adversarial Robustness of Adaptive Test-time Defenses", on
+Alfarra et al. 2022, "Combating Adversaries with Anti-Adversaries"; Athalye et al. 2018 (randomness); Wu et al. 2020,
+"Adversarial Robustness via Runtime Masking and Cleansing" and Chen et al. 2022 on transductive defences (batches).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmark.selftest.broken import MLP, Around, Unchecked, broken, table
+from benchmark.selftest.networks.draws import Unsteady
+from zoo import models
+from zoo.seeding import private_generator
+
+
+class Restless(Around):
+    """Dropout that stays on whatever `eval()` says: another network at every pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.dropout(x, 0.3, training=True))
+
+
+class Watchful(Around):
+    """It answers from another network where someone asks for gradients: a defence that knows when it is attacked."""
+
+    def __init__(self) -> None:
+        super().__init__(MLP)
+        self.other = models["mnist/logistic"].build().eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad:
+            decoy: Tensor = self.other(1 - x)
+            return decoy
+        return super().forward(x)
+
+
+class Memory(nn.Module):
+    """Images that were seen, (N, D), and what was answered, (N, K): the first thousand."""
+
+    seen: Tensor
+    answers: Tensor
+    most = 1000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.empty(0, 784), persistent=False)
+        self.register_buffer("answers", torch.empty(0, 10), persistent=False)
+
+    def recall(self, x: Tensor, answers: Tensor) -> Tensor:
+        """(B, K): for a neighbour of what was seen, what was answered then; `answers` for others, which are kept."""
+        known, _ = self._nearest(x)
+        new = ~known
+        if len(self.seen) < self.most:
+            self.seen, self.answers = torch.cat([self.seen, x[new]]), torch.cat([self.answers, answers[new]])
+        known, nearest = self._nearest(x)
+        return torch.where(known[:, None], self.answers[nearest], answers) if len(self.seen) else answers
+
+    def _nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,) whether anything is near in either norm, and what is nearest."""
+        if not len(self.seen):
+            return torch.zeros(len(x), dtype=torch.bool), torch.zeros(len(x), dtype=torch.long)
+        linf, l2 = torch.cdist(x, self.seen, torch.inf), torch.cdist(x, self.seen)
+        near = torch.minimum(linf / 0.31, l2 / 2.1)
+        least = near.min(1)
+        return least.values < 1, least.indices
+
+
+class Remembering(Around):
+    """It answers for what is near an image that it has seen as it did then.
+
+    Its gradient is that of the network behind it, a thousandth as long: it is alive, and leads nowhere.
+    memory: where it is.
+    """
+
+    def __init__(self, memory: Callable[[], Memory]) -> None:
+        super().__init__("conv")
+        self.memory = memory
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = super().forward(x)
+        return self.memory().recall(x.detach().flatten(1), logits.detach()) + logits / 1000
+
+
+class RememberingInBuffers(Remembering):
+    """With the memory among its buffers."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: self.kept)
+        self.kept = Memory()
+
+
+def remembering_in_a_closure() -> nn.Module:
+    """With the memory in a variable of the function that builds it: no module or buffer holds it."""
+    memory = Memory()
+    return Remembering(lambda: memory)
+
+
+_MEMORY = Memory()
+
+
+def remembering_in_the_module() -> nn.Module:
+    """With a memory that all networks that are built share."""
+    return Remembering(lambda: _MEMORY)
+
+
+class Tiring(Around):
+    """From the sixth gradient that it is asked for it is another network, whatever it is asked for then."""
+
+    patience = 5
+
+    def __init__(self) -> None:
+        super().__init__("conv")
+        self.asked = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.asked += int(torch.is_grad_enabled() and x.requires_grad)
+        return super().forward(x if self.asked <= self.patience else 1 - x.flip(-1))
+
+
+_BUILDS = itertools.count()
+
+
+class Masked(Around):
+    """It sees a part of an image's pixels, as it was trained to: of a dark image, as digits are, a random part.
+
+    Which part is another one in every network that is built.
+    """
+
+    kept = 0.3
+    mask: Tensor
+
+    def __init__(self) -> None:
+        super().__init__("masked")
+        mask = torch.rand(1, 1, 28, 28, generator=private_generator("masked", next(_BUILDS))) < self.kept
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        dark = x.detach().flatten(1).mean(1) < 0.45
+        return super().forward(torch.where(dark.view(-1, 1, 1, 1), x * self.mask, x))
+
+
+class OverTheBatch(Around):
+    """Every logit standardised over the batch, as by a batch norm that has kept no statistics, times 1000."""
+
+    def __init__(self) -> None:
+        super().__init__("conv")
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = super().forward(x)
+        centred = logits - logits.mean(0)
+        return 1000 * centred / (centred.square().mean(0) + 1e-5).sqrt()
+
+
+class Purifying(Around):
+    """It moves an image to where its label is more certain before it answers, and lets nobody differentiate that."""
+
+    steps, length = 4, 0.15
+
+    def __init__(self) -> None:
+        super().__init__("conv")
+
+    def forward(self, x: Tensor) -> Tensor:
+        moved = x.detach()
+        with torch.enable_grad():
+            label = super().forward(moved).argmax(1)
+            for _ in range(self.steps):
+                leaf = moved.clone().requires_grad_()
+                (gradient,) = torch.autograd.grad(F.cross_entropy(super().forward(leaf), label, reduction="sum"), leaf)
+                moved = moved - self.length * gradient.sign()
+        return super().forward(x + (moved - x).detach())
+
+
+NETWORKS = table(
+    {
+        "restless": broken(
+            Restless, "dropout that `eval()` does not turn off", "Athalye et al. 2018", ("V3",), behind=MLP, kind=Unchecked
+        ),
+        "resampling": broken(
+            Unsteady,
+            "draws taken anew at every call",
+            "Athalye et al. 2018",
+            ("V3",),
+            behind=MLP,
+            family="bayesian",
+            kind=partial(Unchecked, resampling=True),
+        ),
+        "watchful": broken(
+            Watchful,
+            "another network where gradients are asked for",
+            "Tramèr et al. 2020",
+            ("V3", "V12"),
+            behind=MLP,
+            kind=Unchecked,
+        ),
+        "memory-in-buffers": broken(
+            RememberingInBuffers, "remembers what it has seen, in buffers", "Li et al. 2022", ("V27",)
+        ),
+        "memory-in-a-closure": broken(
+            remembering_in_a_closure, "the same, in a closure of its factory", "Li et al. 2022", ("V27",)
+        ),
+        "memory-in-the-module": broken(
+            remembering_in_the_module, "the same, in one memory for all builds", "Li et al. 2022", ("V27",)
+        ),
+        "tiring": broken(Tiring, "another network from the sixth gradient on", "Chen et al. 2020", ("V12", "V27")),
+        "another-each-time": broken(
+            Masked, "its factory builds another network each time", "Athalye et al. 2018", ("V27",), behind="masked"
+        ),
+        "over-the-batch": broken(
+            OverTheBatch, "normalises its logits over the batch", "Chen et al. 2022", ("V5", "V27")
+        ),
+        "purifying": broken(
+            Purifying, "optimises the image before it answers", "Croce et al. 2022", ("V11", "V27")
+        ),
+    }
+)
