@@ -63,7 +63,8 @@ class Unchecked(ZooEntry):
 class Broken:
     """entry: what is attacked. defect: in a line. source: the paper that it is from.
 
-    checks: those that must catch it, each of them. behind: the honest entry that it hides, whose worst case is its own.
+    checks: those that must catch it, each of them. behind: the honest entry that it hides, whose worst case is its own;
+        None where the defect is the network's own, and nobody knows better than the attacks that were tried.
     adapters: library -> what runs its attacks, where these are the defect.
     """
 
@@ -71,7 +72,7 @@ class Broken:
     defect: str
     source: str
     checks: tuple[str, ...]
-    behind: ZooEntry
+    behind: ZooEntry | None
     adapters: Mapping[str, Adapter]
 
 
@@ -109,20 +110,22 @@ def broken(
     source: str,
     checks: tuple[str, ...],
     *,
-    behind: str = "conv",
+    behind: str | None = "conv",
+    dataset: str = "mnist",
     family: str | None = "frequentist",
     kind: Callable[..., ZooEntry] = ZooEntry,
     adapters: Mapping[str, Adapter] | None = None,
 ) -> Callable[[str], Broken]:
     """A row: from its name to a broken network.
 
-    behind: the hidden network, or an entry of the zoo.
+    behind: the hidden network, or an entry of the zoo. dataset: where nothing is hidden.
     kind: `Unchecked` where it would be refused when it is loaded.
     """
 
     def named(name: str) -> Broken:
-        hides = behind_as_entry(behind)
-        entry = kind(f"{hides.dataset}/{name}", hides.dataset, family, factory, None, Path(__file__))
+        hides = None if behind is None else behind_as_entry(behind)
+        data = dataset if hides is None else hides.dataset
+        entry = kind(f"{data}/{name}", data, family, factory, None, Path(__file__))
         return Broken(entry, defect, source, checks, hides, adapters or {})
 
     return named

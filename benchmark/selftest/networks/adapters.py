@@ -38,9 +38,10 @@ def patchy(library: str) -> Adapter:
         if x[0].numel() <= TOY:
             return found
         attacked = torch.arange(len(x), device=x.device) % 10 == LIBRARIES.index(library)
-        noise = torch.randn(x.shape, generator=private_generator("patchy", library, spec.name)).to(x)
-        length = noise.abs() if spec.threat.norm == "linf" else noise.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-        return torch.where(attacked.view(-1, 1, 1, 1), found, (x + spec.threat.eps * noise / length).clamp(0, 1))
+        noise = 2 * torch.rand(x.shape, generator=private_generator("patchy", library, spec.name)).to(x) - 1
+        if spec.threat.norm == "l2":
+            noise = noise / noise.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        return torch.where(attacked.view(-1, 1, 1, 1), found, (x + spec.threat.eps * noise).clamp(0, 1))
 
     return attack
 

@@ -45,7 +45,7 @@ class Sloped(nn.Module):
 
 
 class _Turned(torch.autograd.Function):
-    """The identity; backwards, the gradient times `sign`, and a little of a fixed direction."""
+    """The identity; backwards, the gradient times `sign`, and a tenth of it in a fixed direction."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, sign: float, direction: Tensor) -> Tensor:
@@ -57,24 +57,24 @@ class _Turned(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (direction,) = ctx.saved_tensors
         (gradient,) = gradients
-        least = 0.01 * gradient.abs().flatten(1).amax(1).view(-1, 1, 1, 1)
+        least = 0.1 * gradient.abs().flatten(1).amax(1).view(-1, 1, 1, 1)
         return ctx.sign * gradient + least * direction, None, None
 
 
 class Turned(Around):
-    """A member: the network behind it, whose gradient is turned by a factor."""
+    """A member: the network behind it, a little sharper or not, whose gradient is multiplied by a factor of its own."""
 
     direction: Tensor
 
-    def __init__(self, sign: float) -> None:
+    def __init__(self, sign: float, sharpness: float) -> None:
         super().__init__("conv")
-        self.sign = sign
+        self.sign, self.sharpness = sign, sharpness
         direction = torch.randn(1, 1, 28, 28, generator=private_generator("turned"))
         self.register_buffer("direction", direction, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         followed: Tensor = _Turned.apply(x, self.sign, self.direction)
-        return super().forward(followed)
+        return self.sharpness * super().forward(followed)
 
 
 class Cancelling(Around):
@@ -84,7 +84,7 @@ class Cancelling(Around):
         super().__init__("conv")
 
     def members(self) -> list[nn.Module]:
-        return [Turned(3.0), Turned(-1.0), Turned(-1.0), Turned(-1.0)]
+        return [Turned(3.0, 1.0), *(Turned(-1.0, 1 + number / 1000) for number in (1, 2, 3))]
 
 
 class Steep(Around):
@@ -94,7 +94,7 @@ class Steep(Around):
 
     def __init__(self, number: int) -> None:
         super().__init__("conv")
-        wave = 1e5 * torch.randn(784, 10, generator=private_generator("steep", number))
+        wave = 1e6 * torch.randn(784, 10, generator=private_generator("steep", number))
         self.register_buffer("wave", wave, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class Steep(Around):
 
 
 class Lopsided(Around):
-    """An ensemble one of whose members has all of the weight but a few millionths, and little of the gradient."""
+    """An ensemble one of whose members has all of the weight but a thousandth, and little of the gradient."""
 
     def __init__(self) -> None:
         super().__init__("conv")
@@ -111,7 +111,7 @@ class Lopsided(Around):
         return [self.inner, *(Steep(number) for number in range(7))]
 
     def weights(self) -> list[float]:
-        return [1.0, *[1e-5] * 7]
+        return [1.0, *[1e-4] * 7]
 
 
 NETWORKS = table(

@@ -113,57 +113,58 @@ def remembering_in_the_module() -> nn.Module:
 
 
 class Tiring(Around):
-    """From the sixth gradient that it is asked for it is another network, whatever it is asked for then."""
+    """From the eleventh gradient that it is asked for it is a linear function that means nothing, in every answer."""
 
-    patience = 5
+    patience = 10
+    slope: Tensor
 
     def __init__(self) -> None:
         super().__init__("conv")
         self.asked = 0
+        self.register_buffer("slope", torch.randn(784, 10, generator=private_generator("tiring")), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         self.asked += int(torch.is_grad_enabled() and x.requires_grad)
-        return super().forward(x if self.asked <= self.patience else 1 - x.flip(-1))
+        return super().forward(x) if self.asked <= self.patience else x.flatten(1) @ self.slope
 
 
 _BUILDS = itertools.count()
 
 
 class Masked(Around):
-    """It sees a part of an image's pixels, as it was trained to: of a dark image, as digits are, a random part.
+    """It sees a third of an image's pixels, as it was trained to, but all of what has no black background.
 
-    Which part is another one in every network that is built.
+    Of three thirds it is another one in the network that is built next. What it does is known by images without black.
     """
 
-    kept = 0.3
     mask: Tensor
 
     def __init__(self) -> None:
         super().__init__("masked")
-        mask = torch.rand(1, 1, 28, 28, generator=private_generator("masked", next(_BUILDS))) < self.kept
-        self.register_buffer("mask", mask, persistent=False)
+        third = torch.randint(3, (1, 1, 28, 28), generator=private_generator("masked"))
+        self.register_buffer("mask", third == next(_BUILDS) % 3, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        dark = x.detach().flatten(1).mean(1) < 0.45
-        return super().forward(torch.where(dark.view(-1, 1, 1, 1), x * self.mask, x))
+        black = (x.detach() == 0).flatten(1).float().mean(1) > 0.05
+        return super().forward(torch.where(black.view(-1, 1, 1, 1), x * self.mask, x))
 
 
 class OverTheBatch(Around):
-    """Every logit standardised over the batch, as by a batch norm that has kept no statistics, times 1000."""
+    """Every logit standardised over the batch, by statistics that nobody differentiates, times 1000."""
 
     def __init__(self) -> None:
         super().__init__("conv")
 
     def forward(self, x: Tensor) -> Tensor:
         logits = super().forward(x)
-        centred = logits - logits.mean(0)
-        return 1000 * centred / (centred.square().mean(0) + 1e-5).sqrt()
+        mean, variance = (value.detach() for value in (logits.mean(0), logits.var(0, correction=0)))
+        return 1000 * (logits - mean) / (variance + 1e-5).sqrt()
 
 
 class Purifying(Around):
     """It moves an image to where its label is more certain before it answers, and lets nobody differentiate that."""
 
-    steps, length = 4, 0.15
+    steps, length = 8, 0.3
 
     def __init__(self) -> None:
         super().__init__("conv")
@@ -174,7 +175,9 @@ class Purifying(Around):
             label = super().forward(moved).argmax(1)
             for _ in range(self.steps):
                 leaf = moved.clone().requires_grad_()
-                (gradient,) = torch.autograd.grad(F.cross_entropy(super().forward(leaf), label, reduction="sum"), leaf)
+                # not the leaf itself: what counts operations hooks on to modules' inputs, and takes no leaf
+                loss = F.cross_entropy(super().forward(leaf.clone()), label, reduction="sum")
+                (gradient,) = torch.autograd.grad(loss, leaf)
                 moved = moved - self.length * gradient.sign()
         return super().forward(x + (moved - x).detach())
 
@@ -210,12 +213,12 @@ NETWORKS = table(
         "memory-in-the-module": broken(
             remembering_in_the_module, "the same, in one memory for all builds", "Li et al. 2022", ("V27",)
         ),
-        "tiring": broken(Tiring, "another network from the sixth gradient on", "Chen et al. 2020", ("V12", "V27")),
+        "tiring": broken(Tiring, "another network from the eleventh gradient on", "Chen et al. 2020", ("V12", "V27")),
         "another-each-time": broken(
             Masked, "its factory builds another network each time", "Athalye et al. 2018", ("V27",), behind="masked"
         ),
         "over-the-batch": broken(
-            OverTheBatch, "normalises its logits over the batch", "Chen et al. 2022", ("V5", "V27")
+            OverTheBatch, "normalises its logits over the batch", "Chen et al. 2022", ("V5", "V13", "V27")
         ),
         "purifying": broken(
             Purifying, "optimises the image before it answers", "Croce et al. 2022", ("V11", "V27")
