@@ -104,6 +104,17 @@ class Around(nn.Module):
         return logits
 
 
+def neighbours(x: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Of images (B, ...) and known ones (N, D) with N > 0: (B,) which is nearest in l2, and whether it is near.
+
+    Near is whatever an attack may make of it in either norm, at the eps of MNIST.
+    """
+    flat = x.detach().flatten(1)
+    distances, nearest = torch.cdist(flat, images).min(1)
+    most = (flat - images[nearest]).abs().amax(1)
+    return nearest, (most < 0.31) | (distances < 2.1)
+
+
 def broken(
     factory: Callable[[], nn.Module],
     defect: str,

@@ -57,7 +57,7 @@ class Hidden:
     def network(self) -> nn.Sequential:
         """The network without its weights: pixels (B, C, H, W) in [0, 1] -> logits (B, K)."""
         between = [nn.ReLU(), nn.ReLU()] if self.winners is None else [KWinners(self.winners), KWinners(self.winners)]
-        side = self.size // 4 if self.size % 4 == 0 else self.size // 2 // 2
+        side = self.size // 4
         return nn.Sequential(
             nn.Conv2d(self.channels, self.width, 4, 2, 1),
             between[0],
@@ -73,7 +73,7 @@ HIDDEN: dict[str, Hidden] = {
     "masked": Hidden("mnist", kept=0.3, epochs=8),
     "winners": Hidden("mnist", winners=40),
     "colour": Hidden("cifar10-jpeg", channels=3, size=32, width=12, epochs=8),
-    "small": Hidden(SMALL, size=14),
+    "small": Hidden(SMALL, size=20),
 }
 
 DATASET_OF = {**{name: recipe.dataset for name, recipe in HIDDEN.items()}, "rare": RARE}

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.selftest.data import SMALL, shrunk
+from benchmark.selftest.data import SMALL, cropped
 from benchmark.selftest.hidden import HIDDEN, WEIGHTS, Hidden
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
@@ -58,7 +58,7 @@ def _batches(name: str, recipe: Hidden, x: Tensor, y: Tensor) -> Iterator[tuple[
 
 def _images(dataset: str, split: str, root: Path) -> tuple[Tensor, Tensor]:
     content = load_split("mnist" if dataset == SMALL else dataset, "train" if split == "train" else "test", root)
-    images = shrunk(content.images) if dataset == SMALL else content.images
+    images = cropped(content.images) if dataset == SMALL else content.images
     return torch.tensor(images).float() / 255, torch.from_numpy(content.labels)
 
 

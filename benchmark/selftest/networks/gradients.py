@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.selftest.broken import MLP, Around, Unchecked, behind_as_entry, broken, table
-from benchmark.selftest.hidden import hidden
+from benchmark.selftest.broken import MLP, Around, Unchecked, broken, table
+from benchmark.selftest.hidden import DATASET_OF, hidden
 from zoo.datasets import dataset_spec
 from zoo.seeding import private_generator
 
@@ -109,9 +109,9 @@ class Plateaus(Around):
 
     def __init__(self, behind: str = "conv") -> None:
         super().__init__(behind)
-        shape = dataset_spec(behind_as_entry(behind).dataset).shape
-        slope = torch.randn(math.prod(shape), 10, generator=private_generator("plateaus", behind))
-        self.register_buffer("slope", slope, persistent=False)
+        generator, pixels = private_generator("plateaus", behind), math.prod(dataset_spec(DATASET_OF[behind]).shape)
+        direction, share = torch.randn(pixels, 1, generator=generator), torch.randn(1, 10, generator=generator)
+        self.register_buffer("slope", direction * share, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         winner = F.one_hot(super().forward(x).argmax(1), 10).to(x)

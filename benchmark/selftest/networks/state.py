@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.selftest.broken import MLP, Around, Unchecked, broken, table
+from benchmark.selftest.broken import MLP, Around, Unchecked, broken, neighbours, table
 from benchmark.selftest.networks.draws import Unsteady
 from zoo import models
 from zoo.seeding import private_generator
@@ -44,11 +44,11 @@ class Watchful(Around):
 
 
 class Memory(nn.Module):
-    """Images that were seen, (N, D), and what was answered, (N, K): the first thousand."""
+    """Images that were seen, (N, D), and what was answered, (N, K): the first hundreds."""
 
     seen: Tensor
     answers: Tensor
-    most = 1000
+    most = 500
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,21 +57,15 @@ class Memory(nn.Module):
 
     def recall(self, x: Tensor, answers: Tensor) -> Tensor:
         """(B, K): for a neighbour of what was seen, what was answered then; `answers` for others, which are kept."""
-        known, _ = self._nearest(x)
-        new = ~known
-        if len(self.seen) < self.most:
-            self.seen, self.answers = torch.cat([self.seen, x[new]]), torch.cat([self.answers, answers[new]])
-        known, nearest = self._nearest(x)
-        return torch.where(known[:, None], self.answers[nearest], answers) if len(self.seen) else answers
-
-    def _nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B,) whether anything is near in either norm, and what is nearest."""
         if not len(self.seen):
-            return torch.zeros(len(x), dtype=torch.bool), torch.zeros(len(x), dtype=torch.long)
-        linf, l2 = torch.cdist(x, self.seen, torch.inf), torch.cdist(x, self.seen)
-        near = torch.minimum(linf / 0.31, l2 / 2.1)
-        least = near.min(1)
-        return least.values < 1, least.indices
+            self.seen, self.answers = x, answers
+            return answers
+        nearest, known = neighbours(x, self.seen)
+        found = torch.where(known[:, None], self.answers[nearest], answers)
+        if len(self.seen) < self.most:
+            self.seen = torch.cat([self.seen, x[~known]])
+            self.answers = torch.cat([self.answers, answers[~known]])
+        return found
 
 
 class Remembering(Around):
