@@ -24,9 +24,7 @@ def validity_page(studies: Path, entries: Sequence[Entry]) -> str:
         "validity.md",
         checks=markdown({"check": c.name, "asks": c.title, "if not": c.consequence} for c in ALL.values()),
         broken=markdown(_line(network) for network in broken.values()),
-        honest=markdown(
-            {"network": one.name, "what": one.about, **selftest.marks(one)} for one in honest.values()
-        ),
+        honest=markdown({"network": one.name, "what": one.about, **selftest.marks(one)} for one in honest.values()),
         confusion=markdown(selftest.confusion(broken.values(), all_honest)),
         mistaken=markdown(selftest.mistaken(all_honest)),
         kept=markdown(selftest.kept_ranks(broken.values(), honest)),

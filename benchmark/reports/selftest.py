@@ -187,6 +187,13 @@ def false_alarms(honest: Sequence[Network]) -> list[dict[str, object]]:
         failed = sum(n.verdicts[check] in CAUGHT for n in asked)
         share = percent(Share(flagged + failed, len(asked)), interval=True) if asked else ""
         lines.append(
-            {"check": check, "asks": asks.title, "networks": len(asked), "flagged": flagged, "failed": failed, "% [95 %]": share}
+            {
+                "check": check,
+                "asks": asks.title,
+                "networks": len(asked),
+                "flagged": flagged,
+                "failed": failed,
+                "% [95 %]": share,
+            }
         )
     return lines

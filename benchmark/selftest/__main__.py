@@ -79,7 +79,12 @@ class Study:
     """A file of what was found of some networks; what is in it already is kept, unless checks have come since."""
 
     def __init__(self, path: Path, examples: int, data_root: Path | None) -> None:
-        self.path, self.selection, self.examples, self.data_root = path, Selection(examples=examples), examples, data_root
+        self.path, self.selection, self.examples, self.data_root = (
+            path,
+            Selection(examples=examples),
+            examples,
+            data_root,
+        )
         self.found: dict[str, dict[str, object]] = json.loads(path.read_text()) if path.is_file() else {}
 
     def add(self, name: str, network: Broken | Honest) -> None:

@@ -79,9 +79,7 @@ class Broken:
 def hidden_entry(name: str) -> ZooEntry:
     """A hidden network as an entry that hides nothing."""
     dataset = DATASET_OF[name]
-    return ZooEntry(
-        f"{dataset}/hidden-{name}", dataset, "frequentist", partial(hidden, name), None, Path(__file__)
-    )
+    return ZooEntry(f"{dataset}/hidden-{name}", dataset, "frequentist", partial(hidden, name), None, Path(__file__))
 
 
 MLP = "mnist/mlp"  # accuracy 98 % on MNIST, 2 % at linf eps 0.1, 0 % at 0.3; transfers of the zoo come from it, too

@@ -8,7 +8,6 @@ Carlini and Wagner 2017, "Towards Evaluating the Robustness of Neural Networks" 
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any
 
@@ -99,23 +98,35 @@ class Ripple(Around):
         return super().forward(x) + 0.1 * torch.sin(x.flatten(1) @ self.wave)
 
 
+class _Nowhere(torch.autograd.Function):
+    """(B, C, H, W) -> (B, 1) zeros; backwards, a fixed direction, whatever the loss is."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, direction: Tensor) -> Tensor:
+        ctx.save_for_backward(direction)
+        return x.new_zeros(len(x), 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (direction,) = ctx.saved_tensors
+        return gradients[0].abs().view(-1, 1, 1, 1) * direction, None
+
+
 class Plateaus(Around):
-    """The winner's logit 10, the others 0: margins never change but where the label does. The gradient is of nothing.
+    """The winner's logit 10, the others 0: margins never change but where the label does. The gradient is of nothing."""
 
-    A linear function whose value is zero has a gradient all the same, where it is taken of x alone.
-    """
-
-    slope: Tensor
+    direction: Tensor
 
     def __init__(self, behind: str = "conv") -> None:
         super().__init__(behind)
-        generator, pixels = private_generator("plateaus", behind), math.prod(dataset_spec(DATASET_OF[behind]).shape)
-        direction, share = torch.randn(pixels, 1, generator=generator), torch.randn(1, 10, generator=generator)
-        self.register_buffer("slope", direction * share, persistent=False)
+        shape = dataset_spec(DATASET_OF[behind]).shape
+        direction = torch.randn(1, *shape, generator=private_generator("plateaus", behind))
+        self.register_buffer("direction", direction, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         winner = F.one_hot(super().forward(x).argmax(1), 10).to(x)
-        return 10 * winner + (x - x.detach()).flatten(1) @ self.slope
+        nothing: Tensor = _Nowhere.apply(x, self.direction)
+        return 10 * winner + F.pad(nothing, (0, 9))
 
 
 class Offset(Around):

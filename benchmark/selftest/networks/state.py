@@ -179,7 +179,12 @@ class Purifying(Around):
 NETWORKS = table(
     {
         "restless": broken(
-            Restless, "dropout that `eval()` does not turn off", "Athalye et al. 2018", ("V3",), behind=MLP, kind=Unchecked
+            Restless,
+            "dropout that `eval()` does not turn off",
+            "Athalye et al. 2018",
+            ("V3",),
+            behind=MLP,
+            kind=Unchecked,
         ),
         "resampling": broken(
             Unsteady,
@@ -214,8 +219,6 @@ NETWORKS = table(
         "over-the-batch": broken(
             OverTheBatch, "normalises its logits over the batch", "Chen et al. 2022", ("V5", "V13", "V27")
         ),
-        "purifying": broken(
-            Purifying, "optimises the image before it answers", "Croce et al. 2022", ("V11", "V27")
-        ),
+        "purifying": broken(Purifying, "optimises the image before it answers", "Croce et al. 2022", ("V11", "V27")),
     }
 )
