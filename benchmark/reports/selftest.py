@@ -57,10 +57,11 @@ class Network:
 def read_study(path: Path) -> dict[str, Network]:
     """Name -> what `python -m benchmark.selftest` wrote of a network; nothing where there is no file."""
     found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else {}
-    return {name: _network(name, fields) for name, fields in found.items()}
+    return {name: read_network(name, fields) for name, fields in found.items()}
 
 
-def _network(name: str, fields: dict[str, Any]) -> Network:
+def read_network(name: str, fields: dict[str, Any]) -> Network:
+    """A network as it is in the file."""
     verdicts: dict[str, list[str]] = fields["verdicts"]
     return Network(
         name,

@@ -1,4 +1,4 @@
-"""Networks that look robust and are not, each with the checks that must catch it, and honest ones: what do checks say?
+"""Networks that look robust and are not, each with the checks that must catch it, and honest ones.
 
 `python -m benchmark.selftest` audits both. A broken network hides one that is not robust at all behind a defect that
 white-box attacks do not overcome. Those that came first hide `mnist/mlp`, from which the zoo's transfers come, too; the

@@ -1,4 +1,4 @@
-"""Audit networks that are broken and networks that are honest, and write what the checks say: `python -m benchmark.selftest`.
+"""Audit broken networks and honest ones, and write what the checks say of each: `python -m benchmark.selftest`.
 
 Of the honest ones some are what broken ones hide, so that their worst case is the true one of those.
 """

@@ -1,8 +1,8 @@
 """Networks of several draws or members: what each does alone is not what their average shows an attacker.
 
-Sources: Athalye et al. 2018 (expectation over randomness); Tramèr et al. 2020, on ensembles whose members' gradients are
-diverse (Pang et al. 2019, "Improving Adversarial Robustness via Promoting Ensemble Diversity"); Dbouk and Shanbhag 2022,
-"Adversarial Vulnerability of Randomized Ensembles", who attack member by member.
+Sources: Athalye et al. 2018 (expectation over randomness); Tramèr et al. 2020, on ensembles whose members' gradients
+are diverse (Pang et al. 2019, "Improving Adversarial Robustness via Promoting Ensemble Diversity"); Dbouk and Shanbhag
+2022, "Adversarial Vulnerability of Randomized Ensembles", who attack member by member.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Sources: Athalye et al. 2018, "Obfuscated Gradients Give a False Sense of Security" (shattered and vanishing gradients);
 Tramèr et al. 2020, "On Adaptive Attacks to Adversarial Example Defenses" (plateaus, k-winners-take-all, label leaks);
-Carlini and Wagner 2017, "Towards Evaluating the Robustness of Neural Networks" (logits of great scale); Xiao et al. 2020,
-"Enhancing Adversarial Defense by k-Winners-Take-All".
+Carlini and Wagner 2017, "Towards Evaluating the Robustness of Neural Networks" (logits of great scale); Xiao et al.
+2020, "Enhancing Adversarial Defense by k-Winners-Take-All".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.selftest.broken import MLP, Around, Unchecked, broken, table
@@ -113,7 +113,7 @@ class _Nowhere(torch.autograd.Function):
 
 
 class Plateaus(Around):
-    """The winner's logit 10, the others 0: margins never change but where the label does. The gradient is of nothing."""
+    """The winner's logit 10, the others 0: margins change only where the label does. The gradient is of nothing."""
 
     direction: Tensor
 

@@ -1,9 +1,9 @@
 """Outputs that are no logits, or no answer, and answers that come from elsewhere than the network.
 
 Sources: Carlini et al. 2019, "On Evaluating Adversarial Robustness" (a softmax twice); Tramèr 2022, "Detecting
-Adversarial Examples Is (Nearly) As Hard As Classifying Them", and Carlini and Wagner 2017, "Adversarial Examples Are Not
-Easily Detected" (detectors); Croce et al. 2022, "Evaluating the Adversarial Robustness of Adaptive Test-time Defenses"
-(test images that are known).
+Adversarial Examples Is (Nearly) As Hard As Classifying Them", and Carlini and Wagner 2017, "Adversarial Examples Are
+Not Easily Detected" (detectors); Croce et al. 2022, "Evaluating the Adversarial Robustness of Adaptive Test-time
+Defenses" (test images that are known).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.protocol import example_order, standard_attack
 from benchmark.attacks.craft import craft
+from benchmark.protocol import example_order, standard_attack
 from benchmark.selftest import networks
 from benchmark.selftest.broken import Broken, broken, merged, table
 from benchmark.selftest.hidden import HIDDEN, WEIGHTS, hidden
