@@ -86,7 +86,7 @@ def network_of(entry: Entry) -> Network:
         entry.rows[0].worst.count,
         {check: verdict.status for check, verdict in worst.items()},
         frozenset(check for check, verdict in worst.items() if not verdict.evidence.startswith("does not apply")),
-        dict(entry.statuses),
+        dict[str, str](entry.statuses.items()),
     )
 
 

@@ -124,7 +124,7 @@ def main(
     """Each network is written when it is done, so that a run that was stopped goes on."""
     honest = hidden_networks() | HONEST
     if only is not None:
-        lookup(honest | BROKEN, only, "network of the self-test")
+        lookup({**honest, **BROKEN}, only, "network of the self-test")
     networks: dict[str, Mapping[str, Broken | Honest]] = {"broken": BROKEN, "honest": honest}
     for kind, of_kind in networks.items():
         study = Study(out / f"{kind}.json", examples, data_root)

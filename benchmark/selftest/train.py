@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 from safetensors.torch import save
@@ -37,7 +38,7 @@ def trained(name: str, x: Tensor, y: Tensor) -> nn.Sequential:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, cycle_momentum=False)
     for images, labels in _batches(name, recipe, x, y):
         optimizer.zero_grad()
-        F.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(network(images), labels).backward()
         optimizer.step()
         schedule.step()
     return network.eval()
@@ -58,7 +59,7 @@ def _batches(name: str, recipe: Hidden, x: Tensor, y: Tensor) -> Iterator[tuple[
 
 def _images(dataset: str, split: str, root: Path) -> tuple[Tensor, Tensor]:
     content = load_split("mnist" if dataset == SMALL else dataset, "train" if split == "train" else "test", root)
-    images = cropped(content.images) if dataset == SMALL else content.images
+    images = cropped(np.asarray(content.images)) if dataset == SMALL else content.images
     return torch.tensor(images).float() / 255, torch.from_numpy(content.labels)
 
 
@@ -77,10 +78,11 @@ def main(
         with torch.no_grad():
             right = int((torch.cat([network(part) for part in x.split(500)]).argmax(1) == y).sum())
         content = save({key: value.contiguous() for key, value in network.state_dict().items()})
-        card = {"sha256": hashlib.sha256(content).hexdigest(), "accuracy": right / len(y)}
+        accuracy = right / len(y)
+        card = {"sha256": hashlib.sha256(content).hexdigest(), "accuracy": accuracy}
         write_whole(WEIGHTS / f"{name}.safetensors", content)
         write_whole(WEIGHTS / f"{name}.json", (json.dumps(card, indent=1) + "\n").encode())
-        typer.echo(f"{name}: {100 * card['accuracy']:.1f} % of {len(y):,} test images right, {len(content):,} bytes")
+        typer.echo(f"{name}: {100 * accuracy:.1f} % of {len(y):,} test images right, {len(content):,} bytes")
 
 
 if __name__ == "__main__":
