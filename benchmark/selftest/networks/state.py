@@ -219,6 +219,6 @@ NETWORKS = table(
         "over-the-batch": broken(
             OverTheBatch, "normalises its logits over the batch", "Chen et al. 2022", ("V5", "V13", "V27")
         ),
-        "purifying": broken(Purifying, "optimises the image before it answers", "Croce et al. 2022", ("V11", "V27")),
+        "purifying": broken(Purifying, "optimises the image before it answers", "Croce et al. 2022", ("V12", "V27")),
     }
 )
