@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmark.reports.tables import percent
 from benchmark.results.checks import ALL
+from benchmark.results.checks.check import NOT_APPLICABLE
 from benchmark.results.entries import Entry
 from benchmark.results.share import Share
 
@@ -67,7 +68,7 @@ def read_network(name: str, fields: dict[str, Any]) -> Network:
         name,
         fields["images"],
         {check: status for check, (status, _) in verdicts.items()},
-        frozenset(check for check, (_, evidence) in verdicts.items() if not evidence.startswith("does not apply")),
+        frozenset(check for check, (_, evidence) in verdicts.items() if not evidence.startswith(NOT_APPLICABLE)),
         fields.get("statuses", {}),
         fields.get("defect", fields.get("what", "")),
         tuple(fields.get("must", ())),
@@ -85,7 +86,7 @@ def network_of(entry: Entry) -> Network:
         entry.name,
         entry.rows[0].worst.count,
         {check: verdict.status for check, verdict in worst.items()},
-        frozenset(check for check, verdict in worst.items() if not verdict.evidence.startswith("does not apply")),
+        frozenset(check for check, verdict in worst.items() if verdict.applies),
         dict[str, str](entry.statuses.items()),
     )
 

@@ -1,20 +1,14 @@
-"""Honest networks of kinds that look odd: none is refused, and each is what it says; the rate of false alarms."""
+"""Honest networks of kinds that look odd: none is refused, and each is what it says."""
 
 from __future__ import annotations
-
-import dataclasses
 
 import pytest
 import torch
 
 from benchmark.plan.cells import Selection
-from benchmark.results import Results
-from benchmark.results.checks import ALL
 from benchmark.selftest.__main__ import audited
 from benchmark.selftest.honest import FITTED, HONEST, WIDER, LowFrequencies
 from benchmark.selftest.networks import BROKEN
-from benchmark.selftest.rates import Rate, rates
-from tests.benchmark.evidence import HEALTHY, evidence
 from zoo import models
 from zoo.combine import expected
 from zoo.datasets import load_split
@@ -72,18 +66,6 @@ def test_low_frequencies_are_a_projection_that_keeps_what_is_smooth() -> None:
 
 def test_least_squares_are_fitted_on_images_that_no_suite_attacks() -> None:
     assert FITTED.start >= Selection(examples=1000).examples
-
-
-def test_rates_count_the_rows_that_a_check_says_something_about() -> None:
-    """A Bayesian entry in linf that one check fails and one flags, and nothing else."""
-    found = evidence(dataclasses.replace(HEALTHY, dead=50), restarts=[2 <= i < 60 for i in range(100)])
-    everything = [*found.records, *found.extra, *found.readings]
-    in_linf = [one for one in everything if one.cell.attack.threat.norm == "linf"]
-    counted = rates(Results(in_linf).entries)
-    assert list(counted) == list(ALL)
-    assert counted["V5"] == Rate(flags=0, fails=1, rows=1)
-    assert counted["V10"] == Rate(flags=1, fails=0, rows=1)
-    assert {rate for name, rate in counted.items() if name not in ("V5", "V10")} == {Rate(0, 0, 1)}
 
 
 @pytest.mark.slow
