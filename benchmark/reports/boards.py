@@ -15,6 +15,7 @@ from benchmark.reports.tables import (
     markdown,
     ranking,
     separations,
+    strongest,
     threat_title,
 )
 from benchmark.results.boards import Board, by_images
@@ -29,6 +30,7 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
         bins=ECE_BINS,
         curves=[figure_name(dataset, "curves", label) for label in by_images(boards)[dataset]],
         references=any(row.reference for board in boards for row in board.rows),
+        strongest={name for board in boards for line in strongest(board.rows) for name in line},
         boards=[
             {
                 "title": ", ".join(filter(None, (threat_title(board.norm, board.eps), label))),

@@ -14,6 +14,7 @@ from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Reading
 from benchmark.plan.ladder import Ladder, climbed
+from benchmark.plan.nearest import broken_under, says_of
 from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.records.record import Health, Record
 from benchmark.results.frames import IDENTITY, latest, tidy
@@ -87,6 +88,10 @@ class Evidence:
                 by_name.setdefault(adaptive.name, []).append(record)
         return by_name
 
+    def of_adaptive(self, name: str, threat: ThreatModel) -> list[Record]:
+        """The complete records of an adaptive attack that say something of a threat model."""
+        return [record for record in self.adaptive.get(name, []) if says_of(record.cell, threat)]
+
     @cached_property
     def beyond_draws(self) -> dict[ThreatModel, set[int]]:
         """Of the `surviving` images, those that survive fresh draws, too.
@@ -96,8 +101,7 @@ class Evidence:
         return {threat: images - self._broken_by("fresh draws", threat) for threat, images in self.surviving.items()}
 
     def _broken_by(self, name: str, threat: ThreatModel) -> set[int]:
-        records = [record for record in self.adaptive.get(name, []) if record.cell.attack.threat == threat]
-        return set[int]().union(*(record.broken for record in records))
+        return set[int]().union(*(broken_under(record, threat) for record in self.of_adaptive(name, threat)))
 
     @cached_property
     def ladders(self) -> dict[ThreatModel, Ladder]:
@@ -133,10 +137,19 @@ class Evidence:
 
     @cached_property
     def beyond_gradients(self) -> dict[ThreatModel, set[int]]:
-        """Of the `surviving` images, those that survive every adaptive attack by the network's own gradient, too."""
+        """Of the `surviving` images, those that survive every adaptive attack by the network's own gradient, too.
+
+        Strong ones do not count: they attack what those without gradients left, so that verdicts would depend on the
+        suite.
+        """
+        return self.beyond_gradients_but()
+
+    def beyond_gradients_but(self, *names: str) -> dict[ThreatModel, set[int]]:
+        """The same, but that these adaptive attacks do not count."""
         surviving = {threat: set(examples) for threat, examples in self.surviving.items()}
         for adaptive in ADAPTIVE_ATTACKS.values():
-            for threat in surviving if adaptive.gradient == "own" else ():
+            counts = adaptive.gradient == "own" and adaptive.on != "strong" and adaptive.name not in names
+            for threat in surviving if counts else ():
                 surviving[threat] -= self._broken_by(adaptive.name, threat)
         return surviving
 
@@ -145,19 +158,23 @@ class Evidence:
         return [record for record in self.records if record.cell.attack.threat == threat]
 
     def counted(self, threat: ThreatModel) -> list[Record]:
-        """The records that the worst case under a threat model is over, as far as a library ran."""
+        """The records that the worst case under a threat model is over, as far as a library ran.
+
+        Of those that say of every eps what they break only images within this one count (`benchmark.plan.nearest`).
+        """
         return [
             record
             for record in self.records + self.extra
-            if record.cell.attack.threat == threat and any(one.error is None for one in record.outcomes.values())
+            if says_of(record.cell, threat) and any(one.error is None for one in record.outcomes.values())
         ]
 
     def broken_beyond(self, threat: ThreatModel, images: set[int]) -> dict[str, set[int]]:
         """Attack beyond the columns, as `Role.called` says -> which of the images it broke."""
         broken: dict[str, set[int]] = {}
         for record in self.extra:
-            if record.cell.attack.threat == threat:
-                broken.setdefault(role_of(record.cell).called, set()).update(record.broken & images)
+            if says_of(record.cell, threat):
+                called = role_of(record.cell).called
+                broken.setdefault(called, set()).update(broken_under(record, threat) & images)
         return broken
 
     def outside(self, threat: ThreatModel) -> dict[str, int]:
@@ -173,13 +190,21 @@ class Evidence:
         attacked: dict[str, set[int]] = {}
         for record in self.under(threat):
             attacked.setdefault(record.cell.attack.name, set()).update(record.examples)
-        alive = self.surviving[threat] - set[int]().union(*self.broken_beyond(threat, self.surviving[threat]).values())
+        alive = self.alive[threat]
         return {image: image in alive for image in sorted(set.intersection(*attacked.values()))}
+
+    @cached_property
+    def alive(self) -> dict[ThreatModel, set[int]]:
+        """Threat model -> the images that survive every attack that counts under it."""
+        return {
+            threat: surviving - set[int]().union(*self.broken_beyond(threat, surviving).values())
+            for threat, surviving in self.surviving.items()
+        }
 
     def passes(self, threat: ThreatModel) -> dict[tuple[object, ...], Counter[str]]:
         """Attack -> passes per example times draws, in the library and the shard that need most."""
         most: dict[tuple[object, ...], Counter[str]] = {}
-        for record in self.under(threat) + [one for one in self.extra if one.cell.attack.threat == threat]:
+        for record in self.under(threat) + [one for one in self.extra if says_of(one.cell, threat)]:
             attack = record.cell.attack, record.cell.attack_draws
             for outcome in record.outcomes.values():
                 needed = Counter(forward=outcome.forwards, backward=outcome.backwards)
