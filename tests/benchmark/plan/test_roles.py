@@ -55,7 +55,7 @@ def test_what_differs_from_it_has_another_role(
 
 
 def test_every_adaptive_attack_is_known_by_its_settings_and_is_evidence() -> None:
-    for on in ("all", "surviving"):
+    for on in ("all", "surviving", "strong"):
         for adaptive, attack in planned(SUBJECT, [ThreatModel("linf", 0.1), ThreatModel("l2", 1.0)], on):
             for draws in adaptive.draws(8):
                 cell = replace(
