@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from benchmark import Data, Results, evaluate
 from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cascade import PROBE
 from benchmark.plan.roles import role_of
+from benchmark.reports.boards import dataset_page
+from benchmark.reports.figures.boards import worst_case_curves
+from benchmark.reports.tables import csv_table
 from benchmark.results.rows import Row
 from zoo.seeding import private_generator
 
@@ -64,9 +66,8 @@ def evaluated(suite: str) -> Results:
     x, y = images()
     data = Data.from_arrays(x.numpy(), y.numpy(), name="boundary", classes=4)
     adapters = dict.fromkeys(("torchattacks", "foolbox", "art"), nearest)
-    return evaluate(
-        network(), data, suite=suite, eps=EPS, adapters=adapters, name="linear", threads=1, progress=False
-    )
+    options = {"eps": EPS, "adapters": adapters, "threads": 1, "keep_images": True, "progress": False}
+    return evaluate(network(), data, suite=suite, name="linear", **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +143,52 @@ def test_the_name_autoattack_needs_every_image(found: Results) -> None:
         assert row.worst.hits < COUNT
 
 
+def test_the_images_of_a_row_are_within_its_ball(found: Results) -> None:
+    for threat, row in rows(found).items():
+        harmful = found.images(threat.norm, threat.eps)
+        assert sum(harmful.survives) == row.worst.hits
+        moved = torch.from_numpy(harmful.adversarial - harmful.clean).flatten(1)
+        far = moved.abs().amax(1) if threat.norm == "linf" else moved.norm(dim=1)
+        assert (far <= threat.eps + 1e-6).all()
+        assert (far > 0).sum() == COUNT - row.worst.hits
+
+
 def test_pages_show_it(found: Results) -> None:
     audit = str(found.audit())
     assert "median distance" in audit
     assert "autoattack" not in audit
     assert "FMN, 100 steps: the nearest adversarial image" in audit
-    assert all(name in ADAPTIVE_ATTACKS for name in ("ddn", "fmn"))
+    page = dataset_page("boundary", found.boards)
+    assert "**Median distance**" in page
+    assert "**Autoattack**" not in page
+    header, first, *_ = csv_table(found.boards).splitlines()
+    line = dict(zip(header.split(","), first.split(","), strict=True))
+    row = found.boards[0].rows[0]
+    assert row.distances is not None
+    assert float(line["median_distance"]) == pytest.approx(row.distances.median, rel=1e-4)
+    assert "autoattack" not in line
+
+
+def test_the_curve_is_drawn_as_thin_steps_and_named(found: Results) -> None:
+    figure = worst_case_curves(found.boards)
+    for axis, norm in zip(figure.axes, ("linf", "l2"), strict=True):
+        (steps,) = [line for line in axis.lines if line.get_drawstyle() == "steps-post"]
+        eps, left = steps.get_data()
+        assert (eps[0], left[0]) == (0, 100)
+        assert eps[-1] == EPS[norm][-1]
+        (points,) = [line for line in axis.lines if line.get_drawstyle() == "default"]
+        for radius, worst in zip(*points.get_data(), strict=True):  # no other attack broke anything
+            assert worst == pytest.approx(left[eps <= radius][-1])
+    assert "nearest images found" in {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_without_it_nothing_of_it_is_shown() -> None:
+    x, y = images()
+    data = Data.from_arrays(x.numpy(), y.numpy(), name="boundary", classes=4)
+    adapters = dict.fromkeys(("torchattacks", "foolbox", "art"), nearest)
+    plain = evaluate(network(), data, eps=EPS, adapters=adapters, name="linear", threads=1, progress=False)
+    assert "median distance" not in str(plain.audit())
+    assert "edian distance" not in dataset_page("boundary", plain.boards)
+    assert "median_distance" not in csv_table(plain.boards)
+    figure = worst_case_curves(plain.boards)
+    assert not [line for axis in figure.axes for line in axis.lines if line.get_drawstyle() == "steps-post"]
