@@ -63,7 +63,9 @@ def doubled(threat: ThreatModel) -> AttackSpec:
     return replace(spec, steps=2 * spec.steps, step_size=spec.step_size / 2)
 
 
-def usual(method: str, gradient: Gradient = Gradient(), steps: int | None = None) -> Callable[[ThreatModel], AttackSpec]:
+def usual(
+    method: str, gradient: Gradient = Gradient(), steps: int | None = None
+) -> Callable[[ThreatModel], AttackSpec]:
     """A method with its usual settings, under any threat model. steps: in place of the usual number."""
     return lambda threat: usual_attack(METHODS[method].attack(threat.norm), threat.eps, gradient, steps=steps)
 

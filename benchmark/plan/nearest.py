@@ -1,7 +1,7 @@
-"""What an attack that looks for the nearest adversarial image says of every eps: it breaks the image from there on. Pure.
+"""What an attack that looks for the nearest adversarial image says of every eps: it breaks the image from there on.
 
 The distance of the image that it found is in its record, rounded to four digits. An image counts as broken at an eps
-only if whatever was rounded to that distance lies in the ball.
+only if whatever was rounded to that distance lies in the ball. Pure: no torch.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def distances(record: Record) -> dict[int, float]:
     0 for one that is misclassified as it is, infinite where no image was found.
     """
     nearest = {
-        example: math.inf if right else 0.0 for example, right in zip(record.examples, record.clean.correct, strict=True)
+        example: math.inf if right else 0.0
+        for example, right in zip(record.examples, record.clean.correct, strict=True)
     }
     for outcome in record.outcomes.values():
         if outcome.error is None:

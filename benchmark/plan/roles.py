@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from benchmark.plan.adaptive_attacks import UNBOUNDED, AdaptiveAttack, adaptive_attack_of
+from benchmark.plan.adaptive_attack import AdaptiveAttack
+from benchmark.plan.adaptive_attacks import UNBOUNDED, adaptive_attack_of
 from benchmark.plan.cells import Cell, Reading
 from benchmark.plan.nearest import is_of_every_eps
 from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, is_on_grid, label_of, standard_attack

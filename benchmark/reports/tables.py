@@ -8,6 +8,7 @@ import pandas as pd
 
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.reports.strongest import strongest, strongest_columns, strongest_values
 from benchmark.results.boards import Board, by_images
 from benchmark.results.ranking import paired_tests
 from benchmark.results.rows import Row
@@ -48,7 +49,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
     A reference row has no link: its audit lies in the project's leaderboards. Columns that are empty in every row are
     left out.
     """
-    shown = strongest(board.rows)
+    columns = strongest_columns(board.rows)
     return [
         {
             "": number,
@@ -58,7 +59,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
             "clean": percent(row.clean),
             **{attack: percent(share) for attack, share in row.attacks.items()},
             "white-box": percent(row.whitebox),
-            **shown[number - 1],
+            **strongest(row, columns),
             "worst case [95 %]": percent(row.worst, interval=True),
             "judge's own draws": "" if row.readings.deterministic is None else percent(row.readings.deterministic),
             "images": row.worst.count,
@@ -68,19 +69,6 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
             "verdict": linked_status(row, link),
         }
         for number, row in enumerate(board.rows, 1)
-    ]
-
-
-def strongest(rows: Sequence[Row]) -> list[dict[str, object]]:
-    """Row by row what AutoAttack left, and the median distance of the nearest adversarial images; of the two those that
-    any row has.
-    """
-    has_autoattack = any(row.autoattack is not None and row.whitebox.hits for row in rows)
-    has_distances = any(row.distances is not None for row in rows)
-    return [
-        ({"autoattack": "" if row.autoattack is None else percent(row.autoattack)} if has_autoattack else {})
-        | ({"median distance": "" if row.distances is None else f"{row.distances.median:.3g}"} if has_distances else {})
-        for row in rows
     ]
 
 
@@ -233,7 +221,7 @@ def csv_table(boards: list[Board]) -> str:
     """
     lines = []
     mixed = any(row.reference for board in boards for row in board.rows)
-    columns = set[str]().union(*(line for board in boards for line in strongest(board.rows)))
+    columns = strongest_columns([row for board in boards for row in board.rows])
     for board in boards:
         for row in board.rows:
             low, high = row.worst.interval
@@ -250,12 +238,7 @@ def csv_table(boards: list[Board]) -> str:
                     "clean": row.clean.value,
                     **{attack: share.value for attack, share in row.attacks.items()},
                     "whitebox": row.whitebox.value,
-                    **({"autoattack": row.autoattack and row.autoattack.value} if "autoattack" in columns else {}),
-                    **(
-                        {"median_distance": row.distances and row.distances.median}
-                        if "median distance" in columns
-                        else {}
-                    ),
+                    **strongest_values(row, columns),
                     "worst_case": row.worst.value,
                     "worst_case_low": low,
                     "worst_case_high": high,

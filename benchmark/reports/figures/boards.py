@@ -85,8 +85,8 @@ def worst_case_curves(boards: Sequence[Board]) -> Figure:
         radii = sorted({row.threat.eps for row in rows if row.threat.norm == norm})
         for model, distances in _distances(rows, norm).items():
             steps = [(eps, 100 * left) for eps, left in distances.curve if eps <= radii[-1]]
-            eps, left = zip(*steps, (radii[-1], steps[-1][1]), strict=True)
-            axis.step(eps, left, where="post", color=network_style(model)[0], linewidth=0.6)
+            x, y = zip(*steps, (radii[-1], steps[-1][1]), strict=True)
+            axis.step(x, y, where="post", color=network_style(model)[0], linewidth=0.6)
         axis.set_xticks([0.0, *radii], ["0", *map(format_eps, radii)])
         axis.set(xlabel=f"eps ({norm})", ylim=(-3, 103))
     axes[0].set_ylabel("worst-case accuracy in %")

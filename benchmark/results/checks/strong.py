@@ -44,10 +44,10 @@ def best_iterate(evidence: Evidence) -> Finding:
 @check(
     "V24",
     "two implementations agree",
-    "the same attack breaks more in another library, so one of them did not do what it says; the worst case is over both",
+    "the same attack breaks more in another library, so one did not do what it says; the worst case is over both",
 )
 def implementations_agree(evidence: Evidence) -> Finding:
-    """On the images that both attacked, APGD and Square of two libraries break the same but for 1 point of all images."""
+    """On images that both attacked, APGD and Square of two libraries break the same but for 1 point of all images."""
     found: list[Finding] = []
     for threat in evidence.surviving:
         for pair in SECOND.items():

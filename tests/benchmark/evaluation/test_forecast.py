@@ -97,7 +97,10 @@ def test_later_phases_are_reckoned_before_they_are_known(seed: int, stands: floa
     clock, suite, selection = Clock(), SUITES["adaptive"], Selection()
     paces, subjects = {"mnist/b": Pace(0.001, 1e-4)}, SUBJECTS[1:2]
     outlook = Outlook(Forecast(paces), workers, partial(suite.expected_follow_up, subjects, selection), clock=clock)
-    first, follow_up = suite.cells(subjects, selection), partial(suite.follow_up, subjects=subjects, selection=selection)
+    first, follow_up = (
+        suite.cells(subjects, selection),
+        partial(suite.follow_up, subjects=subjects, selection=selection),
+    )
     told = simulated(outlook, clock, first, follow_up, noisy(seed, lambda _: speed, paces, stands), workers)
     assert len(told) > len(first)
     # where few survive, what the first images leave says least of the others
@@ -109,7 +112,10 @@ def test_without_the_later_phases_time_left_would_be_told_too_short() -> None:
     """What the test above would find of a forecast that knows the first phase alone."""
     clock, suite, selection, subjects = Clock(), SUITES["adaptive"], Selection(), SUBJECTS[1:2]
     paces = {"mnist/b": Pace(0.001, 1e-4)}
-    first, follow_up = suite.cells(subjects, selection), partial(suite.follow_up, subjects=subjects, selection=selection)
+    first, follow_up = (
+        suite.cells(subjects, selection),
+        partial(suite.follow_up, subjects=subjects, selection=selection),
+    )
     outlook, record_of = Outlook(Forecast(paces), clock=clock), noisy(0, lambda _: 1.0, paces, 0.8)
     told = simulated(outlook, clock, first, follow_up, record_of)
     assert ratio_at(told, 1000.0, 0.1) < 1 / 1.5

@@ -104,6 +104,17 @@ def test_the_curve_is_the_share_that_is_further_away(found: Results) -> None:
     assert left == pytest.approx([1 - place / COUNT for place in range(COUNT + 1)])
 
 
+def test_its_own_curve_has_a_point_at_each_distance(found: Results) -> None:
+    row = rows(found)[ThreatModel("l2", 0.3)]
+    frame = found.curve("ddn").frame
+    assert row.distances is not None
+    eps, left = zip(*row.distances.curve, strict=True)
+    assert frame["eps"].tolist() == list(eps)
+    assert frame["accuracy"].tolist() == pytest.approx(list(left))
+    assert frame["eps"].max() < 1000
+    assert set(frame["images"]) == {COUNT}
+
+
 def test_no_row_column_or_grid_point_is_made_of_it(found: Results) -> None:
     for row in rows(found).values():
         assert set(row.attacks) <= {"fgsm", "bim", "pgd-linf", "pgd-l2"}

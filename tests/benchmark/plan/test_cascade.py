@@ -1,4 +1,4 @@
-"""What strong attacks are run on: what survives everything before, a few images first, and all where one of these falls."""
+"""What strong attacks are run on: what survives everything before, a few images first, all where one of them falls."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tests.benchmark.handmade import make, outcome
 SUBJECT = Subject("mnist/f", "mnist", 10_000, deterministic=True)
 DRAWN = Subject("mnist/b", "mnist", 10_000, deterministic=False)
 STRONG = [name for name, adaptive in ADAPTIVE_ATTACKS.items() if adaptive.on == "strong"]
+USUAL = Selection()
 SMALL, LARGE = ThreatModel("linf", 0.1), ThreatModel("linf", 0.3)
 
 Falls = Callable[[str, int], "float | bool"]  # attack and image -> whether it falls, or how far its nearest image is
@@ -39,15 +40,13 @@ def called(cell: Cell) -> str:
 def answered(cell: Cell, falls: Falls) -> Record:
     images = list(range(cell.start, cell.stop)) if cell.only is None else list(cell.only)
     far = [float(falls(called(cell), image)) for image in images]
-    base = make(cell.model, "fgsm", 0.1, dict.fromkeys(cell.libraries, [not one for one in far]))
+    base = make(cell.model, "fgsm", 0.1, {name: [not one for one in far] for name in cell.libraries})
     outcomes = {name: dataclasses.replace(one, distance=far) for name, one in base.outcomes.items()}
-    return dataclasses.replace(
-        base, cell=cell, examples=images, outcomes=outcomes, clean=outcome([True] * len(images))
-    )
+    return dataclasses.replace(base, cell=cell, examples=images, outcomes=outcomes, clean=outcome([True] * len(images)))
 
 
 def run(
-    suite: Suite, falls: Falls, subject: Subject = SUBJECT, selection: Selection = Selection()
+    suite: Suite, falls: Falls, subject: Subject = SUBJECT, selection: Selection = USUAL
 ) -> tuple[list[list[Cell]], list[Record]]:
     """Phase by phase the cells, and all records, until the suite names no new cells."""
     phases = [suite.cells([subject], selection)]
@@ -151,7 +150,9 @@ def test_a_nearest_image_counts_at_its_distance_and_beyond() -> None:
     assert of(records, "apgd-t", SMALL) == list(range(PROBE))
     assert of(records, "apgd-t", LARGE) == list(range(40, 40 + PROBE))
     of_norm = [record for record in records if called(record.cell) == "brendel-bethge"]
-    images = [image for record in of_norm for image in record.cell.only or () if record.cell.attack.threat.norm == "linf"]
+    images = [
+        image for record in of_norm for image in record.cell.only or () if record.cell.attack.threat.norm == "linf"
+    ]
     assert images == list(range(SHARD))  # of the smaller eps; one of the first fell
     assert 3 not in of(records, "square, 5,000 queries", SMALL)
 

@@ -26,7 +26,9 @@ def stands(broken: set[int]) -> list[bool]:
 
 def without(found: Evidence, *names: str) -> Evidence:
     """The same, had these adaptive attacks not been run."""
-    kept = [one for one in found.extra if (role := role_of(one.cell)).adaptive is None or role.adaptive.name not in names]
+    kept = [
+        one for one in found.extra if (role := role_of(one.cell)).adaptive is None or role.adaptive.name not in names
+    ]
     return Evidence(found.records, kept, found.readings)
 
 
@@ -39,7 +41,12 @@ def on(record: Record, images: list[int]) -> Record:
     outcomes = {name: _part(one, images) for name, one in record.outcomes.items()}
     cell = dataclasses.replace(record.cell, only=tuple(images))
     return dataclasses.replace(
-        record, cell=cell, examples=images, labels=[0] * len(images), outcomes=outcomes, clean=_part(record.clean, images)
+        record,
+        cell=cell,
+        examples=images,
+        labels=[0] * len(images),
+        outcomes=outcomes,
+        clean=_part(record.clean, images),
     )
 
 
@@ -88,7 +95,9 @@ def test_what_a_strong_attack_breaks_is_flagged_and_keeps_no_row_out(name: str, 
 def test_what_another_gradient_attack_finds_as_well_is_no_finding(name: str, trial_name: str, other: str) -> None:
     broken = stands(set(range(10)))
     assert verdict(name, evidence(**{trial_name.replace(" ", "_"): broken}))[0] == "FLAG"
-    assert verdict(name, evidence(**{trial_name.replace(" ", "_"): broken, other.replace(" ", "_"): broken}))[0] == "PASS"
+    assert (
+        verdict(name, evidence(**{trial_name.replace(" ", "_"): broken, other.replace(" ", "_"): broken}))[0] == "PASS"
+    )
 
 
 def test_an_iterate_may_break_what_chance_does() -> None:
