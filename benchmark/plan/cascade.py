@@ -1,8 +1,8 @@
 """The strong attacks, one after the other, each on what survives everything before it. Pure: no torch.
 
 They cost most, and find something only where everything else has failed. So each is tried on a few images first, and
-on the others where one of these falls; suite `thorough` tries all from the start. Of several shards the few are the first
-of all images that survive, so that a run on more images tries the same ones.
+on the others where one of these falls; suite `thorough` tries all from the start. Of several shards the few are the
+first of all images that survive, so that a run on more images tries the same ones.
 
 What a strong attack is run on depends on the outcomes of those before it, and on nothing else: the same records give
 the same cells.
