@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
+from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 from benchmark.results.rows import Row
 
 _VALUES: dict[str, Callable[[Row], float | None]] = {
@@ -13,13 +14,13 @@ _VALUES: dict[str, Callable[[Row], float | None]] = {
 
 
 def strongest_columns(rows: Iterable[Row]) -> list[str]:
-    """Those that any row has. AutoAttack, where nothing was left to it in any row, was not run."""
+    """Those that any row has. AutoAttack's only where all of its parts were run on one: to others nothing was left."""
     found = {name for row in rows for name, value in _VALUES.items() if value(row) is not None and _ran(name, row)}
     return [name for name in _VALUES if name in found]
 
 
 def _ran(name: str, row: Row) -> bool:
-    return name != "autoattack" or row.whitebox.hits > 0
+    return name != "autoattack" or set(AUTOATTACK_PARTS) <= set(row.adaptive)
 
 
 def strongest(row: Row, columns: Collection[str]) -> dict[str, object]:

@@ -10,9 +10,13 @@ import pytest
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.roles import role_of
+from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 from benchmark.records.record import Outcome, Record
+from benchmark.reports.strongest import strongest, strongest_columns, strongest_values
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence
+from benchmark.results.rows import Row
+from benchmark.results.share import Share
 from benchmark.results.strongest import autoattack, distances_of
 from tests.benchmark.evidence import LINF, N, evidence, trial, verdict
 
@@ -220,3 +224,18 @@ def test_the_median_distance_is_over_all_that_look_for_it() -> None:
     assert distances is not None
     assert distances.of[1] == 0.0
     assert distances.curve[0] == (0.0, pytest.approx(2 / 3))
+
+
+def test_the_name_autoattack_is_a_column_only_where_its_parts_were_run() -> None:
+    """Where the white-box attacks or APGD leave nothing, its number is known, but no board gets a column for that."""
+
+    def row(whitebox: int, *ran: str, left: int | None = 0) -> Row:
+        found = None if left is None else Share(left, N)
+        row = Row(**dict.fromkeys(Row.__dataclass_fields__))  # type: ignore[arg-type]
+        return dataclasses.replace(row, whitebox=Share(whitebox, N), autoattack=found, adaptive=dict.fromkeys(ran, 0))
+
+    assert strongest_columns([row(0), row(1, "apgd-ce"), row(9, *AUTOATTACK_PARTS, left=None)]) == []
+    rows = [row(0), row(9, *AUTOATTACK_PARTS, left=4), row(9, left=None)]
+    assert strongest_columns(rows) == ["autoattack"]
+    assert [strongest(one, ["autoattack"])["autoattack"] for one in rows] == ["0.0", "4.0", ""]
+    assert [strongest_values(one, ["autoattack"])["autoattack"] for one in rows] == [0.0, 0.04, None]
