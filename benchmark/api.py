@@ -90,8 +90,8 @@ def evaluate(
     data: the name of a data set, or the user's own; it is known by its name from then on.
     family (for pages), name, accuracy, normalize, map, twin, randomness, outputs: of networks that are not registered;
         see `zoo.register_model`.
-    suite: smoke, whitebox, adaptive, paper, masking, anchors. examples, eps (for both norms, or norm by norm),
-        libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
+    suite: smoke, whitebox, adaptive, thorough, paper, masking, anchors. examples, eps (for both norms, or norm by
+        norm), libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
     attacks: those that are run, in place of all of the suite's: names, other settings such as `PGD(steps=100)`, and
         attacks of your own or of a library; see `benchmark.attacks.own`.
     store: a results file; what it holds already is not computed again, and a run that was stopped goes on. Without it

@@ -19,6 +19,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 def audit(
     name: options.Name,
     examples: Annotated[int, typer.Option(help="Test images; the first of a fixed random order.")] = 100,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Run the costly attacks on every surviving image, not on 20 first.")
+    ] = False,
     dataset: options.OneDataset = None,
     data: options.OwnData = None,
     size: options.Size = None,
@@ -39,7 +42,7 @@ def audit(
     ] = None,
     keep_images: options.KeepImages = False,
 ) -> None:
-    """Run every attack of the adaptive suite on one entry and say whether its numbers can be believed.
+    """Run every attack of the adaptive or the thorough suite on one entry and say whether its numbers can be believed.
 
     In short what may be quoted, and the checks that did not pass; in full a verdict of every check and what it means,
     the worst case over all attacks, and whether the network's uncertainty gives an attack away. What was stored by
@@ -67,7 +70,7 @@ def audit(
     from zoo.files import write_whole
     from zoo.kind import Said
 
-    suite = SUITES["adaptive"]
+    suite = SUITES["thorough" if thorough else "adaptive"]
     with interruptible():
         own = own_data(data, size)
         datasets = select_datasets(None if dataset is None else [dataset], own)

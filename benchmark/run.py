@@ -21,7 +21,7 @@ Many = list[str] | None  # options that may be repeated, or hold several values 
 
 # The options, in the order in which --help shows them.
 _Suite = Annotated[
-    str, typer.Option(help="What to run: smoke, whitebox, adaptive, paper, masking, anchors. See --list.")
+    str, typer.Option(help="What to run: smoke, whitebox, adaptive, thorough, paper, masking, anchors. See --list.")
 ]
 _Model = Annotated[
     Many, typer.Option(help="Zoo entry such as mnist/lenet, or your own as package.module:factory. All by default.")

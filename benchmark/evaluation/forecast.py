@@ -27,6 +27,8 @@ GRADIENT = 3  # passes that a gradient costs: the backward one takes twice as lo
 _APART = {"fgsm": 0.0, "bim": 0.35, "pgd-linf": 0.0, "pgd-l2": 0.85}
 _PROPAGATED = 8  # draws whose pass takes as long as a pass of moments in place of draws
 _PLANTING = 120  # points of each ball that `benchmark.evaluation.planted` evaluates
+# Gradients that a step takes: FAB-T and APGD-T walk towards each of nine labels.
+_A_STEP = {"apgd-t": 9, "fab-t": 9}
 _HEALTH = 4  # gradients that `benchmark.evaluation.health` takes
 # Seconds that matter only for the smallest cells: of a cell, of a library's step, and of that step for an image.
 _CELL, _STEP, _STEP_OF_IMAGE = 0.03, 0.0003, 0.000025
@@ -80,7 +82,7 @@ def effort(cell: Cell) -> Effort:
     of_one = target.of_one_network or spec.source is not None
     draws = _PROPAGATED if target.networks is Networks.PROPAGATED else 1 if of_one else cell.attack_draws
     walks = 1 + (len(cell.libraries) - 1) * _APART.get(spec.name, 1.0)
-    steps = spec.steps * spec.restarts
+    steps = spec.steps * spec.restarts * _A_STEP.get(spec.method.name, 1)
     calls, judged = walks * steps, walks
     if spec.threat.eps == 0 and several:  # every step is at the image itself
         calls = judged = 0.0

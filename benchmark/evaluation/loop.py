@@ -39,7 +39,7 @@ class Watcher(Protocol):
         """A phase begins: all its cells, and those among them that are not stored yet."""
 
     def settle(self) -> None:
-        """All cells that there will be are known."""
+        """No cells follow those that are known."""
 
     def start(self, cell: Cell) -> None:
         """A cell begins."""
@@ -121,7 +121,6 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
     with how.watch(suite.name, loop.outlook(suite, selection, subjects, keys)) as watcher:
         loop.evaluate(keys, watcher)
         while more := _new(suite.follow_up(store.records(set(keys)), subjects, selection), evaluator, keys):
-            watcher.settle()
             loop.evaluate(more, watcher)
             keys |= more
         watcher.settle()

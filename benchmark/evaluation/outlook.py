@@ -49,6 +49,7 @@ class Outlook:
         self._follow_up, self._survival = follow_up, survival or Survival()
         self._expected: Sequence[Expected] = () if follow_up is None else follow_up(self._survival)
         self._next_look = 0.0
+        self._met: set[object] = set()  # of the attacks that were expected, those whose cells are known
 
     def add(self, cells: Sequence[Cell], waiting: Iterable[Cell]) -> None:
         """Take in a phase: all its cells, and those among them that are not stored yet."""
@@ -58,6 +59,8 @@ class Outlook:
             self.done += len(cells) - len(to_do)
             for cell in to_do:
                 self._waiting[alike(cell)][cell] = None
+            self._met |= {_attack(cell) for cell in cells}
+            self._expected = self._still_to_come(self._expected)
             self._began = self._clock()
             self._fresh |= self._workers != 1  # processes are started for each phase
 
@@ -144,14 +147,22 @@ class Outlook:
             return
         self._survival.learn(record)
         if (began := self._clock()) >= self._next_look:
-            self._expected = self._follow_up(self._survival)
+            self._expected = self._still_to_come(self._follow_up(self._survival))
             self._next_look = self._clock() + (self._clock() - began) / _LOOKING
+
+    def _still_to_come(self, expected: Sequence[Expected]) -> list[Expected]:
+        return [each for each in expected if _attack(each.cell) not in self._met]
 
     def _remaining(self, cell: Cell, began: float) -> float:
         spent = self._clock() - began
         if cell in self._first:
             spent = max(0.0, spent - self._start_up)
         return max(self._forecast.seconds(cell) - spent, _OVERDUE * spent)
+
+
+def _attack(cell: Cell) -> object:
+    """What cells of one attack on one entry have in common, whatever the images: they become known together."""
+    return cell.model, cell.attack, cell.libraries, cell.attack_draws, cell.reading
 
 
 def _span(works: Sequence[tuple[float, float]], at_once: int) -> float:

@@ -2,7 +2,8 @@
 
 An attack that fails leaves a network looking robust, so every adaptive attack is a way in which the white-box attacks
 may have failed: too few steps, starts or draws, a gradient that vanishes, a gradient that points nowhere. Most attack
-the images that survive the white-box attacks, which costs least where it matters least; a few attack all images.
+the images that survive the white-box attacks, which costs least where it matters least; a few attack all images, and
+strong ones what survives everything else (`benchmark.plan.stronger_attacks`).
 
 Some know more, or judge otherwise, than an attacker of the expected prediction (`benchmark.plan.cells.Reading`): they
 are further readings of the same network, and count in no worst case.
@@ -15,15 +16,17 @@ Adaptive Attacks to Adversarial Example Defenses"; Andriushchenko et al. 2020, "
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import get_args
 
-from benchmark.attacks.methods import METHODS, Goal
+from benchmark.attacks.methods import Goal
 from benchmark.attacks.spec import AttackSpec, ThreatModel
+from benchmark.plan.adaptive_attack import AdaptiveAttack, On, doubled, pgd, pgd_by, usual
 from benchmark.plan.cells import Reading, Subject
 from benchmark.plan.ladder import RUNGS
-from benchmark.protocol import STEP_RATIO, standard_attack, usual_attack
+from benchmark.plan.stronger_attacks import STRONGER
+from benchmark.protocol import STEP_RATIO, standard_attack
 from zoo.kind import Kind
 from zoo.targets import SURROGATE, Gradient, Schedule
 
@@ -31,47 +34,6 @@ RESTARTS = 5
 PLANTED_IMAGES = 50  # in which an example is planted: enough to tell a share of 95 % from one of 80 %
 RANDOM, DRAWN = (Kind.FINITE, Kind.CONTINUOUS), (Kind.CONTINUOUS,)
 UNBOUNDED = ThreatModel("linf", 1.0)
-
-
-@dataclass(frozen=True)
-class AdaptiveAttack:
-    """An attack beyond the white-box attacks.
-
-    help: what it is, for tables.    attack: the attack under a threat model, but for the source of a transfer.
-    on: `all` images, or those that are `surviving` the white-box attacks; `last` is on all, after every other attack.
-    draws: how many the attacker has, from the protocol's number, several for a ladder of them.
-    kinds: the posteriors that it is for.    reading: what the attacker knows of the judge's draws.
-    library: the one that runs it.
-    gradient: what it follows: the network's own, an `other` network's, or `none`.
-    images: how many of the first images it is run on; None for all that `on` says.
-    """
-
-    name: str
-    help: str
-    attack: Callable[[ThreatModel], AttackSpec]
-    on: Literal["all", "surviving", "last"] = "surviving"
-    draws: Callable[[int], tuple[int, ...]] = lambda draws: (draws,)
-    kinds: tuple[Kind, ...] = tuple(Kind)
-    reading: Reading = Reading.HEADLINE
-    library: str = "torchattacks"
-    gradient: Literal["own", "other", "none"] = "own"
-    images: int | None = None
-
-    @property
-    def is_ladder(self) -> bool:
-        """Whether it is run with several numbers of draws, one after the other."""
-        return len(self.draws(1)) > 1
-
-
-def pgd(threat: ThreatModel) -> AttackSpec:
-    """The protocol's PGD in a threat model's norm."""
-    return standard_attack(METHODS["pgd"].attack(threat.norm), threat.eps)
-
-
-def doubled(threat: ThreatModel) -> AttackSpec:
-    """PGD with twice the steps, each half as long."""
-    spec = pgd(threat)
-    return replace(spec, steps=2 * spec.steps, step_size=spec.step_size / 2)
 
 
 def unbounded(threat: ThreatModel) -> AttackSpec:
@@ -82,15 +44,7 @@ def unbounded(threat: ThreatModel) -> AttackSpec:
 
 def with_fresh_draws(threat: ThreatModel) -> AttackSpec:
     """MI-FGSM, each of whose gradients is of other draws."""
-    return _usual("mifgsm", Gradient(schedule=Schedule.FRESH))(threat)
-
-
-def _usual(method: str, gradient: Gradient = Gradient()) -> Callable[[ThreatModel], AttackSpec]:
-    return lambda threat: usual_attack(METHODS[method].attack(threat.norm), threat.eps, gradient)
-
-
-def _pgd_by(gradient: Gradient) -> Callable[[ThreatModel], AttackSpec]:
-    return lambda threat: replace(pgd(threat), gradient=gradient)
+    return usual("mifgsm", Gradient(schedule=Schedule.FRESH))(threat)
 
 
 ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
@@ -143,13 +97,13 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             gradient="other",
             reading=Reading.SAMPLE,
         ),
-        AdaptiveAttack("logits x 0.1", "PGD on a tenth of the logits", _pgd_by(Gradient(logit_scale=0.1))),
-        AdaptiveAttack("logits x 0.001", "PGD on a thousandth of the logits", _pgd_by(Gradient(logit_scale=0.001))),
-        AdaptiveAttack("logits + 100", "PGD on logits with a constant added", _pgd_by(Gradient(logit_shift=100.0))),
+        AdaptiveAttack("logits x 0.1", "PGD on a tenth of the logits", pgd_by(Gradient(logit_scale=0.1))),
+        AdaptiveAttack("logits x 0.001", "PGD on a thousandth of the logits", pgd_by(Gradient(logit_scale=0.001))),
+        AdaptiveAttack("logits + 100", "PGD on logits with a constant added", pgd_by(Gradient(logit_shift=100.0))),
         AdaptiveAttack(
             "posterior mean",
             "PGD on the posterior-mean network",
-            _pgd_by(Gradient("mean-weights")),
+            pgd_by(Gradient("mean-weights")),
             kinds=RANDOM,
             gradient="other",
         ),
@@ -160,24 +114,24 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             lambda threat: replace(doubled(threat), gradient=Gradient(source=SURROGATE)),
             gradient="other",
         ),
-        AdaptiveAttack("apgd-ce", "APGD, 100 steps, cross-entropy", _usual("apgd-ce")),
-        AdaptiveAttack("apgd-dlr", "APGD, 100 steps, difference of logits ratio", _usual("apgd-dlr")),
+        AdaptiveAttack("apgd-ce", "APGD, 100 steps, cross-entropy", usual("apgd-ce")),
+        AdaptiveAttack("apgd-dlr", "APGD, 100 steps, difference of logits ratio", usual("apgd-dlr")),
         AdaptiveAttack(
             "apgd-ce, mean loss",
             "APGD as in AutoAttack's version for random networks: the mean of the draws' gradients",
-            _usual("apgd-ce", Gradient("mean-loss")),
+            usual("apgd-ce", Gradient("mean-loss")),
             kinds=RANDOM,
         ),
         AdaptiveAttack(
             "square",
             "Square attack, 1,000 queries, no gradient",
-            _usual("square"),
+            usual("square"),
             gradient="none",
         ),
         AdaptiveAttack(
             "noise",
             "the worst of 100 points uniform in the ball",
-            _usual("noise"),
+            usual("noise"),
             library="foolbox",
             gradient="none",
         ),
@@ -196,6 +150,7 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             reading=Reading.PLANTED,
             images=PLANTED_IMAGES,
         ),
+        *STRONGER,
     )
 }
 UNBOUNDED_ATTACK = AdaptiveAttack("unbounded", "PGD with 100 steps, linf, eps 1", unbounded, "all")
@@ -210,11 +165,16 @@ def attacks_on(kind: Kind, on: str) -> list[AdaptiveAttack]:
 
 
 def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[tuple[AdaptiveAttack, AttackSpec]]:
-    """The adaptive attacks on a network, transfers from every other network for the same images."""
+    """The adaptive attacks on a network, transfers from every other network for the same images.
+
+    Those that look for the nearest adversarial image are there once for a norm, with its first threat model.
+    """
+    first = {threat.norm: threat for threat in reversed(threats)}
     plan = [
         (adaptive, adaptive.attack(threat))
         for threat in threats
         for adaptive in attacks_on(subject.kind, on)
+        if threat.norm in adaptive.norms and (threat is first[threat.norm] or not adaptive.is_nearest)
         if adaptive.attack(threat).target not in subject.undefined
         and adaptive.attack(threat).method.classes <= subject.classes
         and (adaptive.reading is not Reading.SAMPLE or subject.is_sample)
@@ -243,12 +203,17 @@ def _from_sources(
 
 
 def adaptive_attack_of(
-    attack: AttackSpec, kind: Kind, draws: int, usual: int, reading: Reading = Reading.HEADLINE
+    attack: AttackSpec,
+    kind: Kind,
+    draws: int,
+    usual: int,
+    reading: Reading = Reading.HEADLINE,
+    libraries: tuple[str, ...] = (),
 ) -> AdaptiveAttack | None:
     """The adaptive attack that an attack with so many draws of the attacker is; None if it is none.
 
     usual: the attacker's draws by the protocol. reading: which says how many they are, where he knows the judge's or
-        has half of the samples.
+        has half of the samples. libraries: those that ran it, which tell an attack from its second implementation.
     """
     if attack.threat.eps == 0:
         return None
@@ -257,12 +222,17 @@ def adaptive_attack_of(
     own = replace(attack.gradient, source=None, target="expected")
     is_transfer = attack.source not in (None, SURROGATE)
     as_planned = replace(attack, gradient=own) if is_transfer else attack
-    for adaptive in [one for on in ("all", "surviving", "last") for one in attacks_on(kind, on)]:
-        same_source = (adaptive.name in TRANSFERS) == is_transfer
-        same_reading = adaptive.reading is reading and _has_all(reading, draws, adaptive.draws(usual), usual)
-        if same_source and same_reading and as_planned == adaptive.attack(attack.threat):
-            return adaptive
-    return None
+    found = [
+        adaptive
+        for on in get_args(On)
+        for adaptive in attacks_on(kind, on)
+        if (adaptive.name in TRANSFERS) == is_transfer
+        and adaptive.reading is reading
+        and _has_all(reading, draws, adaptive.draws(usual), usual)
+        and attack.threat.norm in adaptive.norms
+        and as_planned == adaptive.attack(attack.threat)
+    ]
+    return next((adaptive for adaptive in found if (adaptive.library,) == libraries), found[0] if found else None)
 
 
 def _has_all(reading: Reading, draws: int, planned: tuple[int, ...], usual: int) -> bool:

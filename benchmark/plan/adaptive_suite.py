@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmark.attacks.methods import METHOD_OF
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from benchmark.plan.adaptive_attacks import AdaptiveAttack, planned
-from benchmark.plan.cells import Cell, Selection, Subject
+from benchmark.plan.adaptive_attack import AdaptiveAttack
+from benchmark.plan.adaptive_attacks import UNBOUNDED_ATTACK, planned
+from benchmark.plan.cascade import PROBE, Cascade, Shards
+from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.ladder import Ladder, climbed
 from benchmark.plan.roles import role_of, surviving_examples
+from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 from benchmark.plan.suite import WhiteboxSuite, by_shard
 from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import LIBRARIES
@@ -21,8 +24,15 @@ if TYPE_CHECKING:
     from benchmark.records.record import Record
 
 
+@dataclass(frozen=True)
 class AdaptiveSuite(WhiteboxSuite):
-    """The white-box attacks, and then all that may break what survives them; see `benchmark.plan.adaptive_attacks`."""
+    """The white-box attacks, and then all that may break what survives them; see `benchmark.plan.adaptive_attacks`.
+
+    thorough: whether strong attacks are run on all images that survive everything else, and not on a few first; see
+        `benchmark.plan.cascade`.
+    """
+
+    thorough: bool = False
 
     def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
         """Raises ValueError for a gradient target, as adaptive attacks have theirs. Every attack is its own."""
@@ -49,19 +59,27 @@ class AdaptiveSuite(WhiteboxSuite):
         return by_shard(cells)
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """What attacks the images that survive the white-box attacks; when that is done, strong attacks, one by one."""
         records = list(records)
+        known = {record.cell: record for record in records}
         # what else a user asked for decides nothing: the suite attacks the same images with it and without
         surviving, cells = surviving_examples(record for record in records if not role_of(record.cell).further), []
         for subject in subjects:
-            for threat in self._threats(subject, selection):
-                images = surviving.get((subject.model, threat), {})
-                for adaptive, attack in planned(subject, [threat], "surviving"):
-                    found = self._cells(adaptive, attack, subject, selection, images)
-                    if adaptive.is_ladder:
-                        wanted = _climbed(records, found, self.count(selection)).wanted
-                        found = [cell for cell in found if cell.attack_draws in wanted]
-                    cells += found
-            cells += self._last(subject, selection)
+            threats, of_subject = self._threats(subject, selection), list[Cell]()
+            for norm in dict.fromkeys(threat.norm for threat in threats):
+                of_norm = sorted((one for one in threats if one.norm == norm), key=lambda threat: threat.eps)
+                images = {threat: surviving.get((subject.model, threat), {}) for threat in of_norm}
+                weak = [
+                    cell
+                    for threat, of_threat in images.items()
+                    for cell in self._on_surviving(records, subject, threat, of_threat, selection)
+                ]
+                of_subject += weak
+                if all(cell in known for cell in weak):
+                    of_subject += self._strong(subject, images, known, weak, selection)
+            if all(cell in known for cell in of_subject):
+                of_subject += self._last(subject, selection)
+            cells += of_subject
         return cells
 
     def _last(self, subject: Subject, selection: Selection) -> list[Cell]:
@@ -73,24 +91,86 @@ class AdaptiveSuite(WhiteboxSuite):
             for cell in self._cells(adaptive, attack, subject, selection, shards)
         ]
 
+    def _on_surviving(
+        self,
+        records: Sequence[Record],
+        subject: Subject,
+        threat: ThreatModel,
+        images: Shards,
+        selection: Selection,
+    ) -> list[Cell]:
+        """The cells on the images that survive the white-box attacks under one threat model."""
+        cells = []
+        for adaptive, attack in planned(subject, [threat], "surviving"):
+            found = self._cells(adaptive, attack, subject, selection, images)
+            if adaptive.is_ladder:
+                wanted = _climbed(records, found, self.count(selection)).wanted
+                found = [cell for cell in found if cell.attack_draws in wanted]
+            cells += found
+        return cells
+
+    def _strong(
+        self,
+        subject: Subject,
+        images: Mapping[ThreatModel, Shards],
+        known: Mapping[Cell, Record],
+        weak: Sequence[Cell],
+        selection: Selection,
+    ) -> list[Cell]:
+        """The cells of the strong attacks in one norm, as far as they can be known. weak: those on what survives."""
+
+        def expand(adaptive: AdaptiveAttack, attack: AttackSpec, of: Shards) -> list[Cell]:
+            return self._cells(adaptive, attack, subject, selection, of)
+
+        threats, shards = list(images), dict.fromkeys(self.shards(selection))
+        on_all = [
+            cell
+            for adaptive, attack in planned(subject, threats, "all")
+            if adaptive is not UNBOUNDED_ATTACK
+            for cell in self._cells(adaptive, attack, subject, selection, shards)
+        ]
+        cascade = Cascade(images, known, expand, self.thorough)
+        parts = {
+            cell
+            for threat in threats
+            for adaptive, attack in planned(subject, [threat], "surviving")
+            if adaptive.name in AUTOATTACK_PARTS
+            for cell in self._cells(adaptive, attack, subject, selection, images[threat])
+        }
+        before = [cell for cell in [*on_all, *weak] if cell in known and cell.reading is Reading.HEADLINE]
+        cascade.take([cell for cell in before if cell not in parts])
+        cascade.take([cell for cell in before if cell in parts], autoattack=True)
+        return cascade.cells(planned(subject, threats, "strong"))
+
     def expected_follow_up(
         self, subjects: Iterable[Subject], selection: Selection, survival: Survival
     ) -> list[Expected]:
-        """One cell for all shards of an adaptive attack, on the mean number of images."""
+        """One cell for all shards of an adaptive attack, on the mean number of images.
+
+        Of a strong attack one on the first images, as if none of them fell; in a thorough suite as of any other.
+        """
         shards, first = self.shards(selection), Ladder({}, 0).wanted
         found = []
         for subject in subjects:
-            for threat in self._threats(subject, selection):
+            nearest: set[AttackSpec] = set()
+            for threat in sorted(self._threats(subject, selection), key=lambda threat: threat.eps):
                 likely = [survival.survivors(subject.model, subject.dataset, threat, *shard) for shard in shards]
                 times = sum(survivors.chance for survivors in likely)
                 if not times:
                     continue
-                images = max(1, round(sum(survivors.images * survivors.chance for survivors in likely) / times))
+                total = sum(survivors.images * survivors.chance for survivors in likely)
+                images = max(1, round(total / times))
                 for adaptive, attack in planned(subject, [threat], "surviving"):
                     cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(images))})
                     found += [
                         Expected(cell, times) for cell in cells if not adaptive.is_ladder or cell.attack_draws in first
                     ]
+                probed = images if self.thorough else min(PROBE, max(1, round(total)))
+                for adaptive, attack in planned(subject, [threat], "strong"):
+                    if attack not in nearest:  # of the smallest eps, which leaves most images
+                        cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(probed))})
+                        found += [Expected(cell, times if self.thorough else min(1.0, times)) for cell in cells]
+                    nearest |= {attack} if adaptive.is_nearest else set()
             last = self._last(subject, selection)
             found += [Expected(cell, float(len(shards))) for cell in last if (cell.start, cell.stop) == shards[0]]
         return found

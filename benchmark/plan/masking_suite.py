@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from benchmark.attacks.methods import METHODS
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from benchmark.plan.adaptive_attacks import doubled, with_fresh_draws
+from benchmark.plan.adaptive_attack import doubled
+from benchmark.plan.adaptive_attacks import with_fresh_draws
 from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.suite import Suite, by_shard
 from benchmark.protocol import ATTACK_DRAWS, ATTACKS, LIBRARIES, attacks_in, standard_attack

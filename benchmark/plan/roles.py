@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from benchmark.plan.adaptive_attacks import UNBOUNDED, AdaptiveAttack, adaptive_attack_of
+from benchmark.plan.adaptive_attack import AdaptiveAttack
+from benchmark.plan.adaptive_attacks import UNBOUNDED, adaptive_attack_of
 from benchmark.plan.cells import Cell, Reading
+from benchmark.plan.nearest import is_of_every_eps
 from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, is_on_grid, label_of, standard_attack
 from zoo.kind import Kind
 from zoo.targets import Gradient
@@ -36,7 +38,9 @@ class Role:
     further: whether no suite plans it and the user asked for it: an own attack, or one of ours with other settings.
     called: what results call it where it is no column.
     budget: whether eps > 0. whole: whether it is on all images of its shard.
-    unbounded: whether its ball holds every image.
+    unbounded: whether its ball holds every image, and it says nothing of smaller ones.
+    every_eps: whether it looks for the nearest adversarial image, in a ball that holds every image: it is evidence at
+        every eps of its norm, and neither a row nor a column of its own; see `benchmark.plan.nearest`.
     usual: whether it has the protocol's draws and seed; curves and matrices are made of such cells.
     protocol_draws: whether the attacker's are the protocol's, whatever the judge's and the seed are.
     board: whether it is `headline`, `usual`, `whole`, in every library and at an eps of the leaderboards.
@@ -51,6 +55,7 @@ class Role:
     budget: bool
     whole: bool
     unbounded: bool
+    every_eps: bool
     usual: bool
     protocol_draws: bool
     board: bool
@@ -64,18 +69,18 @@ class Role:
     @property
     def is_white_box(self) -> bool:
         """Whether it decides which images survive, and so which images adaptive attacks are run on."""
-        return self.headline and self.budget and self.whole and self.adaptive is None
+        return self.headline and self.budget and self.whole and self.adaptive is None and not self.every_eps
 
     @property
     def counts_in_worst_case(self) -> bool:
-        """Whether an image that it breaks is broken in the row of its threat model."""
+        """Whether an image that it breaks is broken in the row of its threat model, or of its distance and more."""
         return self.headline and self.budget and not self.unbounded
 
     @property
     def may_stand_alone(self) -> bool:
         """Whether it makes a row, without rank, where no column does: an attack on all images that a user asked for."""
         asked = self.further or (self.adaptive is not None and not self.unbounded)
-        return asked and self.headline and self.budget and self.whole
+        return asked and not self.every_eps and self.headline and self.budget and self.whole
 
     @property
     def is_evidence(self) -> bool:
@@ -102,7 +107,8 @@ def role_of(cell: Cell) -> Role:
     whole = cell.only is None
     on_grid = cell.libraries == LIBRARIES and is_on_grid(cell.dataset, threat)
     target = _protocol_target(spec)
-    adaptive = _adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading)
+    adaptive = _adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading, cell.libraries)
+    every_eps = is_of_every_eps(spec)
     asked = target is None and adaptive is None and headline and whole and threat.eps > 0
     further = asked and _is_plain(spec.gradient)
     return Role(
@@ -113,7 +119,8 @@ def role_of(cell: Cell) -> Role:
         called=_called(spec, adaptive, further and (protocol_draws or spec.is_own)),
         budget=threat.eps > 0,
         whole=whole,
-        unbounded=threat == UNBOUNDED,
+        unbounded=threat == UNBOUNDED and not every_eps,
+        every_eps=every_eps,
         usual=usual,
         protocol_draws=protocol_draws,
         board=headline and usual and whole and on_grid,

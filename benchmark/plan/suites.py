@@ -13,6 +13,7 @@ SUITES: dict[str, Suite] = {
         SmokeSuite("smoke", "every attack at one eps per norm, 20 examples: does it work at all?", 20),
         WhiteboxSuite("whitebox", "the main job: FGSM, BIM, PGD-linf, PGD-l2 at two eps each, 100 examples", 100),
         AdaptiveSuite("adaptive", "whitebox, then all that may break surviving images: the audit of a row", 100),
+        AdaptiveSuite("thorough", "adaptive, with the costly attacks on every surviving image", 100, thorough=True),
         MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, every gradient", 100),
     )
 }

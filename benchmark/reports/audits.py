@@ -15,7 +15,17 @@ from benchmark.plan.roles import OTHER_GRADIENTS, OTHER_SETTINGS
 from benchmark.protocol import ATTACKS
 from benchmark.reports.page import NOTICE, render_page
 from benchmark.reports.readings import has_draws, ladders, readings
-from benchmark.reports.tables import audit_file, audit_name, csv_text, markdown, percent, span, statuses, threat_title
+from benchmark.reports.strongest import strongest, strongest_columns
+from benchmark.reports.tables import (
+    audit_file,
+    audit_name,
+    csv_text,
+    markdown,
+    percent,
+    span,
+    statuses,
+    threat_title,
+)
 from benchmark.results.checks import ALL, Verdict
 from benchmark.results.detection import MEASURES, Detection, Level
 from benchmark.results.entries import Entry
@@ -53,7 +63,10 @@ def audit_page(entry: Entry, notice: str | None = NOTICE) -> str:
         ],
         images=span(row.worst.count for row in entry.rows),
         attacks=", ".join(attacks),
-        surviving=markdown(_surviving(row, attacks) for row in entry.rows),
+        surviving=markdown(
+            _surviving(row, attacks) | strongest(row, strongest_columns(entry.rows)) for row in entry.rows
+        ),
+        strongest=strongest_columns(entry.rows),
         adaptive=markdown(adaptive_attacks(entry)),
         planted=detected(entry),
         readings=markdown(readings(entry)) if has_draws(entry) else "",

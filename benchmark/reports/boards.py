@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmark.protocol import ECE_BINS
 from benchmark.reports.audits import reason
 from benchmark.reports.page import render_page
+from benchmark.reports.strongest import strongest_columns
 from benchmark.reports.tables import (
     details,
     figure_name,
@@ -30,6 +31,7 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
         curves=[figure_name(dataset, "curves", label) for label in by_images(boards)[dataset]],
         references=any(row.reference for board in boards for row in board.rows),
         planted=any(row.detection for board in boards for row in board.rows),
+        strongest=strongest_columns([row for board in boards for row in board.rows]),
         boards=[
             {
                 "title": ", ".join(filter(None, (threat_title(board.norm, board.eps), label))),

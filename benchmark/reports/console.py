@@ -86,7 +86,7 @@ def print_suites(suites: Mapping[str, Suite]) -> None:
         table.add_row(suite.name, suite.help)
     console.print(table)
     console.print(f"Attacks: {', '.join(ATTACKS)}    Libraries: {', '.join(LIBRARIES)}")
-    console.print(f"Suite adaptive adds: {', '.join(ADAPTIVE_ATTACKS)}", soft_wrap=True)
+    console.print(f"Suites adaptive and thorough add: {', '.join(ADAPTIVE_ATTACKS)}", soft_wrap=True)
 
 
 def print_entries(data_root: Path | None) -> None:

@@ -73,7 +73,7 @@ class Progress:
         self._describe()
 
     def settle(self) -> None:
-        """All cells that there will be are known, or begin now."""
+        """No cells follow those that are known."""
         self.outlook.settle()
 
     def start(self, cell: Cell) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.reports.strongest import strongest, strongest_columns, strongest_values
 from benchmark.results.boards import Board, by_images
 from benchmark.results.ranking import paired_tests
 from benchmark.results.rows import Row
@@ -45,9 +46,11 @@ def markdown(rows: Iterable[Mapping[str, object]]) -> str:
 def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
     """The main table of a board, one dictionary a row. link: path to the leaderboards, for links to the audits.
 
-    A reference row has no link: its audit lies in the project's leaderboards.
+    A reference row has no link: its audit lies in the project's leaderboards. Columns that are empty in every row are
+    left out.
     """
     planted = any(row.detection for row in board.rows)
+    columns = strongest_columns(board.rows)
     return [
         {
             "": number,
@@ -57,6 +60,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
             "clean": percent(row.clean),
             **{attack: percent(share) for attack, share in row.attacks.items()},
             "white-box": percent(row.whitebox),
+            **strongest(row, columns),
             "worst case [95 %]": percent(row.worst, interval=True),
             "judge's own draws": "" if row.readings.deterministic is None else percent(row.readings.deterministic),
             **({"detection": "" if row.detection is None else percent(row.detection)} if planted else {}),
@@ -220,6 +224,7 @@ def csv_table(boards: list[Board]) -> str:
     lines = []
     mixed = any(row.reference for board in boards for row in board.rows)
     planted = any(row.detection for board in boards for row in board.rows)
+    columns = strongest_columns([row for board in boards for row in board.rows])
     for board in boards:
         for row in board.rows:
             low, high = row.worst.interval
@@ -236,6 +241,7 @@ def csv_table(boards: list[Board]) -> str:
                     "clean": row.clean.value,
                     **{attack: share.value for attack, share in row.attacks.items()},
                     "whitebox": row.whitebox.value,
+                    **strongest_values(row, columns),
                     "worst_case": row.worst.value,
                     "worst_case_low": low,
                     "worst_case_high": high,

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from benchmark.plan.adaptive_attacks import doubled, with_fresh_draws
+from benchmark.plan.adaptive_attack import doubled
+from benchmark.plan.adaptive_attacks import with_fresh_draws
 from benchmark.plan.cells import Reading
 from benchmark.plan.roles import role_of
 from benchmark.records.record import Record

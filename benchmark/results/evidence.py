@@ -15,6 +15,7 @@ from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Reading
 from benchmark.plan.ladder import Ladder, climbed
+from benchmark.plan.nearest import broken_under, says_of
 from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.records.record import Health, Record
 from benchmark.results.frames import IDENTITY, latest, tidy
@@ -90,6 +91,10 @@ class Evidence:
                 by_name.setdefault(adaptive.name, []).append(record)
         return by_name
 
+    def of_adaptive(self, name: str, threat: ThreatModel) -> list[Record]:
+        """The complete records of an adaptive attack that say something of a threat model."""
+        return [record for record in self.adaptive.get(name, []) if says_of(record.cell, threat)]
+
     @cached_property
     def beyond_draws(self) -> dict[ThreatModel, set[int]]:
         """Of the `surviving` images, those that survive fresh draws, too.
@@ -99,8 +104,7 @@ class Evidence:
         return {threat: images - self._broken_by("fresh draws", threat) for threat, images in self.surviving.items()}
 
     def _broken_by(self, name: str, threat: ThreatModel) -> set[int]:
-        records = [record for record in self.adaptive.get(name, []) if record.cell.attack.threat == threat]
-        return set[int]().union(*(record.broken for record in records))
+        return set[int]().union(*(broken_under(record, threat) for record in self.of_adaptive(name, threat)))
 
     @cached_property
     def ladders(self) -> dict[ThreatModel, Ladder]:
@@ -136,9 +140,17 @@ class Evidence:
 
     @cached_property
     def beyond_gradients(self) -> dict[ThreatModel, set[int]]:
-        """Of the `surviving` images, those that survive every adaptive attack by the network's own gradient, too."""
-        own = [adaptive.name for adaptive in ADAPTIVE_ATTACKS.values() if adaptive.gradient == "own"]
-        return self.beyond(own)
+        """Of the `surviving` images, those that survive every adaptive attack by the network's own gradient, too.
+
+        Strong ones do not count: they attack what those without gradients left, so that verdicts would depend on the
+        suite.
+        """
+        return self.beyond_gradients_but()
+
+    def beyond_gradients_but(self, *names: str) -> dict[ThreatModel, set[int]]:
+        """The same, but that these adaptive attacks do not count."""
+        own = (one for one in ADAPTIVE_ATTACKS.values() if one.gradient == "own" and one.on != "strong")
+        return self.beyond(adaptive.name for adaptive in own if adaptive.name not in names)
 
     def beyond(self, attacks: Iterable[str]) -> dict[ThreatModel, set[int]]:
         """Of the `surviving` images, those that survive these adaptive attacks, too."""
@@ -147,11 +159,6 @@ class Evidence:
             threat: images.difference(*(self._broken_by(name, threat) for name in names))
             for threat, images in self.surviving.items()
         }
-
-    def beyond_other_gradients(self, attack: str) -> dict[ThreatModel, set[int]]:
-        """Of the `surviving` images, those that no other adaptive attack by the network's own gradient breaks."""
-        own = (adaptive.name for adaptive in ADAPTIVE_ATTACKS.values() if adaptive.gradient == "own")
-        return self.beyond(name for name in own if name != attack)
 
     @cached_property
     def is_constant(self) -> bool:
@@ -170,19 +177,23 @@ class Evidence:
         return [record for record in self.records if record.cell.attack.threat == threat]
 
     def counted(self, threat: ThreatModel) -> list[Record]:
-        """The records that the worst case under a threat model is over, as far as a library ran."""
+        """The records that the worst case under a threat model is over, as far as a library ran.
+
+        Of those that say of every eps what they break only images within this one count (`benchmark.plan.nearest`).
+        """
         return [
             record
             for record in self.records + self.extra
-            if record.cell.attack.threat == threat and any(one.error is None for one in record.outcomes.values())
+            if says_of(record.cell, threat) and any(one.error is None for one in record.outcomes.values())
         ]
 
     def broken_beyond(self, threat: ThreatModel, images: set[int]) -> dict[str, set[int]]:
         """Attack beyond the columns, as `Role.called` says -> which of the images it broke."""
         broken: dict[str, set[int]] = {}
         for record in self.extra:
-            if record.cell.attack.threat == threat:
-                broken.setdefault(role_of(record.cell).called, set()).update(record.broken & images)
+            if says_of(record.cell, threat):
+                called = role_of(record.cell).called
+                broken.setdefault(called, set()).update(broken_under(record, threat) & images)
         return broken
 
     def outside(self, threat: ThreatModel) -> dict[str, int]:
@@ -198,13 +209,21 @@ class Evidence:
         attacked: dict[str, set[int]] = {}
         for record in self.under(threat):
             attacked.setdefault(record.cell.attack.name, set()).update(record.examples)
-        alive = self.surviving[threat] - set[int]().union(*self.broken_beyond(threat, self.surviving[threat]).values())
+        alive = self.alive[threat]
         return {image: image in alive for image in sorted(set.intersection(*attacked.values()))}
+
+    @cached_property
+    def alive(self) -> dict[ThreatModel, set[int]]:
+        """Threat model -> the images that survive every attack that counts under it."""
+        return {
+            threat: surviving - set[int]().union(*self.broken_beyond(threat, surviving).values())
+            for threat, surviving in self.surviving.items()
+        }
 
     def passes(self, threat: ThreatModel) -> dict[tuple[object, ...], Counter[str]]:
         """Attack -> passes per example times draws, in the library and the shard that need most."""
         most: dict[tuple[object, ...], Counter[str]] = {}
-        for record in self.under(threat) + [one for one in self.extra if one.cell.attack.threat == threat]:
+        for record in self.under(threat) + [one for one in self.extra if says_of(one.cell, threat)]:
             attack = record.cell.attack, record.cell.attack_draws
             for outcome in record.outcomes.values():
                 needed = Counter(forward=outcome.forwards, backward=outcome.backwards)

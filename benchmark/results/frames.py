@@ -8,7 +8,9 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from benchmark.protocol import label_of
+from benchmark.attacks.methods import METHOD_OF
+from benchmark.plan.nearest import rounded_up
+from benchmark.protocol import EVERYWHERE, label_of
 from benchmark.records.record import Outcome, Record
 from benchmark.statistics import wilson
 from zoo.lookup import lookup
@@ -102,7 +104,8 @@ def accuracy_by_eps(outcomes: pd.DataFrame, attack: str) -> pd.DataFrame:
     """Robust accuracy of every network under one attack: the worst case over libraries, per image.
 
     outcomes: of `tidy`. Columns: model, eps, accuracy, low, high (Wilson, 95 %), images. At eps = 0 it is the accuracy
-    on clean images. Raises KeyError for an attack that was not run.
+    on clean images. An attack that looks for the nearest adversarial images has a line at each of their distances.
+    Raises KeyError for an attack that was not run.
     """
     lookup(dict.fromkeys(outcomes["attack"]), attack, "attack among the results")
     of_attack = outcomes[outcomes["attack"] == attack]
@@ -112,9 +115,26 @@ def accuracy_by_eps(outcomes: pd.DataFrame, attack: str) -> pd.DataFrame:
         shares = {0.0: (int(clean.sum()), len(clean))}
         for eps, frame in of_model[of_model["eps"] > 0].groupby("eps"):
             survived = (frame["correct"] & frame["clean_correct"]).groupby(frame["image"]).all()
-            shares[float(eps)] = int(survived.sum()), len(survived)  # type: ignore[arg-type]
+            if _finds_nearest(frame):
+                shares |= _by_distance(frame)
+            else:
+                shares[float(eps)] = int(survived.sum()), len(survived)  # type: ignore[arg-type]
         for eps, (hits, count) in sorted(shares.items()):
             low, high = wilson(hits, count)
             share = {"accuracy": hits / count, "low": low, "high": high, "images": count}
             lines.append({"model": model, "eps": eps, **share})
     return pd.DataFrame(lines)
+
+
+def _finds_nearest(frame: pd.DataFrame) -> bool:
+    """Whether no eps bounds the attack, whose outcomes in one norm at one eps these are."""
+    name, norm, eps = frame.iloc[0][["attack", "norm", "eps"]]
+    return name in METHOD_OF and METHOD_OF[name].nearest and eps == EVERYWHERE[norm]
+
+
+def _by_distance(frame: pd.DataFrame) -> dict[float, tuple[int, int]]:
+    """Distance -> how many images have no adversarial image up to there, of how many."""
+    right = frame[frame["clean_correct"]]
+    found = right[~right["correct"]].groupby("image")["distance"].min().map(rounded_up).sort_values()
+    left = right["image"].nunique()
+    return {eps: (left - place, frame["image"].nunique()) for place, eps in enumerate(found, 1)}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.plan.nearest import is_within
 from benchmark.protocol import label_of
 from benchmark.records.image_files import write_images
 from benchmark.records.images import CellImages, harm
@@ -126,7 +127,8 @@ def images_of(row: Row, packed: Mapping[str, bytes]) -> AttackedImages:
     found: dict[int, _Found] = {}
     for record in counted:  # the images of one cell in memory at a time
         for example, one in _kept(record, CellImages.unpacked(packed[record.key])):
-            if example in row.survivors and (example not in found or one.harm < found[example].harm):
+            counts = example in row.survivors and is_within(record, one.outcome, one.place, row.threat)
+            if counts and (example not in found or one.harm < found[example].harm):
                 found[example] = one._replace(clean=one.clean.copy(), adversarial=one.adversarial.copy())
     return _gathered(row, [found[example] for example in row.survivors])
 

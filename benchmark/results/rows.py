@@ -19,6 +19,7 @@ from benchmark.results.frames import surviving
 from benchmark.results.planted import detection_of
 from benchmark.results.readings import Readings, readings_of
 from benchmark.results.share import Share
+from benchmark.results.strongest import Distances, autoattack, distances_of
 from benchmark.statistics import expected_calibration_error
 
 Images = tuple[str, frozenset[int]]  # fingerprint of the data, indices into the test split
@@ -44,6 +45,8 @@ class Row:
     worst: over every attack within the threat model. survivors: image -> whether it survives them all.
     readings: what other attackers and judges make of it.
     adaptive: adaptive attack -> how many images it broke that survive the white-box attacks.
+    autoattack: what white-box attacks and AutoAttack left; None where not all of its parts ran on all images.
+    distances: of the nearest adversarial images, whatever the eps; None where no attack looked for them all.
     clean_uncertainty, uncertainty: on clean images, and on each image's most harmful version.
     attack_count: number of attacks, each counted once for all libraries.
     passes: (forward, backward) per image times draws, over all attacks, each in the library that needs most.
@@ -62,6 +65,8 @@ class Row:
     survivors: dict[int, bool]
     readings: Readings
     adaptive: Mapping[str, int]
+    autoattack: Share | None
+    distances: Distances | None
     clean_uncertainty: Uncertainty
     uncertainty: Uncertainty
     agreement: Mapping[str, str]
@@ -159,7 +164,8 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
         if comparisons
     }
     passes = evidence.passes(threat)
-    broken = evidence.broken_beyond(threat, set(by_image.index[by_image["correct"]]))
+    whitebox = {int(image) for image in by_image.index[by_image["correct"]]}
+    broken = evidence.broken_beyond(threat, whitebox)
     survives = by_image["correct"] & ~by_image.index.isin(set().union(*broken.values()))
     survivors = {int(image): bool(survived) for image, survived in survives.items()}  # type: ignore[call-overload]
     return Row(
@@ -173,6 +179,8 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
         survivors=survivors,
         readings=readings_of(evidence, threat, survivors),
         adaptive={name: len(images_broken) for name, images_broken in broken.items()},
+        autoattack=autoattack(evidence, threat, whitebox, len(by_image)),
+        distances=distances_of(evidence, survivors),
         clean_uncertainty=_uncertainty(clean, "clean_"),
         uncertainty=_uncertainty(harmful, ""),
         agreement={attack: agreement[attack] for attack in attacks if attack in agreement},

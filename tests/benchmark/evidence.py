@@ -78,6 +78,8 @@ def evidence(health: Health = HEALTHY, rungs: Sequence[int] = (0, 0, 0), **stand
     readings = []
     for name, one in ADAPTIVE_ATTACKS.items():
         for threat in (ThreatModel(norm, eps) for norm, radii in grid.items() for eps in radii):
+            if threat.norm not in one.norms or (one.is_nearest and threat.eps != grid[threat.norm][0]):
+                continue
             source = {"gradient": Gradient(source="mnist/other")} if name == "transfer" else {}
             found = by_trial.get(name, [i < 60 and one.reading is not Reading.PLANTED for i in range(N)])
             if name == "fresh draws" and name not in by_trial:

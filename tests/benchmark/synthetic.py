@@ -38,17 +38,20 @@ def measured(cell: Cell, attack: float, rest: float, stands: Callable[[int], boo
 def simulated(
     outlook: Outlook,
     clock: Clock,
-    phases: Sequence[Callable[[list[Record]], Iterable[Cell]]],
+    first: Iterable[Cell],
+    follow_up: Callable[[list[Record]], Iterable[Cell]],
     record_of: Callable[[Cell], Record],
     workers: int = 1,
 ) -> list[tuple[float, float]]:
-    """Run the phases, each from the records of those before; (now, seconds left as told) at every finished cell."""
+    """Run phase after phase, each from the records of those before, until no new cells come.
+
+    Returns (now, seconds left as told) at every finished cell.
+    """
     told: list[tuple[float, float]] = []
     records: list[Record] = []
-    for number, phase in enumerate(phases):
-        cells = list(phase(records))
-        if number:
-            outlook.settle()
+    known = dict.fromkeys(first)
+    cells = list(known)
+    while cells:
         outlook.add(cells, cells)
         waiting, running = deque(cells), dict[Cell, float]()
         while waiting or running:
@@ -61,6 +64,9 @@ def simulated(
             records.append(record_of(cell))
             outlook.finish(cell, records[-1])
             told.append((clock.now, outlook.left()))
+        cells = [cell for cell in follow_up(records) if cell not in known]
+        known |= dict.fromkeys(cells)
+    outlook.settle()
     return told
 
 

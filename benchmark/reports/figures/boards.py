@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import format_eps
 from benchmark.reports.tables import labelled, span, threat_title
 from benchmark.results.boards import Board
+from benchmark.results.rows import Row
+from benchmark.results.strongest import Distances
 from zoo.style import family_line, network_style
 
 
@@ -48,11 +51,14 @@ def worst_case(boards: list[Board]) -> Figure:
 
 
 def worst_case_curves(boards: Sequence[Board]) -> Figure:
-    """Worst-case robust accuracy against eps, a panel a norm; at eps 0 the accuracy on clean images."""
+    """Worst-case robust accuracy against eps, a panel a norm; at eps 0 the accuracy on clean images.
+
+    Thin steps: the images whose nearest adversarial image is further away, as attacks found it that look for that.
+    """
     norms = list(dict.fromkeys(board.norm for board in boards))
     rows = [row for board in boards for row in board.rows]
     entries = {labelled(row): row for row in rows}
-    legend = 0.2 * ((len(entries) + 2) // 3)  # inches
+    legend = 0.2 * ((len(entries) + any(row.distances is not None for row in rows) + 2) // 3)  # inches
     figure = Figure(figsize=(7.0, 2.8 + legend))
     axes = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
     for axis, norm in zip(axes, norms, strict=True):
@@ -77,6 +83,10 @@ def worst_case_curves(boards: Sequence[Board]) -> Figure:
                 eps, [100 * v for v in low], [100 * v for v in high], color=colour, alpha=0.08, linewidth=0
             )
         radii = sorted({row.threat.eps for row in rows if row.threat.norm == norm})
+        for model, distances in _distances(rows, norm).items():
+            steps = [(eps, 100 * left) for eps, left in distances.curve if eps <= radii[-1]]
+            x, y = zip(*steps, (radii[-1], steps[-1][1]), strict=True)
+            axis.step(x, y, where="post", color=network_style(model)[0], linewidth=0.6)
         axis.set_xticks([0.0, *radii], ["0", *map(format_eps, radii)])
         axis.set(xlabel=f"eps ({norm})", ylim=(-3, 103))
     axes[0].set_ylabel("worst-case accuracy in %")
@@ -94,6 +104,14 @@ def worst_case_curves(boards: Sequence[Board]) -> Figure:
         )
         for name, row in entries.items()
     ]
+    if any(row.distances is not None for row in rows):
+        handles.append(Line2D([], [], color="gray", linewidth=0.6, drawstyle="steps", label="nearest images found"))
     figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=7.5)
     figure.tight_layout(rect=(0, legend / (2.8 + legend), 1, 1))
     return figure
+
+
+def _distances(rows: Sequence[Row], norm: Norm) -> dict[str, Distances]:
+    """Entry -> the distances of its nearest adversarial images in a norm, where these were looked for."""
+    of_norm = [row for row in rows if row.threat.norm == norm]
+    return {row.configuration.model: row.distances for row in of_norm if row.distances is not None}

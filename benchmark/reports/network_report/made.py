@@ -104,7 +104,8 @@ def command(entry: Entry) -> str:
     usual = seed == 0 and all(row.threat.eps in eps_grid(dataset)[row.threat.norm] for row in entry.rows)
     if usual and entry.adaptive and (own or is_of_the_zoo(name)):
         named = f"{name.removeprefix(f'{dataset}/')} --dataset {dataset} --family {_family(entry)}" if own else name
-        return f"python -m benchmark.audit {named} --examples {images} --report report.html"
+        thorough = " --thorough" if _suite(entry) == "thorough" else ""
+        return f"python -m benchmark.audit {named} --examples {images}{thorough} --report report.html"
     eps: dict[str, list[str]] = {}
     for row in entry.rows:
         eps.setdefault(row.threat.norm, []).append(format_eps(row.threat.eps))
@@ -116,11 +117,19 @@ def command(entry: Entry) -> str:
             "result = evaluate(",
             f'    "{name}",' if is_of_the_zoo(name) else f'    network, "{dataset}", family="{_family(entry)}",',
             f"    eps={{{radii}}},",
-            f'    suite="{"adaptive" if entry.adaptive else "whitebox"}", examples={images}, seed={seed},',
+            f'    suite="{_suite(entry)}", examples={images}, seed={seed},',
             ")",
             'result.report("report.html")',
         ]
     )
+
+
+def _suite(entry: Entry) -> str:
+    """The suite that runs as much: where AutoAttack ran to its end on what was left, the thorough one."""
+    if not entry.adaptive:
+        return "whitebox"
+    to_the_end = all(row.autoattack is not None for row in entry.rows)
+    return "thorough" if to_the_end and any(row.whitebox.hits for row in entry.rows) else "adaptive"
 
 
 def _family(entry: Entry) -> str:

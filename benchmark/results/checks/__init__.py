@@ -7,6 +7,7 @@ from benchmark.results.checks import (  # noqa: F401 - importing registers
     draws,
     planted,
     state,
+    strong,
     white_box,
     without_attack,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
+from benchmark.plan.nearest import broken_under
 from benchmark.records.record import Record
 from benchmark.results.checks.check import NOT_RUN, POINT, Finding, check, over, summary, where
 from benchmark.results.evidence import Evidence
@@ -48,7 +49,7 @@ def converged(evidence: Evidence) -> Finding:
     What APGD or another start breaks as well was found twice: it says that PGD is weak, and hardly that more is left.
     On 40 rows of honest networks it was 0 of 100 images each time, where 1 row in 40 had 2 that PGD alone had missed.
     """
-    return _breaks_little(evidence, ("doubled steps",), POINT, evidence.beyond_other_gradients("doubled steps"))
+    return breaks_little(evidence, ("doubled steps",), POINT, evidence.beyond_gradients_but("doubled steps"))
 
 
 @check(
@@ -62,7 +63,7 @@ def restarts(evidence: Evidence) -> Finding:
     As of V9: on 40 rows of honest networks it was 0 of 100 images each time, where 6 rows in 40 had 2 or 3 that PGD
     from one start alone had missed.
     """
-    return _breaks_little(evidence, ("restarts",), POINT, evidence.beyond_other_gradients("restarts"))
+    return breaks_little(evidence, ("restarts",), POINT, evidence.beyond_gradients_but("restarts"))
 
 
 @check(
@@ -71,8 +72,11 @@ def restarts(evidence: Evidence) -> Finding:
     "a search without gradients sees what gradients do not show: they are masked",
 )
 def gradient_free(evidence: Evidence) -> Finding:
-    """Square breaks at most 0.2 points that no attack by the network's own gradient does, APGD among them."""
-    return _breaks_little(evidence, ("square",), 0.002, evidence.beyond_gradients)
+    """Square, HopSkipJump and Brendel-Bethge, which see the decision boundary, each break at most 0.2 points that no
+    attack by the network's own gradient does, APGD among them.
+    """
+    names, beyond = ("square", *BOUNDARY), evidence.beyond_gradients
+    return breaks_little(evidence, names, 0.002, beyond, required=("square",))
 
 
 @check(
@@ -87,7 +91,7 @@ def transfer(evidence: Evidence) -> Finding:
     """
     names, beyond = ("posterior mean", "transfer", SURROGATE, "noise"), evidence.beyond_gradients
     source = "transfer" if "transfer" in evidence.adaptive else SURROGATE
-    status, numbers = _breaks_little(evidence, names, POINT, beyond, required=(source, "noise"))
+    status, numbers = breaks_little(evidence, names, POINT, beyond, required=(source, "noise"))
     if status == "PASS" and source == SURROGATE:
         for record in evidence.adaptive.get(SURROGATE, []):
             if not is_like(made := record.provenance[SURROGATE]):
@@ -125,10 +129,13 @@ def scale_invariance(evidence: Evidence) -> Finding:
     Another scale is another loss, and by chance another outcome for one or two images, as other starts are.
     """
     beyond = evidence.beyond(("fresh draws", "doubled steps", "restarts"))
-    return _breaks_little(evidence, ("logits x 0.1", "logits x 0.001", "logits + 100"), POINT, beyond)
+    return breaks_little(evidence, ("logits x 0.1", "logits x 0.001", "logits + 100"), POINT, beyond)
 
 
-def _breaks_little(
+BOUNDARY = ("square, 5,000 queries", "hopskipjump", "brendel-bethge")
+
+
+def breaks_little(
     evidence: Evidence,
     names: tuple[str, ...],
     margin: float,
@@ -139,27 +146,34 @@ def _breaks_little(
 
     beyond: by threat model, the images that count; by default those that survive the white-box attacks and fresh draws.
     The check is open where an attack was not run on all surviving images, and where one of the `required` (default:
-    each of them) was not run at all.
+    each of them) was not run at all. A strong attack is to be run on what survives everything else alone, and may be
+    tried on a few images first: it is open where one of these fell and the others were not attacked.
     """
     found: list[Finding] = []
     for threat, surviving in evidence.surviving.items():
         counted = (beyond or evidence.beyond_draws)[threat]
         for name in names:
-            if evidence.kind not in ADAPTIVE_ATTACKS[name].kinds:
+            adaptive = ADAPTIVE_ATTACKS[name]
+            if evidence.kind not in adaptive.kinds or threat.norm not in adaptive.norms:
                 continue
+            is_strong = adaptive.on == "strong"
+            to_attack = evidence.alive[threat] if is_strong else surviving
             by_source: dict[str | None, list[Record]] = {}
-            for record in evidence.adaptive.get(name, []):
-                if record.cell.attack.threat == threat:
-                    by_source.setdefault(record.cell.attack.source, []).append(record)
-            if surviving and not by_source and name in (names if required is None else required):
+            for record in evidence.of_adaptive(name, threat):
+                by_source.setdefault(record.cell.attack.source, []).append(record)
+            if to_attack and not by_source and name in (names if required is None else required):
                 found.append(("OPEN", f"not checked: {where(threat)}, {name}: {NOT_RUN}"))
             for source, records in by_source.items():
                 what = f"{where(threat)}, {name if source is None else _origin(source, records[0])}"
-                if surviving - {example for record in records for example in record.examples}:
-                    found.append(("OPEN", f"not checked: {what}: on fewer images"))
+                broken = set[int]().union(*(broken_under(record, threat) for record in records))
+                attacked = {example for record in records for example in record.examples}
+                fell, count = len(broken & counted), evidence.images[threat]
+                if to_attack <= attacked:
+                    found.append((over(fell, count, margin), f"{what}: {fell} more of {count} broken"))
+                elif is_strong and not broken & surviving:
+                    found.append(("PASS", f"{what}: 0 of {len(attacked & surviving)} that were probed"))
                 else:
-                    broken, count = sum(len(record.broken & counted) for record in records), evidence.images[threat]
-                    found.append((over(broken, count, margin), f"{what}: {broken} more of {count} broken"))
+                    found.append(("OPEN", f"not checked: {what}: on fewer images"))
     if not found and evidence.surviving:
         return "PASS", "no image survives that could be broken"
     return summary(found, NOT_RUN)

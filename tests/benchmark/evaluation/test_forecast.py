@@ -1,4 +1,4 @@
-"""Forecasts of runs whose seconds are made up: any machine, any entry, any kind of attack, both phases."""
+"""Forecasts of runs whose seconds are made up: any machine, any entry, any kind of attack, all phases."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from benchmark.evaluation.forecast import Forecast, Pace, Ratios, alike, effort, kind, seconds_of
 from benchmark.evaluation.outlook import Outlook
 from benchmark.plan.cells import Cell, Selection, Subject
+from benchmark.plan.nearest import is_of_every_eps
 from benchmark.plan.suites import SUITES
 from benchmark.plan.survival import Survival
 from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS, LIBRARIES, standard_attack
@@ -44,6 +45,7 @@ def noisy(
             noise = random.Random(f"{seed}{cell.to_json()}").uniform(0.8, 1.2)
             attack, rest = (factor_of(cell) * noise * part for part in reckoned.parts(cell))
             smaller = cell.attack.threat.eps <= (1 if cell.attack.threat.norm == "l2" else 0.1)
+            smaller |= is_of_every_eps(cell.attack)  # it finds what falls at the smaller eps
             limit = 1.0 if cell.attack.threat.eps == 0 else stands if smaller else stands / 4
             made[cell] = measured(cell, attack, rest, lambda position: _UNIFORM[position % 1000] < limit)
         return made[cell]
@@ -66,7 +68,7 @@ def test_any_rates_of_the_kinds_are_known_after_a_tenth(
     kinds = list(dict.fromkeys(map(kind, cells)))
     record_of = noisy(seed, lambda cell: speed * factors[kinds.index(kind(cell))], paces, 0.5)
     outlook = Outlook(Forecast(paces), workers, clock=clock)
-    told = simulated(outlook, clock, [lambda _: cells], record_of, workers)
+    told = simulated(outlook, clock, cells, lambda _: (), record_of, workers)
     assert 1 / 1.5 < ratio_at(told, 1000.0, 0.12) < 1.5
     assert all(left >= 0 for _, left in told)
     assert told[-1][1] == 0
@@ -85,31 +87,37 @@ def test_entries_that_were_tried_are_known_before_their_first_cell(
     }
     cells = SUITES["whitebox"].cells(SUBJECTS, Selection())
     outlook = Outlook(Forecast(tried), clock=clock)
-    told = simulated(outlook, clock, [lambda _: cells], noisy(seed, lambda _: speed, paces, 0.5))
+    told = simulated(outlook, clock, cells, lambda _: (), noisy(seed, lambda _: speed, paces, 0.5))
     assert 1 / 1.5 < ratio_at(told, 1000.0, 0.1) < 1.5
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10**6), stands=st.floats(0.1, 0.95), speed=rates, workers=st.sampled_from([1, 2]))
-def test_the_second_phase_is_reckoned_before_it_is_known(seed: int, stands: float, speed: float, workers: int) -> None:
+def test_later_phases_are_reckoned_before_they_are_known(seed: int, stands: float, speed: float, workers: int) -> None:
     clock, suite, selection = Clock(), SUITES["adaptive"], Selection()
     paces, subjects = {"mnist/b": Pace(0.001, 1e-4)}, SUBJECTS[1:2]
     outlook = Outlook(Forecast(paces), workers, partial(suite.expected_follow_up, subjects, selection), clock=clock)
-    phases = [lambda _: suite.cells(subjects, selection), lambda met: suite.follow_up(met, subjects, selection)]
-    told = simulated(outlook, clock, phases, noisy(seed, lambda _: speed, paces, stands), workers)
-    first = len(suite.cells(subjects, selection))
-    assert len(told) > first
+    first, follow_up = (
+        suite.cells(subjects, selection),
+        partial(suite.follow_up, subjects=subjects, selection=selection),
+    )
+    told = simulated(outlook, clock, first, follow_up, noisy(seed, lambda _: speed, paces, stands), workers)
+    assert len(told) > len(first)
     # where few survive, what the first images leave says least of the others
     assert 1 / 1.5 < ratio_at(told, 1000.0, 0.1) < (1.5 if stands >= 0.2 else 2)
     assert 1 / 1.5 < ratio_at(told, 1000.0, 0.25) < 1.5
 
 
-def test_without_the_second_phase_time_left_would_be_told_too_short() -> None:
+def test_without_the_later_phases_time_left_would_be_told_too_short() -> None:
     """What the test above would find of a forecast that knows the first phase alone."""
     clock, suite, selection, subjects = Clock(), SUITES["adaptive"], Selection(), SUBJECTS[1:2]
     paces = {"mnist/b": Pace(0.001, 1e-4)}
-    phases = [lambda _: suite.cells(subjects, selection), lambda met: suite.follow_up(met, subjects, selection)]
-    told = simulated(Outlook(Forecast(paces), clock=clock), clock, phases, noisy(0, lambda _: 1.0, paces, 0.8))
+    first, follow_up = (
+        suite.cells(subjects, selection),
+        partial(suite.follow_up, subjects=subjects, selection=selection),
+    )
+    outlook, record_of = Outlook(Forecast(paces), clock=clock), noisy(0, lambda _: 1.0, paces, 0.8)
+    told = simulated(outlook, clock, first, follow_up, record_of)
     assert ratio_at(told, 1000.0, 0.1) < 1 / 1.5
 
 

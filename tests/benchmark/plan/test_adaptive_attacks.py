@@ -12,8 +12,9 @@ from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
 from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.roles import role_of, surviving_examples
+from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS, SECOND
 from benchmark.plan.suites import SUITES
-from benchmark.protocol import eps_grid, standard_attack
+from benchmark.protocol import AUTOATTACK, eps_grid, standard_attack
 from benchmark.publications import PROJECT
 from benchmark.records.record import Record, cell_key
 from benchmark.results.selection import sifted
@@ -44,12 +45,14 @@ def test_every_cell_is_a_white_box_one_or_known_as_its_trial(subject: Subject) -
     first = SUITE.cells([subject], Selection())
     second = SUITE.follow_up(whitebox(subject.model, [True] * 100), [subject], Selection())
     named = [adaptive.name for cell in first + second if (adaptive := role_of(cell).adaptive) is not None]
-    expected = {adaptive.name for adaptive in ADAPTIVE_ATTACKS.values() if subject.kind in adaptive.kinds}
-    assert set(named) == expected | {UNBOUNDED_ATTACK.name}
+    every = [one for one in ADAPTIVE_ATTACKS.values() if subject.kind in one.kinds and one.on != "strong"]
+    expected = {adaptive.name for adaptive in every if not adaptive.is_nearest}  # strong ones come later
+    nearest = [adaptive.name for adaptive in every for _ in adaptive.norms if adaptive.is_nearest]
+    assert set(named) == expected | set(nearest) | {UNBOUNDED_ATTACK.name}
     assert set(SUITES["whitebox"].cells([subject], Selection())) < set(first)
     rungs = 2 if "fresh draws" in expected else 0  # of the first three those beyond the first
     per_threat = len(expected) - 1 + len(subject.others) + rungs  # a transfer for each other network
-    assert len(named) == 4 * per_threat + 1
+    assert len(named) == 4 * per_threat + len(nearest) + 1
     assert len(set(first + second)) == len(first + second)
     for cell in first + second:
         assert Cell.from_json(json.loads(json.dumps(cell.to_json()))) == cell
@@ -104,6 +107,23 @@ def test_a_selection_narrows_the_trials_and_leaves_the_white_box() -> None:
     assert {role_of(cell).adaptive for cell in only_noise} == {ADAPTIVE_ATTACKS["noise"]}
     with pytest.raises(ValueError, match="leave out --target"):
         SUITE.cells([FREQUENTIST], Selection(targets=("mean-loss",)))
+
+
+def test_one_attack_in_two_libraries_is_two_attacks() -> None:
+    for name, second in SECOND.items():
+        attack = ADAPTIVE_ATTACKS[name].attack(ThreatModel("l2", 1.0))
+        assert attack == ADAPTIVE_ATTACKS[second].attack(ThreatModel("l2", 1.0))
+        for library, called in (("torchattacks", name), ("art", second), ("foolbox", name)):
+            adaptive = role_of(Cell("mnist/f", "mnist", attack, 0, 100, (library,), 1, 1)).adaptive
+            assert adaptive is not None
+            assert adaptive.name == called
+
+
+def test_the_parts_of_autoattack_have_its_budgets() -> None:
+    for (method, budget), name in zip(AUTOATTACK.items(), AUTOATTACK_PARTS, strict=True):
+        attack = ADAPTIVE_ATTACKS[name].attack(ThreatModel("linf", 0.1))
+        assert (attack.method.name, attack.steps, attack.restarts, attack.gradient) == (method, budget, 1, Gradient())
+    assert ADAPTIVE_ATTACKS["square"].attack(ThreatModel("linf", 0.1)).steps < AUTOATTACK["square"]
 
 
 def test_every_committed_record_keeps_its_key_and_its_json() -> None:

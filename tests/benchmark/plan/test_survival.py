@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -10,16 +11,19 @@ from hypothesis import strategies as st
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import planned
-from benchmark.plan.cells import Selection, Subject
+from benchmark.plan.cascade import PROBE
+from benchmark.plan.cells import Cell, Selection, Subject
 from benchmark.plan.suites import SUITES
 from benchmark.plan.survival import Survival
 from benchmark.protocol import SHARD
 from benchmark.records.record import Record
 from tests.benchmark.handmade import make, outcome
+from tests.benchmark.synthetic import measured
 
 SUITE = SUITES["adaptive"]
 SUBJECT = Subject("mnist/b", "mnist", 10_000, deterministic=False, others=(("mnist/f", True),))
 SMALL, LARGE = ThreatModel("linf", 0.1), ThreatModel("linf", 0.3)
+BALLS = [SMALL, LARGE, ThreatModel("l2", 1.0), ThreatModel("l2", 2.0)]
 LINF = ("fgsm", "bim", "pgd-linf")
 
 
@@ -89,18 +93,36 @@ def test_trials_and_attacks_at_radius_zero_say_nothing() -> None:
 def test_what_is_expected_is_what_comes_once_all_is_met(stands: int) -> None:
     records = [attacked(attack, eps, stands) for attack in LINF for eps in (0.1, 0.3)]
     records += [attacked("pgd-l2", eps, stands) for eps in (1.0, 2.0)]
-    come = SUITE.follow_up(records, [SUBJECT], Selection())
+    while more := set(SUITE.follow_up(records, [SUBJECT], Selection())) - {record.cell for record in records}:
+        records += [measured(cell, 1.0, 0.0) for cell in more]  # nothing else breaks an image
+    come = Counter(each(record.cell) for record in records if record.cell.only is not None)
     expected = SUITE.expected_follow_up([SUBJECT], Selection(), knowing(*records))
-    assert [(e.cell.attack, e.cell.libraries, e.cell.attack_draws, e.times) for e in expected] == [
-        (cell.attack, cell.libraries, cell.attack_draws, 1.0) for cell in come
-    ]
-    assert [len(e.cell.only or ()) for e in expected] == [len(cell.only or ()) for cell in come]
+    assert Counter(each(one.cell) for one in expected) == come
+    assert {one.times for one in expected} <= {1.0}
+
+
+def each(cell: Cell) -> object:
+    return cell.attack, cell.libraries, cell.attack_draws, len(cell.only or ())
+
+
+def test_a_thorough_run_is_expected_to_attack_every_image() -> None:
+    records = [attacked(attack, eps, 60) for attack in LINF for eps in (0.1, 0.3)]
+    of_linf = Selection(eps={"linf": (0.1, 0.3), "l2": (0.0,)})
+    adaptive, thorough = (
+        SUITES[name].expected_follow_up([SUBJECT], of_linf, knowing(*records)) for name in ("adaptive", "thorough")
+    )
+    assert [one.cell.attack for one in adaptive] == [one.cell.attack for one in thorough]
+    assert {len(one.cell.only or ()) for one in adaptive} == {PROBE, 60}
+    assert {len(one.cell.only or ()) for one in thorough} == {60}
 
 
 def test_shards_are_expected_as_so_many_times_one_cell() -> None:
     expected = SUITE.expected_follow_up([SUBJECT], Selection(examples=1000), Survival())
     attacks = planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "surviving")
     attacks += planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "last")
-    assert len(expected) == sum(min(3, len(adaptive.draws(8))) for adaptive, _ in attacks)  # of the ladder three rungs
-    assert {round(each.times) for each in expected} <= {10, 9, 8, 5}
+    strong = planned(SUBJECT, BALLS, "strong")
+    rungs = sum(min(3, len(adaptive.draws(8))) for adaptive, _ in attacks)  # of the ladder three
+    assert len(expected) == rungs + len(strong)
+    assert {round(one.times) for one in expected} <= {10, 9, 8, 5, 1}
+    assert sum(one.times == 1 for one in expected) == len(strong)  # once for all shards
     assert SUITES["whitebox"].expected_follow_up([SUBJECT], Selection(), Survival()) == []

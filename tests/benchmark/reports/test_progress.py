@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from collections.abc import Sequence
@@ -82,8 +83,9 @@ def shown(monkeypatch: pytest.MonkeyPatch, width: int, cells: Sequence[Cell]) ->
     """The bar as a terminal of that width shows it while the cells run."""
     terminal = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
     monkeypatch.setattr(console, "console", terminal)
+    later = dataclasses.replace(cells[0], attack=standard_attack("pgd-l2", 2.0))
     progress = Progress(
-        "whitebox", Outlook(Forecast({LONG: Pace(0.0, 0.2)}), follow_up=lambda _: [Expected(cells[0], 60)])
+        "whitebox", Outlook(Forecast({LONG: Pace(0.0, 0.2)}), follow_up=lambda _: [Expected(later, 60)])
     )
     progress.begin(cells, cells)
     progress.start(cells[0])

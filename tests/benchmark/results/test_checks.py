@@ -93,7 +93,7 @@ def test_what_was_not_checked_is_open_and_says_so() -> None:
 
 
 def test_all_checks_run_in_order_and_a_name_is_taken_once() -> None:
-    assert [v.check for v in verdicts(evidence())] == [f"V{n}" for n in (*range(1, 22), 27)]
+    assert [v.check for v in verdicts(evidence())] == [f"V{n}" for n in range(1, 28)]
     assert {v.status for v in verdicts(evidence())} == {"PASS"}
     with pytest.raises(ValueError, match="V3 already"):
         check("V3", "", "")(lambda _: ("PASS", ""))
@@ -131,7 +131,7 @@ def test_images_that_fell_before_do_not_count_against_a_trial() -> None:
     [
         name.replace(" ", "_")
         for name, one in ADAPTIVE_ATTACKS.items()
-        if one.gradient == "own" and one.reading is Reading.HEADLINE
+        if one.gradient == "own" and one.reading is Reading.HEADLINE and one.on != "strong" and "linf" in one.norms
     ],
 )
 @pytest.mark.parametrize(("name", "trial_name"), [("V11", "square"), ("V12", "transfer"), ("V12", "noise")])

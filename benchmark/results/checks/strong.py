@@ -1,0 +1,100 @@
+"""Checks on stronger attacks than the protocol's (`benchmark.plan.stronger_attacks`).
+
+What these attacks break is in the worst case of a row, which is then as good as the strongest of them. So they say that
+the protocol's own attacks were weak on a network, and flag it; that its gradients mislead is for V11 and V12 to say.
+"""
+
+from __future__ import annotations
+
+from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.nearest import broken_under
+from benchmark.plan.stronger_attacks import SECOND
+from benchmark.results.checks.adaptive import breaks_little
+from benchmark.results.checks.check import NO_DRAWS, NOT_RUN, POINT, Finding, check, risen, summary, where
+from benchmark.results.evidence import Evidence
+from zoo.kind import Kind
+
+ITERATES = 0.002  # share of images that an iterate before the last may break alone
+
+
+@check(
+    "V22",
+    "members in turn find little",
+    "the gradient of the average hides what those of its members show; the worst case includes what they found",
+)
+def members_in_turn(evidence: Evidence) -> Finding:
+    """PGD through one member or draw after the other breaks at most 1 point more than by the average's gradient."""
+    if evidence.kind is Kind.POINT:
+        return NO_DRAWS
+    names = ("members in turn",)
+    return _flagged(breaks_little(evidence, names, POINT, evidence.beyond_gradients_but(*names)))
+
+
+@check(
+    "V23",
+    "the last iterate is the best",
+    "the attack walks past what it has found; the worst case includes its best iterate",
+)
+def best_iterate(evidence: Evidence) -> Finding:
+    """An iterate of PGD before the last breaks at most 0.2 points more, beyond what chance may do."""
+    status, text = breaks_little(evidence, ("best iterate",), ITERATES)
+    return ("PASS" if status == "FLAG" else "FLAG" if status == "FAIL" else status), text
+
+
+@check(
+    "V24",
+    "two implementations agree",
+    "the same attack breaks more in another library, so one did not do what it says; the worst case is over both",
+)
+def implementations_agree(evidence: Evidence) -> Finding:
+    """On images that both attacked, APGD and Square of two libraries break the same but for 1 point of all images."""
+    found: list[Finding] = []
+    for threat in evidence.surviving:
+        for pair in SECOND.items():
+            found += _compared(evidence, threat, *pair)
+    if not found and evidence.surviving:
+        return "PASS", "no image survives that could be broken"
+    return _flagged(summary(found, NOT_RUN))
+
+
+def _compared(evidence: Evidence, threat: ThreatModel, first: str, second: str) -> list[Finding]:
+    """Nothing where no image is left that the second could have attacked."""
+    one, other = (evidence.of_adaptive(name, threat) for name in (first, second))
+    both = {e for record in one for e in record.examples} & {e for record in other for e in record.examples}
+    if not both:
+        left = evidence.alive[threat]
+        return [("OPEN", f"not checked: {where(threat)}, {second}: {NOT_RUN}")] if left else []
+    by_first, by_second = (
+        both & set[int]().union(*(broken_under(record, threat) for record in records)) for records in (one, other)
+    )
+    more, fewer = sorted((len(by_first - by_second), len(by_second - by_first)), reverse=True)
+    text = f"{where(threat)}, {first}: of {len(both)} images {len(by_first)} and {len(by_second)} broken"
+    return [(risen(more, fewer, evidence.images[threat], POINT), text)]
+
+
+@check(
+    "V25",
+    "the nearest images are no nearer",
+    "attacks that look for the nearest adversarial image break more than those at eps; the worst case includes them",
+)
+def nearest_images(evidence: Evidence) -> Finding:
+    """DDN and FMN find, within eps, at most 1 point more than all attacks by the network's own gradient at eps."""
+    names = ("ddn", "fmn")
+    return _flagged(breaks_little(evidence, names, POINT, evidence.beyond_gradients_but(*names)))
+
+
+@check(
+    "V26",
+    "targeted attacks and margins find little",
+    "cross-entropy without a target leads past what other losses find; the worst case includes what they found",
+)
+def other_losses(evidence: Evidence) -> Finding:
+    """APGD-T, FAB-T and PMA each break at most 1 point more than all other attacks by the network's own gradient."""
+    names = ("pma", "apgd-t", "fab-t")
+    return _flagged(breaks_little(evidence, names, POINT, evidence.beyond_gradients_but(*names)))
+
+
+def _flagged(finding: Finding) -> Finding:
+    """What no longer counts against the number that a row shows: FLAG at most."""
+    status, text = finding
+    return ("FLAG" if status == "FAIL" else status), text

@@ -1,0 +1,239 @@
+"""What strong attacks are run on: what survives everything before, a few images first, all where one of them falls."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
+from benchmark.plan.cascade import PROBE
+from benchmark.plan.cells import Cell, Selection, Subject
+from benchmark.plan.ladder import RUNGS
+from benchmark.plan.roles import role_of
+from benchmark.plan.suite import Suite
+from benchmark.plan.suites import SUITES
+from benchmark.protocol import SHARD
+from benchmark.records.record import Record
+from tests.benchmark.handmade import make, outcome
+
+SUBJECT = Subject("mnist/f", "mnist", 10_000, deterministic=True)
+DRAWN = Subject("mnist/b", "mnist", 10_000, deterministic=False)
+STRONG = [name for name, adaptive in ADAPTIVE_ATTACKS.items() if adaptive.on == "strong"]
+USUAL = Selection()
+SMALL, LARGE = ThreatModel("linf", 0.1), ThreatModel("linf", 0.3)
+
+Falls = Callable[[str, int], "float | bool"]  # attack and image -> whether it falls, or how far its nearest image is
+
+
+def nothing_falls(name: str, image: int) -> bool:
+    return False
+
+
+def called(cell: Cell) -> str:
+    adaptive = role_of(cell).adaptive
+    return cell.attack.name if adaptive is None else adaptive.name
+
+
+def answered(cell: Cell, falls: Falls) -> Record:
+    images = list(range(cell.start, cell.stop)) if cell.only is None else list(cell.only)
+    far = [float(falls(called(cell), image)) for image in images]
+    base = make(cell.model, "fgsm", 0.1, {name: [not one for one in far] for name in cell.libraries})
+    outcomes = {name: dataclasses.replace(one, distance=far) for name, one in base.outcomes.items()}
+    return dataclasses.replace(base, cell=cell, examples=images, outcomes=outcomes, clean=outcome([True] * len(images)))
+
+
+def run(
+    suite: Suite, falls: Falls, subject: Subject = SUBJECT, selection: Selection = USUAL
+) -> tuple[list[list[Cell]], list[Record]]:
+    """Phase by phase the cells, and all records, until the suite names no new cells."""
+    phases = [suite.cells([subject], selection)]
+    records = [answered(cell, falls) for cell in phases[0]]
+    while more := [
+        cell
+        for cell in suite.follow_up(records, [subject], selection)
+        if cell not in {record.cell for record in records}
+    ]:
+        assert len(set(more)) == len(more)
+        phases.append(more)
+        records += [answered(cell, falls) for cell in more]
+    return phases, records
+
+
+def of(records: list[Record], name: str, threat: ThreatModel | None = None) -> list[int]:
+    """The images that an attack was run on, one after the other."""
+    cells = [record.cell for record in records if called(record.cell) == name]
+    return [
+        image
+        for cell in cells
+        if threat in (None, cell.attack.threat)
+        for image in (range(cell.start, cell.stop) if cell.only is None else cell.only)
+    ]
+
+
+SUITE, THOROUGH = SUITES["adaptive"], SUITES["thorough"]
+LINF = Selection(eps={"linf": (0.1, 0.3), "l2": (1.0,)})
+
+
+def test_where_nothing_falls_each_is_tried_on_the_first_images_one_phase_after_the_other() -> None:
+    phases, records = run(SUITE, nothing_falls)
+    by_phase = [{called(cell) for cell in phase} for phase in phases[2:]]
+    assert by_phase == [{name} for name in STRONG]
+    for name in STRONG:
+        nearest = ADAPTIVE_ATTACKS[name].is_nearest
+        assert of(records, name) == list(range(PROBE)) * (2 if nearest else 4)  # once for a norm, or for a threat model
+
+
+def test_the_strong_attacks_wait_for_the_others() -> None:
+    first = SUITE.cells([SUBJECT], Selection())
+    records = [answered(cell, nothing_falls) for cell in first]
+    second = SUITE.follow_up(records, [SUBJECT], Selection())
+    assert not {called(cell) for cell in second} & set(STRONG)
+    of_linf = [cell for cell in second if cell.attack.threat.norm == "linf"]
+    some = records + [answered(cell, nothing_falls) for cell in of_linf[:-1]]
+    assert set(SUITE.follow_up(some, [SUBJECT], Selection())) == set(second)
+    third = SUITE.follow_up([*some, answered(of_linf[-1], nothing_falls)], [SUBJECT], Selection())
+    assert {(called(cell), cell.attack.threat.norm) for cell in set(third) - set(second)} == {("apgd-t", "linf")}
+
+
+def test_the_ladder_is_climbed_before_them() -> None:
+    """Where a doubling still breaks more than it may, another rung is wanted, and only then the strong attacks."""
+    done: list[Record] = []
+    cells = SUITE.cells([DRAWN], Selection())
+    while cells and not any(called(cell) in STRONG for cell in cells):
+        done += [climbing(cell) for cell in cells]
+        known = {record.cell for record in done}
+        cells = [cell for cell in SUITE.follow_up(done, [DRAWN], Selection()) if cell not in known]
+    assert {cell.attack_draws for cell in known if called(cell) == "fresh draws"} == set(RUNGS)
+    assert {called(cell) for cell in cells} == {"apgd-t"}
+    assert {cell.only for cell in cells} == {tuple(range(5 * len(RUNGS), 5 * len(RUNGS) + PROBE))}
+
+
+def climbing(cell: Cell) -> Record:
+    """Each rung of the ladder breaks five images more; nothing else breaks any."""
+    rungs = RUNGS.index(cell.attack_draws) + 1 if called(cell) == "fresh draws" else 0
+    return answered(cell, lambda name, image: image < 5 * rungs)
+
+
+def test_where_one_of_the_first_falls_all_that_survive_are_attacked_and_the_next_meets_what_is_left() -> None:
+    def falls(name: str, image: int) -> bool:
+        return {"fgsm": image < 10, "restarts": image == 10, "apgd-t": image in (11, 50)}.get(name, False)
+
+    _, records = run(SUITE, falls, selection=LINF)
+    assert of(records, "restarts", SMALL) == list(range(10, SHARD))
+    assert of(records, "apgd-t", SMALL) == [*range(11, 11 + PROBE), *range(11 + PROBE, SHARD)]
+    assert of(records, "fab-t", SMALL) == [12, *range(13, 12 + PROBE)]
+    assert of(records, "apgd-ce", SMALL) == list(range(10, SHARD))  # the old ones are run as if there were no new ones
+
+
+def test_what_falls_behind_the_first_images_is_not_found() -> None:
+    def falls(name: str, image: int) -> bool:
+        return name == "fab-t" and image == PROBE
+
+    _, records = run(SUITE, falls)
+    assert set(of(records, "fab-t")) == set(range(PROBE))
+    _, records = run(THOROUGH, falls)
+    assert set(of(records, "fab-t")) == set(range(SHARD))
+    assert PROBE not in of(records, "brendel-bethge")
+
+
+def test_a_nearest_image_counts_at_its_distance_and_beyond() -> None:
+    """On all images at 0.2: between the eps, so that it is broken at the larger alone."""
+
+    def falls(name: str, image: int) -> float:
+        return {"fmn": 0.2 if image < 40 else 0.0, "brendel-bethge": 0.05 if image == 3 else 0.0}.get(name, 0.0)
+
+    _, records = run(SUITE, falls, selection=LINF)
+    assert of(records, "pma", LARGE) == list(range(SHARD))  # the white-box attacks alone decide
+    assert of(records, "apgd-t", SMALL) == list(range(PROBE))
+    assert of(records, "apgd-t", LARGE) == list(range(40, 40 + PROBE))
+    of_norm = [record for record in records if called(record.cell) == "brendel-bethge"]
+    images = [
+        image for record in of_norm for image in record.cell.only or () if record.cell.attack.threat.norm == "linf"
+    ]
+    assert images == list(range(SHARD))  # of the smaller eps; one of the first fell
+    assert 3 not in of(records, "square, 5,000 queries", SMALL)
+
+
+def test_of_several_shards_the_first_images_of_all_are_tried() -> None:
+    def falls(name: str, image: int) -> bool:
+        return name == "fgsm" and 15 <= image < SHARD
+
+    _, records = run(SUITE, falls, selection=Selection(examples=3 * SHARD, eps={"linf": (0.1,), "l2": (1.0,)}))
+    assert of(records, "apgd-t", SMALL) == [*range(15), *range(SHARD, SHARD + PROBE - 15)]
+    _, few = run(SUITE, nothing_falls, selection=Selection(examples=SHARD))
+    _, many = run(SUITE, nothing_falls, selection=Selection(examples=2 * SHARD))
+    strong = [{r.cell for r in records if called(r.cell) in STRONG} for records in (few, many)]
+    assert strong[0] == strong[1]
+
+
+def test_a_thorough_run_takes_over_what_was_tried() -> None:
+    def falls(name: str, image: int) -> bool:
+        return name == "apgd-t" and image in (5, 70)
+
+    tried, every = (run(suite, falls)[1] for suite in (SUITE, THOROUGH))
+    assert {record.cell for record in tried} <= {record.cell for record in every}
+
+
+def test_autoattack_is_run_on_what_its_own_parts_left() -> None:
+    """What another attack broke before is attacked by them, too, in a thorough run: else its number is not known."""
+
+    def falls(name: str, image: int) -> bool:
+        return {"noise": image < 30, "apgd-ce": image in (1, 90), "fab-t": image == 2}.get(name, False)
+
+    _, records = run(THOROUGH, falls, selection=LINF)
+    without_ce = [image for image in range(SHARD) if image not in (1, 90)]
+    assert set(of(records, "apgd-t", SMALL)) == set(without_ce)
+    assert set(of(records, "square, 5,000 queries", SMALL)) == set(without_ce) - {2}
+    assert set(of(records, "square, second implementation", SMALL)) == set(range(30, SHARD)) - {90}
+    _, records = run(SUITE, falls, selection=LINF)
+    assert set(of(records, "apgd-t", SMALL)) == set(range(30, 30 + PROBE))
+
+
+def test_an_attack_that_failed_broke_nothing_and_the_next_goes_on() -> None:
+    phases, records = run(SUITE, nothing_falls)
+    failed = [
+        dataclasses.replace(record, outcomes={"torchattacks": dataclasses.replace(outcome([]), error="no")})
+        if called(record.cell) == "apgd-t"
+        else record
+        for record in records
+    ]
+    again = SUITE.follow_up(failed, [SUBJECT], Selection())
+    assert set(again) == {cell for phase in phases[1:] for cell in phase}
+
+
+def test_other_readings_break_nothing() -> None:
+    def falls(name: str, image: int) -> bool:
+        return name == "judge's draws"
+
+    _, records = run(SUITE, falls, DRAWN)
+    assert of(records, "apgd-t", SMALL) == list(range(PROBE))
+
+
+def test_where_nothing_is_left_none_is_run() -> None:
+    def falls(name: str, image: int) -> bool:
+        return name == "pma"
+
+    _, records = run(SUITE, falls)
+    assert of(records, "pma")
+    assert not any(of(records, name) for name in STRONG)
+
+
+def test_a_selection_of_one_strong_attack_leaves_the_others_out() -> None:
+    _, records = run(SUITE, nothing_falls, selection=Selection(attacks=("brendel-bethge-l2",)))
+    assert {called(r.cell) for r in records if role_of(r.cell).adaptive} == {"brendel-bethge"}
+    assert of(records, "brendel-bethge") == list(range(PROBE))
+
+
+@pytest.mark.parametrize("subject", [SUBJECT, DRAWN], ids=["one network", "drawn from"])
+@pytest.mark.parametrize("suite", [SUITE, THOROUGH], ids=["adaptive", "thorough"])
+def test_a_run_that_is_done_plans_nothing_new_whatever_fell(suite: Suite, subject: Subject) -> None:
+    def falls(name: str, image: int) -> float:
+        return 0.15 if (len(name) + image) % 7 == 0 and name not in ("fgsm", "bim") else 0.0
+
+    phases, records = run(suite, falls, subject)
+    assert set(suite.follow_up(records, [subject], Selection())) == {cell for phase in phases[1:] for cell in phase}
+    backwards = suite.follow_up(reversed(records), [subject], Selection())
+    assert set(backwards) == {cell for phase in phases[1:] for cell in phase}
