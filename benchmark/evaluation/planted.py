@@ -158,10 +158,10 @@ def plant(
     inner = torch.stack([planted.features(x), *(planted.features(one) for one in points.anywhere(INNER))])
     held = torch.stack([planted.features(one) for one in points.anywhere(HELD)])
     on_boundary = [points.on_boundary() for _ in range(CANDIDATES)]
-    candidates = torch.stack([planted.features(one) for one in on_boundary])
+    features = inner, held, torch.stack([planted.features(one) for one in on_boundary])
     solved = [
-        solve(*(of[:, :, i].transpose(0, 1) for of in (inner, held, candidates)), planted.weights)
-        for i in range(len(x))
+        solve(of_inner, of_held, of_candidates, planted.weights)
+        for of_inner, of_held, of_candidates in zip(*(of.permute(2, 1, 0, 3) for of in features), strict=True)
     ]
     planted.read_by(*(torch.stack([getattr(one, name) for one in solved], 1) for name in _OF_READOUT))
     chosen = torch.stack([on_boundary[one.candidate][i] for i, one in enumerate(solved)])

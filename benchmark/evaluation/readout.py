@@ -81,7 +81,8 @@ def solve(inner: Tensor, held: Tensor, candidates: Tensor, shares: Tensor | None
     shares = inner.new_full((len(inner),), 1 / len(inner)) if shares is None else shares.double()
 
     def mean(values: Tensor) -> Tensor:
-        return torch.tensordot(shares, values, 1)
+        total: Tensor = torch.tensordot(shares, values, 1)
+        return total
 
     centre = inner.mean(1, keepdim=True)
     spread = (inner - centre).square().sum(-1).mean(-1).sqrt()[:, None, None]  # (S, 1, 1)
