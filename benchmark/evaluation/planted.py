@@ -28,7 +28,7 @@ from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.evaluation.judge import violations
 from benchmark.evaluation.machine import Machine
 from benchmark.evaluation.predictors import draws_seed
-from benchmark.evaluation.readout import without_readout
+from benchmark.evaluation.readout import solve, without_readout
 from benchmark.plan.cells import Cell
 from benchmark.records.record import Planting
 from zoo import ZooEntry
@@ -40,17 +40,14 @@ from zoo.targets import Gradient, Networks
 # Points of a ball: the readout is solved on the first, which with the second set its bias; the third try whether chance
 # finds what is planted. Of the candidates for the planted point the one is taken that stands out most.
 INNER, HELD, CONTROL, CANDIDATES = 48, 32, 32, 8
-# From the random point that reaches furthest to the planted one the logits' difference rises by SLOPE; class 1 begins
-# after DEPTH of the way. In a robustly trained LeNet chance finds 3 to 4 of 30 at half the way (linf), at .9 none or 1.
-SLOPE, DEPTH = 10.0, 0.9
-RIDGE = 0.01  # of the mean square of the inner points' features
+_OF_READOUT = ("readouts", "centres", "offsets")
 
 
 class PlantedPrediction(ExpectedPrediction):
     """Images (B, C, H, W), the very B that it was planted for and in their order -> (B, 2) log-probabilities.
 
-    networks: pixels -> features (B, D, ...). Every image and every draw has a readout of its own, as the draws have of
-    the network itself. The rest as of `ExpectedPrediction`.
+    networks: pixels -> features (B, D, ...). Every image has a readout of its own, with a part for every draw, as draws
+    have readouts in the network itself. The rest as of `ExpectedPrediction`.
     """
 
     def __init__(
@@ -161,8 +158,11 @@ def plant(
     inner = torch.stack([planted.features(x), *(planted.features(one) for one in points.anywhere(INNER))])
     held = torch.stack([planted.features(one) for one in points.anywhere(HELD)])
     on_boundary = [points.on_boundary() for _ in range(CANDIDATES)]
-    candidates = torch.stack([planted.features(one) for one in on_boundary])
-    solved = [solve(*(of[:, :, i].transpose(0, 1) for of in (inner, held, candidates))) for i in range(len(x))]
+    features = inner, held, torch.stack([planted.features(one) for one in on_boundary])
+    solved = [
+        solve(of_inner, of_held, of_candidates, planted.weights)
+        for of_inner, of_held, of_candidates in zip(*(of.permute(2, 1, 0, 3) for of in features), strict=True)
+    ]
     planted.read_by(*(torch.stack([getattr(one, name) for one in solved], 1) for name in _OF_READOUT))
     chosen = torch.stack([on_boundary[one.candidate][i] for i, one in enumerate(solved)])
     there = (planted(chosen).argmax(1) == 1) & (planted(x).argmax(1) == 0) & ~violations(x, chosen, threat)
@@ -179,45 +179,6 @@ def plant_for(entry: ZooEntry, cell: Cell, x: Tensor, examples: Sequence[int], m
     drawn = networks_of(Networks.DRAWS, network.to(machine.device), posterior, cell.attack_draws, seed)
     how = cell.attack.threat, examples, cell.seed, Gradient(precision=cell.attack.gradient.precision)
     return plant(drawn.networks, x, *how, weights=drawn.weights, stack=machine.stack)
-
-
-@dataclass(frozen=True)
-class Readout:
-    """Of one image. readouts, centres: (S, D). offsets: (S,). candidate: which one it gives class 1."""
-
-    readouts: Tensor
-    centres: Tensor
-    offsets: Tensor
-    candidate: int
-
-
-_OF_READOUT = ("readouts", "centres", "offsets")
-
-
-def solve(inner: Tensor, held: Tensor, candidates: Tensor) -> Readout:
-    """The readout that sets one of the candidates (S, C, D) apart from the inner (S, N, D) and held (S, H, D) features.
-
-    A draw's direction is what its inner points leave unexplained of the candidate's difference from their mean (ridge
-    regression, hence Fisher's discriminant with a shrunken covariance): along it they vary least. Then the logits'
-    difference is -SLOPE DEPTH at the inner or held point that reaches furthest, and SLOPE (1 - DEPTH) at the candidate.
-    A draw in which no candidate reaches further than those votes for class 0.
-    """
-    dtype, (inner, held, candidates) = inner.dtype, (one.double() for one in (inner, held, candidates))
-    centre = inner.mean(1, keepdim=True)
-    inner, held, candidates = inner - centre, held - centre, candidates - centre
-    gram = inner @ inner.mT  # (S, N, N)
-    ridge = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)
-    gram = gram + torch.diag_embed(ridge.clamp_min(1e-300)[:, None].expand(-1, gram.shape[1]))
-    directions = candidates - (inner.mT @ torch.linalg.solve(gram, inner @ candidates.mT)).mT  # (S, C, D)
-    along = torch.cat([inner, held], 1) @ directions.mT  # (S, N + H, C)
-    furthest, reached = along.amax(1), (candidates * directions).sum(-1)  # (S, C)
-    gap = reached - furthest
-    candidate = int((gap / (held @ directions.mT).std(1).clamp_min(1e-300)).mean(0).argmax())
-    gap, furthest, directions = gap[:, candidate], furthest[:, candidate], directions[:, candidate]
-    scale = torch.where(gap > 0, SLOPE / gap, 0.0)
-    readouts = directions * scale[:, None]
-    offsets = torch.where(gap > 0, scale * furthest + SLOPE * DEPTH, SLOPE / 2)
-    return Readout(readouts.to(dtype), centre[:, 0].to(dtype), offsets.to(dtype), candidate)
 
 
 class _Points:
