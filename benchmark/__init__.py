@@ -13,19 +13,53 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark.api import evaluate
-    from benchmark.plan.variants import APGD, BIM, FGSM, MIFGSM, PGD, Noise, Square
+    from benchmark.plan.variants import (
+        APGD,
+        BIM,
+        DDN,
+        FAB,
+        FGSM,
+        FMN,
+        MIFGSM,
+        PGD,
+        PMA,
+        BrendelBethge,
+        HopSkipJump,
+        Noise,
+        Square,
+    )
     from benchmark.results import Results, compare
     from zoo.datasets import Data
 
 __version__ = "0.1.0"
-__all__ = ["APGD", "BIM", "FGSM", "MIFGSM", "PGD", "Data", "Noise", "Results", "Square", "compare", "evaluate"]
+__all__ = [
+    "APGD",
+    "BIM",
+    "DDN",
+    "FAB",
+    "FGSM",
+    "FMN",
+    "MIFGSM",
+    "PGD",
+    "PMA",
+    "BrendelBethge",
+    "Data",
+    "HopSkipJump",
+    "Noise",
+    "Results",
+    "Square",
+    "compare",
+    "evaluate",
+]
+
+_VARIANTS = tuple(name for name in __all__ if name not in ("Data", "Results", "compare", "evaluate"))
 
 _HOMES = {
     "Data": "zoo.datasets",
     "evaluate": "benchmark.api",
     "Results": "benchmark.results",
     "compare": "benchmark.results",
-    **dict.fromkeys(("FGSM", "BIM", "MIFGSM", "PGD", "APGD", "Square", "Noise"), "benchmark.plan.variants"),
+    **dict.fromkeys(_VARIANTS, "benchmark.plan.variants"),
 }
 
 

@@ -42,6 +42,8 @@ DECAY = 0.9  # of momentum
 ATTACK_DRAWS, JUDGE_DRAWS = 8, 64
 SHARD = 100  # examples in a cell
 
+SURROGATE_RECIPE = "1"  # of `benchmark.evaluation.surrogate`: part of the keys of the cells that it is the source of
+
 BUDGET_TOLERANCE = 1e-6  # in the threat model's norm
 PIXEL_TOLERANCE = 1e-6
 IDENTICAL_PIXELS = 0.999
@@ -136,6 +138,14 @@ def attacks_in(norm: str) -> tuple[str, ...]:
 def required_agreement(spec: AttackSpec) -> str:
     """The level that the libraries must reach: starts are given, so only the l2 projection may differ."""
     return "same-verdict" if spec.threat.norm == "l2" else "identical"
+
+
+def surrogate_fingerprint(model: str) -> str:
+    """What identifies a surrogate as a source: how it is made, and of what. model: the attacked network's fingerprint.
+
+    Its weights are not in it: they depend on rounding, so on machine and threads.
+    """
+    return hashlib.sha256(f"surrogate {SURROGATE_RECIPE} {model}".encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=8)

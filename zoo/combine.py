@@ -31,6 +31,22 @@ def shares(weights: Sequence[float] | None) -> Tensor | None:
     return (given / given.sum()).float()
 
 
+def answered(outputs: Tensor, labels: Tensor) -> Tensor:
+    """The label that counts as answered, (..., B), of outputs (..., B, K): the right one (B,) only where it leads.
+
+    A label leads by more than rounding: of a tie, as of an output that says the same of all classes, the answer is the
+    likeliest wrong label, whichever comes first. outputs: log-probabilities, logits or votes.
+    """
+    import torch
+
+    of_label = labels.expand(outputs.shape[:-1])[..., None]
+    own = outputs.gather(-1, of_label)[..., 0]
+    rival, rivals = outputs.scatter(-1, of_label, -torch.inf).max(-1)
+    # in which the same logits of two classes may come out of vector units and of the scalar rest of a loop
+    rounding = 8 * torch.finfo(torch.float32).eps * own.abs().clamp_min(1)
+    return torch.where(own - rival > rounding, labels.expand_as(rivals), rivals)
+
+
 def mean_loss(logits: Tensor, weights: Tensor | None = None) -> Tensor:
     """(S, B, K) logits -> (B, K + 1) log-probabilities whose cross-entropy is the draws' mean cross-entropy.
 

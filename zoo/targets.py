@@ -87,6 +87,9 @@ class Schedule(StrEnum):
     """Others at each step: the k-th gradient is of draws derived from k, so that libraries meet the same ones."""
 
 
+# A source that is no entry: a network that is distilled from the attacked entry's own answers.
+SURROGATE = "surrogate"
+
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -97,7 +100,7 @@ class Gradient:
 
     target: a name of `TARGETS`.
     precision: of the networks' layers; outputs are combined in float32 or better in any case.
-    source: the zoo entry whose gradient is taken, for a transfer; None for that of the attacked entry.
+    source: the zoo entry whose gradient is taken, for a transfer, or `SURROGATE`; None for that of the attacked entry.
     logit_scale, logit_shift: every draw's logits are multiplied and shifted by them, to see whether gradients vanish.
     schedule: which draws it is of, step by step; of all members of a finite posterior there are no others.
     Raises ValueError for an unknown target, precision or schedule, fresh draws for a target that takes no draws, or a

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from benchmark.attacks.metered import GradientStore, MeteredModel
-from benchmark.attacks.methods import Goal, Loss, Norm
+from benchmark.attacks.methods import Goal, Iterate, Loss, Norm
+from benchmark.attacks.seen import WorstSeen
 from benchmark.attacks.spec import AttackSpec
 from benchmark.timing import Timing
 from zoo.prediction.expected import ExpectedPrediction
@@ -62,8 +63,11 @@ def craft(
     if store is not None:  # a walk that is longer than what is kept would share nothing
         store.size = max(store.size, 2 * spec.steps * spec.restarts)
     entropic = spec.method.loss is Loss.CROSS_ENTROPY
-    lengths = {"accumulated": spec.method.momentum, "exact": spec.is_own}
-    model = MeteredModel(prediction, y, store, entropic=entropic, **lengths).eval()
+    # an attack on the margin, or one of a user's, sets a gradient's length against other lengths
+    lengths = {"accumulated": spec.method.momentum, "exact": spec.is_own or spec.method.loss is Loss.MARGIN}
+    towards = spec.goal is Goal.CONFIDENT
+    worst = WorstSeen(x, y, spec.threat, towards) if spec.iterate is Iterate.BEST else None
+    model = MeteredModel(prediction, y, store, entropic=entropic, worst=worst, **lengths).eval()
     began = time.perf_counter()
     images: Tensor | None = None
     for restart in range(spec.restarts):
@@ -72,7 +76,11 @@ def craft(
             found = adapter(model, x.clone(), y.clone(), spec, start).detach().to(x)
         if found.shape != x.shape:
             raise ValueError(f"{library} returned images of shape {tuple(found.shape)} for {tuple(x.shape)}")
-        images = found if images is None else _worse(prediction, images, found, y, spec.goal is Goal.CONFIDENT)
+        if worst is not None:
+            with torch.no_grad():
+                worst.see(found, model(found))
+            found = worst.images.clone()
+        images = found if images is None else _worse(prediction, images, found, y, towards)
     seconds = time.perf_counter() - began
     draws, count = prediction.draws, len(x)
     assert images is not None  # restarts >= 1

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import eagerpy as ep
 import foolbox
+import torch
+from foolbox.attacks import brendel_bethge
 from torch import Tensor
 
 from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.methods import Goal, Norm
 from benchmark.attacks.own import Call
 from benchmark.attacks.references import unbound
+from benchmark.attacks.seen import NearestSeen, Spent
 from benchmark.attacks.spec import AttackSpec
+from benchmark.attacks.starts import adversarial_starts
 
 Build = Callable[[AttackSpec, Tensor | None], Any]  # a foolbox attack
 
@@ -56,6 +62,14 @@ class _L2PGD(_GivenStart, foolbox.attacks.L2ProjectedGradientDescentAttack):
         raw: Tensor = gradients.raw
         norms = raw.flatten(1).norm(dim=1).view(-1, *[1] * (raw.ndim - 1))
         return ep.astensor(raw / norms.where(norms > 0, norms.new_ones(())))
+
+
+class _L2FMN(foolbox.attacks.L2FMNAttack):
+    def project(self, x: ep.Tensor, x0: ep.Tensor, epsilon: ep.Tensor) -> ep.Tensor:
+        # foolbox 3.3.4 multiplies by norm / norm and stays where it is: the images only go farther away
+        step: Tensor = (x - x0).raw
+        norms = step.flatten(1).norm(dim=1).clamp_min(1e-12)
+        return x0 + ep.astensor(step * (epsilon.raw / norms).clamp_max(1).view(-1, *[1] * (step.ndim - 1)))
 
 
 class _AddsGradientsUp:
@@ -113,9 +127,83 @@ def _run(
     return images
 
 
+def _ddn(spec: AttackSpec) -> Any:
+    return foolbox.attacks.DDNAttack(steps=spec.steps)
+
+
+def _fmn(spec: AttackSpec) -> Any:
+    kind = _L2FMN if spec.threat.norm == "l2" else foolbox.attacks.LInfFMNAttack
+    return kind(steps=spec.steps)
+
+
+def _nearest(
+    model: MeteredModel,
+    x: Tensor,
+    y: Tensor,
+    spec: AttackSpec,
+    start: Tensor | None,
+    build: Callable[[AttackSpec], Any],
+) -> Tensor:
+    """Of an attack that looks for the nearest adversarial image from the image itself."""
+    seen = NearestSeen(model, x, y, spec.threat.norm)
+    _walk(build(spec), seen)
+    return seen.inside(spec.threat.eps)
+
+
+def _brendel_bethge(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    """Along the decision boundary, from other images.
+
+    foolbox's steps stay in a region whose radius grows with the size of the batch; here it is that of a single image.
+    """
+    if (error := brendel_bethge.NUMBA_IMPORT_ERROR) is not None:
+        raise ValueError("brendel-bethge needs numba: pip install 'numba>=0.60'") from error
+    images = x.clone()
+    has, starts = adversarial_starts(model, x, y, spec.threat.norm)
+    if has.any():
+        seen = NearestSeen(model, x[has], y[has], spec.threat.norm)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is compiled first
+            attack = _KINDS[spec.threat.norm](steps=spec.steps, lr=_REGION / int(has.sum()))
+        _walk(attack, seen, starts[has])
+        images[has] = seen.inside(spec.threat.eps)
+    return images
+
+
+def _hopskipjump(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    """From other images, by labels alone, until all queries are spent: foolbox knows steps, of ever more queries."""
+    asked, images = NearestSeen(model, x, y, spec.threat.norm, spec.steps), x.clone()
+    size = max(1, _NOISE // (x[0].numel() * _DIRECTIONS))
+    with contextlib.suppress(Spent):
+        has, starts = adversarial_starts(asked, x, y, spec.threat.norm)
+        for rows in torch.nonzero(has)[:, 0].split(size) if has.any() else ():
+            seen = NearestSeen(model, x[rows], y[rows], spec.threat.norm, asked.queries)
+            with contextlib.suppress(Spent):
+                _walk(
+                    foolbox.attacks.HopSkipJumpAttack(steps=spec.steps, constraint=spec.threat.norm), seen, starts[rows]
+                )
+            images[rows] = seen.inside(spec.threat.eps)
+    return images
+
+
+def _walk(attack: Any, seen: NearestSeen, starts: Tensor | None = None) -> None:
+    """Run an attack that looks for the nearest adversarial image. What it returns is among what `seen` has seen."""
+    target = foolbox.PyTorchModel(seen, bounds=(0, 1), device=seen.x.device)
+    where = {} if starts is None else {"starting_points": ep.astensor(starts)}
+    attack.run(target, seen.x, foolbox.criteria.Misclassification(seen.y), **where)
+
+
+_KINDS = {"l2": brendel_bethge.L2BrendelBethgeAttack, "linf": brendel_bethge.LinfinityBrendelBethgeAttack}
+_REGION = 1e-3  # radius of the first step's region, over the largest distance: foolbox's, for a batch of one image
+_DIRECTIONS, _NOISE = 500, 1 << 26  # of one step of HopSkipJump: how many at most, and numbers that may be in memory
+
 RUNNERS = {
-    name: partial(_run, build=build)
-    for name, build in {"fgsm": _fgsm, "bim": _bim, "mifgsm": _mifgsm, "pgd": _pgd, "noise": _noise}.items()
+    **{
+        name: partial(_run, build=build)
+        for name, build in {"fgsm": _fgsm, "bim": _bim, "mifgsm": _mifgsm, "pgd": _pgd, "noise": _noise}.items()
+    },
+    **{name: partial(_nearest, build=build) for name, build in {"ddn": _ddn, "fmn": _fmn}.items()},
+    "brendel-bethge": _brendel_bethge,
+    "hopskipjump": _hopskipjump,
 }
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.attacks.memo import ImageMemo
+from benchmark.attacks.seen import WorstSeen
 from zoo.prediction.expected import ExpectedPrediction
 
 # Outputs (B, K) and rescaled gradients (B, C, H, W) of one prediction for one batch of labels
@@ -31,6 +32,7 @@ class MeteredModel(nn.Module):
         cross-entropy; if not, its gradients are taken as they are asked for. accumulated: whether the attack adds the
         gradients of its steps up, so that their lengths count. exact: whether gradients keep the lengths that they
         have, as where an attack adds them to those of a distance.
+    worst: takes in every image of the whole batch at which the attack takes a gradient, where one of them is to count.
     forwards, backwards: examples passed, not counting draws. asked: batches whose gradient the library asked for.
     computed: those of them that were computed here, not taken from the store. seconds: time spent here and not in the
     library. losses: the labels' cross-entropies (B,) in nats at every gradient of the whole batch, wherever it is from.
@@ -45,9 +47,11 @@ class MeteredModel(nn.Module):
         entropic: bool = True,
         accumulated: bool = False,
         exact: bool = False,
+        worst: WorstSeen | None = None,
     ) -> None:
         super().__init__()
         self.prediction, self.labels, self.store, self.entropic = prediction, labels, store, entropic
+        self.worst = worst
         self.scaled = unit_mean if accumulated else Tensor.contiguous if exact else rescale
         self.forwards = self.backwards = self.asked = self.computed = self.step = 0
         self.seconds = 0.0
@@ -67,6 +71,8 @@ class MeteredModel(nn.Module):
                 output = self.prediction(_Meter.apply(x, self))
             if whole:  # outputs are log-probabilities
                 self.losses.append(0.0 - output.detach().gather(1, self.labels[:, None])[:, 0])
+                if self.worst is not None:
+                    self.worst.see(x.detach(), output.detach())
         return output
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:

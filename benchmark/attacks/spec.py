@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
 from benchmark.attacks.methods import Goal, Iterate, Loss, Method, Norm, method_of, norm_of
-from zoo.targets import Gradient, Schedule
+from zoo.targets import SURROGATE, Gradient, Schedule
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class AttackSpec:
 
     step_size: length of a step in the threat model's norm; the first one of APGD, which halves it as it goes; the
         distance of a query from the image for Square and noise.
-    steps: gradients taken, or queries of Square and noise.
+    steps: gradients taken, towards each label of a targeted attack, or queries of Square, HopSkipJump and noise.
     random_start: start uniformly in the ball (the start is given to the libraries, the same for all).
     restarts: runs with different starts; per example the one that hurts the attacker's model most is kept.
     gradient: what it follows, for the attacker alone; see `zoo.targets`.
@@ -91,7 +91,7 @@ class AttackSpec:
 
     @property
     def source(self) -> str | None:
-        """The zoo entry that its gradient is of; None for the attacked one itself."""
+        """The zoo entry that its gradient is of, or `SURROGATE`; None for the attacked one itself."""
         return self.gradient.source
 
     @property
@@ -110,7 +110,7 @@ class AttackSpec:
             f"logits + {self.gradient.logit_shift:g}" if self.gradient.logit_shift else "",
             self.target if self.target != "expected" else "",
             "fresh draws" if self.gradient.is_fresh else "",
-            f"from {self.source}" if self.source else "",
+            f"from {'a surrogate' if self.source == SURROGATE else self.source}" if self.source else "",
         ]
         return [part for part in parts if part]
 

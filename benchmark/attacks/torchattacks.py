@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.methods import Goal, Norm
 from benchmark.attacks.own import Call, parameters_of, require_class, require_free
+from benchmark.attacks.seen import NearestSeen
 from benchmark.attacks.spec import AttackSpec
 
 
@@ -60,10 +61,97 @@ def _mifgsm(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: 
 
 def _apgd(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None, loss: str) -> Tensor:
     """A single run: a call of the attack would return the original where an image survives the attacker's draws."""
-    runner = torchattacks.APGD(model, norm=_NORMS[spec.threat.norm], eps=spec.threat.eps, steps=spec.steps, loss=loss)
-    best, survives, _, broken = runner.attack_single_run(x, y)
+    best, survives, _, broken = torchattacks.APGD(model, **_of_apgd(spec), loss=loss).attack_single_run(x, y)
     images: Tensor = torch.where(survives.view(-1, 1, 1, 1).bool(), best, broken)
     return images
+
+
+def _apgd_t(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    """A run towards each of the likeliest wrong labels, of images that no former one broke.
+
+    The loop is APGD's: in torchattacks' APGDT all images take the step size of the first one, in l2.
+    """
+    targets = _wrong_labels(model, x, y)
+    images, left = x.clone(), torch.arange(len(x), device=x.device)
+    closest = x.new_full((len(x),), -torch.inf)
+    for target in targets:
+        run = _TargetedAPGD(model, target[left], spec)
+        best, survives, loss, broken = run.attack_single_run(x[left], y[left])
+        survives = survives.bool()
+        images[left[~survives]] = broken[~survives]
+        closer = survives & (loss > closest[left])
+        images[left[closer]], closest[left[closer]] = best[closer], loss[closer]
+        left = left[survives]
+        if not len(left):
+            break
+    return images
+
+
+def _pma(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    """APGD on the margin of probabilities: the largest other one less the label's."""
+    best, survives, _, broken = _ProbabilityMarginAPGD(model, **_of_apgd(spec), loss="dlr").attack_single_run(x, y)
+    images: Tensor = torch.where(survives.view(-1, 1, 1, 1).bool(), best, broken)
+    return images
+
+
+def _fab_t(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
+    """A run towards each of the likeliest wrong labels, of images of which no former one came within eps.
+
+    Where an image survives, what came closest, brought into the ball.
+    """
+    images, ranks = x.clone(), range(2, len(_wrong_labels(model, x, y)) + 2)
+    with torch.no_grad():
+        left = torch.nonzero(model(x).argmax(1) == y)[:, 0]
+    nearest = x.new_full((len(x),), torch.inf, dtype=torch.float64)
+    for rank in ranks:  # 2 is the likeliest one after the label
+        seen = NearestSeen(model, x[left], y[left], spec.threat.norm)
+        run = torchattacks.FAB(
+            seen, norm=_NORMS[spec.threat.norm], eps=spec.threat.eps, steps=spec.steps, multi_targeted=True
+        )
+        run.target_class = rank
+        run.attack_single_run_targeted(x[left], y[left])
+        nearer = seen.distance < nearest[left]
+        images[left[nearer]] = seen.inside(spec.threat.eps)[nearer]
+        nearest[left[nearer]] = seen.distance[nearer]
+        left = left[nearest[left] > spec.threat.eps]
+        if not len(left):
+            break
+    return images
+
+
+@torch.no_grad()
+def _wrong_labels(model: MeteredModel, x: Tensor, y: Tensor) -> Tensor:
+    """(T, B): at most nine wrong labels of each image, the likeliest first, as in AutoAttack."""
+    output = model(x)
+    others: Tensor = output.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
+    return others[:, : min(_TARGETS, output.shape[1] - 1)].T
+
+
+def _of_apgd(spec: AttackSpec) -> dict[str, Any]:
+    return {"norm": _NORMS[spec.threat.norm], "eps": spec.threat.eps, "steps": spec.steps}
+
+
+class _TargetedAPGD(torchattacks.APGD):
+    """APGD on the targeted difference of logits ratio. targets: (B,), a wrong label of each image."""
+
+    def __init__(self, model: MeteredModel, targets: Tensor, spec: AttackSpec) -> None:
+        super().__init__(model, **_of_apgd(spec), loss="dlr")
+        self._of_targets = targets[:, None]
+
+    def dlr_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        ordered = x.sort(1).values
+        margin = (x.gather(1, self._of_targets) - x.gather(1, y[:, None]))[:, 0]
+        return margin / (ordered[:, -1] - 0.5 * ordered[:, -3] - 0.5 * ordered[:, -4] + 1e-12)
+
+
+class _ProbabilityMarginAPGD(torchattacks.APGD):
+    """APGD on the margin of probabilities (PMA, arXiv 2411.15210). The outputs are logarithms of probabilities."""
+
+    def dlr_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        # The label's probability is one less all others: where the network is certain, a difference from one would keep
+        # nothing of the gradient. A constant that is left out moves nothing.
+        others = x.scatter(1, y[:, None], -torch.inf).exp()
+        return others.amax(1) + others.sum(1)
 
 
 def _square(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
@@ -99,6 +187,7 @@ def _own(
 
 
 _NORMS: dict[Norm, str] = {"linf": "Linf", "l2": "L2"}
+_TARGETS = 9  # of AutoAttack
 RUNNERS = {
     "fgsm": _fgsm,
     "bim": _bim,
@@ -106,6 +195,9 @@ RUNNERS = {
     "pgd": _pgd,
     "apgd-ce": partial(_apgd, loss="ce"),
     "apgd-dlr": partial(_apgd, loss="dlr"),
+    "apgd-t": _apgd_t,
+    "pma": _pma,
+    "fab-t": _fab_t,
     "square": _square,
 }
 

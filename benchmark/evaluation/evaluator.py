@@ -6,6 +6,7 @@ import functools
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -21,20 +22,24 @@ from benchmark.evaluation.health import examine
 from benchmark.evaluation.judged import JudgedImages, judge_crafted, outcome_of
 from benchmark.evaluation.kept import Kept
 from benchmark.evaluation.machine import Machine
+from benchmark.evaluation.planted import Planted, craft_planted, plant_for
 from benchmark.evaluation.predictors import Predictors, draws_seed, purposes_of
+from benchmark.evaluation.state import UNSEEN, state_of
 from benchmark.evaluation.subjects import subject_of
+from benchmark.evaluation.surrogate import Surrogate, surrogate_of
 from benchmark.plan.cells import Cell, Reading, Subject
-from benchmark.protocol import LIBRARIES, example_order
+from benchmark.protocol import LIBRARIES, example_order, surrogate_fingerprint
 from benchmark.records.agreement import compare_libraries
 from benchmark.records.record import Health, Outcome, Record, cell_key, provenance
+from benchmark.records.state import State
 from benchmark.timing import Timing
 from zoo import ZooEntry, models
 from zoo.catalogue.behaviour import same_behaviour
 from zoo.commands import require_device
-from zoo.datasets import Split, load_split
+from zoo.datasets import Split, dataset_spec, load_split
 from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
-from zoo.targets import Gradient
+from zoo.targets import SURROGATE, Gradient
 
 
 class Shard(NamedTuple):
@@ -54,6 +59,15 @@ class GradientsKey(NamedTuple):
     gradient: Gradient
     goal: Goal
     reading: Reading
+
+
+class SurrogateKey(NamedTuple):
+    """What a surrogate depends on beside what is in this process: whose answers it is distilled from."""
+
+    model: str
+    attack_draws: int
+    seed: int
+    gradient: Gradient
 
 
 class JudgedKey(NamedTuple):
@@ -88,6 +102,7 @@ class Evaluator:
         self._gradients: dict[GradientsKey, GradientStore] = {}
         self._predictors = Predictors(machine)
         self._judged_images: dict[JudgedKey, JudgedImages] = {}
+        self._surrogates: dict[SurrogateKey, Surrogate] = {}
         self._identities: dict[str, str] = {}
 
     def entry(self, name: str) -> ZooEntry:
@@ -100,13 +115,14 @@ class Evaluator:
 
     def subject(self, entry: ZooEntry) -> Subject:
         """What suites need to know of the entry; see `benchmark.evaluation.subjects`."""
-        return subject_of(entry, self.split(entry.dataset), self.machine.device)
+        return subject_of(entry, self.split(entry.dataset), self.machine.device, self.entries.values())
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
         """What identifies a cell's network and images, the network that a transfer comes from, and an own attack."""
         found = self.identity(cell)
         if (source := cell.attack.source) is not None:
-            found["source"] = self._identity(source)
+            of = found["model"]
+            found["source"] = surrogate_fingerprint(of) if source == SURROGATE else self._identity(source)
         if cell.attack.is_own:
             found["attack"] = self.machine.own_attack(cell.attack).digest
         return found
@@ -159,7 +175,12 @@ class Evaluator:
         labels = likeliest_wrong(attacker, x, y) if cell.attack.goal is Goal.CONFIDENT else y
         images: dict[str, Tensor] = {}
         outcomes: dict[str, Outcome] = {}
+        planted: Planted | None = None
+        surrogate: Surrogate | None = None
         try:
+            if cell.reading is Reading.PLANTED:  # another network in all but its body, with classes of its own
+                planted, labels = plant_for(entry, cell, x, examples, self.machine), torch.zeros_like(y)
+                judged = JudgedImages(planted.prediction, planted.prediction, labels, self.timing)
             clean = outcome_of(*judged(x))
         except Exception as error:  # a network that fails on these very images
             clean = Outcome(error=f"on clean images: {type(error).__name__}: {error}")
@@ -167,7 +188,11 @@ class Evaluator:
         for library in cell.libraries if clean.error is None else ():
             try:
                 where = self._shared(cell), self.machine.own_adapter(cell) or self.adapters.get(library)
-                crafted = craft(library, attacked, x, labels, cell.attack, examples, cell.seed, *where)
+                if cell.attack.source == SURROGATE:
+                    surrogate = surrogate or self._surrogate(cell, attacker)
+                    attacked = surrogate.prediction
+                how = x, labels, cell.attack, examples, cell.seed, *where
+                crafted = craft_planted(library, planted, *how) if planted else craft(library, attacked, *how)
                 self.timing.add(crafted.timing)
                 images[library], outcomes[library] = judge_crafted(cell, crafted, judged, x, examples)
                 if kept is not None:
@@ -190,8 +215,11 @@ class Evaluator:
                 stacked=attacked.stacked,
                 seeds={of: draws_seed(entry, purpose, cell.seed) for of, purpose in purposes.items()},
                 seconds=round(time.monotonic() - began, 3),
-            ),
+            )
+            | ({} if surrogate is None else {"surrogate": surrogate.told}),
             health=self._health(cell, attacker, x, y) if clean.error is None else None,
+            state=self._state(cell, attacker, judge, (x, *images.values(), y)) if images else None,
+            planting=None if planted is None else planted.recorded(examples),
         )
 
     def _health(self, cell: Cell, attacker: ExpectedPrediction, x: Tensor, y: Tensor) -> Health | None:
@@ -202,6 +230,33 @@ class Evaluator:
         drawn = cell.kind is Kind.CONTINUOUS  # of a finite posterior all members are attacked: none are independent
         independent = self._predictors.of(entry, "independent", cell) if drawn else None
         return examine(attacker, independent, x, y, self._gaps)
+
+    def _state(
+        self, cell: Cell, attacker: ExpectedPrediction, judge: ExpectedPrediction, images: tuple[Tensor, ...]
+    ) -> State | None:
+        """What networks that are built anew make of the images, which were attacked in one library; see `state_of`.
+
+        What unseen images show is the same for every shard, so that it is measured for the first.
+        """
+        if cell.reading is not Reading.REBUILT:
+            return None
+        (x, x_adv, y), entry, purposes = images, self.entry(cell.model), purposes_of(cell)
+        same = cell.kind is not Kind.CONTINUOUS and cell.attack_draws == cell.judge_draws
+        return state_of(
+            lambda: self._predictors.new(entry, purposes["judge"], cell),
+            lambda: self._predictors.new(entry, purposes["attack"], cell, most=2),
+            judge,
+            attacker if same else None,
+            (x, x_adv, y),
+            self._unseen(cell.dataset) if cell.start == 0 else None,
+            cell.attack.threat,
+        )
+
+    def _unseen(self, dataset: str) -> tuple[Tensor, Tensor]:
+        """Images that no attack has shown: the last of the split, half of them mirrored, lest all of it is attacked."""
+        x, y = self._images(dataset, list(example_order(len(self.split(dataset)))[-UNSEEN:]))
+        half = len(x) // 2
+        return torch.cat([x[:half], x[half:].flip(-1)]), y
 
     @functools.cached_property
     def _gaps(self) -> list[Gap]:
@@ -214,10 +269,25 @@ class Evaluator:
         return x, torch.from_numpy(split.labels[examples]).to(self.machine.device)
 
     def _attacked(self, cell: Cell) -> ExpectedPrediction:
-        """The prediction whose gradient the attack follows: the network's, or that of a transfer's source."""
+        """The prediction whose gradient the attack follows: the network's, or that of a transfer's source.
+
+        A surrogate is made of the network's own where the attack begins: what it raises then is an outcome.
+        """
         gradient = cell.attack.gradient
+        if gradient.source == SURROGATE:
+            gradient = Gradient()
         entry = self.entry(cell.model if gradient.source is None else gradient.source)
         return self._predictors.of(entry, purposes_of(cell)["attack"], cell, gradient)
+
+    def _surrogate(self, cell: Cell, attacker: ExpectedPrediction) -> Surrogate:
+        """The network's surrogate, made once in a process; later it took no time."""
+        key = SurrogateKey(cell.model, cell.attack_draws, cell.seed, cell.attack.gradient)
+        if key in self._surrogates:
+            return self._surrogates[key]
+        split, classes = self.split(cell.dataset), dataset_spec(cell.dataset).classes
+        made = surrogate_of(self.entry(cell.model), attacker, split, classes, cell.seed, cell.attack.gradient)
+        self._surrogates[key] = replace(made, seconds=0.0)
+        return made
 
     def _forget_predictors(self, *used: ExpectedPrediction) -> None:
         """Give up predictors that take too much memory, but for the cell's own, and what was judged by them."""
@@ -249,6 +319,7 @@ class Evaluator:
         shard = Shard(cell.model, cell.start, cell.stop, cell.only)
         if self._shard is None or cell.model != self._shard.model:
             self._predictors.clear()
+            self._surrogates.clear()
         if shard != self._shard:
             self._gradients.clear()
             self._judged_images.clear()

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.plan.cells import Cell
+from benchmark.plan.cells import Cell, Reading
 from zoo.targets import TARGETS, Networks
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ GRADIENT = 3  # passes that a gradient costs: the backward one takes twice as lo
 # "asked for and computed" in leaderboards/performance.md.
 _APART = {"fgsm": 0.0, "bim": 0.35, "pgd-linf": 0.0, "pgd-l2": 0.85}
 _PROPAGATED = 8  # draws whose pass takes as long as a pass of moments in place of draws
+_PLANTING = 120  # points of each ball that `benchmark.evaluation.planted` evaluates
 # Gradients that a step takes: FAB-T and APGD-T walk towards each of nine labels.
 _A_STEP = {"apgd-t": 9, "fab-t": 9}
 _HEALTH = 4  # gradients that `benchmark.evaluation.health` takes
@@ -87,13 +88,16 @@ def effort(cell: Cell) -> Effort:
         calls = judged = 0.0
     if spec.threat.eps == 0 and spec.name == "fgsm":  # the first of a shard, which judges it as it is
         calls, judged = 1.0 + _HEALTH, 1.0
+    judges = cell.judge_draws + cell.attack_draws
+    if cell.reading is Reading.PLANTED:  # most is found in half the steps from one start
+        calls, judges = spec.steps / 2, _PLANTING * cell.attack_draws
     weight = GRADIENT if spec.method.gradients else 1
     return Effort(
         network=spec.source or cell.model,
         asked=len(cell.libraries) * steps,
         calls=calls,
         passes=count * draws * weight,
-        judged=judged * count * (cell.judge_draws + cell.attack_draws),
+        judged=judged * count * judges,
     )
 
 
@@ -113,7 +117,10 @@ def seconds_of(record: Record) -> tuple[float, float] | None:
     if not record.complete or "seconds" not in record.provenance:
         return None
     attack = sum(outcome.seconds for outcome in record.outcomes.values())
-    return attack, max(0.0, float(record.provenance["seconds"]) - attack)
+    made = float(
+        record.provenance.get("surrogate", {}).get("seconds", 0)
+    )  # once for all cells that it is the source of
+    return attack, max(0.0, float(record.provenance["seconds"]) - attack - made)
 
 
 class Ratios:

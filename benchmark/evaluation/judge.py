@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmark.attacks.seen import distances
 from benchmark.attacks.spec import ThreatModel
 from benchmark.protocol import BUDGET_TOLERANCE
-from zoo.combine import expected
+from zoo.combine import answered, expected
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.uncertainty import entropies
 
@@ -18,9 +19,10 @@ from zoo.uncertainty import entropies
 class Judged:
     """Per example, under the judge: predicted label (B,), log p of the true label, entropy in nats, confidence.
 
+    A label is right where it is likelier than every other one; of a tie with it, the other is predicted.
     mutual_information: of label and weights, in nats; empty for a network without draws.
-    right_draws: how many of the judge's draws are right, each alone. majority: the label that most of them give, the
-        smaller one of a tie; both empty for a network without draws.
+    right_draws: how many of the judge's draws are right, each alone. majority: the label that most of them give, of a
+        tie a wrong one; both empty for a network without draws.
     """
 
     predicted: list[int]
@@ -41,8 +43,8 @@ def judge(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Judged:
     if not (finite := log_p.isfinite().all(1)).all():
         raise ValueError(f"the network's output is NaN or infinite on {int((~finite).sum())} of {len(x)} images")
     p = log_p.exp()
-    predicted, labels = log_p.argmax(1), torch.cat([logits.argmax(-1) for logits in parts], 1)  # (B,), (S, B)
-    several = prediction.draws > 1
+    predicted, several = answered(log_p, y), prediction.draws > 1
+    labels = answered(torch.cat(parts, 1).log_softmax(-1), y)  # (S, B)
     return Judged(
         predicted=predicted.tolist(),
         correct=(predicted == y).tolist(),
@@ -51,14 +53,13 @@ def judge(prediction: ExpectedPrediction, x: Tensor, y: Tensor) -> Judged:
         confidence=_rounded(p.amax(1)),
         mutual_information=_rounded(_mutual_information(parts, prediction.weights)) if several else [],
         right_draws=(labels == y).sum(0).tolist() if several else [],
-        majority=_most_frequent(labels, log_p.shape[1]) if several else [],
+        majority=answered(_votes(labels, log_p.shape[1]), y).tolist() if several else [],
     )
 
 
-def _most_frequent(labels: Tensor, classes: int) -> list[int]:
-    """Of (S, B) labels the most frequent one of each column, the smallest of several."""
-    votes: list[int] = torch.nn.functional.one_hot(labels, classes).sum(0).argmax(1).tolist()
-    return votes
+def _votes(labels: Tensor, classes: int) -> Tensor:
+    """(B, K): how many of (S, B) labels are of each class."""
+    return torch.nn.functional.one_hot(labels, classes).sum(0).double()
 
 
 def _mutual_information(parts: list[Tensor], weights: Tensor | None) -> Tensor:
@@ -67,8 +68,7 @@ def _mutual_information(parts: list[Tensor], weights: Tensor | None) -> Tensor:
 
 def distance(x: Tensor, x_adv: Tensor, threat: ThreatModel) -> Tensor:
     """(B,) distances in the threat model's norm, in float64."""
-    difference = (x_adv.double() - x.double()).flatten(1)
-    return difference.abs().amax(1) if threat.norm == "linf" else difference.norm(dim=1)
+    return distances(x, x_adv, threat.norm)
 
 
 def violations(x: Tensor, x_adv: Tensor, threat: ThreatModel) -> Tensor:

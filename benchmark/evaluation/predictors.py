@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Cell, Reading
 from zoo import ZooEntry
+from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.targets import Gradient
@@ -51,16 +52,31 @@ class Predictors(OrderedDict[PredictorKey, ExpectedPrediction]):
 
     def of(self, entry: ZooEntry, purpose: Purpose, cell: Cell, gradient: Gradient = Gradient()) -> ExpectedPrediction:
         """The entry's prediction over the draws of a purpose."""
+        key = self._key(entry, purpose, cell, gradient)
+        if key not in self:
+            self[key] = self._built(entry, key)
+        self.move_to_end(key)
+        return self[key]
+
+    def new(self, entry: ZooEntry, purpose: Purpose, cell: Cell, most: int | None = None) -> ExpectedPrediction:
+        """The same, built anew, whatever is kept: it has seen no image of an attack.
+
+        most: draws that are enough, where any number can be drawn.
+        """
+        key = self._key(entry, purpose, cell, Gradient())
+        fewer = cell.kind is Kind.CONTINUOUS
+        return self._built(entry, key._replace(draws=min(key.draws, most or key.draws)) if fewer else key)
+
+    def _built(self, entry: ZooEntry, key: PredictorKey) -> ExpectedPrediction:
+        seed, machine = draws_seed(entry, key.purpose, key.seed), self._machine
+        return entry.predictor(key.draws, seed, key.gradient, machine.device, machine.stack, key.half)
+
+    def _key(self, entry: ZooEntry, purpose: Purpose, cell: Cell, gradient: Gradient) -> PredictorKey:
         judges = purpose in ("judge", "other judge")
         draws = cell.judge_draws if judges else cell.attack_draws
         # a transfer's source is attacked through all that it has
         half = int(judges) if cell.reading is Reading.SAMPLE and entry.name == cell.model else None
-        key = PredictorKey(entry.name, purpose, draws, cell.seed, gradient, half)
-        if key not in self:
-            seed, machine = draws_seed(entry, purpose, cell.seed), self._machine
-            self[key] = entry.predictor(draws, seed, gradient, machine.device, machine.stack, half)
-        self.move_to_end(key)
-        return self[key]
+        return PredictorKey(entry.name, purpose, draws, cell.seed, gradient, half)
 
     def forget(self, used: Collection[int]) -> list[ExpectedPrediction]:
         """Give up those that were not used for longest until the rest fits; those that are gone.

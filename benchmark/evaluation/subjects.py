@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.module_tracker import ModuleTracker
 
 from benchmark.plan.cells import Subject
 from zoo import ZooEntry, models
 from zoo.catalogue.conformance import check_accuracy
 from zoo.catalogue.randomness import random_calls
-from zoo.combine import expected
+from zoo.combine import answered, expected
 from zoo.datasets import Split, dataset_spec
 from zoo.posteriors import Kind, Posterior
 from zoo.prediction.expected import ExpectedPrediction
@@ -21,8 +24,8 @@ from zoo.structure import counted, dropout_layers
 ACCURACY_IMAGES, ACCURACY_DRAWS = 500, 16  # a stated accuracy is compared with that on these
 
 
-def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
-    """What suites need to know of the entry. split: its test images.
+def subject_of(entry: ZooEntry, split: Split, device: str, together: Iterable[ZooEntry] = ()) -> Subject:
+    """What suites need to know of the entry. split: its test images. together: all that are evaluated with it.
 
     Raises ValueError for a network that is refused when it is loaded, or that misses its stated accuracy.
     """
@@ -33,14 +36,15 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
     one_draw = ExpectedPrediction.of(network, 1, derive_seed("cost"), posterior=posterior)
     if entry.accuracy is not None:
         _require_accuracy(entry, entry.accuracy, split, device)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = _Anywhere()  # its own fails on a network that takes gradients in its forward pass
+    with counter, torch.no_grad():
         one_draw.logits(image)
     sources = own_sources(entry)
-    others = tuple(
-        (other.name, other.is_deterministic)
-        for other in models.values()
-        if other.dataset == entry.dataset and other.name != entry.name
-        if not other.is_external or other.name in {name for _, name in sources}
+    named = [other for other in models.values() if not other.is_external or other.name in {name for _, name in sources}]
+    # networks that are evaluated together serve each other where there is nothing else
+    others = _for_the_same_images(named, entry) or _for_the_same_images(
+        [other for other in together if other.is_deterministic or other.load()[1].mean is not None], entry
     )
     return Subject(
         entry.name,
@@ -58,6 +62,19 @@ def subject_of(entry: ZooEntry, split: Split, device: str) -> Subject:
     )
 
 
+class _Anywhere(ModuleTracker):
+    """Says of every operation that it is somewhere in the network."""
+
+    def __init__(self) -> None:
+        self.parents = {"Global"}
+
+    def __enter__(self) -> _Anywhere:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 def _found(network: nn.Module, posterior: Posterior, image: Tensor) -> str:
     """What the prediction is, in words, and what might be meant to be random and is off."""
     if posterior.kind is not Kind.POINT:
@@ -66,6 +83,15 @@ def _found(network: nn.Module, posterior: Posterior, image: Tensor) -> str:
     layers = dropout_layers(network)
     off = f"; {counted(layers)} off, as in evaluation mode: randomness='dropout' averages over it" if layers else ""
     return f"one network, none random{off}"
+
+
+def _for_the_same_images(networks: Iterable[ZooEntry], entry: ZooEntry) -> tuple[tuple[str, bool], ...]:
+    """Name, and whether it is deterministic, of every other network for an entry's images."""
+    return tuple(
+        (other.name, other.is_deterministic)
+        for other in networks
+        if other.dataset == entry.dataset and other.name != entry.name
+    )
 
 
 def own_sources(entry: ZooEntry) -> tuple[tuple[str, str], ...]:
@@ -84,5 +110,6 @@ def own_sources(entry: ZooEntry) -> tuple[tuple[str, str], ...]:
 def _require_accuracy(entry: ZooEntry, accuracy: float, split: Split, device: str) -> None:
     x, y = split.sample(min(ACCURACY_IMAGES, len(split)), "accuracy")
     prediction = entry.predictor(ACCURACY_DRAWS, derive_seed("accuracy", entry.name), device=device)
-    right = expected(prediction.logits_in_batches(x.to(device)), prediction.weights).argmax(1).cpu() == y
+    log_p = expected(prediction.logits_in_batches(x.to(device)), prediction.weights).cpu()
+    right = answered(log_p, y) == y
     check_accuracy(entry.name, accuracy, int(right.sum()), len(y))

@@ -13,6 +13,7 @@ from benchmark.protocol import EVERYWHERE, standard_attack, usual_attack
 from zoo.kind import Kind
 from zoo.targets import Gradient
 
+On = Literal["all", "surviving", "strong", "last"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 
@@ -22,24 +23,26 @@ class AdaptiveAttack:
 
     help: what it is, for tables.    attack: the attack under a threat model, but for the source of a transfer.
     on: `all` images, those that are `surviving` the white-box attacks, or those that survive everything before it, as
-        a `strong` attack, which costs most.
+        a `strong` attack, which costs most; `last` is on all images, after every other attack.
     draws: how many the attacker has, from the protocol's number, several for a ladder of them.
     kinds: the posteriors that it is for.    reading: what the attacker knows of the judge's draws.
     library: the one that runs it.    norms: those that it attacks in.
     gradient: what it follows: the network's own, an `other` network's, the network's own along its decision `boundary`,
         which is there where it is flat elsewhere, or `none`.
+    images: how many of the first images it is run on; None for all that `on` says.
     """
 
     name: str
     help: str
     attack: Callable[[ThreatModel], AttackSpec]
-    on: Literal["all", "surviving", "strong"] = "surviving"
+    on: On = "surviving"
     draws: Callable[[int], tuple[int, ...]] = lambda draws: (draws,)
     kinds: tuple[Kind, ...] = tuple(Kind)
     reading: Reading = Reading.HEADLINE
     library: str = "torchattacks"
     gradient: Literal["own", "other", "boundary", "none"] = "own"
     norms: tuple[Norm, ...] = NORMS
+    images: int | None = None
 
     @property
     def is_ladder(self) -> bool:

@@ -18,18 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args
 
 from benchmark.attacks.methods import Goal
 from benchmark.attacks.spec import AttackSpec, ThreatModel
-from benchmark.plan.adaptive_attack import AdaptiveAttack, doubled, pgd, pgd_by, usual
+from benchmark.plan.adaptive_attack import AdaptiveAttack, On, doubled, pgd, pgd_by, usual
 from benchmark.plan.cells import Reading, Subject
 from benchmark.plan.ladder import RUNGS
 from benchmark.plan.stronger_attacks import STRONGER
 from benchmark.protocol import STEP_RATIO, standard_attack
 from zoo.kind import Kind
-from zoo.targets import Gradient, Schedule
+from zoo.targets import SURROGATE, Gradient, Schedule
 
 RESTARTS = 5
+PLANTED_IMAGES = 50  # in which an example is planted: enough to tell a share of 95 % from one of 80 %
 RANDOM, DRAWN = (Kind.FINITE, Kind.CONTINUOUS), (Kind.CONTINUOUS,)
 UNBOUNDED = ThreatModel("linf", 1.0)
 
@@ -106,6 +108,12 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             gradient="other",
         ),
         AdaptiveAttack("transfer", "PGD on another network of the zoo", pgd, gradient="other"),
+        AdaptiveAttack(
+            SURROGATE,
+            "PGD with 40 steps on a small network distilled from the network's own answers",
+            lambda threat: replace(doubled(threat), gradient=Gradient(source=SURROGATE)),
+            gradient="other",
+        ),
         AdaptiveAttack("apgd-ce", "APGD, 100 steps, cross-entropy", usual("apgd-ce")),
         AdaptiveAttack("apgd-dlr", "APGD, 100 steps, difference of logits ratio", usual("apgd-dlr")),
         AdaptiveAttack(
@@ -126,6 +134,21 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             usual("noise"),
             library="foolbox",
             gradient="none",
+        ),
+        AdaptiveAttack(
+            "rebuilt",
+            "PGD, judged by networks that are built anew and have seen nothing",
+            pgd,
+            "last",
+            reading=Reading.REBUILT,
+        ),
+        AdaptiveAttack(
+            "planted",
+            "PGD, 20 steps, and 40 from five starts where they fail, after an example that was planted in the ball",
+            lambda threat: replace(doubled(threat), restarts=RESTARTS),
+            "all",
+            reading=Reading.PLANTED,
+            images=PLANTED_IMAGES,
         ),
         *STRONGER,
     )
@@ -155,6 +178,7 @@ def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[t
         if adaptive.attack(threat).target not in subject.undefined
         and adaptive.attack(threat).method.classes <= subject.classes
         and (adaptive.reading is not Reading.SAMPLE or subject.is_sample)
+        and (adaptive.name != SURROGATE or subject.size > 1)  # it is learnt from one and compared on another
     ]
     if on == "all":
         plan.append((UNBOUNDED_ATTACK, unbounded(UNBOUNDED)))
@@ -195,12 +219,13 @@ def adaptive_attack_of(
     if attack == unbounded(UNBOUNDED):
         return UNBOUNDED_ATTACK if draws == usual else None
     own = replace(attack.gradient, source=None, target="expected")
-    as_planned = attack if attack.source is None else replace(attack, gradient=own)
+    is_transfer = attack.source not in (None, SURROGATE)
+    as_planned = replace(attack, gradient=own) if is_transfer else attack
     found = [
         adaptive
-        for on in ("all", "surviving", "strong")
+        for on in get_args(On)
         for adaptive in attacks_on(kind, on)
-        if (adaptive.name in TRANSFERS) == (attack.source is not None)
+        if (adaptive.name in TRANSFERS) == is_transfer
         and adaptive.reading is reading
         and _has_all(reading, draws, adaptive.draws(usual), usual)
         and attack.threat.norm in adaptive.norms

@@ -54,7 +54,8 @@ class AdaptiveSuite(WhiteboxSuite):
             shards = dict.fromkeys((cell.start, cell.stop) for cell in whitebox)
             cells += whitebox
             for adaptive, attack in planned(subject, self._threats(subject, selection), "all"):
-                cells += self._cells(adaptive, attack, subject, selection, dict.fromkeys(shards))
+                on = _first(shards, adaptive.images) if adaptive.images else shards
+                cells += self._cells(adaptive, attack, subject, selection, dict.fromkeys(on))
         return by_shard(cells)
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
@@ -64,7 +65,7 @@ class AdaptiveSuite(WhiteboxSuite):
         # what else a user asked for decides nothing: the suite attacks the same images with it and without
         surviving, cells = surviving_examples(record for record in records if not role_of(record.cell).further), []
         for subject in subjects:
-            threats = self._threats(subject, selection)
+            threats, of_subject = self._threats(subject, selection), list[Cell]()
             for norm in dict.fromkeys(threat.norm for threat in threats):
                 of_norm = sorted((one for one in threats if one.norm == norm), key=lambda threat: threat.eps)
                 images = {threat: surviving.get((subject.model, threat), {}) for threat in of_norm}
@@ -73,10 +74,22 @@ class AdaptiveSuite(WhiteboxSuite):
                     for threat, of_threat in images.items()
                     for cell in self._on_surviving(records, subject, threat, of_threat, selection)
                 ]
-                cells += weak
+                of_subject += weak
                 if all(cell in known for cell in weak):
-                    cells += self._strong(subject, images, known, weak, selection)
+                    of_subject += self._strong(subject, images, known, weak, selection)
+            if all(cell in known for cell in of_subject):
+                of_subject += self._last(subject, selection)
+            cells += of_subject
         return cells
+
+    def _last(self, subject: Subject, selection: Selection) -> list[Cell]:
+        """What is run on all images when the network has been through everything else."""
+        shards = dict.fromkeys(self.shards(selection))
+        return [
+            cell
+            for adaptive, attack in planned(subject, self._threats(subject, selection), "last")
+            for cell in self._cells(adaptive, attack, subject, selection, shards)
+        ]
 
     def _on_surviving(
         self,
@@ -158,6 +171,8 @@ class AdaptiveSuite(WhiteboxSuite):
                         cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(probed))})
                         found += [Expected(cell, times if self.thorough else min(1.0, times)) for cell in cells]
                     nearest |= {attack} if adaptive.is_nearest else set()
+            last = self._last(subject, selection)
+            found += [Expected(cell, float(len(shards))) for cell in last if (cell.start, cell.stop) == shards[0]]
         return found
 
     def _threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:
@@ -199,6 +214,11 @@ class AdaptiveSuite(WhiteboxSuite):
             for (start, stop), only in images.items()
             for draws in adaptive.draws(attack_draws)
         ]
+
+
+def _first(shards: Iterable[tuple[int, int]], images: int) -> list[tuple[int, int]]:
+    """The shards of the first images."""
+    return [(start, min(stop, images)) for start, stop in shards if start < images]
 
 
 def _climbed(records: Iterable[Record], rungs: Sequence[Cell], count: int) -> Ladder:

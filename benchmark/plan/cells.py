@@ -111,7 +111,7 @@ class Subject(NamedTuple):
     """An entry to attack: its name, data set, size of the test split, and whether it is its own single draw.
 
     cost: multiplications of one pass for one image, from which its time is estimated before any is measured.
-    others: the zoo's other networks for the same images, with whether they are deterministic.
+    others: the zoo's other networks for the same images, or else those evaluated with it, and which are deterministic.
     undefined: the gradient targets that it does not have, such as `mean-weights` without a posterior mean.
     found: what its prediction is, in words: one network, or the average over what is random.
     members: of a finite posterior, how many; None for one that is drawn from.

@@ -159,4 +159,4 @@ class WhiteboxSuite(Suite):
 def by_shard(cells: Sequence[Cell]) -> list[Cell]:
     """The cells entry by entry, in the entries' order, and shard by shard."""
     order = {model: place for place, model in enumerate(dict.fromkeys(cell.model for cell in cells))}
-    return sorted(cells, key=lambda cell: (order[cell.model], cell.start))
+    return sorted(cells, key=lambda cell: (order[cell.model], cell.start, -cell.stop))  # parts of a shard after it

@@ -22,7 +22,7 @@ class Variant:
     """A method of `benchmark.attacks.methods`; settings that are left out are the usual ones.
 
     norm: None for every norm of the method.
-    steps: gradients taken, or queries of Square and noise.
+    steps: gradients taken, or queries of Square, HopSkipJump and noise.
     step_size: in the norm, as torchattacks' alpha and ART's eps_step: of pixels from 0 to 1 in linf, such as 2/255. By
         default 2.5 eps / steps. A length in one norm is none in another, so it needs `norm`.
     restarts: runs with different random starts, of which the worst counts for each image.
@@ -80,6 +80,9 @@ class Variant:
         )
 
 
+_APGD = {"ce": "apgd-ce", "dlr": "apgd-dlr", "dlr-targeted": "apgd-t"}
+
+
 def FGSM() -> Variant:
     """One step of length eps along the sign of the gradient (linf)."""
     return Variant("fgsm")
@@ -106,11 +109,46 @@ def PGD(
     return Variant("pgd", norm, steps, step_size, restarts)
 
 
-def APGD(norm: Norm | None = None, *, loss: Literal["ce", "dlr"] = "ce", steps: int | None = None) -> Variant:
-    """APGD of Croce and Hein 2020, which chooses the size of its steps. loss: cross-entropy, or ratio of logits."""
-    if loss not in ("ce", "dlr"):
-        raise ValueError(f"no loss {loss!r}; APGD has ce and dlr")
-    return Variant(f"apgd-{loss}", norm, steps)
+def APGD(
+    norm: Norm | None = None, *, loss: Literal["ce", "dlr", "dlr-targeted"] = "ce", steps: int | None = None
+) -> Variant:
+    """APGD of Croce and Hein 2020, which chooses the size of its steps.
+
+    loss: cross-entropy, ratio of logits, or that ratio towards each of the nine likeliest wrong labels, `steps` each.
+    """
+    if loss not in _APGD:
+        raise ValueError(f"no loss {loss!r}; APGD has {', '.join(_APGD)}")
+    return Variant(_APGD[loss], norm, steps)
+
+
+def PMA(norm: Norm | None = None, *, steps: int | None = None) -> Variant:
+    """APGD on the margin of probabilities, arXiv 2411.15210."""
+    return Variant("pma", norm, steps)
+
+
+def FAB(norm: Norm | None = None, *, steps: int | None = None) -> Variant:
+    """FAB of Croce and Hein 2020 towards each of the nine likeliest wrong labels, `steps` each."""
+    return Variant("fab-t", norm, steps)
+
+
+def DDN(*, steps: int | None = None) -> Variant:
+    """Decoupled direction and norm, Rony et al. 2019: the nearest adversarial image (l2)."""
+    return Variant("ddn", None, steps)
+
+
+def FMN(norm: Norm | None = None, *, steps: int | None = None) -> Variant:
+    """Fast minimum norm, Pintor et al. 2021: the nearest adversarial image."""
+    return Variant("fmn", norm, steps)
+
+
+def BrendelBethge(norm: Norm | None = None, *, steps: int | None = None) -> Variant:
+    """Brendel et al. 2019: along the decision boundary to the nearest adversarial image."""
+    return Variant("brendel-bethge", norm, steps)
+
+
+def HopSkipJump(norm: Norm | None = None, *, steps: int | None = None) -> Variant:
+    """Chen et al. 2020: along the decision boundary by labels alone. steps: queries."""
+    return Variant("hopskipjump", norm, steps)
 
 
 def Square(norm: Norm | None = None, *, steps: int | None = None) -> Variant:

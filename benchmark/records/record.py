@@ -19,6 +19,7 @@ import benchmark
 from benchmark.plan.cells import Cell
 from benchmark.protocol import PROTOCOL_VERSION
 from benchmark.records.agreement import Comparison
+from benchmark.records.state import State
 
 SCHEMA_VERSION = 3
 
@@ -82,13 +83,17 @@ class Health:
     """The health of the attacker's prediction on some images.
 
     images: how many.
-    repeat: largest difference of a log-probability between evaluations, in either mode, with and without a gradient.
+    repeat: largest difference of a log-probability between evaluations, in either mode, with and without a gradient, on
+        the image where it is most beyond rounding.
     normalisation: largest |logsumexp| of the outputs.
     probabilities: images on which every network returns a distribution, where logits belong.
     dead, undefined: images whose gradient is zero in every pixel, and those where it is NaN or infinite in one.
     cosine: between the gradients of two independent sets of draws, the median over images; None without draws.
     shortfall: by library and attack, of the known optimum of a linear model; see `benchmark.evaluation.closed_form`.
     missed: libraries and attacks that are further from the optimum than they may be.
+    rounding: what rounding may make of a log-probability of that image. vertices: images on which one class has all
+        that an affine image of probabilities gives away, for every network. spread: largest difference between two
+        classes' outputs. None and 0 in records that are older than these fields.
     """
 
     images: int
@@ -100,6 +105,27 @@ class Health:
     cosine: float | None
     shortfall: dict[str, float]
     missed: list[str]
+    rounding: float | None = None
+    vertices: int = 0
+    spread: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, without those that are as in older records."""
+        later = ("rounding", "vertices", "spread")
+        return {name: value for name, value in asdict(self).items() if name not in later or value}
+
+
+@dataclass(frozen=True)
+class Planting:
+    """The examples in whose ball an adversarial example was planted; see `benchmark.evaluation.planted`.
+
+    planted: those where it is certainly there. by_chance: of these, those where random points find one.
+    of_logits: whether the logits are what the planted readout reads, for lack of a last linear layer.
+    """
+
+    planted: list[int]
+    by_chance: list[int]
+    of_logits: bool
 
 
 @dataclass(frozen=True)
@@ -107,6 +133,8 @@ class Record:
     """The outcome of a cell. examples, labels: indices into the test split and their labels.
 
     health: of the network, in the record of one attack at eps = 0; see `benchmark.evaluation.health`.
+    state: of networks that were built anew, where these judge; see `benchmark.evaluation.state`.
+    planting: where adversarial examples were planted, and outcomes are of the planted classes: right is not found.
     """
 
     key: str
@@ -120,6 +148,8 @@ class Record:
     agreement: list[Comparison]
     provenance: dict[str, Any]
     health: Health | None = None
+    state: State | None = None
+    planting: Planting | None = None
 
     @property
     def complete(self) -> bool:
@@ -150,7 +180,15 @@ class Record:
         if self.health is None:
             del fields["health"]
         else:
-            fields["health"] = asdict(self.health)
+            fields["health"] = self.health.to_json()
+        if self.state is None:
+            del fields["state"]
+        else:
+            fields["state"] = self.state.to_json()
+        if self.planting is None:
+            del fields["planting"]
+        else:
+            fields["planting"] = asdict(self.planting)
         return {"schema": SCHEMA_VERSION, **fields}
 
     @classmethod
@@ -171,6 +209,8 @@ class Record:
                 "outcomes": {library: Outcome.from_json(outcome) for library, outcome in fields["outcomes"].items()},
                 "agreement": [Comparison(**pair) for pair in pairs],
                 "health": Health(**fields["health"]) if "health" in fields else None,
+                "state": State.from_json(fields["state"]) if "state" in fields else None,
+                "planting": Planting(**fields["planting"]) if "planting" in fields else None,
             }
         )
 

@@ -68,6 +68,7 @@ def audit_page(entry: Entry, notice: str | None = NOTICE) -> str:
         ),
         strongest=strongest_columns(entry.rows),
         adaptive=markdown(adaptive_attacks(entry)),
+        planted=detected(entry),
         readings=markdown(readings(entry)) if has_draws(entry) else "",
         ladders=markdown(ladders(entry)),
         figure=f"{audit_name(entry.name)}-ladder",
@@ -166,6 +167,15 @@ def adaptive_attacks(entry: Entry) -> list[dict[str, object]]:
         if len(line) > 2:
             lines.append(line)
     return lines
+
+
+def detected(entry: Entry) -> str:
+    """Under each threat model, how many of the adversarial examples that were planted were found; empty for none."""
+    return "; ".join(
+        f"{threat_title(row.threat.norm, row.threat.eps)}: {row.detection.hits} of {row.detection.count}"
+        for row in entry.rows
+        if row.detection is not None
+    )
 
 
 def _check(verdict: Verdict) -> dict[str, object]:

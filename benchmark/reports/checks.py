@@ -2,63 +2,46 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.reports import selftest
 from benchmark.reports.page import render_page
 from benchmark.reports.tables import markdown, percent, threat_title
 from benchmark.results.checks import ALL
 from benchmark.results.entries import Entry
 from benchmark.timing import duration
 
-SOURCE = "broken.json"  # what `python -m benchmark.selftest` wrote into the folder of studies
-_MARKS = {"PASS": "·", "OPEN": "open", "FLAG": "flag", "FAIL": "**FAIL**", "ERROR": "**ERROR**"}
-
 
 def validity_page(studies: Path, entries: Sequence[Entry]) -> str:
-    """studies: the folder that holds what `benchmark.selftest` wrote."""
-    broken: dict[str, dict[str, object]] = {}
-    if (path := studies / SOURCE).is_file():
-        broken = json.loads(path.read_text())
+    """studies: the folder that holds what `benchmark.selftest` wrote: `broken.json` and `honest.json`."""
+    broken, honest = (selftest.read_study(studies / f"{kind}.json") for kind in ("broken", "honest"))
     audited = [entry for entry in entries if next(iter(entry.audits.values())).evidence.adaptive]
+    zoo = {entry.name: selftest.network_of(entry) for entry in audited}
+    all_honest = [*zoo.values(), *(network for name, network in honest.items() if name not in zoo)]
+    images = [network.images for network in (*broken.values(), *honest.values())]
     return render_page(
         "validity.md",
         checks=markdown({"check": c.name, "asks": c.title, "if not": c.consequence} for c in ALL.values()),
-        broken=markdown(_line(name, entry) for name, entry in broken.items()),
-        drops=markdown(_drop(name, entry) for name, entry in broken.items()),
-        entries=markdown(_entry(entry) for entry in audited),
+        broken=markdown(_line(network) for network in broken.values()),
+        honest=markdown({"network": one.name, "what": one.about, **selftest.marks(one)} for one in honest.values()),
+        confusion=markdown(selftest.confusion(broken.values(), all_honest)),
+        mistaken=markdown(selftest.mistaken(all_honest)),
+        kept=markdown(selftest.kept_ranks(broken.values(), honest)),
+        alarms=markdown(selftest.false_alarms(all_honest)),
+        drops=[markdown(table) for table in selftest.survivors(broken.values(), honest)],
+        entries=markdown({"entry": one.name, **selftest.marks(one)} for one in zoo.values()),
         moved=markdown(_moved(entry) for entry in audited),
         times=markdown(_times(entry) for entry in audited),
-        images=", ".join(dict.fromkeys(str(entry["images"]) for entry in broken.values())),
+        images=", ".join(map(str, dict.fromkeys(images))),
+        missed=sum(bool(network.ranked) for network in broken.values()),
     )
 
 
-def _line(name: str, entry: dict[str, object]) -> dict[str, object]:
-    """What the checks say of a broken network; a check that must catch it and does not is marked."""
-    verdicts: dict[str, list[str]] = entry["verdicts"]  # type: ignore[assignment]
-    must: list[str] = entry["must"]  # type: ignore[assignment]
-    line: dict[str, object] = {"network": name, "defect": entry["defect"], "named": ", ".join(must)}
-    for check in ALL:
-        if check not in verdicts:  # it is newer than the study
-            line[check] = ""
-            continue
-        status = verdicts[check][0]
-        missed = check in must and status not in ("FAIL", "ERROR")
-        line[check] = f"{_MARKS[status]} (missed)" if missed else _MARKS[status]
-    return line
-
-
-def _entry(entry: Entry) -> dict[str, object]:
-    """What the checks say of an entry, each in the norm where it is worst."""
-    worst = entry.verdicts
-    return {"entry": entry.name, **{check: _MARKS[worst[check].status] for check in ALL}}
-
-
-def _drop(name: str, entry: dict[str, object]) -> dict[str, object]:
-    whitebox: dict[str, int] = entry["whitebox"]  # type: ignore[assignment]
-    worst: dict[str, int] = entry["worst"]  # type: ignore[assignment]
-    return {"network": name, **{threat: f"{whitebox[threat]} → {worst[threat]}" for threat in whitebox}}
+def _line(network: selftest.Network) -> dict[str, object]:
+    """What the checks say of a broken network."""
+    named = ", ".join(network.must)
+    return {"network": network.name, "defect": network.about, "named": named, **selftest.marks(network)}
 
 
 def _moved(entry: Entry) -> dict[str, object]:

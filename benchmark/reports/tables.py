@@ -49,6 +49,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
     A reference row has no link: its audit lies in the project's leaderboards. Columns that are empty in every row are
     left out.
     """
+    planted = any(row.detection for row in board.rows)
     columns = strongest_columns(board.rows)
     return [
         {
@@ -62,6 +63,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
             **strongest(row, columns),
             "worst case [95 %]": percent(row.worst, interval=True),
             "judge's own draws": "" if row.readings.deterministic is None else percent(row.readings.deterministic),
+            **({"detection": "" if row.detection is None else percent(row.detection)} if planted else {}),
             "images": row.worst.count,
             "libraries": ", ".join(dict.fromkeys(row.agreement.values())),
             "attacks": row.attack_count,
@@ -221,6 +223,7 @@ def csv_table(boards: list[Board]) -> str:
     """
     lines = []
     mixed = any(row.reference for board in boards for row in board.rows)
+    planted = any(row.detection for board in boards for row in board.rows)
     columns = strongest_columns([row for board in boards for row in board.rows])
     for board in boards:
         for row in board.rows:
@@ -246,6 +249,7 @@ def csv_table(boards: list[Board]) -> str:
                     if row.readings.deterministic is None
                     else row.readings.deterministic.value,
                     "whitebox_attacker_draws": row.attacker.value,
+                    **({"detection": None if row.detection is None else row.detection.value} if planted else {}),
                     "nll_clean": row.clean_uncertainty.nll,
                     "nll": row.uncertainty.nll,
                     "entropy_clean": row.clean_uncertainty.entropy,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -19,6 +20,8 @@ from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.records.record import Health, Record
 from benchmark.results.frames import IDENTITY, latest, tidy
 from zoo.kind import Kind
+
+SAME_ANSWER = 1e-6  # nats of entropy between the answers to two images
 
 _COLUMNS = (
     *IDENTITY,
@@ -146,12 +149,28 @@ class Evidence:
 
     def beyond_gradients_but(self, *names: str) -> dict[ThreatModel, set[int]]:
         """The same, but that these adaptive attacks do not count."""
-        surviving = {threat: set(examples) for threat, examples in self.surviving.items()}
-        for adaptive in ADAPTIVE_ATTACKS.values():
-            counts = adaptive.gradient == "own" and adaptive.on != "strong" and adaptive.name not in names
-            for threat in surviving if counts else ():
-                surviving[threat] -= self._broken_by(adaptive.name, threat)
-        return surviving
+        own = (one for one in ADAPTIVE_ATTACKS.values() if one.gradient == "own" and one.on != "strong")
+        return self.beyond(adaptive.name for adaptive in own if adaptive.name not in names)
+
+    def beyond(self, attacks: Iterable[str]) -> dict[ThreatModel, set[int]]:
+        """Of the `surviving` images, those that survive these adaptive attacks, too."""
+        names = list(attacks)
+        return {
+            threat: images.difference(*(self._broken_by(name, threat) for name in names))
+            for threat, images in self.surviving.items()
+        }
+
+    @cached_property
+    def is_constant(self) -> bool:
+        """Whether the network gives one answer, a label with an entropy, to images of several classes.
+
+        It is then as accurate as chance, and no attack could change that.
+        """
+        classes = {label for record in self.records for label in record.labels}
+        clean = [record.clean for record in self.records if record.clean.error is None]
+        labels = {label for outcome in clean for label in outcome.predicted}
+        entropies = [entropy for outcome in clean for entropy in outcome.entropy]
+        return len(labels) == 1 < len(classes) and max(entropies) - min(entropies) <= SAME_ANSWER
 
     def under(self, threat: ThreatModel) -> list[Record]:
         """The records of the protocol's attacks under one threat model."""

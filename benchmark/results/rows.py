@@ -16,6 +16,7 @@ from benchmark.results.audits import Audit
 from benchmark.results.checks import Verdict
 from benchmark.results.configuration import Configuration, merged_agreement
 from benchmark.results.frames import surviving
+from benchmark.results.planted import detection_of
 from benchmark.results.readings import Readings, readings_of
 from benchmark.results.share import Share
 from benchmark.results.strongest import Distances, autoattack, distances_of
@@ -98,6 +99,12 @@ class Row:
     @property
     def status(self) -> str:
         return self.audit.status
+
+    @property
+    def detection(self) -> Share | None:
+        """Of the adversarial examples that were planted, those that the attack finds; None where there are none."""
+        found = detection_of(self.audit.evidence, self.threat)
+        return None if found is None else found.found
 
     @property
     def is_rankable(self) -> bool:

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from benchmark.protocol import PROTOCOL_VERSION, SHARD
+from benchmark.protocol import PROTOCOL_VERSION, SHARD, surrogate_fingerprint
 from benchmark.records.record import Record
 from benchmark.results.configuration import without_subsumed
 from zoo import models
+from zoo.targets import SURROGATE
 
 
 class Sifted(NamedTuple):
@@ -68,13 +69,18 @@ def _out_of_date(record: Record, networks: Mapping[str, str]) -> str:
         if record.fingerprints[role] != networks[name]:
             where = "the zoo" if is_of_the_zoo(name) else "a later run"
             return f"{where} has another network under the name {name}"
+    fingerprints = record.fingerprints
+    if record.cell.attack.source == SURROGATE and fingerprints["source"] != surrogate_fingerprint(
+        fingerprints["model"]
+    ):
+        return "surrogates are made otherwise now"
     return ""
 
 
 def _names(record: Record) -> dict[str, str]:
-    """`model`, and `source` of a transfer -> name of that network of a record."""
+    """`model`, and `source` of a transfer -> name of that network of a record; a surrogate has none."""
     source = record.cell.attack.source
-    return {"model": record.cell.model} | ({} if source is None else {"source": source})
+    return {"model": record.cell.model} | ({} if source in (None, SURROGATE) else {"source": source})
 
 
 class Split(NamedTuple):

@@ -12,15 +12,18 @@ from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED, UNBOUND
 from benchmark.plan.cells import Reading
 from benchmark.plan.ladder import RUNGS
 from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, eps_grid
-from benchmark.records.record import Health, Outcome, Record
+from benchmark.records.record import Health, Outcome, Planting, Record
+from benchmark.records.state import Passage, State
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence
 from tests.benchmark.handmade import make
-from zoo.targets import Gradient
+from zoo.targets import SURROGATE, Gradient
 
 N = 100
 HEALTHY = Health(N, 0.0, 1e-7, 0, 0, 0, 0.9, {"art fgsm": 1e-8}, [])
+SAME = State({"adversarial images first": Passage(N, 0, 0, 1e-6, 1e-3)})
 LINF = ThreatModel("linf", 0.1)
+ALIKE = {"agreement": 0.96, "commonest": 0.15, "held_out": 200, "queries": 5800, "seconds": 9.0}  # a surrogate
 
 
 def bayesian(record: Record, draws: int = 8) -> Record:
@@ -43,7 +46,10 @@ def trial(name: str, threat: ThreatModel, stands: list[bool], draws: int | None 
         reading=one.reading,
     )
     outcomes = {library: voted(outcome) for library, outcome in base.outcomes.items()}
-    return dataclasses.replace(base, cell=cell, family="bayesian", outcomes=outcomes, clean=voted(base.clean))
+    planting = Planting(base.examples, [], of_logits=False) if one.reading is Reading.PLANTED else None
+    provenance = base.provenance | ({SURROGATE: ALIKE} if name == SURROGATE else {})
+    found = dataclasses.replace(base, outcomes=outcomes, clean=voted(base.clean), planting=planting)
+    return dataclasses.replace(found, cell=cell, family="bayesian", provenance=provenance)
 
 
 def voted(one: Outcome, right: int = 48) -> Outcome:
@@ -75,7 +81,7 @@ def evidence(health: Health = HEALTHY, rungs: Sequence[int] = (0, 0, 0), **stand
             if threat.norm not in one.norms or (one.is_nearest and threat.eps != grid[threat.norm][0]):
                 continue
             source = {"gradient": Gradient(source="mnist/other")} if name == "transfer" else {}
-            found = by_trial.get(name, [i < 60 for i in range(N)])
+            found = by_trial.get(name, [i < 60 and one.reading is not Reading.PLANTED for i in range(N)])
             if name == "fresh draws" and name not in by_trial:
                 left = list(itertools.accumulate(rungs, operator.sub, initial=60))[1:]
                 climbed = zip(RUNGS, left, strict=False)
@@ -83,7 +89,8 @@ def evidence(health: Health = HEALTHY, rungs: Sequence[int] = (0, 0, 0), **stand
             elif one.reading is Reading.HEADLINE:
                 others.append(trial(name, threat, found, **source))
             elif one.reading is not Reading.SAMPLE:
-                readings.append(trial(name, threat, found))
+                state = SAME if one.reading is Reading.REBUILT else None
+                readings.append(dataclasses.replace(trial(name, threat, found), state=state))
     others.append(trial("unbounded", UNBOUNDED, by_trial.get("unbounded", [False] * N)))
     return Evidence(records, others, readings)
 

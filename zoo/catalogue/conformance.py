@@ -29,6 +29,7 @@ from zoo.seeding import derive_seed, isolated_random_state
 
 COLLAPSED = 1e-4  # largest difference between two draws' log-probabilities, relative to the largest of them
 PROBES = 24  # draws of which two must differ: of an ensemble of two, all are the same member once in 8 million
+REPEATED = 8  # draws of its own that a network must repeat: one that picks one of two at random does so once in 256
 CERTAIN = 1e-3  # a stated accuracy is refused below this p-value
 
 # What is said of two passes that differ, and what to do where torch's random numbers are the reason.
@@ -113,8 +114,11 @@ def _posterior(probe: Probe, network: nn.Module, family: str | None, randomness:
     if randomness is not Randomness.AUTO or posterior.kind is not Kind.POINT:
         return posterior
     passes = ForwardPosterior(network, dropout=False)
-    first, second = passes.draws(2, derive_seed("probe", probe.name))
-    differ = not torch.equal(probe.logits(first), probe.logits(second))
+    # of few outcomes (one of two crops) two passes are often the same: where anything is drawn, many are compared
+    count = PROBES if random_calls(network.eval(), probe.images).on else 2
+    first, *others = passes.draws(count, derive_seed("probe", probe.name))
+    logits = probe.logits(first)
+    differ = any(not torch.equal(probe.logits(other), logits) for other in others)
     several = isinstance(first, SeededPass) and len(first.every_member(probe.images)) > 1
     return passes if differ or several else posterior
 
@@ -182,14 +186,19 @@ def _check_scale(probe: Probe, outputs: Tensor) -> None:
 
 
 def _check_draw(probe: Probe, posterior: DrawnPosterior, first: nn.Module, logits: Tensor) -> None:
-    """That a network's own `draw` follows its generator and leaves earlier draws alone."""
-    again, other = _draws(probe, posterior, 2, state=1)
-    if first is again or again is other or not torch.equal(probe.logits(first), logits):
+    """That a network's own `draw` follows its generator and leaves earlier draws alone.
+
+    Draws may be one object, as of an ensemble that hands out its members: what counts is what they answer. A network
+    that writes every draw into the same weights, and whose last draw is the first by chance, is seen to be one network.
+    """
+    drawn = [probe.logits(draw) for draw in _draws(probe, posterior, REPEATED)]
+    elsewhere = [probe.logits(draw) for draw in _draws(probe, posterior, REPEATED, state=1)]
+    if not torch.equal(probe.logits(first), logits):
         raise ValueError(
             f"{probe.name}: a further draw changes the ones before: draw(generator) returns a module that it goes on "
             "using. Return a copy: copy.deepcopy(...)"
         )
-    if not torch.equal(probe.logits(again), logits):
+    if not all(torch.equal(one, other) for one, other in zip(drawn, elsewhere, strict=True)):
         raise ValueError(
             f"{probe.name}: draw(generator) gives another network for the same generator, so nothing about it could be "
             "repeated. Take every random number from it: torch.randn(..., generator=generator); around a library that "

@@ -77,20 +77,24 @@ def state_digest(network: nn.Module) -> str:
     buffers into which other Bayesian libraries draw their noise, eps_weight and the like.
     """
     drawn = MeanFieldPosterior(network).mean() if bayesian_layers(network) else network
-    digest = hashlib.sha256(repr(drawn).encode())
-    noise = {
-        f"{path}.{name}".removeprefix(".")
-        for path, layer in network.named_modules()
-        if is_foreign(layer)
-        for name, _ in layer.named_buffers(recurse=False)
-        if name.startswith("eps")
-    }
+    digest, noise = hashlib.sha256(repr(drawn).encode()), noise_of(network)
     for name, value in (*network.named_parameters(), *network.named_buffers()):
         if name not in noise:
             digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
             content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)  # NumPy has no bfloat16
             digest.update(content.numpy().tobytes())
     return digest.hexdigest()
+
+
+def noise_of(network: nn.Module) -> set[str]:
+    """The buffers into which other Bayesian libraries draw their noise: what is in them before a pass is nothing."""
+    return {
+        f"{path}.{name}".removeprefix(".")
+        for path, layer in network.named_modules()
+        if is_foreign(layer)
+        for name, _ in layer.named_buffers(recurse=False)
+        if name.startswith("eps")
+    }
 
 
 def _first_few(names: list[str]) -> str:

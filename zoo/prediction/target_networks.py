@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -57,12 +58,25 @@ def undefined_targets(network: nn.Module, posterior: Posterior, image: Tensor) -
 def _has(wanted: Networks, network: nn.Module, posterior: Posterior, image: Tensor) -> bool:
     match wanted:
         case Networks.MEAN:
-            return posterior.mean is not None
+            return posterior.mean is not None and _answers(posterior.mean, image)
         case Networks.PROPAGATED:
             of_layers = isinstance(posterior, MeanFieldPosterior) and _propagates(network, image)
             return of_layers or posterior.kind is Kind.POINT
         case Networks.DRAWS | Networks.FIRST | Networks.IN_TURN:
             return True
+
+
+def _answers(mean: Callable[[], nn.Module], image: Tensor) -> bool:
+    """Whether the network of the mean is there and takes an image.
+
+    A network that reads the distributions in its layers has none where plain layers stand in their place.
+    """
+    try:
+        with torch.no_grad():
+            mean().eval()(image)
+    except Exception:  # whatever a user's network raises: it has no such target, and is attacked by all others
+        return False
+    return True
 
 
 def _propagates(network: nn.Module, image: Tensor) -> bool:

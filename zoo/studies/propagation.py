@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.catalogue.entry import ZooEntry
+from zoo.combine import answered
 from zoo.datasets import load_split
 from zoo.posteriors import posterior_draws
 from zoo.prediction.expected import ExpectedPrediction
@@ -62,7 +63,7 @@ def propagation_study(
         {
             "prediction": name,
             "KL, nats": float(F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)),
-            "accuracy": float((log_q.argmax(-1) == y).float().mean()),
+            "accuracy": float((answered(log_q, y) == y).float().mean()),
             **{kind: spent.get(name, math.nan) / spent["mean-weights"] for kind, spent in costs.items()},
         }
         for name, log_q in predictions.items()

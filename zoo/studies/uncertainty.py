@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from zoo.catalogue.entry import ZooEntry
+from zoo.combine import answered
 from zoo.datasets import dataset_spec, load_split
 from zoo.seeding import derive_seed
 from zoo.studies.strange_images import strange_images
@@ -56,7 +57,7 @@ def uncertainty_study(
         mean = values.log_softmax(-1).logsumexp(0)
         known = kind == entry.dataset or kind.startswith("rotated-")
         row: dict[str, object] = {"images": kind, "count": values.shape[1]}
-        row["accuracy"] = float((mean.argmax(-1) == labels).float().mean()) if known else None
+        row["accuracy"] = float((answered(mean, labels) == labels).float().mean()) if known else None
         row |= {measure: float(value.mean()) for measure, value in scores[kind].items()}
         if kind != entry.dataset:
             row |= {

@@ -21,6 +21,7 @@ from zoo.catalogue.entries import WEIGHTS
 from zoo.catalogue.entry import ZooEntry
 from zoo.catalogue.recipes import NOTES, Adversarial, Hmc, Recipe
 from zoo.catalogue.registry import models
+from zoo.combine import answered
 from zoo.datasets import Split
 from zoo.files import write_whole
 from zoo.layers import bayesian_layers
@@ -140,11 +141,11 @@ def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
     prediction = ExpectedPrediction.of(network, card_draws, seed, posterior=posterior)
     labels = torch.from_numpy(test.labels.copy())
     log_p = _log_probabilities(network, posterior, seed, test)  # (S, N, K)
-    results: dict[str, Any] = accuracy(log_p[:card_draws].logsumexp(0).argmax(-1), labels)
+    results: dict[str, Any] = accuracy(answered(log_p[:card_draws].logsumexp(0), labels), labels)
     if posterior.kind is not Kind.POINT:
         results["draws"] = card_draws
         results["accuracy_by_draws"] = {
-            str(n): int((log_p[:n].logsumexp(0).argmax(-1) == labels).sum()) / len(labels)
+            str(n): int((answered(log_p[:n].logsumexp(0), labels) == labels).sum()) / len(labels)
             for n in draw_counts(posterior, MOST_DRAWS)
         }
         results["posterior"] = posterior_spread(network, log_p[:card_draws])
@@ -158,7 +159,7 @@ def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
             for part, (x, y) in enumerate(zip(test.pixels().split(500), labels.split(500), strict=True))
         ]
         with torch.no_grad():
-            predicted = torch.cat([prediction(part).argmax(-1) for part in broken])
+            predicted = answered(torch.cat([prediction(part) for part in broken]), labels)
         results["pgd40"] = {"eps": eps, "step_size": round(step_size, 6), "library": "torchattacks"}
         results["pgd40"] |= accuracy(predicted, labels)
     return results
@@ -200,8 +201,8 @@ def clean_accuracy(network: nn.Module, recipe: Recipe, split: Split) -> float:
     """Accuracy over a few of the card's draws, or over all networks of which there is a number."""
     seed, posterior = derive_seed("card", recipe.seed), evident_posterior(network)
     prediction = ExpectedPrediction.of(network, posterior.size or HALF_DRAWS, seed, posterior=posterior)
-    predicted = prediction.logits_in_batches(split.pixels()).log_softmax(-1).logsumexp(0).argmax(-1)
-    return float((predicted == torch.from_numpy(split.labels.copy())).float().mean())
+    log_p, labels = prediction.logits_in_batches(split.pixels()).log_softmax(-1), torch.from_numpy(split.labels.copy())
+    return float((answered(log_p.logsumexp(0), labels) == labels).float().mean())
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> dict[str, Any]:

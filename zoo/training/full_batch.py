@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.combine import answered
 from zoo.training.loop import Training, gradient_norm, negative_log_prior
 
 ITERATIONS, MEMORY = 200, 100  # of L-BFGS in an epoch; pairs of steps and gradients that it remembers
@@ -47,6 +48,6 @@ class FullBatch(Training):
         self.network.load_state_dict(exact.state_dict())
         exact.load_state_dict(self.network.state_dict())  # the figures are those of the float32 weights
         loss, logits = loss_of()
-        accuracy = (logits.argmax(1) == labels).double().mean()
+        accuracy = (answered(logits, labels) == labels).double().mean()
         figures = {"loss": float(loss), "accuracy": float(accuracy), "gradient norm": gradient_norm(exact)}
         return {"epoch": epoch + 1.0, **figures}

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from zoo.catalogue.recipes import Adversarial, Recipe, kl_share
 from zoo.catalogue.registry import models
+from zoo.combine import answered
 from zoo.datasets import Split
 from zoo.files import write_whole
 from zoo.layers import MeanFieldLayer, bayesian_layers, kl_divergence, use_generator
@@ -103,7 +104,7 @@ class Training:
         network.eval()
         with torch.no_grad():
             hits = [
-                network(part.float() / 255).argmax(1) == y
+                answered(network(part.float() / 255), y) == y
                 for part, y in zip(images.split(1000), labels.split(1000), strict=True)
             ]
         return float(torch.cat(hits).float().mean())
@@ -137,7 +138,7 @@ class Training:
             self.optimizer.step()
             self.scheduler.step()
             totals["loss"] += loss.item() * len(y)
-            right = (logits.log_softmax(-1).logsumexp(0).argmax(1) == y).float()
+            right = (answered(logits.log_softmax(-1).logsumexp(0), y) == y).float()
             totals["accuracy"] += right.sum().item()
             bar.set_postfix(loss=f"{loss.item():.3f}", acc=f"{right.mean().item():.3f}")
         if not math.isfinite(totals["loss"]):

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from zoo.catalogue.recipes import Recipe
-from zoo.combine import expected
+from zoo.combine import answered, expected
 from zoo.datasets import Split
 from zoo.files import write_whole
 from zoo.networks import build_network
@@ -130,7 +130,7 @@ class Sampling:
         networks = (self.target.named(position) for position in samples.positions.flatten(0, 1))
         log_p = torch.stack([functional_call(self.architecture, one, (images,)).log_softmax(-1) for one in networks])
         of_label = log_p.gather(-1, labels.expand(len(log_p), -1)[:, :, None])[:, :, 0].unflatten(0, (hmc.chains, -1))
-        predicted = expected(log_p).argmax(-1)
+        predicted = answered(expected(log_p), labels)
         found = convergence(of_label)
         independent = convergence(torch.randn(of_label.shape, generator=private_generator("independent")))
         return {

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from benchmark.statistics import wilson
 from zoo import models
+from zoo.combine import answered
 from zoo.commands import mistakes_in_one_line
 from zoo.datasets import load_split
 from zoo.prediction.expected import ExpectedPrediction
@@ -59,7 +60,7 @@ def accuracies(name: str, kind: str, sizes: tuple[float, ...], change: Change) -
         for x, y in zip(images.split(1000), labels.split(1000), strict=True):
             changed = change(network, x, y, size)
             with torch.no_grad():
-                hits += int((network(changed).argmax(1) == y).sum())
+                hits += int((answered(network(changed), y) == y).sum())
         low, high = wilson(hits, len(labels))
         rows.append(
             {"entry": name, "under": kind, "size": size, "accuracy": hits / len(labels), "low": low, "high": high}

@@ -10,7 +10,7 @@ from benchmark.attacks.methods import METHOD_OF, Norm
 from benchmark.attacks.spec import format_eps
 from benchmark.plan.cells import Reading
 from benchmark.protocol import eps_grid
-from benchmark.reports.audits import adaptive_attacks, conclusion
+from benchmark.reports.audits import adaptive_attacks, conclusion, detected
 from benchmark.reports.network_report import made
 from benchmark.reports.network_report.charts import STYLES, Chart, Series, chart
 from benchmark.reports.network_report.pictures import AMPLIFIED, gallery
@@ -54,6 +54,7 @@ def report_page(results: Results, model: str | None = None, images: Iterable[Att
         asking=[check for check in checks if check["status"] in ASKING],
         others=[check for check in checks if check["status"] not in ASKING],
         adaptive=table(_numbers_first(adaptive_attacks(shown)), "Images broken beyond the white-box attacks"),
+        planted=detected(shown),
         galleries=[gallery(of_threat) for of_threat in images],
         amplified=AMPLIFIED,
         passes=table(made.passes(shown), "Passes for an image, over all attacks"),

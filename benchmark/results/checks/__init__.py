@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from benchmark.results.checks import adaptive, draws, strong, white_box, without_attack  # noqa: F401 - importing registers
+from benchmark.results.checks import (  # noqa: F401 - importing registers
+    adaptive,
+    draws,
+    planted,
+    state,
+    strong,
+    white_box,
+    without_attack,
+)
 from benchmark.results.checks.check import CHECKS, Check, Status, Verdict, worst_status, worst_verdicts
 from benchmark.results.evidence import Evidence
 

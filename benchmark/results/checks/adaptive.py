@@ -11,6 +11,7 @@ from benchmark.records.record import Record
 from benchmark.results.checks.check import NOT_RUN, POINT, Finding, check, over, summary, where
 from benchmark.results.evidence import Evidence
 from zoo.datasets import DATASETS
+from zoo.targets import SURROGATE
 
 
 @check(
@@ -19,12 +20,17 @@ from zoo.datasets import DATASETS
     "in a ball that holds every image all can be broken: what survives was not attacked",
 )
 def unbounded(evidence: Evidence) -> Finding:
-    """Linf eps = 1, 100 steps: accuracy at most that of chance."""
+    """Linf eps = 1, 100 steps: accuracy at most that of chance.
+
+    Chance is one of the number of classes. A network that gives one answer to every image may be above it, as classes
+    are not of one size.
+    """
     found: list[Finding] = []
     for record in evidence.adaptive.get(UNBOUNDED_ATTACK.name, []):
         for outcome in record.outcomes.values():
             right, count = sum(outcome.correct), len(outcome.correct)
-            found.append((over(right, count, 1 / _classes(record)), f"{right} of {count} images survive at eps 1"))
+            status = "PASS" if evidence.is_constant else over(right, count, 1 / _classes(record))
+            found.append((status, f"{right} of {count} images survive at eps 1"))
     return summary(found, NOT_RUN)
 
 
@@ -38,8 +44,12 @@ def _classes(record: Record) -> int:
 
 @check("V9", "converged", "the attack was stopped before it had arrived; the worst case includes the longer one")
 def converged(evidence: Evidence) -> Finding:
-    """Doubling the steps breaks at most 1 point more."""
-    return breaks_little(evidence, ("doubled steps",), POINT)
+    """Doubling the steps breaks at most 1 point that no other attack by the network's own gradient does.
+
+    What APGD or another start breaks as well was found twice: it says that PGD is weak, and hardly that more is left.
+    On 40 rows of honest networks it was 0 of 100 images each time, where 1 row in 40 had 2 that PGD alone had missed.
+    """
+    return breaks_little(evidence, ("doubled steps",), POINT, evidence.beyond_gradients_but("doubled steps"))
 
 
 @check(
@@ -48,8 +58,12 @@ def converged(evidence: Evidence) -> Finding:
     "the outcome depends on where the attack starts; the worst case includes the better starts",
 )
 def restarts(evidence: Evidence) -> Finding:
-    """Five restarts break at most 1 point more."""
-    return breaks_little(evidence, ("restarts",), POINT)
+    """Five restarts break at most 1 point that no other attack by the network's own gradient does.
+
+    As of V9: on 40 rows of honest networks it was 0 of 100 images each time, where 6 rows in 40 had 2 or 3 that PGD
+    from one start alone had missed.
+    """
+    return breaks_little(evidence, ("restarts",), POINT, evidence.beyond_gradients_but("restarts"))
 
 
 @check(
@@ -72,11 +86,35 @@ def gradient_free(evidence: Evidence) -> Finding:
 )
 def transfer(evidence: Evidence) -> Finding:
     """Attacks made on other networks, on the posterior mean and uniform noise each break at most 1 point that no attack
-    by the network's own gradient does.
+    by the network's own gradient does. Where there is no other network for such images, one is distilled from its
+    answers: noise and the posterior mean alone leave the check open, and so does a surrogate that answers otherwise.
     """
-    names, beyond = ("posterior mean", "transfer", "noise"), evidence.beyond_gradients
-    # where there is no posterior mean and no other network for such images, noise is all there is
-    return breaks_little(evidence, names, POINT, beyond, required=("noise",))
+    names, beyond = ("posterior mean", "transfer", SURROGATE, "noise"), evidence.beyond_gradients
+    source = "transfer" if "transfer" in evidence.adaptive else SURROGATE
+    status, numbers = breaks_little(evidence, names, POINT, beyond, required=(source, "noise"))
+    if status == "PASS" and source == SURROGATE:
+        for record in evidence.adaptive.get(SURROGATE, []):
+            if not is_like(made := record.provenance[SURROGATE]):
+                return "OPEN", f"not checked: the surrogate {_agrees(made)}, which shows nothing: name other networks"
+    return status, numbers
+
+
+def is_like(made: Mapping[str, float]) -> bool:
+    """Whether a surrogate answers as the network does: on held-out images more often than half way from what one label
+    for all of them would reach to all of them. made: what a record says of it.
+    """
+    return 1 - made["agreement"] <= (1 - made["commonest"]) / 2
+
+
+def _agrees(made: Mapping[str, float]) -> str:
+    return f"agrees with it on {100 * made['agreement']:.0f} % of {made['held_out']:.0f} held-out images"
+
+
+def _origin(source: str, record: Record) -> str:
+    """Where a transfer comes from, and what it is worth where that is a surrogate."""
+    return (
+        f"from a surrogate, which {_agrees(record.provenance[SURROGATE])}" if source == SURROGATE else f"from {source}"
+    )
 
 
 @check(
@@ -85,8 +123,13 @@ def transfer(evidence: Evidence) -> Finding:
     "gradients vanish in the rounding of a saturated softmax and come back when logits are scaled",
 )
 def scale_invariance(evidence: Evidence) -> Finding:
-    """Attacks on logits times 0.1 or 0.001, or plus 100, break at most 1 point more: else gradients vanish."""
-    return breaks_little(evidence, ("logits x 0.1", "logits x 0.001", "logits + 100"), POINT)
+    """Attacks on logits times 0.1 or 0.001, or plus 100, break at most 1 point more than PGD does by more steps or from
+    other starts: else gradients vanish.
+
+    Another scale is another loss, and by chance another outcome for one or two images, as other starts are.
+    """
+    beyond = evidence.beyond(("fresh draws", "doubled steps", "restarts"))
+    return breaks_little(evidence, ("logits x 0.1", "logits x 0.001", "logits + 100"), POINT, beyond)
 
 
 BOUNDARY = ("square, 5,000 queries", "hopskipjump", "brendel-bethge")
@@ -121,7 +164,7 @@ def breaks_little(
             if to_attack and not by_source and name in (names if required is None else required):
                 found.append(("OPEN", f"not checked: {where(threat)}, {name}: {NOT_RUN}"))
             for source, records in by_source.items():
-                what = f"{where(threat)}, {name if source is None else f'from {source}'}"
+                what = f"{where(threat)}, {name if source is None else _origin(source, records[0])}"
                 broken = set[int]().union(*(broken_under(record, threat) for record in records))
                 attacked = {example for record in records for example in record.examples}
                 fell, count = len(broken & counted), evidence.images[threat]

@@ -21,8 +21,10 @@ STATUSES: tuple[Status, ...] = ("PASS", "OPEN", "FLAG", "FAIL", "ERROR")  # from
 
 Finding = tuple[Status, str]
 POINT = 0.01  # a point: one of a hundred images
+UNLIKELY = 0.05  # below this p-value what chance alone may do is flagged: of honest networks at most so many
 NOT_RUN = "needs suite adaptive"
-NO_DRAWS: Finding = ("PASS", "does not apply: one network, no draws")
+NOT_APPLICABLE = "does not apply"
+NO_DRAWS: Finding = ("PASS", f"{NOT_APPLICABLE}: one network, no draws")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Verdict:
     title: str
     status: Status
     evidence: str
+
+    @property
+    def applies(self) -> bool:
+        """Whether it says anything of the network: there was something to check, and it was checked."""
+        return self.status != "OPEN" and not self.evidence.startswith(NOT_APPLICABLE)
 
 
 @dataclass(frozen=True)

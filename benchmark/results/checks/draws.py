@@ -7,8 +7,10 @@ from collections.abc import Callable
 from benchmark.attacks.spec import ThreatModel
 from benchmark.results.checks.check import (
     NO_DRAWS,
+    NOT_APPLICABLE,
     NOT_RUN,
     POINT,
+    UNLIKELY,
     Finding,
     check,
     over,
@@ -18,10 +20,13 @@ from benchmark.results.checks.check import (
 )
 from benchmark.results.evidence import Evidence
 from benchmark.results.readings import Readings, readings_of
+from benchmark.statistics import mcnemar, share_below
 from zoo.kind import Kind
 
 KNOWN = 0.05  # share of images that may be broken beyond the worst case by who knows the judge's draws
-REVERSED = 0.01  # share of verdicts that another judge may reverse
+# Share of verdicts that another judge may reverse. Accuracy by one judge then has a variance of half of that share a
+# image, which makes the standard deviation that 100 images give a row anyway (0.5 an image at most) larger by 5 %.
+REVERSED = 0.05
 
 
 @check(
@@ -39,7 +44,7 @@ def enough_draws(evidence: Evidence) -> Finding:
     if evidence.kind is Kind.FINITE and all(r.cell.attack_draws == r.cell.judge_draws for r in evidence.records):
         return (
             "PASS",
-            f"does not apply: attacked through all {_members(evidence)} members, which are all that is judged",
+            f"{NOT_APPLICABLE}: attacked through all {_members(evidence)} members, which are all that is judged",
         )
     found: list[Finding] = []
     for threat, surviving in evidence.surviving.items():
@@ -66,7 +71,11 @@ def enough_draws(evidence: Evidence) -> Finding:
     "averaging over draws should only make an attack harder: where a single draw withstands, attacks fail",
 )
 def one_draw(evidence: Evidence) -> Finding:
-    """An attack on one frozen draw, judged by that draw, succeeds at least as often as one on all of them."""
+    """An attack on one frozen draw, judged by that draw, succeeds at least as often as one on all of them.
+
+    More may survive on one draw by chance, as where a posterior is nearly a point (2 of 100 more on 2 of 16 honest
+    rows): a flag is given for more than 1 point where McNemar's test says that it is not chance (5 %).
+    """
     if evidence.kind is Kind.POINT:
         return NO_DRAWS
     found: list[Finding] = []
@@ -78,7 +87,8 @@ def one_draw(evidence: Evidence) -> Finding:
         if common:
             only_alone = sum(alone[e] and not together[e] for e in common)
             only_together = sum(together[e] and not alone[e] for e in common)
-            status = risen(only_alone, only_together, len(common), POINT)
+            by_chance = mcnemar(only_alone, only_together, "greater") >= UNLIKELY
+            status = "PASS" if by_chance else risen(only_alone, only_together, len(common), POINT)
             survive = sum(alone[e] for e in common)
             text = f"{survive} of {len(common)} survive on one draw, {survive - only_alone + only_together} on all"
             found.append((status, f"{where(threat)}: {text}"))
@@ -91,7 +101,12 @@ def one_draw(evidence: Evidence) -> Finding:
     "the verdict on an image hangs on the judge's draws: he has too few of them for such a posterior",
 )
 def repeatable(evidence: Evidence) -> Finding:
-    """A second judge with other draws reverses at most 1 % of verdicts on the images of PGD."""
+    """A second judge with other draws reverses at most 5 % of verdicts on the images of PGD.
+
+    Images near the boundary are a toss-up for any number of draws: 64 judges' draws reversed 0 to 4 of 100 verdicts on
+    14 rows of honest posteriors, 11 on one whose draws drown in noise. A flag is given where more than 5 % is not
+    chance (5 %, exact binomial test).
+    """
     return _read(evidence, _reversed)
 
 
@@ -111,7 +126,7 @@ def one_draw_a_query(evidence: Evidence) -> Finding:
             text = f"right in every one of N submissions: {counts}; by majority: {100 * one.majority.value:.0f} %"
             found.append(("PASS", f"{where(threat)}: {text}"))
     if not found and evidence.kind is Kind.FINITE:
-        return "PASS", f"does not apply: what is deployed is the average of all {_members(evidence)} members"
+        return "PASS", f"{NOT_APPLICABLE}: what is deployed is the average of all {_members(evidence)} members"
     return summary(found, NOT_RUN)
 
 
@@ -129,7 +144,8 @@ def deterministic(evidence: Evidence) -> Finding:
 def _reversed(readings: Readings) -> Finding | None:
     if (reversals := readings.reversals) is None:
         return None
-    status = over(reversals.hits, reversals.count, REVERSED)
+    _, by_chance = share_below(reversals.hits, reversals.count, REVERSED)
+    status = over(reversals.hits, reversals.count, REVERSED) if by_chance < UNLIKELY else "PASS"
     return status, f"{reversals.hits} of {reversals.count} verdicts reversed"
 
 
@@ -148,7 +164,7 @@ def _read(evidence: Evidence, of: Callable[[Readings], Finding | None]) -> Findi
     if evidence.kind is Kind.POINT:
         return NO_DRAWS
     if evidence.kind is Kind.FINITE:
-        return "PASS", f"does not apply: all {_members(evidence)} members judge, and are attacked"
+        return "PASS", f"{NOT_APPLICABLE}: all {_members(evidence)} members judge, and are attacked"
     found: list[Finding] = []
     for threat in evidence.surviving:
         if (finding := of(_readings(evidence, threat))) is None:

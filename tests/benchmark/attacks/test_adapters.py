@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from benchmark.attacks.methods import METHODS
+from benchmark.attacks.starts import TRIES
 from benchmark.protocol import LIBRARIES
 from tests.benchmark.attacks.adapter_contract import AdapterContract
 
@@ -13,12 +14,16 @@ class TestTorchattacks(AdapterContract):
     library = "torchattacks"
     lacks = ("mifgsm-l2",)
     # the start is looked at, too
-    more: ClassVar = {"apgd-ce": (1, 1), "apgd-dlr": (1, 1), "square": (1, 0)}
+    more: ClassVar = {"apgd-ce": (1, 1), "apgd-dlr": (1, 1), "pma": (1, 1), "square": (1, 0)}
+    # towards each of four wrong labels; FAB predicts after each step, too
+    at_most: ClassVar = {"apgd-t": (1 + 4 * 21, 4 * 21), "fab-t": (2 + 4 * (2 + 2 * 20), 4 * 20)}
 
 
 class TestFoolbox(AdapterContract):
     library = "foolbox"
     more: ClassVar = {"noise": (1, 0)}
+    # beside its steps it looks for starts, and between them and the image
+    at_most: ClassVar = {"brendel-bethge": (20 + 1 + 3 + TRIES + 11, 20)}
 
 
 class TestART(AdapterContract):

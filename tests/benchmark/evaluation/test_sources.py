@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from benchmark.attacks.spec import ThreatModel
@@ -12,8 +13,10 @@ from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.subjects import own_sources
 from benchmark.plan.adaptive_attacks import planned
 from benchmark.plan.cells import Subject
-from zoo import ZooEntry, models
+from zoo import Data, ZooEntry, models
 from zoo.catalogue.registry import ModelRegistry, register_model
+from zoo.datasets import DATASETS
+from zoo.kind import Randomness
 from zoo.layers import BayesianLinear
 
 
@@ -94,3 +97,30 @@ def test_half_of_the_samples_is_attacked_through_its_own_sources_alone() -> None
     assert found == ["mnist/map"]
     headline = planned(subject, [ThreatModel("linf", 0.1)], "surviving")
     assert [attack.source for adaptive, attack in headline if adaptive.name == "transfer"] == ["mnist/map", "mnist/b"]
+
+
+def test_networks_that_are_evaluated_together_are_sources_of_each_other_where_the_zoo_has_none() -> None:
+    """A random one is none without a posterior mean, whose gradients a transfer takes."""
+
+    def linear(*before: nn.Module) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), *before, nn.Linear(64, 3))
+
+    dataset = DATASETS.hold(Data.from_arrays(torch.full((6, 1, 8, 8), 0.5), torch.arange(6) % 3, name="grey"))
+    mean_field = nn.Sequential(nn.Flatten(), BayesianLinear(64, 3, rho=-3.0))
+    point, dropping, mean = (
+        ZooEntry(f"{dataset}/{name}", dataset, None, factory, None, Path(__file__), randomness=randomness)
+        for name, factory, randomness in (
+            ("point", linear, Randomness.AUTO),
+            ("dropping", lambda: linear(nn.Dropout(0.5)), Randomness.DROPOUT),
+            ("mean", lambda: mean_field, Randomness.AUTO),
+        )
+    )
+    together = Evaluator(entries={one.name: one for one in (point, dropping, mean)})
+    assert together.subject(point).others == (("grey/mean", False),)
+    assert together.subject(dropping).others == (("grey/point", True), ("grey/mean", False))
+    assert Evaluator(entries={point.name: point}).subject(point).others == ()
+    mine = entry("mnist/mine")
+    assert (
+        Evaluator(entries={mine.name: mine}).subject(models["mnist/lenet"]).others
+        == Evaluator().subject(models["mnist/lenet"]).others
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
-from benchmark.plan.cells import Cell, Selection, Subject
+from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 from benchmark.plan.suites import SUITES
@@ -66,12 +66,16 @@ def test_trials_attack_what_the_white_box_left_and_nothing_else() -> None:
     threat = records[0].cell.attack.threat
     assert left["mnist/b", threat] == {(0, 30): tuple(range(3, 30, 3))}  # image 0 is wrong as it is
     cells = SUITE.follow_up(records, [BAYESIAN], Selection(examples=30))
-    assert {cell.only for cell in cells} == {tuple(range(0, 30, 3))}
+    on_all = [cell for cell in cells if cell.only is None]
+    assert {cell.only for cell in cells} == {tuple(range(0, 30, 3)), None}
+    assert {cell.reading for cell in on_all} == {Reading.REBUILT}
+    assert cells[-len(on_all) :] == on_all  # after everything else
     assert {(cell.start, cell.stop) for cell in cells} == {(0, 30)}
 
 
 def test_where_nothing_stands_nothing_is_left_to_try() -> None:
-    assert SUITE.follow_up(whitebox("mnist/b", [False] * 10), [BAYESIAN], Selection(examples=10)) == []
+    cells = SUITE.follow_up(whitebox("mnist/b", [False] * 10), [BAYESIAN], Selection(examples=10))
+    assert {cell.reading for cell in cells} == {Reading.REBUILT}  # which asks for no survivors
 
 
 def test_a_shard_that_a_library_failed_on_is_not_followed_up() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.adaptive_attack import On
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED, UNBOUNDED_ATTACK, planned, unbounded
 from benchmark.plan.cells import Cell, Reading, Subject
 from benchmark.plan.roles import role_of
@@ -55,7 +57,7 @@ def test_what_differs_from_it_has_another_role(
 
 
 def test_every_adaptive_attack_is_known_by_its_settings_and_is_evidence() -> None:
-    for on in ("all", "surviving", "strong"):
+    for on in get_args(On):
         for adaptive, attack in planned(SUBJECT, [ThreatModel("linf", 0.1), ThreatModel("l2", 1.0)], on):
             for draws in adaptive.draws(8):
                 cell = replace(
@@ -63,7 +65,7 @@ def test_every_adaptive_attack_is_known_by_its_settings_and_is_evidence() -> Non
                     attack=attack,
                     attack_draws=draws,
                     libraries=(adaptive.library,),
-                    only=None if on == "all" else (1, 2),
+                    only=(1, 2) if on == "surviving" else None,
                     reading=adaptive.reading,
                 )
                 assert role_of(cell).adaptive is adaptive

@@ -73,7 +73,7 @@ def test_of_monte_carlo_samples_half_are_attacked_and_the_others_judge() -> None
     assert {(c.judge_draws, c.finite) for c in found} == {(26, True)}
     assert not any(c.attack.gradient.is_fresh for c in found if c.attack_draws == 25)
     assert {c.reading for c in SUITES["masking"].cells([ensemble], Selection())} == {Reading.HEADLINE}
-    for subject, readings in ((samples, {"half the samples"}), (ensemble, set())):
+    for subject, readings in ((samples, {"planted", "half the samples"}), (ensemble, {"planted"})):
         adaptive = (role_of(cell) for cell in SUITES["adaptive"].cells([subject], Selection()))
         assert {role.adaptive.name for role in adaptive if role.adaptive and not role.headline} == readings
 

@@ -119,6 +119,7 @@ def test_a_thorough_run_is_expected_to_attack_every_image() -> None:
 def test_shards_are_expected_as_so_many_times_one_cell() -> None:
     expected = SUITE.expected_follow_up([SUBJECT], Selection(examples=1000), Survival())
     attacks = planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "surviving")
+    attacks += planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "last")
     strong = planned(SUBJECT, BALLS, "strong")
     rungs = sum(min(3, len(adaptive.draws(8))) for adaptive, _ in attacks)  # of the ladder three
     assert len(expected) == rungs + len(strong)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark import APGD, BIM, FGSM, MIFGSM, PGD, Square
+from benchmark import APGD, BIM, DDN, FAB, FGSM, FMN, MIFGSM, PGD, PMA, BrendelBethge, HopSkipJump, Square
 from benchmark.attacks.craft import adapter_of
 from benchmark.attacks.methods import METHODS
 from benchmark.attacks.spec import ThreatModel
@@ -43,6 +43,27 @@ def test_without_other_settings_they_are_the_suites_own() -> None:
         "mifgsm-linf",
         "apgd-ce-linf",
         "square-linf",
+    ]
+
+
+def test_further_methods_go_by_their_own_names_at_every_eps_of_their_norms() -> None:
+    at = {"linf": (0.1,), "l2": (1.0, 2.0)}
+    assert labels("whitebox", APGD(loss="dlr-targeted"), PMA("l2"), FAB("linf"), eps=at) == [
+        "apgd-t-linf eps 0.1",
+        "apgd-t-l2 eps 1",
+        "apgd-t-l2 eps 2",
+        "pma-l2 eps 1",
+        "pma-l2 eps 2",
+        "fab-t-linf eps 0.1",
+    ]
+    assert labels("whitebox", DDN(), FMN("linf", steps=7), BrendelBethge("l2"), HopSkipJump("l2"), eps=at) == [
+        "ddn eps 1",
+        "ddn eps 2",
+        "fmn-linf, 7 steps eps 0.1",
+        "brendel-bethge-l2 eps 1",
+        "brendel-bethge-l2 eps 2",
+        "hopskipjump-l2 eps 1",
+        "hopskipjump-l2 eps 2",
     ]
 
 

@@ -1,0 +1,101 @@
+"""The best of the images that an attack looked at, by the attacker's prediction.
+
+What a library returns is the image it ended with, or its own choice among them; of an attack that looks for the
+nearest adversarial image, foolbox returns what was adversarial a step ago, or the image itself. Here every image that
+the attack asked the prediction about is a candidate, as long as a whole batch was asked about.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.attacks.methods import Norm
+from benchmark.attacks.spec import ThreatModel
+
+ROUNDING = 5e-7  # of float32, in a distance or a pixel; half of what the judge allows
+
+
+def distances(x: Tensor, moved: Tensor, norm: Norm) -> Tensor:
+    """(B,) distances of images (B, ...) in float64."""
+    difference = (moved.double() - x.double()).flatten(1)
+    return difference.abs().amax(1) if norm == "linf" else difference.norm(dim=1)
+
+
+def in_box(images: Tensor) -> Tensor:
+    """(B,) whether all pixels are numbers from 0 to 1, up to rounding."""
+    flat = images.flatten(1)
+    return (flat.amin(1) >= -ROUNDING) & (flat.amax(1) <= 1 + ROUNDING)  # false for NaN
+
+
+class Spent(Exception):  # noqa: N818 - no error: an attack without gradients ends so
+    """An attack has asked as often as it may."""
+
+
+class NearestSeen(nn.Module):
+    """A model that keeps, for each image, the nearest one of another label that it was asked about.
+
+    model: images to log-probabilities. x, y: the images (B, C, H, W) and their labels (B,).
+    queries: after so many batches it raises `Spent`; None for no end.
+    images: (B, C, H, W), the image itself where nothing was found. distance: (B,), there infinite.
+    """
+
+    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, norm: Norm, queries: int | None = None) -> None:
+        super().__init__()
+        self.model, self.x, self.y, self.norm, self.queries = model, x, y, norm, queries
+        self.images, self.distance = x.clone(), x.new_full((len(x),), torch.inf, dtype=torch.float64)
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.queries is not None:
+            if not self.queries:
+                raise Spent
+            self.queries -= 1
+        output: Tensor = self.model(images)
+        if len(images) == len(self.x):
+            self._see(images.detach(), output.detach())
+        return output
+
+    def _see(self, images: Tensor, output: Tensor) -> None:
+        distance = distances(self.x, images, self.norm)
+        nearer = (output.argmax(1) != self.y) & (distance < self.distance) & in_box(images)
+        if nearer.any():
+            self.images[nearer], self.distance[nearer] = images[nearer].clamp(0, 1), distance[nearer]
+
+    def inside(self, eps: float) -> Tensor:
+        """(B, C, H, W): what was found, brought into the ball where it is farther away than `eps`.
+
+        There it is adversarial no longer, or only to another judge: as near as the attack came.
+        """
+        step = self.images - self.x
+        if self.norm == "linf":
+            step = step.clamp(-eps, eps)
+        else:
+            step = step * (eps / self.distance.clamp_min(1e-30)).clamp_max(1).to(step).view(-1, *[1] * (step.ndim - 1))
+        far = (self.distance > eps).view(-1, *[1] * (step.ndim - 1))
+        return torch.where(far, (self.x + step).clamp(0, 1), self.images)
+
+
+class WorstSeen:
+    """Keeps, for each image, the one that hurts the attacker's prediction most of those that lie in the ball and box.
+
+    One that is misclassified hurts more than any that is not, and of two of a kind the one whose label has less
+    probability; of equal ones the later. towards: whether the labels are those that the attack drives the images to, so
+    that more probability is better. images: (B, C, H, W).
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, threat: ThreatModel, towards: bool = False) -> None:
+        self.x, self.y, self.threat, self.towards = x, y, threat, towards
+        self.images = x.clone()
+        self._broken = torch.zeros_like(y, dtype=torch.bool)
+        self._gain = x.new_full((len(x),), -torch.inf)
+
+    def see(self, images: Tensor, output: Tensor) -> None:
+        """Take images (B, C, H, W) and their log-probabilities (B, K) into account."""
+        gain = output.gather(1, self.y[:, None])[:, 0] * (1 if self.towards else -1)
+        broken = (output.argmax(1) == self.y) == self.towards
+        inside = distances(self.x, images, self.threat.norm) <= self.threat.eps + ROUNDING
+        better = (broken & ~self._broken) | ((broken == self._broken) & (gain >= self._gain))
+        better &= inside & in_box(images)
+        self.images[better], self._gain[better] = images[better], gain[better].to(self._gain)
+        self._broken |= better & broken
