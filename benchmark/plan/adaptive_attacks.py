@@ -208,12 +208,11 @@ def adaptive_attack_of(
     draws: int,
     usual: int,
     reading: Reading = Reading.HEADLINE,
-    libraries: tuple[str, ...] = (),
 ) -> AdaptiveAttack | None:
     """The adaptive attack that an attack with so many draws of the attacker is; None if it is none.
 
     usual: the attacker's draws by the protocol. reading: which says how many they are, where he knows the judge's or
-        has half of the samples. libraries: those that ran it, which tell an attack from its second implementation.
+        has half of the samples.
     """
     if attack.threat.eps == 0:
         return None
@@ -232,7 +231,7 @@ def adaptive_attack_of(
         and attack.threat.norm in adaptive.norms
         and as_planned == adaptive.attack(attack.threat)
     ]
-    return next((adaptive for adaptive in found if (adaptive.library,) == libraries), found[0] if found else None)
+    return found[0] if found else None
 
 
 def _has_all(reading: Reading, draws: int, planned: tuple[int, ...], usual: int) -> bool:

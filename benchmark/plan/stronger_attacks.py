@@ -22,12 +22,6 @@ from zoo.targets import Gradient
 
 # The parts of AutoAttack's standard version, in its order: methods with the budgets of `benchmark.protocol.AUTOATTACK`.
 AUTOATTACK_PARTS = ("apgd-ce", "apgd-t", "fab-t", "square, 5,000 queries")
-# Attack -> the same attack as another library has it.
-SECOND = {
-    "apgd-ce": "apgd-ce, second implementation",
-    "square, 5,000 queries": "square, second implementation",
-}
-
 STRONGER = (
     AdaptiveAttack(
         "ddn",
@@ -61,13 +55,6 @@ STRONGER = (
         gradient="boundary",
     ),
     AdaptiveAttack(
-        SECOND["apgd-ce"],
-        "APGD, 100 steps, cross-entropy, in another library",
-        usual("apgd-ce"),
-        "strong",
-        library="art",
-    ),
-    AdaptiveAttack(
         "hopskipjump",
         "HopSkipJump, 5,000 queries, labels alone",
         nearest("hopskipjump"),
@@ -80,14 +67,6 @@ STRONGER = (
         "Square attack, 5,000 queries, no gradient",
         usual("square", steps=AUTOATTACK["square"]),
         "strong",
-        gradient="none",
-    ),
-    AdaptiveAttack(
-        SECOND["square, 5,000 queries"],
-        "Square attack, 5,000 queries, in another library",
-        usual("square", steps=AUTOATTACK["square"]),
-        "strong",
-        library="art",
         gradient="none",
     ),
 )

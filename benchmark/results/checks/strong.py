@@ -6,11 +6,8 @@ the protocol's own attacks were weak on a network, and flag it; that its gradien
 
 from __future__ import annotations
 
-from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.nearest import broken_under
-from benchmark.plan.stronger_attacks import SECOND
 from benchmark.results.checks.adaptive import breaks_little
-from benchmark.results.checks.check import NO_DRAWS, NOT_RUN, POINT, Finding, check, risen, summary, where
+from benchmark.results.checks.check import NO_DRAWS, POINT, Finding, check
 from benchmark.results.evidence import Evidence
 from zoo.kind import Kind
 
@@ -39,37 +36,6 @@ def best_iterate(evidence: Evidence) -> Finding:
     """An iterate of PGD before the last breaks at most 0.2 points more, beyond what chance may do."""
     status, text = breaks_little(evidence, ("best iterate",), ITERATES)
     return ("PASS" if status == "FLAG" else "FLAG" if status == "FAIL" else status), text
-
-
-@check(
-    "V24",
-    "two implementations agree",
-    "the same attack breaks more in another library, so one did not do what it says; the worst case is over both",
-)
-def implementations_agree(evidence: Evidence) -> Finding:
-    """On images that both attacked, APGD and Square of two libraries break the same but for 1 point of all images."""
-    found: list[Finding] = []
-    for threat in evidence.surviving:
-        for pair in SECOND.items():
-            found += _compared(evidence, threat, *pair)
-    if not found and evidence.surviving:
-        return "PASS", "no image survives that could be broken"
-    return _flagged(summary(found, NOT_RUN))
-
-
-def _compared(evidence: Evidence, threat: ThreatModel, first: str, second: str) -> list[Finding]:
-    """Nothing where no image is left that the second could have attacked."""
-    one, other = (evidence.of_adaptive(name, threat) for name in (first, second))
-    both = {e for record in one for e in record.examples} & {e for record in other for e in record.examples}
-    if not both:
-        left = evidence.alive[threat]
-        return [("OPEN", f"not checked: {where(threat)}, {second}: {NOT_RUN}")] if left else []
-    by_first, by_second = (
-        both & set[int]().union(*(broken_under(record, threat) for record in records)) for records in (one, other)
-    )
-    more, fewer = sorted((len(by_first - by_second), len(by_second - by_first)), reverse=True)
-    text = f"{where(threat)}, {first}: of {len(both)} images {len(by_first)} and {len(by_second)} broken"
-    return [(risen(more, fewer, evidence.images[threat], POINT), text)]
 
 
 @check(

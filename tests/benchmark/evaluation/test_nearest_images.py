@@ -142,7 +142,7 @@ def test_the_checks_say_which_attacks_were_weak(found: Results) -> None:
         said = {verdict.check: verdict for verdict in audit.verdicts}
         assert said["V25"].status == "FLAG"
         assert re.search(rf"{norm} eps \S+, (ddn|fmn): \d+ more of {COUNT} broken", said["V25"].evidence)
-        assert said["V26"].status == said["V24"].status == said["V22"].status == "PASS"
+        assert said["V26"].status == said["V22"].status == "PASS"
         assert said["V11"].status == "PASS"
 
 

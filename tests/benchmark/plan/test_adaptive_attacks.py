@@ -12,7 +12,7 @@ from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
 from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.roles import role_of, surviving_examples
-from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS, SECOND
+from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 from benchmark.plan.suites import SUITES
 from benchmark.protocol import AUTOATTACK, eps_grid, standard_attack
 from benchmark.publications import PROJECT
@@ -107,16 +107,6 @@ def test_a_selection_narrows_the_trials_and_leaves_the_white_box() -> None:
     assert {role_of(cell).adaptive for cell in only_noise} == {ADAPTIVE_ATTACKS["noise"]}
     with pytest.raises(ValueError, match="leave out --target"):
         SUITE.cells([FREQUENTIST], Selection(targets=("mean-loss",)))
-
-
-def test_one_attack_in_two_libraries_is_two_attacks() -> None:
-    for name, second in SECOND.items():
-        attack = ADAPTIVE_ATTACKS[name].attack(ThreatModel("l2", 1.0))
-        assert attack == ADAPTIVE_ATTACKS[second].attack(ThreatModel("l2", 1.0))
-        for library, called in (("torchattacks", name), ("art", second), ("foolbox", name)):
-            adaptive = role_of(Cell("mnist/f", "mnist", attack, 0, 100, (library,), 1, 1)).adaptive
-            assert adaptive is not None
-            assert adaptive.name == called
 
 
 def test_the_parts_of_autoattack_have_its_budgets() -> None:

@@ -109,8 +109,6 @@ def test_it_is_planned_once_for_a_norm() -> None:
         "apgd-t": 4,
         "fab-t": 4,
         "brendel-bethge": 2,
-        "apgd-ce, second implementation": 4,
         "hopskipjump": 2,
         "square, 5,000 queries": 4,
-        "square, second implementation": 4,
     }

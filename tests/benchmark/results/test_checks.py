@@ -93,7 +93,7 @@ def test_what_was_not_checked_is_open_and_says_so() -> None:
 
 
 def test_all_checks_run_in_order_and_a_name_is_taken_once() -> None:
-    assert [v.check for v in verdicts(evidence())] == [f"V{n}" for n in range(1, 28)]
+    assert [v.check for v in verdicts(evidence())] == [f"V{n}" for n in range(1, 28) if n != 24]
     assert {v.status for v in verdicts(evidence())} == {"PASS"}
     with pytest.raises(ValueError, match="V3 already"):
         check("V3", "", "")(lambda _: ("PASS", ""))

@@ -74,8 +74,6 @@ def at(record: Record, distance: Callable[[int], float]) -> Record:
         ("V26", "pma"),
         ("V26", "apgd-t"),
         ("V26", "fab-t"),
-        ("V24", "apgd-ce, second implementation"),
-        ("V24", "square, second implementation"),
     ],
 )
 def test_what_a_strong_attack_breaks_is_flagged_and_keeps_no_row_out(name: str, trial_name: str) -> None:
@@ -129,7 +127,6 @@ def test_a_strong_attack_by_the_gradient_excuses_no_search() -> None:
     [
         ("V22", ["members in turn"]),
         ("V23", ["best iterate"]),
-        ("V24", ["apgd-ce, second implementation"]),
         ("V25", ["fmn"]),
         ("V26", ["pma"]),
         ("V26", ["fab-t"]),
