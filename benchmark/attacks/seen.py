@@ -1,8 +1,8 @@
 """The best of the images that an attack looked at, by the attacker's prediction.
 
 What a library returns is the image it ended with, or its own choice among them; of an attack that looks for the
-nearest adversarial image, foolbox returns what was adversarial a step ago, or the image itself. Here every image that the
-attack asked the prediction about is a candidate, as long as a whole batch was asked about.
+nearest adversarial image, foolbox returns what was adversarial a step ago, or the image itself. Here every image that
+the attack asked the prediction about is a candidate, as long as a whole batch was asked about.
 """
 
 from __future__ import annotations
