@@ -123,7 +123,7 @@ def _fab_t(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: T
 def _wrong_labels(model: MeteredModel, x: Tensor, y: Tensor) -> Tensor:
     """(T, B): at most nine wrong labels of each image, the likeliest first, as in AutoAttack."""
     output = model(x)
-    others = output.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
+    others: Tensor = output.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
     return others[:, : min(_TARGETS, output.shape[1] - 1)].T
 
 
