@@ -141,7 +141,8 @@ class _TargetedAPGD(torchattacks.APGD):
     def dlr_loss(self, x: Tensor, y: Tensor) -> Tensor:
         ordered = x.sort(1).values
         margin = (x.gather(1, self._of_targets) - x.gather(1, y[:, None]))[:, 0]
-        return margin / (ordered[:, -1] - 0.5 * ordered[:, -3] - 0.5 * ordered[:, -4] + 1e-12)
+        ratio: Tensor = margin / (ordered[:, -1] - 0.5 * ordered[:, -3] - 0.5 * ordered[:, -4] + 1e-12)
+        return ratio
 
 
 class _ProbabilityMarginAPGD(torchattacks.APGD):

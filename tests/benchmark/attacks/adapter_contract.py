@@ -102,7 +102,7 @@ class AdapterContract:
             "driven": [name for name in names if Goal.CONFIDENT in METHOD_OF[name].goals],
         }
         for argument in set(chosen) & set(metafunc.fixturenames):
-            metafunc.parametrize(argument, chosen[argument])
+            metafunc.parametrize(argument, [attack_parameter(name) for name in chosen[argument]])
 
     def runners(self) -> dict[str, object]:
         with isolated_random_state(0):  # some libraries draw while they are imported
