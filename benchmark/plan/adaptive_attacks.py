@@ -164,11 +164,15 @@ def attacks_on(kind: Kind, on: str) -> list[AdaptiveAttack]:
     return [adaptive for adaptive in ADAPTIVE_ATTACKS.values() if adaptive.on == on and kind in adaptive.kinds]
 
 
-def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[tuple[AdaptiveAttack, AttackSpec]]:
+def planned(
+    subject: Subject, threats: Sequence[ThreatModel], on: str, thorough: bool = False
+) -> list[tuple[AdaptiveAttack, AttackSpec]]:
     """The adaptive attacks on a network, transfers from every other network for the same images.
 
-    Those that look for the nearest adversarial image are there once for a norm, with its first threat model.
+    Those that look for the nearest adversarial image are there once for a norm, with its first threat model. A network
+    is distilled where there is no other, or if `thorough`: it is learnt from one image and compared on another.
     """
+    distils = subject.size > 1 and (thorough or not subject.others)
     first = {threat.norm: threat for threat in reversed(threats)}
     plan = [
         (adaptive, adaptive.attack(threat))
@@ -178,7 +182,7 @@ def planned(subject: Subject, threats: Sequence[ThreatModel], on: str) -> list[t
         if adaptive.attack(threat).target not in subject.undefined
         and adaptive.attack(threat).method.classes <= subject.classes
         and (adaptive.reading is not Reading.SAMPLE or subject.is_sample)
-        and (adaptive.name != SURROGATE or subject.size > 1)  # it is learnt from one and compared on another
+        and (adaptive.name != SURROGATE or distils)
     ]
     if on == "all":
         plan.append((UNBOUNDED_ATTACK, unbounded(UNBOUNDED)))

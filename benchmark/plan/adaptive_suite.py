@@ -10,7 +10,7 @@ from benchmark.attacks.methods import METHOD_OF
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attack import AdaptiveAttack
 from benchmark.plan.adaptive_attacks import UNBOUNDED_ATTACK, planned
-from benchmark.plan.cascade import PROBE, Cascade, Shards
+from benchmark.plan.cascade import PROBE, Cascade, Shards, telling
 from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.ladder import Ladder, climbed
 from benchmark.plan.roles import role_of, surviving_examples
@@ -101,7 +101,7 @@ class AdaptiveSuite(WhiteboxSuite):
     ) -> list[Cell]:
         """The cells on the images that survive the white-box attacks under one threat model."""
         cells = []
-        for adaptive, attack in planned(subject, [threat], "surviving"):
+        for adaptive, attack in planned(subject, [threat], "surviving", self.thorough):
             found = self._cells(adaptive, attack, subject, selection, images)
             if adaptive.is_ladder:
                 wanted = _climbed(records, found, self.count(selection)).wanted
@@ -129,11 +129,11 @@ class AdaptiveSuite(WhiteboxSuite):
             if adaptive is not UNBOUNDED_ATTACK
             for cell in self._cells(adaptive, attack, subject, selection, shards)
         ]
-        cascade = Cascade(images, known, expand, self.thorough)
+        cascade = Cascade(images, known, expand, self.thorough, suspected=selection.attacks is not None)
         parts = {
             cell
             for threat in threats
-            for adaptive, attack in planned(subject, [threat], "surviving")
+            for adaptive, attack in planned(subject, [threat], "surviving", self.thorough)
             if adaptive.name in AUTOATTACK_PARTS
             for cell in self._cells(adaptive, attack, subject, selection, images[threat])
         }
@@ -152,7 +152,8 @@ class AdaptiveSuite(WhiteboxSuite):
         shards, first = self.shards(selection), Ladder({}, 0).wanted
         found = []
         for subject in subjects:
-            nearest: set[AttackSpec] = set()
+            alive: dict[ThreatModel, int] = {}
+            chance: dict[ThreatModel, float] = {}
             for threat in sorted(self._threats(subject, selection), key=lambda threat: threat.eps):
                 likely = [survival.survivors(subject.model, subject.dataset, threat, *shard) for shard in shards]
                 times = sum(survivors.chance for survivors in likely)
@@ -160,19 +161,42 @@ class AdaptiveSuite(WhiteboxSuite):
                     continue
                 total = sum(survivors.images * survivors.chance for survivors in likely)
                 images = max(1, round(total / times))
-                for adaptive, attack in planned(subject, [threat], "surviving"):
+                for adaptive, attack in planned(subject, [threat], "surviving", self.thorough):
                     cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(images))})
                     found += [
                         Expected(cell, times) for cell in cells if not adaptive.is_ladder or cell.attack_draws in first
                     ]
-                probed = images if self.thorough else min(PROBE, max(1, round(total)))
-                for adaptive, attack in planned(subject, [threat], "strong"):
-                    if attack not in nearest:  # of the smallest eps, which leaves most images
-                        cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(probed))})
-                        found += [Expected(cell, times if self.thorough else min(1.0, times)) for cell in cells]
-                    nearest |= {attack} if adaptive.is_nearest else set()
+                alive[threat], chance[threat] = round(total), times
+            found += self._expected_strong(subject, selection, alive, chance)
             last = self._last(subject, selection)
             found += [Expected(cell, float(len(shards))) for cell in last if (cell.start, cell.stop) == shards[0]]
+        return found
+
+    def _expected_strong(
+        self,
+        subject: Subject,
+        selection: Selection,
+        alive: Mapping[ThreatModel, int],
+        chance: Mapping[ThreatModel, float],
+    ) -> list[Expected]:
+        """alive, chance: how many images a threat model is likely to leave, and in how many shards any."""
+        found = []
+        shard = self.shards(selection)[0]
+        for norm in dict.fromkeys(threat.norm for threat in alive):
+            of_norm = {threat: images for threat, images in alive.items() if threat.norm == norm}
+            tried = telling(of_norm, PROBE)
+            for adaptive, attack in planned(subject, list(of_norm), "strong"):
+                threat = (
+                    next(iter(of_norm)) if adaptive.is_nearest else attack.threat
+                )  # the smallest leaves most images
+                if self.thorough:
+                    images, times = max(1, round(alive[threat] / chance[threat])), chance[threat]
+                elif adaptive.on_suspicion or not (adaptive.is_nearest or threat == tried):
+                    continue
+                else:
+                    images, times = min(PROBE, max(1, alive[threat])), min(1.0, chance[threat])
+                cells = self._cells(adaptive, attack, subject, selection, {shard: tuple(range(images))})
+                found += [Expected(cell, times) for cell in cells]
         return found
 
     def _threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:

@@ -1,8 +1,9 @@
 """The strong attacks, one after the other, each on what survives everything before it. Pure: no torch.
 
-They cost most, and find something only where everything else has failed. So each is tried on a few images first, and
-on the others where one of these falls; suite `thorough` tries all from the start. Of several shards the few are the
-first of all images that survive, so that a run on more images tries the same ones.
+They cost most, and find something only where everything else has failed. So each is tried on a few images under one
+eps first, and on all under every eps where one of these falls; those that cost most of all wait until another strong
+attack has found something. Suite `thorough` tries all from the start. Of several shards the few are the first of all
+images that survive, so that a run on more images tries the same ones.
 
 What a strong attack is run on depends on the outcomes of those before it, and on nothing else: the same records give
 the same cells.
@@ -24,7 +25,7 @@ from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 if TYPE_CHECKING:
     from benchmark.records.record import Record
 
-PROBE = 20  # images that a strong attack is tried on
+PROBE = 10  # images that a strong attack is tried on
 
 Shards = Mapping[tuple[int, int], tuple[int, ...]]  # shard -> images, in the order in which they are used
 Expand = Callable[[AdaptiveAttack, AttackSpec, Shards], list[Cell]]
@@ -38,6 +39,7 @@ class Cascade:
     records: those that there are, by their cells. expand: from an attack and images to its cells.
     thorough: whether all images are attacked from the start, and by the parts of AutoAttack also those that only other
         attacks broke, so that its number can be told.
+    suspected: whether a strong attack has found something, or all are wanted whatever others find.
     alive: of the surviving images those that everything so far left. left: the same of AutoAttack's parts alone.
     """
 
@@ -45,6 +47,7 @@ class Cascade:
     records: Mapping[Cell, Record]
     expand: Expand
     thorough: bool = False
+    suspected: bool = False
     alive: dict[ThreatModel, set[int]] = field(init=False)
     left: dict[ThreatModel, set[int]] = field(init=False)
 
@@ -69,31 +72,46 @@ class Cascade:
             by_name.setdefault(adaptive.name, []).append(attack)
         attacks = {adaptive.name: adaptive for adaptive, _ in strong}
         for name, specs in by_name.items():
-            wanted = [cell for attack in specs for cell in self._of(attacks[name], attack)]
+            if attacks[name].on_suspicion and not (self.suspected or self.thorough):
+                continue
+            wanted = self._of(attacks[name], specs)
             found += wanted
             if any(cell not in self.records for cell in wanted):
                 break  # what the next is run on is not known yet
             self.take(wanted, name in AUTOATTACK_PARTS)
         return found
 
-    def _of(self, adaptive: AdaptiveAttack, attack: AttackSpec) -> list[Cell]:
-        """An attack's cells: on the first images, and on the others where one of the first fell."""
-        threats = list(self.surviving) if adaptive.is_nearest else [attack.threat]
-        alive = self._in_order(threats, self.alive)
-        first = _first(alive, PROBE)
-        probe = self.expand(adaptive, attack, first)
-        fell = any(
-            broken_under(self.records[cell], threat) & self.alive[threat]
-            for cell in probe
-            if cell in self.records
-            for threat in threats
-        )
+    def _of(self, adaptive: AdaptiveAttack, attacks: Sequence[AttackSpec]) -> list[Cell]:
+        """An attack's cells under every eps: on the first images, and on the others where one of the first fell."""
+        tried = telling({threat: len(images) for threat, images in self.alive.items()}, PROBE)
+        probes = {
+            attack: self.expand(adaptive, attack, _first(self._in_order(threats, self.alive), PROBE))
+            for attack in attacks
+            if (threats := self._threats(adaptive, attack)) and (self.thorough or tried in threats)
+        }
+        fell = any(self._falls(cell, self._threats(adaptive, attack)) for attack in probes for cell in probes[attack])
+        self.suspected |= fell
         if not (fell or self.thorough):
-            return probe
-        every = alive
+            return [cell for cells in probes.values() for cell in cells]
+        return [cell for attack in attacks for cell in self._on_every_image(adaptive, attack)]
+
+    def _on_every_image(self, adaptive: AdaptiveAttack, attack: AttackSpec) -> list[Cell]:
+        threats = self._threats(adaptive, attack)
+        alive = self._in_order(threats, self.alive)
+        first, every = _first(alive, PROBE), alive
         if self.thorough and adaptive.name in AUTOATTACK_PARTS:
             every = self._in_order(threats, {threat: self.alive[threat] | self.left[threat] for threat in threats})
-        return probe + self.expand(adaptive, attack, _without(every, set(chain(*first.values()))))
+        rest = _without(every, set(chain(*first.values())))
+        return self.expand(adaptive, attack, first) + self.expand(adaptive, attack, rest)
+
+    def _threats(self, adaptive: AdaptiveAttack, attack: AttackSpec) -> list[ThreatModel]:
+        """The threat models that an attack says something of."""
+        return list(self.surviving) if adaptive.is_nearest else [attack.threat]
+
+    def _falls(self, cell: Cell, threats: Iterable[ThreatModel]) -> bool:
+        """Whether an image falls that everything before left."""
+        record = self.records.get(cell)
+        return record is not None and any(broken_under(record, threat) & self.alive[threat] for threat in threats)
 
     def _in_order(self, threats: Iterable[ThreatModel], images: Mapping[ThreatModel, set[int]]) -> Shards:
         """By shard, the images under some of the threat models, those of the smallest eps first."""
@@ -102,6 +120,16 @@ class Cascade:
             for shard, surviving in self.surviving[threat].items():
                 found.setdefault(shard, {}).update(dict.fromkeys(e for e in surviving if e in images[threat]))
         return {shard: tuple(found[shard]) for shard in sorted(found) if found[shard]}
+
+
+def telling(alive: Mapping[ThreatModel, int], wanted: int) -> ThreatModel | None:
+    """The threat model under which a few images tell most: of the largest eps that leaves as many as `wanted`.
+
+    There an attack that finds something finds most. Where all leave fewer, the one that leaves most.
+    alive: threat model, the smallest eps first -> how many images survive. None where there is no image.
+    """
+    enough = [threat for threat, images in alive.items() if images >= wanted]
+    return enough[-1] if enough else max(alive, key=lambda threat: alive[threat], default=None)
 
 
 def _first(shards: Shards, count: int) -> Shards:

@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
-from benchmark.plan.cascade import PROBE
+from benchmark.plan.cascade import PROBE, telling
 from benchmark.plan.cells import Cell, Selection, Subject
 from benchmark.plan.ladder import RUNGS
 from benchmark.plan.roles import role_of
@@ -22,6 +22,7 @@ from tests.benchmark.handmade import make, outcome
 SUBJECT = Subject("mnist/f", "mnist", 10_000, deterministic=True)
 DRAWN = Subject("mnist/b", "mnist", 10_000, deterministic=False)
 STRONG = [name for name, adaptive in ADAPTIVE_ATTACKS.items() if adaptive.on == "strong"]
+WAITING = [name for name in STRONG if ADAPTIVE_ATTACKS[name].on_suspicion]
 USUAL = Selection()
 SMALL, LARGE = ThreatModel("linf", 0.1), ThreatModel("linf", 0.3)
 
@@ -80,10 +81,31 @@ LINF = Selection(eps={"linf": (0.1, 0.3), "l2": (1.0,)})
 def test_where_nothing_falls_each_is_tried_on_the_first_images_one_phase_after_the_other() -> None:
     phases, records = run(SUITE, nothing_falls)
     by_phase = [{called(cell) for cell in phase} for phase in phases[2:]]
-    assert by_phase[: len(STRONG)] == [{name} for name in STRONG]  # what follows is no attack
+    tried = [name for name in STRONG if name not in WAITING]
+    assert by_phase[: len(tried)] == [{name} for name in tried]  # what follows is no attack
     for name in STRONG:
-        nearest = ADAPTIVE_ATTACKS[name].is_nearest
-        assert of(records, name) == list(range(PROBE)) * (2 if nearest else 4)  # once for a norm, or for a threat model
+        assert of(records, name) == list(range(PROBE)) * (0 if name in WAITING else 2)  # once for a norm
+        assert {r.cell.attack.threat.eps for r in records if called(r.cell) == name} <= {0.3, 2.0}
+
+
+def test_those_that_cost_most_are_run_where_another_has_found_something() -> None:
+    def falls(name: str, image: int) -> bool:
+        return name == "fab-t" and image == 5
+
+    _, records = run(SUITE, falls)
+    assert of(records, "apgd-t") == list(range(PROBE)) * 2
+    for name in WAITING:
+        assert len(of(records, name)) == 2 * PROBE
+    first, then = (next(i for i, r in enumerate(records) if called(r.cell) == name) for name in ("fab-t", WAITING[0]))
+    assert first < then
+
+
+def test_they_are_tried_where_most_can_be_seen() -> None:
+    few = {SMALL: 50, LARGE: PROBE}
+    assert telling(few, PROBE) == LARGE
+    assert telling(few | {LARGE: PROBE - 1}, PROBE) == SMALL
+    assert telling({SMALL: 3, LARGE: 2}, PROBE) == SMALL
+    assert telling({}, PROBE) is None
 
 
 def test_the_strong_attacks_wait_for_the_others() -> None:
@@ -119,13 +141,15 @@ def climbing(cell: Cell) -> Record:
 
 def test_where_one_of_the_first_falls_all_that_survive_are_attacked_and_the_next_meets_what_is_left() -> None:
     def falls(name: str, image: int) -> bool:
-        return {"fgsm": image < 10, "restarts": image == 10, "apgd-t": image in (11, 50)}.get(name, False)
+        return {"fgsm": image < 15, "restarts": image == 15, "apgd-t": image in (16, 50)}.get(name, False)
 
     _, records = run(SUITE, falls, selection=LINF)
-    assert of(records, "restarts", SMALL) == list(range(10, SHARD))
-    assert of(records, "apgd-t", SMALL) == [*range(11, 11 + PROBE), *range(11 + PROBE, SHARD)]
-    assert of(records, "fab-t", SMALL) == [12, *range(13, 12 + PROBE)]
-    assert of(records, "apgd-ce", SMALL) == list(range(10, SHARD))  # the old ones are run as if there were no new ones
+    for threat in (SMALL, LARGE):  # tried at the larger eps; one falls, so that all are attacked at either
+        assert of(records, "restarts", threat) == list(range(15, SHARD))
+        assert of(records, "apgd-t", threat) == [*range(16, 16 + PROBE), *range(16 + PROBE, SHARD)]
+        assert of(records, "apgd-ce", threat) == list(range(15, SHARD))  # as if there were no stronger ones
+    assert of(records, "fab-t", SMALL) == []
+    assert of(records, "fab-t", LARGE) == list(range(17, 17 + PROBE))
 
 
 def test_what_falls_behind_the_first_images_is_not_found() -> None:
@@ -143,26 +167,28 @@ def test_a_nearest_image_counts_at_its_distance_and_beyond() -> None:
     """On all images at 0.2: between the eps, so that it is broken at the larger alone."""
 
     def falls(name: str, image: int) -> float:
-        return {"fmn": 0.2 if image < 40 else 0.0, "brendel-bethge": 0.05 if image == 3 else 0.0}.get(name, 0.0)
+        found = {"fmn": 0.2 if image < 40 else 0.0, "brendel-bethge": 0.05 if image == 3 else 0.0}
+        return found.get(name, float(name == "apgd-t" and image == 45))
 
     _, records = run(SUITE, falls, selection=LINF)
     assert of(records, "pma", LARGE) == list(range(SHARD))  # the white-box attacks alone decide
-    assert of(records, "apgd-t", SMALL) == list(range(PROBE))
-    assert of(records, "apgd-t", LARGE) == list(range(40, 40 + PROBE))
+    assert of(records, "apgd-t", SMALL) == list(range(SHARD))
+    assert of(records, "apgd-t", LARGE) == list(range(40, SHARD))
     of_norm = [record for record in records if called(record.cell) == "brendel-bethge"]
     images = [
         image for record in of_norm for image in record.cell.only or () if record.cell.attack.threat.norm == "linf"
     ]
-    assert images == list(range(SHARD))  # of the smaller eps; one of the first fell
-    assert 3 not in of(records, "square, 5,000 queries", SMALL)
+    assert images == [image for image in range(SHARD) if image != 45]  # of the smaller eps; one of the first fell
+    assert of(records, "square, 5,000 queries", SMALL) == []
+    assert 45 not in of(records, "square, 5,000 queries", LARGE)
 
 
 def test_of_several_shards_the_first_images_of_all_are_tried() -> None:
     def falls(name: str, image: int) -> bool:
-        return name == "fgsm" and 15 <= image < SHARD
+        return name == "fgsm" and 5 <= image < SHARD
 
     _, records = run(SUITE, falls, selection=Selection(examples=3 * SHARD, eps={"linf": (0.1,), "l2": (1.0,)}))
-    assert of(records, "apgd-t", SMALL) == [*range(15), *range(SHARD, SHARD + PROBE - 15)]
+    assert of(records, "apgd-t", SMALL) == [*range(5), *range(SHARD, SHARD + PROBE - 5)]
     _, few = run(SUITE, nothing_falls, selection=Selection(examples=SHARD))
     _, many = run(SUITE, nothing_falls, selection=Selection(examples=2 * SHARD))
     strong = [{r.cell for r in records if called(r.cell) in STRONG} for records in (few, many)]
@@ -189,7 +215,7 @@ def test_autoattack_is_run_on_what_its_own_parts_left() -> None:
     assert set(of(records, "square, 5,000 queries", SMALL)) == set(without_ce) - {2}
     assert set(of(records, "hopskipjump")) - {2} >= set(range(30, SHARD)) - {90}
     _, records = run(SUITE, falls, selection=LINF)
-    assert set(of(records, "apgd-t", SMALL)) == set(range(30, 30 + PROBE))
+    assert set(of(records, "apgd-t", LARGE)) == set(range(30, 30 + PROBE))
 
 
 def test_an_attack_that_failed_broke_nothing_and_the_next_goes_on() -> None:
@@ -209,7 +235,7 @@ def test_other_readings_break_nothing() -> None:
         return name == "judge's draws"
 
     _, records = run(SUITE, falls, DRAWN)
-    assert of(records, "apgd-t", SMALL) == list(range(PROBE))
+    assert of(records, "apgd-t", LARGE) == list(range(PROBE))
 
 
 def test_where_nothing_is_left_none_is_run() -> None:

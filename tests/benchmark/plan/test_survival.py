@@ -117,7 +117,7 @@ def test_a_thorough_run_is_expected_to_attack_every_image() -> None:
         [one for one in SUITES[name].expected_follow_up([SUBJECT], of_linf, knowing(*records)) if attacks(one.cell)]
         for name in ("adaptive", "thorough")
     )
-    assert [one.cell.attack for one in adaptive] == [one.cell.attack for one in thorough]
+    assert {one.cell.attack for one in adaptive} < {one.cell.attack for one in thorough}
     assert {len(one.cell.only or ()) for one in adaptive} == {PROBE, 60}
     assert {len(one.cell.only or ()) for one in thorough} == {60}
 
@@ -128,7 +128,8 @@ def test_shards_are_expected_as_so_many_times_one_cell() -> None:
     others += planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "last")
     strong = planned(SUBJECT, BALLS, "strong")
     rungs = sum(min(3, len(adaptive.draws(8))) for adaptive, _ in others)  # of the ladder three
-    assert len(expected) == rungs + len(strong)
+    tried = [attack for adaptive, attack in strong if not adaptive.on_suspicion and attack.threat in (LARGE, BALLS[-1])]
+    assert len(expected) == rungs + len(tried)
     assert {round(one.times) for one in expected} <= {10, 9, 8, 5, 1}
-    assert sum(one.times == 1 for one in expected) == len(strong)  # once for all shards
+    assert sum(one.times == 1 for one in expected) == len(tried)  # once for all shards
     assert SUITES["whitebox"].expected_follow_up([SUBJECT], Selection(), Survival()) == []
