@@ -1,4 +1,10 @@
-"""ART (adversarial-robustness-toolbox): NumPy in, NumPy out, clips before it projects."""
+"""ART (adversarial-robustness-toolbox): NumPy in, NumPy out, clips before it projects.
+
+Of ART 1.20.1 neither AutoProjectedGradientDescent nor SquareAttack is run. The first returns its last image, not one
+that it broke on the way, compares a step's size with itself where it should with that of the checkpoint before, and
+stops a whole batch where all losses round to zero: aligned, nothing of its loop would be left. The second breaks about
+what torchattacks' breaks on a linear network, but predicts three times a query.
+"""
 
 from __future__ import annotations
 

@@ -64,12 +64,22 @@ class _L2PGD(_GivenStart, foolbox.attacks.L2ProjectedGradientDescentAttack):
         return ep.astensor(raw / norms.where(norms > 0, norms.new_ones(())))
 
 
+# FMN steps to where the boundary would be if it were flat. Where it bends away, FMN as published ends a hair this side
+# of it and has found nothing: 4 of 20 images of MNIST.
+_OVERSHOOT = 1.01
+
+
 class _L2FMN(foolbox.attacks.L2FMNAttack):
     def project(self, x: ep.Tensor, x0: ep.Tensor, epsilon: ep.Tensor) -> ep.Tensor:
         # foolbox 3.3.4 multiplies by norm / norm and stays where it is: the images only go farther away
         step: Tensor = (x - x0).raw
         norms = step.flatten(1).norm(dim=1).clamp_min(1e-12)
-        return x0 + ep.astensor(step * (epsilon.raw / norms).clamp_max(1).view(-1, *[1] * (step.ndim - 1)))
+        return x0 + ep.astensor(step * (_OVERSHOOT * epsilon.raw / norms).clamp_max(1).view(-1, *[1] * (step.ndim - 1)))
+
+
+class _LinfFMN(foolbox.attacks.LInfFMNAttack):
+    def project(self, x: ep.Tensor, x0: ep.Tensor, epsilon: ep.Tensor) -> ep.Tensor:
+        return super().project(x, x0, _OVERSHOOT * epsilon)
 
 
 class _AddsGradientsUp:
@@ -132,7 +142,7 @@ def _ddn(spec: AttackSpec) -> Any:
 
 
 def _fmn(spec: AttackSpec) -> Any:
-    kind = _L2FMN if spec.threat.norm == "l2" else foolbox.attacks.LInfFMNAttack
+    kind = _L2FMN if spec.threat.norm == "l2" else _LinfFMN
     return kind(steps=spec.steps)
 
 

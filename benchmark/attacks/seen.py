@@ -15,6 +15,8 @@ from benchmark.attacks.spec import ThreatModel
 
 ROUNDING = 5e-7  # of float32, in a distance or a pixel; half of what the judge allows
 
+CLEAR = 1e-5  # of log-probabilities: an image on the boundary itself is of either label, by the rest of its batch
+
 
 def distances(x: Tensor, moved: Tensor, norm: Norm) -> Tensor:
     """(B,) distances of images (B, ...) in float64."""
@@ -58,7 +60,9 @@ class NearestSeen(nn.Module):
 
     def _see(self, images: Tensor, output: Tensor) -> None:
         distance = distances(self.x, images, self.norm)
-        nearer = (output.argmax(1) != self.y) & (distance < self.distance) & in_box(images)
+        label = self.y[:, None]
+        margin = (output.scatter(1, label, -torch.inf).amax(1, keepdim=True) - output.gather(1, label))[:, 0]
+        nearer = (margin > CLEAR) & (distance < self.distance) & in_box(images)
         if nearer.any():
             self.images[nearer], self.distance[nearer] = images[nearer].clamp(0, 1), distance[nearer]
 

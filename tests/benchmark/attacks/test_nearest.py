@@ -199,8 +199,8 @@ def test_what_a_batch_was_asked_about_is_seen_where_it_counts() -> None:
 
 def test_what_is_found_beyond_eps_is_brought_into_the_ball() -> None:
     for norm, eps in (("linf", 0.01), ("l2", 0.05)):
-        seen = NearestSeen(linear(2), IMAGES, torch.full((12,), 2), norm)  # no label at all: everything is another
-        moved = (IMAGES + 0.1).clamp(0, 1)
+        network, moved = linear(2), IMAGES + 0.1
+        seen = NearestSeen(network, IMAGES, 1 - labels(network, moved), norm)
         seen(moved)
         found = distances(IMAGES, seen.inside(eps), norm)
         assert torch.allclose(found, torch.full_like(found, eps), atol=1e-6)
