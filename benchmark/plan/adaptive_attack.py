@@ -30,7 +30,7 @@ class AdaptiveAttack:
     gradient: what it follows: the network's own, an `other` network's, the network's own along its decision `boundary`,
         which is there where it is flat elsewhere, or `none`.
     images: how many of the first images it is run on; None for all that `on` says.
-    on_suspicion: whether, of the strong ones, it waits until another has found something; see `benchmark.plan.cascade`.
+    on_suspicion: whether, of the strong ones, it waits until others have found too much; see `benchmark.plan.cascade`.
     """
 
     name: str

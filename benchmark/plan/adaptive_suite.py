@@ -138,8 +138,12 @@ class AdaptiveSuite(WhiteboxSuite):
             for cell in self._cells(adaptive, attack, subject, selection, images[threat])
         }
         before = [cell for cell in [*on_all, *weak] if cell in known and cell.reading is Reading.HEADLINE]
-        cascade.take([cell for cell in before if cell not in parts])
+        own = {cell for cell in before if (one := role_of(cell).adaptive) is not None and one.gradient == "own"}
+        cascade.take([cell for cell in before if cell in own and cell not in parts])
         cascade.take([cell for cell in before if cell in parts], autoattack=True)
+        others = [cell for cell in before if cell not in own and cell not in parts]
+        cascade.suspect(others)
+        cascade.take(others)
         return cascade.cells(planned(subject, threats, "strong"))
 
     def expected_follow_up(

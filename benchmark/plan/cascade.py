@@ -1,9 +1,10 @@
 """The strong attacks, one after the other, each on what survives everything before it. Pure: no torch.
 
 They cost most, and find something only where everything else has failed. So each is tried on a few images under one
-eps first, and on all under every eps where one of these falls; those that cost most of all wait until another strong
-attack has found something. Suite `thorough` tries all from the start. Of several shards the few are the first of all
-images that survive, so that a run on more images tries the same ones.
+eps first, and on all under every eps where one of these falls. Those that cost most of all wait for a suspicion: that
+an attack found more than a point of what every attack by the network's own gradient had left, be it without a
+gradient, by another network's, or a strong one. Suite `thorough` tries all from the start. Of several shards the few
+are the first of all images that survive, so that a run on more images tries the same ones.
 
 What a strong attack is run on depends on the outcomes of those before it, and on nothing else: the same records give
 the same cells.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from benchmark.records.record import Record
 
 PROBE = 10  # images that a strong attack is tried on
+SUSPICIOUS = 0.01  # share of images, of which no more may fall to chance
 
 Shards = Mapping[tuple[int, int], tuple[int, ...]]  # shard -> images, in the order in which they are used
 Expand = Callable[[AdaptiveAttack, AttackSpec, Shards], list[Cell]]
@@ -39,7 +41,7 @@ class Cascade:
     records: those that there are, by their cells. expand: from an attack and images to its cells.
     thorough: whether all images are attacked from the start, and by the parts of AutoAttack also those that only other
         attacks broke, so that its number can be told.
-    suspected: whether a strong attack has found something, or all are wanted whatever others find.
+    suspected: whether an attack has found more than it should, or all are wanted whatever others find.
     alive: of the surviving images those that everything so far left. left: the same of AutoAttack's parts alone.
     """
 
@@ -54,6 +56,16 @@ class Cascade:
     def __post_init__(self) -> None:
         self.alive = {threat: set(chain(*shards.values())) for threat, shards in self.surviving.items()}
         self.left = {threat: set(images) for threat, images in self.alive.items()}
+
+    def suspect(self, cells: Iterable[Cell]) -> None:
+        """Whether one of these cells broke more than a point of its images among those that are alive."""
+        for record in (self.records[cell] for cell in cells if cell in self.records):
+            most = SUSPICIOUS * (record.cell.stop - record.cell.start)
+            self.suspected |= any(
+                len(broken_under(record, threat) & alive) > most
+                for threat, alive in self.alive.items()
+                if says_of(record.cell, threat)
+            )
 
     def take(self, cells: Iterable[Cell], autoattack: bool = False) -> None:
         """Note what the records of some cells broke. autoattack: whether they are of one of AutoAttack's parts."""
@@ -78,6 +90,7 @@ class Cascade:
             found += wanted
             if any(cell not in self.records for cell in wanted):
                 break  # what the next is run on is not known yet
+            self.suspect(wanted)
             self.take(wanted, name in AUTOATTACK_PARTS)
         return found
 
@@ -90,7 +103,6 @@ class Cascade:
             if (threats := self._threats(adaptive, attack)) and (self.thorough or tried in threats)
         }
         fell = any(self._falls(cell, self._threats(adaptive, attack)) for attack in probes for cell in probes[attack])
-        self.suspected |= fell
         if not (fell or self.thorough):
             return [cell for cells in probes.values() for cell in cells]
         return [cell for attack in attacks for cell in self._on_every_image(adaptive, attack)]

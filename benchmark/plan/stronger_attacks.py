@@ -45,7 +45,7 @@ STRONGER = (
     ),
     AdaptiveAttack("pma", "APGD's steps, 100 of them, on the margin of probabilities", usual("pma")),
     AdaptiveAttack("apgd-t", "APGD, 100 steps towards each of 9 labels", usual("apgd-t"), "strong"),
-    AdaptiveAttack("fab-t", "FAB, 100 steps towards each of 9 labels", usual("fab-t"), "strong"),
+    AdaptiveAttack("fab-t", "FAB, 100 steps towards each of 9 labels", usual("fab-t"), "strong", on_suspicion=True),
     AdaptiveAttack(
         "brendel-bethge",
         "Brendel-Bethge, 1,000 steps along the decision boundary",
@@ -69,6 +69,7 @@ STRONGER = (
         "Square attack, 5,000 queries, no gradient",
         usual("square", steps=AUTOATTACK["square"]),
         "strong",
+        on_suspicion=True,
         gradient="none",
     ),
 )

@@ -146,8 +146,9 @@ def breaks_little(
 
     beyond: by threat model, the images that count; by default those that survive the white-box attacks and fresh draws.
     The check is open where an attack was not run on all surviving images, and where one of the `required` (default:
-    each of them) was not run at all. A strong attack is to be run on what survives everything else alone, and may be
-    tried on a few images under one eps first: it is open where one of these fell and the others were not attacked.
+    each of them that waits for no suspicion) was not run at all. A strong attack is to be run on what survives
+    everything else alone, and may be tried on a few images under one eps first: it is open where one of these fell and
+    the others were not attacked.
     """
     found: list[Finding] = []
     for threat, surviving in evidence.surviving.items():
@@ -161,7 +162,8 @@ def breaks_little(
             by_source: dict[str | None, list[Record]] = {}
             for record in evidence.of_adaptive(name, threat):
                 by_source.setdefault(record.cell.attack.source, []).append(record)
-            if to_attack and not by_source and name in (names if required is None else required):
+            wanted = not adaptive.on_suspicion if required is None else name in required
+            if to_attack and not by_source and wanted:
                 tried = _tried_elsewhere(evidence, name) if is_strong else None
                 found.append(tried or ("OPEN", f"not checked: {where(threat)}, {name}: {NOT_RUN}"))
             for source, records in by_source.items():

@@ -129,7 +129,7 @@ def test_a_strong_attack_by_the_gradient_excuses_no_search() -> None:
         ("V23", ["best iterate"]),
         ("V25", ["fmn"]),
         ("V26", ["pma"]),
-        ("V26", ["fab-t"]),
+        ("V26", ["apgd-t"]),
     ],
 )
 def test_what_was_not_run_leaves_its_check_open(name: str, trial_names: list[str]) -> None:
