@@ -19,7 +19,7 @@ from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.methods import Goal, Norm
 from benchmark.attacks.own import Call
 from benchmark.attacks.references import unbound
-from benchmark.attacks.seen import NearestSeen, Spent
+from benchmark.attacks.seen import BEYOND, NearestSeen, Spent
 from benchmark.attacks.spec import AttackSpec
 from benchmark.attacks.starts import adversarial_starts
 
@@ -157,40 +157,45 @@ def _nearest(
     """Of an attack that looks for the nearest adversarial image from the image itself."""
     seen = NearestSeen(model, x, y, spec.threat.norm)
     _walk(build(spec), seen)
+    seen.settle()
     return seen.inside(spec.threat.eps)
 
 
 def _brendel_bethge(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
-    """Along the decision boundary, from other images.
+    """Along the decision boundary, from noise and from another image, all steps from each.
 
-    foolbox's steps stay in a region whose radius grows with the size of the batch; here it is that of a single image.
+    Neither start finds what the other does. foolbox's steps stay in a region whose radius grows with the size of the
+    batch; here it is that of a single image.
     """
     if (error := brendel_bethge.NUMBA_IMPORT_ERROR) is not None:
         raise ValueError("brendel-bethge needs numba: pip install 'numba>=0.60'") from error
     images = x.clone()
-    has, starts = adversarial_starts(model, x, y, spec.threat.norm)
+    has, *starts = adversarial_starts(model, x, y, spec.threat.norm)
     if has.any():
         seen = NearestSeen(model, x[has], y[has], spec.threat.norm)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it is compiled first
             attack = _KINDS[spec.threat.norm](steps=spec.steps, lr=_REGION / int(has.sum()))
-        _walk(attack, seen, starts[has])
+        for begin in starts:
+            _walk(attack, seen, begin[has])
+        seen.settle()
         images[has] = seen.inside(spec.threat.eps)
     return images
 
 
 def _hopskipjump(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: Tensor | None) -> Tensor:
     """From other images, by labels alone, until all queries are spent: foolbox knows steps, of ever more queries."""
-    asked, images = NearestSeen(model, x, y, spec.threat.norm, spec.steps), x.clone()
+    asked, images = NearestSeen(model, x, y, spec.threat.norm, max(0, spec.steps - len(BEYOND))), x.clone()
     size = max(1, _NOISE // (x[0].numel() * _DIRECTIONS))
     with contextlib.suppress(Spent):
-        has, starts = adversarial_starts(asked, x, y, spec.threat.norm)
+        has, _, starts = adversarial_starts(asked, x, y, spec.threat.norm)
         for rows in torch.nonzero(has)[:, 0].split(size) if has.any() else ():
             seen = NearestSeen(model, x[rows], y[rows], spec.threat.norm, asked.queries)
             with contextlib.suppress(Spent):
                 _walk(
                     foolbox.attacks.HopSkipJumpAttack(steps=spec.steps, constraint=spec.threat.norm), seen, starts[rows]
                 )
+            seen.settle()
             images[rows] = seen.inside(spec.threat.eps)
     return images
 

@@ -15,7 +15,8 @@ from benchmark.attacks.spec import ThreatModel
 
 ROUNDING = 5e-7  # of float32, in a distance or a pixel; half of what the judge allows
 
-CLEAR = 1e-5  # of log-probabilities: an image on the boundary itself is of either label, by the rest of its batch
+CLEAR = 1e-5  # a margin of log-probabilities that is beyond rounding
+BEYOND = (0.0, 1e-4, 1e-3, 1e-2)
 
 
 def distances(x: Tensor, moved: Tensor, norm: Norm) -> Tensor:
@@ -60,11 +61,28 @@ class NearestSeen(nn.Module):
 
     def _see(self, images: Tensor, output: Tensor) -> None:
         distance = distances(self.x, images, self.norm)
-        label = self.y[:, None]
-        margin = (output.scatter(1, label, -torch.inf).amax(1, keepdim=True) - output.gather(1, label))[:, 0]
-        nearer = (margin > CLEAR) & (distance < self.distance) & in_box(images)
+        nearer = (output.argmax(1) != self.y) & (distance < self.distance) & in_box(images)
         if nearer.any():
             self.images[nearer], self.distance[nearer] = images[nearer].clamp(0, 1), distance[nearer]
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Move what was found off the boundary, by up to a hundredth of its distance.
+
+        An attack that follows the boundary ends on it, where an image is of either label, by the rounding of a batch.
+        """
+        unclear, found, step = self.distance.isfinite(), self.images, self.images - self.x
+        for beyond in BEYOND:
+            if not unclear.any():
+                break
+            candidate = (self.x + (1 + beyond) * step).clamp(0, 1) if beyond else found
+            output, label = self.model(candidate), self.y[:, None]
+            margin = (output.scatter(1, label, -torch.inf).amax(1, keepdim=True) - output.gather(1, label))[:, 0]
+            clear = unclear & (margin > CLEAR)
+            self.images = torch.where(clear.view(-1, *[1] * (step.ndim - 1)), candidate, self.images)
+            unclear = unclear & ~clear
+        moved = self.distance.isfinite()
+        self.distance[moved] = distances(self.x, self.images, self.norm)[moved]
 
     def inside(self, eps: float) -> Tensor:
         """(B, C, H, W): what was found, brought into the ball where it is farther away than `eps`.

@@ -21,8 +21,8 @@ from zoo.seeding import private_generator
 IMAGES = 0.3 + 0.4 * torch.rand(12, 1, 6, 6, generator=private_generator("central"))  # far from the walls of the box
 BY = {name: METHOD_OF[name].libraries[0] for name in NORMS}
 # How far beyond the nearest image an attack may stop.
-SLACK = {"ddn": 0.2, "fmn": 0.2, "brendel-bethge": 0.05, "hopskipjump": 0.5}
-STEPS = {"hopskipjump": 2000, "brendel-bethge": 200, "fab-t": 30}
+SLACK = {"ddn": 0.2, "fmn": 0.2, "brendel-bethge": 0.02, "hopskipjump": 0.5}
+STEPS = {"hopskipjump": 2000, "brendel-bethge": 1000, "fab-t": 30}
 
 
 def linear(classes: int) -> nn.Module:
@@ -72,9 +72,8 @@ def test_the_nearest_adversarial_image_is_found(name: str, classes: int) -> None
     assert (labels(network, images) != y).all()
     found = distances(IMAGES, images, norm)
     assert (found >= nearest * (1 - 1e-3)).all()
-    if METHOD_OF[name].nearest and (
-        METHOD_OF[name].gradients or classes == 2
-    ):  # labels alone say not which other is near
+    # a walk along the boundary to one other label may never come to the nearest one's
+    if METHOD_OF[name].name in ("ddn", "fmn") or (METHOD_OF[name].nearest and classes == 2):
         away = nearest > 0.25 * nearest.median()  # the others begin at the boundary, where steps are too long
         assert (found <= nearest * (1 + SLACK[METHOD_OF[name].name]))[away].all(), (found / nearest)[away]
 
@@ -161,23 +160,37 @@ def test_hopskipjump_asks_as_often_as_it_may_and_no_more() -> None:
     network = linear(10)
     y = labels(network)
     spec = usual_attack("hopskipjump-l2", 1000.0, steps=700)
-    assert craft("foolbox", prediction_of(network), IMAGES, y, spec, range(12), 0).forwards == 700
+    assert craft("foolbox", prediction_of(network), IMAGES, y, spec, range(12), 0).forwards in range(697, 701)
 
 
-def test_a_start_is_the_nearest_image_of_another_label_or_else_noise() -> None:
+def test_starts_are_in_noise_and_at_the_nearest_image_of_another_label() -> None:
     network = linear(2)
     y = labels(network)
-    has, starts = adversarial_starts(network, IMAGES, y, "l2")
+    has, noise, starts = adversarial_starts(network, IMAGES, y, "l2")
     assert has.all()
+    assert (labels(network, noise) != y).all()
     for image, label, start in zip(IMAGES, y, starts, strict=True):
-        others = IMAGES[labels(network) != label]
+        others = IMAGES[y != label]
         assert torch.equal(start, others[(others - image).flatten(1).norm(dim=1).argmin()])
-    one = IMAGES[:1]
-    has, starts = adversarial_starts(network, one, y[:1], "l2")
+    has, noise, starts = adversarial_starts(network, IMAGES[:1], y[:1], "l2")  # no other image: noise stands in
     assert has.all()
     assert (labels(network, starts) != y[:1]).all()
-    has, _ = adversarial_starts(network, IMAGES, 1 - y, "l2")
-    assert not has.any()
+    assert torch.equal(noise, starts)
+    assert not adversarial_starts(network, IMAGES, 1 - y, "l2")[0].any()
+
+
+def test_where_noise_has_one_label_alone_an_image_stands_in_for_it() -> None:
+    """A network that knows its images, and takes all else for the first."""
+
+    def network(x: Tensor) -> Tensor:
+        known = (x[:, None] == IMAGES[None]).flatten(2).all(2)
+        return torch.cat([known[:, :1] | ~known.any(1, keepdim=True), known[:, 1:]], 1).float()
+
+    y = torch.arange(12)
+    has, noise, starts = adversarial_starts(network, IMAGES, y, "linf")  # type: ignore[arg-type]
+    assert has.all()
+    assert torch.equal(noise[0], starts[0])
+    assert not torch.equal(noise[1], starts[1])
 
 
 def test_what_a_batch_was_asked_about_is_seen_where_it_counts() -> None:
@@ -195,6 +208,24 @@ def test_what_a_batch_was_asked_about_is_seen_where_it_counts() -> None:
     for images in (wrong[:5], torch.full_like(IMAGES, torch.nan), IMAGES + 2, IMAGES - 2, 0.5 * (wrong + wrong)):
         seen(images)
         assert torch.equal(seen.images, before)
+
+
+def test_what_was_found_on_the_boundary_is_moved_off_it_and_no_farther() -> None:
+    network = linear(2)
+    y = labels(network)
+    weight = (network[1].weight[1] - network[1].weight[0]).detach()
+    away = weight * (1 - 2 * y[:, None])
+    on_it = nearest_distances(network, y, "l2").float()[:, None] * away / away.norm(dim=1, keepdim=True)
+    seen = NearestSeen(prediction_of(network), IMAGES, y, "l2")
+    for beyond in (1e-7, 0.5):
+        seen(IMAGES + (1 + beyond) * on_it.view_as(IMAGES))
+    before = seen.distance.clone()
+    seen.settle()
+    assert (labels(network, seen.images) != y).all()
+    assert (seen.distance <= 1.0101 * before).all()
+    log_p = prediction_of(network)(seen.images).log_softmax(1)
+    assert (log_p[torch.arange(12), 1 - y] > log_p[torch.arange(12), y]).all()
+    assert torch.equal(seen.distance, distances(IMAGES, seen.images, "l2"))
 
 
 def test_what_is_found_beyond_eps_is_brought_into_the_ball() -> None:
