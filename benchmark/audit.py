@@ -20,7 +20,7 @@ def audit(
     name: options.Name,
     examples: Annotated[int, typer.Option(help="Test images; the first of a fixed random order.")] = 100,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Run the costly attacks on every surviving image, not on 20 first.")
+        bool, typer.Option("--thorough", help="Run the costly attacks on every image, suspicious or not.")
     ] = False,
     dataset: options.OneDataset = None,
     data: options.OwnData = None,

@@ -26,7 +26,7 @@ ATTACKS = tuple(STEPS)
 FURTHER_STEPS = {
     "mifgsm": 40,
     **dict.fromkeys(("apgd-ce", "apgd-dlr", "apgd-t", "pma", "fab-t", "ddn", "fmn"), 100),
-    "brendel-bethge": 1000,
+    "brendel-bethge": 200,  # from each of two starts
     "square": 1000,
     "hopskipjump": 5000,
     "noise": 100,

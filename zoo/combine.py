@@ -57,6 +57,7 @@ def mean_loss(logits: Tensor, weights: Tensor | None = None) -> Tensor:
     """
     import torch
 
+    given, logits = logits.dtype, logits.double()  # of two close means float32 leaves few digits of the difference
     log_p = logits.log_softmax(-1)  # (S, B, K)
     geometric = _mean(log_p, weights)
     gap = expected(logits, weights) - geometric  # log(arithmetic / geometric mean) >= 0
@@ -64,7 +65,7 @@ def mean_loss(logits: Tensor, weights: Tensor | None = None) -> Tensor:
     gap = torch.where(gap > 8 * torch.finfo(gap.dtype).eps, gap, torch.zeros_like(gap))
     missing = (geometric.exp() * gap.expm1()).sum(-1, keepdim=True)
     # Draws that agree leave nothing missing: the floor keeps the logarithm finite and its gradient zero.
-    return torch.cat([geometric, missing.clamp_min(1e-30).log()], -1)
+    return torch.cat([geometric, missing.clamp_min(1e-30).log()], -1).to(given)
 
 
 def mean_logit(logits: Tensor, weights: Tensor | None = None) -> Tensor:

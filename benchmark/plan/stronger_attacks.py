@@ -48,7 +48,7 @@ STRONGER = (
     AdaptiveAttack("fab-t", "FAB, 100 steps towards each of 9 labels", usual("fab-t"), "strong", on_suspicion=True),
     AdaptiveAttack(
         "brendel-bethge",
-        "Brendel-Bethge, 1,000 steps along the decision boundary",
+        "Brendel-Bethge, 200 steps along the decision boundary from each of two starts",
         nearest("brendel-bethge"),
         "strong",
         on_suspicion=True,

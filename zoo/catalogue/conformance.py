@@ -114,11 +114,11 @@ def _posterior(probe: Probe, network: nn.Module, family: str | None, randomness:
     if randomness is not Randomness.AUTO or posterior.kind is not Kind.POINT:
         return posterior
     passes = ForwardPosterior(network, dropout=False)
-    # of few outcomes (one of two crops) two passes are often the same: where anything is drawn, many are compared
-    count = PROBES if random_calls(network.eval(), probe.images).on else 2
-    first, *others = passes.draws(count, derive_seed("probe", probe.name))
+    first, *others = passes.draws(PROBES, derive_seed("probe", probe.name))
     logits = probe.logits(first)
-    differ = any(not torch.equal(probe.logits(other), logits) for other in others)
+    # of few outcomes (one of two crops) two passes are often the same: where anything is drawn, many are compared
+    count = len(others) if random_calls(network.eval(), probe.images).on else 1
+    differ = any(not torch.equal(probe.logits(other), logits) for other in others[:count])
     several = isinstance(first, SeededPass) and len(first.every_member(probe.images)) > 1
     return passes if differ or several else posterior
 

@@ -151,7 +151,7 @@ def test_a_library_that_does_nothing_is_seen_to_disagree() -> None:
     }
     assert record.outcomes["torchattacks"].correct == record.clean.correct
     (board,) = Results([record]).boards
-    assert board.rows[0].status == "FLAG"
+    assert board.rows[0].status == "FAIL"
     assert board.rows[0].agreement == {"bim": "disagree"}
     assert board.rows[0].worst.hits == 0
 

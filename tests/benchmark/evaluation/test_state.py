@@ -20,7 +20,7 @@ from benchmark.records.record import Record
 from benchmark.records.state import State
 from benchmark.results.evidence import Evidence
 from benchmark.selftest.__main__ import audited
-from benchmark.selftest.networks import Unchecked
+from benchmark.selftest.broken import Unchecked
 from tests.benchmark.evaluation import secretive
 from tests.benchmark.evidence import evidence, verdict
 from tests.benchmark.networks import small_network

@@ -188,18 +188,21 @@ def test_of_large_images_no_more_are_kept_than_there_is_memory_for(monkeypatch: 
     assert (made.held_out, made.queries) == (2, 40 + 2 * 8 + 2)
 
 
-def test_it_is_planned_for_what_has_two_images_and_known_for_what_it_is() -> None:
-    for size, others in ((2, ()), (2, (("data/other", True),)), (1, ())):
-        subject = Subject("data/net", "mnist", size, deterministic=True, others=others)
-        plan = planned(subject, [LINF], "surviving")
-        found = [attack for adaptive, attack in plan if adaptive.name == SURROGATE]
-        assert [attack.source for attack in found] == ([SURROGATE] if size > 1 else [])
-        for attack in found:
-            assert attack.steps == 40
-            cell = Cell("data/net", "mnist", attack, 0, 2, ("torchattacks",), 1, 1)
-            assert role_of(Cell.from_json(cell.to_json())).adaptive is ADAPTIVE_ATTACKS[SURROGATE]
-            assert "from a surrogate" in attack.label
-            assert role_of(cell).counts_in_worst_case
+@pytest.mark.parametrize("thorough", [False, True])
+@pytest.mark.parametrize(("size", "others"), [(2, ()), (2, (("data/other", True),)), (1, ())])
+def test_it_is_planned_where_there_is_no_other_network_and_known_for_what_it_is(
+    size: int, others: tuple[tuple[str, bool], ...], thorough: bool
+) -> None:
+    subject = Subject("data/net", "mnist", size, deterministic=True, others=others)
+    plan = planned(subject, [LINF], "surviving", thorough)
+    found = [attack for adaptive, attack in plan if adaptive.name == SURROGATE]
+    assert [attack.source for attack in found] == ([SURROGATE] if size > 1 and (thorough or not others) else [])
+    for attack in found:
+        assert attack.steps == 40
+        cell = Cell("data/net", "mnist", attack, 0, 2, ("torchattacks",), 1, 1)
+        assert role_of(Cell.from_json(cell.to_json())).adaptive is ADAPTIVE_ATTACKS[SURROGATE]
+        assert "from a surrogate" in attack.label
+        assert role_of(cell).counts_in_worst_case
 
 
 def own(count: int, hidden: type[nn.Module] = Plateaus) -> tuple[ZooEntry, Data]:
