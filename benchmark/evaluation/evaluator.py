@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,6 +17,7 @@ from benchmark.attacks.metered import GradientStore
 from benchmark.attacks.methods import Goal
 from benchmark.evaluation.closed_form import Gap, closed_form_gaps
 from benchmark.evaluation.health import examine
+from benchmark.evaluation.identities import Identities
 from benchmark.evaluation.judged import JudgedImages, judge_crafted, outcome_of
 from benchmark.evaluation.kept import Kept
 from benchmark.evaluation.machine import Machine
@@ -26,17 +25,16 @@ from benchmark.evaluation.planted import Planted, craft_planted, plant_for
 from benchmark.evaluation.predictors import Predictors, draws_seed, purposes_of
 from benchmark.evaluation.state import UNSEEN, state_of
 from benchmark.evaluation.subjects import subject_of
-from benchmark.evaluation.surrogate import Surrogate, surrogate_of
+from benchmark.evaluation.surrogate import Surrogate, Surrogates
 from benchmark.plan.cells import Cell, Reading, Subject
-from benchmark.protocol import LIBRARIES, example_order, surrogate_fingerprint
+from benchmark.protocol import LIBRARIES, example_order
 from benchmark.records.agreement import compare_libraries
 from benchmark.records.record import Health, Outcome, Record, cell_key, provenance
 from benchmark.records.state import State
 from benchmark.timing import Timing
 from zoo import ZooEntry, models
-from zoo.catalogue.behaviour import same_behaviour
 from zoo.commands import require_device
-from zoo.datasets import Split, dataset_spec, load_split
+from zoo.datasets import Split, load_split
 from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.targets import SURROGATE, Gradient
@@ -59,15 +57,6 @@ class GradientsKey(NamedTuple):
     gradient: Gradient
     goal: Goal
     reading: Reading
-
-
-class SurrogateKey(NamedTuple):
-    """What a surrogate depends on beside what is in this process: whose answers it is distilled from."""
-
-    model: str
-    attack_draws: int
-    seed: int
-    gradient: Gradient
 
 
 class JudgedKey(NamedTuple):
@@ -102,8 +91,8 @@ class Evaluator:
         self._gradients: dict[GradientsKey, GradientStore] = {}
         self._predictors = Predictors(machine)
         self._judged_images: dict[JudgedKey, JudgedImages] = {}
-        self._surrogates: dict[SurrogateKey, Surrogate] = {}
-        self._identities: dict[str, str] = {}
+        self._surrogates = Surrogates()
+        self._identities = Identities(machine, self.entry, self.split)
 
     def entry(self, name: str) -> ZooEntry:
         """The entry of that name. Raises KeyError, with suggestions, for one that does not exist."""
@@ -119,37 +108,11 @@ class Evaluator:
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
         """What identifies a cell's network and images, the network that a transfer comes from, and an own attack."""
-        found = self.identity(cell)
-        if (source := cell.attack.source) is not None:
-            of = found["model"]
-            found["source"] = surrogate_fingerprint(of) if source == SURROGATE else self._identity(source)
-        if cell.attack.is_own:
-            found["attack"] = self.machine.own_attack(cell.attack).digest
-        return found
+        return self._identities.fingerprints(cell)
 
     def identity(self, cell: Cell) -> dict[str, str]:
         """What identifies a cell's network and images alone."""
-        return {"model": self._identity(cell.model), "data": self.split(cell.dataset).fingerprint}
-
-    def _identity(self, name: str) -> str:
-        """The fingerprint of an entry, with its behaviour where it is from outside the zoo.
-
-        Raises ValueError where the behaviour is not the one that the run was started with.
-        """
-        if name not in self._identities:
-            entry = self.entry(name)
-            identity = entry.fingerprint
-            if entry.is_external:
-                here = entry.behaviour()
-                expected = dict(self.machine.behaviours).get(name, here)
-                if not same_behaviour(expected, here):
-                    raise ValueError(
-                        f"{name} answers otherwise than where the run was started: its factory builds another network "
-                        "each time (fix its seed, or load its weights), or code, weights or packages differ there"
-                    )
-                identity = hashlib.sha256(f"{identity} {expected}".encode()).hexdigest()
-            self._identities[name] = identity
-        return self._identities[name]
+        return self._identities.identity(cell)
 
     def key(self, cell: Cell) -> str:
         """The key under which the cell's record is stored."""
@@ -189,7 +152,7 @@ class Evaluator:
             try:
                 where = self._shared(cell), self.machine.own_adapter(cell) or self.adapters.get(library)
                 if cell.attack.source == SURROGATE:
-                    surrogate = surrogate or self._surrogate(cell, attacker)
+                    surrogate = surrogate or self._surrogates.of(cell, entry, attacker, self.split(cell.dataset))
                     attacked = surrogate.prediction
                 how = x, labels, cell.attack, examples, cell.seed, *where
                 crafted = craft_planted(library, planted, *how) if planted else craft(library, attacked, *how)
@@ -278,16 +241,6 @@ class Evaluator:
             gradient = Gradient()
         entry = self.entry(cell.model if gradient.source is None else gradient.source)
         return self._predictors.of(entry, purposes_of(cell)["attack"], cell, gradient)
-
-    def _surrogate(self, cell: Cell, attacker: ExpectedPrediction) -> Surrogate:
-        """The network's surrogate, made once in a process; later it took no time."""
-        key = SurrogateKey(cell.model, cell.attack_draws, cell.seed, cell.attack.gradient)
-        if key in self._surrogates:
-            return self._surrogates[key]
-        split, classes = self.split(cell.dataset), dataset_spec(cell.dataset).classes
-        made = surrogate_of(self.entry(cell.model), attacker, split, classes, cell.seed, cell.attack.gradient)
-        self._surrogates[key] = replace(made, seconds=0.0)
-        return made
 
     def _forget_predictors(self, *used: ExpectedPrediction) -> None:
         """Give up predictors that take too much memory, but for the cell's own, and what was judged by them."""

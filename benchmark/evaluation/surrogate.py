@@ -13,15 +13,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmark.plan.cells import Cell
 from benchmark.protocol import example_order
 from zoo import ZooEntry
-from zoo.datasets import Split
+from zoo.datasets import Split, dataset_spec
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed, forked_random_state, private_generator
 from zoo.targets import Gradient
@@ -224,3 +226,26 @@ def _mixed(images: Tensor, generator: torch.Generator) -> Tensor:
     share = (torch.rand(len(images), 1, 1, 1, generator=generator) / 2).to(images)
     partner = torch.randperm(len(images), generator=generator).to(images.device)
     return (1 - share) * images + share * images[partner]
+
+
+class SurrogateKey(NamedTuple):
+    """What a surrogate depends on beside what is in this process: whose answers it is distilled from."""
+
+    model: str
+    attack_draws: int
+    seed: int
+    gradient: Gradient
+
+
+class Surrogates(dict[SurrogateKey, Surrogate]):
+    """The surrogates of a network, each made once in a process."""
+
+    def of(self, cell: Cell, entry: ZooEntry, attacker: ExpectedPrediction, split: Split) -> Surrogate:
+        """That of a cell's network; the one that is made now says how long it took, later it took no time."""
+        key = SurrogateKey(cell.model, cell.attack_draws, cell.seed, cell.attack.gradient)
+        if key in self:
+            return self[key]
+        classes = dataset_spec(cell.dataset).classes
+        made = surrogate_of(entry, attacker, split, classes, cell.seed, cell.attack.gradient)
+        self[key] = replace(made, seconds=0.0)
+        return made
