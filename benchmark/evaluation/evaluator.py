@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,10 +24,12 @@ from benchmark.evaluation.kept import Kept
 from benchmark.evaluation.machine import Machine
 from benchmark.evaluation.planted import Planted, craft_planted, plant_for
 from benchmark.evaluation.predictors import Predictors, draws_seed, purposes_of
+from benchmark.evaluation.ray import judged_along_the_ray
 from benchmark.evaluation.state import UNSEEN, state_of
 from benchmark.evaluation.subjects import subject_of
 from benchmark.evaluation.surrogate import Surrogate, Surrogates
 from benchmark.plan.cells import Cell, Reading, Subject
+from benchmark.plan.nearest import is_of_every_eps
 from benchmark.protocol import LIBRARIES, example_order
 from benchmark.records.agreement import compare_libraries
 from benchmark.records.record import Health, Outcome, Record, cell_key, provenance
@@ -157,6 +160,9 @@ class Evaluator:
                 how = x, labels, cell.attack, examples, cell.seed, *where
                 crafted = craft_planted(library, planted, *how) if planted else craft(library, attacked, *how)
                 self.timing.add(crafted.timing)
+                if is_of_every_eps(cell.attack) and cell.kind is Kind.CONTINUOUS:
+                    with self.timing.measuring("judge"):
+                        crafted = replace(crafted, images=judged_along_the_ray(judge, x, crafted.images, y))
                 images[library], outcomes[library] = judge_crafted(cell, crafted, judged, x, examples)
                 if kept is not None:
                     kept.take(library, x, images[library], crafted.losses)
