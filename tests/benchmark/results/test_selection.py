@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
+from benchmark.plan.cells import Reading
 from benchmark.protocol import PROTOCOL_VERSION
+from benchmark.records.record import Record
 from benchmark.results.selection import sifted, split
 from tests.benchmark.handmade import row
 from zoo.targets import Gradient
@@ -49,3 +51,20 @@ def test_what_was_attacked_through_a_users_network_is_his_own() -> None:
     found = split([whole, transfer, within], ())
     assert (found.project, found.others) == ([whole, within], [transfer])
     assert found.reasons == {"mnist/lenet": "attacked through mnist/toy:net"}
+
+
+def test_an_attack_on_fewer_images_by_design_is_whole_with_these() -> None:
+    (whole, *_) = row("mnist/lenet", [True] * 100)
+    planted = ADAPTIVE_ATTACKS["planted"]
+    assert planted.images is not None
+
+    def on(images: int) -> Record:
+        attack = planted.attack(whole.cell.attack.threat)
+        cell = dataclasses.replace(
+            whole.cell, attack=attack, stop=images, libraries=("torchattacks",), reading=Reading.PLANTED
+        )
+        return dataclasses.replace(whole, key=f"planted {images}", cell=cell)
+
+    all_of_it, some = on(planted.images), on(planted.images - 1)
+    assert split([all_of_it], ()).project == [all_of_it]
+    assert split([some], ()).project == []
