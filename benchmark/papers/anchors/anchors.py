@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmark.plan.cells import Reading
 from benchmark.records.record import Record
 from benchmark.results.frames import latest, surviving, tidy
 from benchmark.results.share import Share
@@ -48,6 +49,7 @@ def _measured(anchor: Anchor, records: Sequence[Record]) -> Share | None:
         if record.cell.model == anchor.entry
         and (record.cell.attack.name, record.cell.attack.steps) == (anchor.name, anchor.steps)
         and record.cell.attack.threat.eps == anchor.eps
+        and record.cell.reading is Reading.HEADLINE
         and record.complete
     ]
     if not matching:
