@@ -59,7 +59,7 @@ def apart(compute: Callable[[Network], list[Tensor]], network: Network) -> list[
         raise ValueError(f"a copy of the process ended without an answer (exit code {process.exitcode})")
     if answer[:1] == b"!":
         raise ValueError(answer[1:].decode())
-    found: list[Tensor] = torch.load(io.BytesIO(answer[1:]))
+    found: list[Tensor] = torch.load(io.BytesIO(answer[1:]), weights_only=True)
     return found
 
 

@@ -69,11 +69,11 @@ class AdaptiveSuite(WhiteboxSuite):
             for norm in dict.fromkeys(threat.norm for threat in threats):
                 of_norm = sorted((one for one in threats if one.norm == norm), key=lambda threat: threat.eps)
                 images = {threat: surviving.get((subject.model, threat), {}) for threat in of_norm}
-                weak = [
-                    cell
+                weak = {
+                    cell: adaptive
                     for threat, of_threat in images.items()
-                    for cell in self._on_surviving(records, subject, threat, of_threat, selection)
-                ]
+                    for cell, adaptive in self._on_surviving(records, subject, threat, of_threat, selection).items()
+                }
                 of_subject += weak
                 if all(cell in known for cell in weak):
                     of_subject += self._strong(subject, images, known, weak, selection)
@@ -98,15 +98,15 @@ class AdaptiveSuite(WhiteboxSuite):
         threat: ThreatModel,
         images: Shards,
         selection: Selection,
-    ) -> list[Cell]:
-        """The cells on the images that survive the white-box attacks under one threat model."""
-        cells = []
+    ) -> dict[Cell, AdaptiveAttack]:
+        """The cells on the images that survive the white-box attacks under one threat model, and what they are."""
+        cells: dict[Cell, AdaptiveAttack] = {}
         for adaptive, attack in planned(subject, [threat], "surviving", self.thorough):
             found = self._cells(adaptive, attack, subject, selection, images)
             if adaptive.is_ladder:
                 wanted = _climbed(records, found, self.count(selection)).wanted
                 found = [cell for cell in found if cell.attack_draws in wanted]
-            cells += found
+            cells |= dict.fromkeys(found, adaptive)
         return cells
 
     def _strong(
@@ -114,7 +114,7 @@ class AdaptiveSuite(WhiteboxSuite):
         subject: Subject,
         images: Mapping[ThreatModel, Shards],
         known: Mapping[Cell, Record],
-        weak: Sequence[Cell],
+        weak: dict[Cell, AdaptiveAttack],
         selection: Selection,
     ) -> list[Cell]:
         """The cells of the strong attacks in one norm, as far as they can be known. weak: those on what survives."""
@@ -123,25 +123,23 @@ class AdaptiveSuite(WhiteboxSuite):
             return self._cells(adaptive, attack, subject, selection, of)
 
         threats, shards = list(images), dict.fromkeys(self.shards(selection))
-        on_all = [
-            cell
+        on_all = {
+            cell: adaptive
             for adaptive, attack in planned(subject, threats, "all")
             if adaptive is not UNBOUNDED_ATTACK
             for cell in self._cells(adaptive, attack, subject, selection, shards)
-        ]
-        cascade = Cascade(images, known, expand, self.thorough, suspected=selection.attacks is not None)
-        parts = {
-            cell
-            for threat in threats
-            for adaptive, attack in planned(subject, [threat], "surviving", self.thorough)
-            if adaptive.name in AUTOATTACK_PARTS
-            for cell in self._cells(adaptive, attack, subject, selection, images[threat])
         }
-        before = [cell for cell in [*on_all, *weak] if cell in known and cell.reading is Reading.HEADLINE]
-        own = {cell for cell in before if (one := role_of(cell).adaptive) is not None and one.gradient == "own"}
-        cascade.take([cell for cell in before if cell in own and cell not in parts])
-        cascade.take([cell for cell in before if cell in parts], autoattack=True)
-        others = [cell for cell in before if cell not in own and cell not in parts]
+        cascade = Cascade(images, known, expand, self.thorough, suspected=selection.attacks is not None)
+        done = {
+            cell: adaptive
+            for cell, adaptive in (on_all | weak).items()
+            if cell in known and cell.reading is Reading.HEADLINE
+        }
+        parts = [cell for cell, adaptive in done.items() if adaptive.name in AUTOATTACK_PARTS]
+        own = [cell for cell, adaptive in done.items() if adaptive.gradient == "own"]
+        cascade.take(own)
+        cascade.take(parts, autoattack=True)
+        others = [cell for cell, adaptive in done.items() if adaptive.gradient != "own"]
         cascade.suspect(others)
         cascade.take(others)
         return cascade.cells(planned(subject, threats, "strong"))
