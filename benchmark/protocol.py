@@ -18,6 +18,7 @@ from zoo.targets import Gradient
 PROTOCOL_VERSION = "1"
 
 LIBRARIES = ("torchattacks", "foolbox", "art")
+REFEREE = "pyautoattack"  # AutoAttack's official code, run by suite thorough where it is installed
 
 STEPS = {"fgsm": 1, "bim": 10, "pgd-linf": 20, "pgd-l2": 20}
 ATTACKS = tuple(STEPS)

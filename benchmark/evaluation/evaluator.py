@@ -184,6 +184,7 @@ class Evaluator:
                 stacked=attacked.stacked,
                 seeds={of: draws_seed(entry, purpose, cell.seed) for of, purpose in purposes.items()},
                 seconds=round(time.monotonic() - began, 3),
+                libraries=cell.libraries,
             )
             | ({} if surrogate is None else {"surrogate": surrogate.told}),
             health=self._health(cell, attacker, x, y) if clean.error is None else None,

@@ -26,7 +26,7 @@ from benchmark.plan.adaptive_attack import AdaptiveAttack, On, doubled, pgd, pgd
 from benchmark.plan.cells import Reading, Subject
 from benchmark.plan.ladder import RUNGS
 from benchmark.plan.stronger_attacks import STRONGER
-from benchmark.protocol import STEP_RATIO, standard_attack
+from benchmark.protocol import REFEREE, STEP_RATIO, standard_attack
 from zoo.kind import Kind
 from zoo.targets import SURROGATE, Gradient, Schedule
 
@@ -212,11 +212,12 @@ def adaptive_attack_of(
     draws: int,
     usual: int,
     reading: Reading = Reading.HEADLINE,
+    libraries: tuple[str, ...] = (),
 ) -> AdaptiveAttack | None:
     """The adaptive attack that an attack with so many draws of the attacker is; None if it is none.
 
     usual: the attacker's draws by the protocol. reading: which says how many they are, where he knows the judge's or
-        has half of the samples.
+        has half of the samples. libraries: which ran it; the referee's attacks are told by it from the others.
     """
     if attack.threat.eps == 0:
         return None
@@ -230,6 +231,7 @@ def adaptive_attack_of(
         for on in get_args(On)
         for adaptive in attacks_on(kind, on)
         if (adaptive.name in TRANSFERS) == is_transfer
+        and (adaptive.library == REFEREE) == (libraries == (REFEREE,))
         and adaptive.reading is reading
         and _has_all(reading, draws, adaptive.draws(usual), usual)
         and attack.threat.norm in adaptive.norms

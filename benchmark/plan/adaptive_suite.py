@@ -17,7 +17,7 @@ from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 from benchmark.plan.suite import WhiteboxSuite, by_shard
 from benchmark.plan.survival import Expected, Survival
-from benchmark.protocol import LIBRARIES
+from benchmark.protocol import LIBRARIES, REFEREE
 from zoo.kind import Kind
 
 if TYPE_CHECKING:
@@ -30,9 +30,11 @@ class AdaptiveSuite(WhiteboxSuite):
 
     thorough: whether strong attacks are run on all images that survive everything else, and not on a few first; see
         `benchmark.plan.cascade`.
+    referee: whether AutoAttack's official code attacks what they leave.
     """
 
     thorough: bool = False
+    referee: bool = False
 
     def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
         """Raises ValueError for a gradient target, as adaptive attacks have theirs. Every attack is its own."""
@@ -219,7 +221,8 @@ class AdaptiveSuite(WhiteboxSuite):
     ) -> list[Cell]:
         """An adaptive attack's cells, by shard, on all its images or some; none where a selection leaves it out."""
         wanted = selection.attacks is None or attack.name in selection.attacks
-        if not wanted or adaptive.library not in (selection.libraries or LIBRARIES):
+        there = (*LIBRARIES, REFEREE) if self.referee else LIBRARIES
+        if not wanted or adaptive.library not in (selection.libraries or there):
             return []
         attack_draws, judge_draws = subject.draws(selection.draws, adaptive.reading)
         return [

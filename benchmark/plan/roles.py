@@ -107,7 +107,7 @@ def role_of(cell: Cell) -> Role:
     whole = cell.only is None
     on_grid = cell.libraries == LIBRARIES and is_on_grid(cell.dataset, threat)
     target = _protocol_target(spec)
-    adaptive = _adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading)
+    adaptive = _adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading, cell.libraries)
     every_eps = is_of_every_eps(spec)
     asked = target is None and adaptive is None and headline and whole and threat.eps > 0
     further = asked and _is_plain(spec.gradient)

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from benchmark.attacks.methods import Iterate
 from benchmark.plan.adaptive_attack import AdaptiveAttack, doubled, nearest, pgd, usual
-from benchmark.protocol import AUTOATTACK
+from benchmark.protocol import AUTOATTACK, REFEREE
 from zoo.kind import Kind
 from zoo.targets import Gradient
 
@@ -70,6 +70,23 @@ STRONGER = (
         usual("square", steps=AUTOATTACK["square"]),
         "strong",
         on_suspicion=True,
+        gradient="none",
+    ),
+    AdaptiveAttack(
+        "apgd-ce, referee",
+        "APGD, 100 steps, cross-entropy, by AutoAttack's official code",
+        usual("apgd-ce"),
+        "strong",
+        on_suspicion=True,
+        library=REFEREE,
+    ),
+    AdaptiveAttack(
+        "square, referee",
+        "Square attack, 5,000 queries, no gradient, by AutoAttack's official code",
+        usual("square", steps=AUTOATTACK["square"]),
+        "strong",
+        on_suspicion=True,
+        library=REFEREE,
         gradient="none",
     ),
 )

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from typing import Any
 
 import benchmark
 from benchmark.plan.cells import Cell
-from benchmark.protocol import PROTOCOL_VERSION
+from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, REFEREE
 from benchmark.records.agreement import Comparison
 from benchmark.records.state import State
 
@@ -29,7 +29,12 @@ _OF_DRAWS = (
     "right_draws",
     "majority",
 )  # left out for a network without draws, and by old records
-_PACKAGES = {"torchattacks": "torchattacks", "foolbox": "foolbox", "art": "adversarial-robustness-toolbox"}
+_PACKAGES = {
+    "torchattacks": "torchattacks",
+    "foolbox": "foolbox",
+    "art": "adversarial-robustness-toolbox",
+    REFEREE: REFEREE,
+}
 
 
 @dataclass(frozen=True)
@@ -233,13 +238,15 @@ def cell_key(cell: Cell, fingerprints: dict[str, str], packages: Mapping[str, st
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def provenance(device: str, threads: int, stacked: bool, seeds: dict[str, int], seconds: float) -> dict[str, Any]:
+def provenance(
+    device: str, threads: int, stacked: bool, seeds: dict[str, int], seconds: float, libraries: Collection[str] = ()
+) -> dict[str, Any]:
     """Where, when and with what a record was made: commit, dirty flag, package versions, seeds, hardware.
 
     threads, stacked: of torch, and whether draws were evaluated many at once. Both change roundings.
-    seconds: wall time of the cell.
+    seconds: wall time of the cell. libraries: those of the cell, whose versions are told beside the protocol's.
     """
-    packages = ("torch", "numpy", "scipy", *_PACKAGES.values())
+    packages = ("torch", "numpy", "scipy", *(_PACKAGES[one] for one in _PACKAGES if one in {*LIBRARIES, *libraries}))
     return {
         **commit(),
         "protocol": PROTOCOL_VERSION,

@@ -6,8 +6,10 @@ the protocol's own attacks were weak on a network, and flag it; that its gradien
 
 from __future__ import annotations
 
+from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
+from benchmark.plan.cells import Reading
 from benchmark.results.checks.adaptive import breaks_little
-from benchmark.results.checks.check import NO_DRAWS, POINT, Finding, check
+from benchmark.results.checks.check import NO_DRAWS, NOT_APPLICABLE, POINT, Finding, check
 from benchmark.results.evidence import Evidence
 from zoo.kind import Kind
 
@@ -36,6 +38,24 @@ def best_iterate(evidence: Evidence) -> Finding:
     """An iterate of PGD before the last breaks at most 0.2 points more, beyond what chance may do."""
     status, text = breaks_little(evidence, ("best iterate",), ITERATES)
     return ("PASS" if status == "FLAG" else "FLAG" if status == "FAIL" else status), text
+
+
+@check(
+    "V24",
+    "another implementation finds little",
+    "APGD or Square as it is run here misses what AutoAttack's official code finds; the worst case includes that",
+)
+def referee(evidence: Evidence) -> Finding:
+    """APGD and Square of AutoAttack's official code each break at most 1 point of what every other attack left.
+
+    They run in suite `thorough` where that code is installed. Both implementations are at the optimum of a linear
+    network, where it is known in closed form: that is a test of the adapters, and not of a network.
+    """
+    names = ("apgd-ce, referee", "square, referee")
+    if not any(name in evidence.adaptive for name in names):
+        return "PASS", f"{NOT_APPLICABLE}: AutoAttack's official code was not run (suite thorough, extra referee)"
+    others = (name for name, one in ADAPTIVE_ATTACKS.items() if one.reading is Reading.HEADLINE and name not in names)
+    return _flagged(breaks_little(evidence, names, POINT, evidence.beyond(others), required=names))
 
 
 @check(

@@ -9,19 +9,20 @@ import pytest
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
+from benchmark.plan.adaptive_suite import AdaptiveSuite
 from benchmark.plan.cascade import PROBE, telling
 from benchmark.plan.cells import Cell, Selection, Subject
 from benchmark.plan.ladder import RUNGS
 from benchmark.plan.roles import role_of
 from benchmark.plan.suite import Suite
 from benchmark.plan.suites import SUITES
-from benchmark.protocol import SHARD
+from benchmark.protocol import REFEREE, SHARD
 from benchmark.records.record import Record
 from tests.benchmark.handmade import make, outcome
 
 SUBJECT = Subject("mnist/f", "mnist", 10_000, deterministic=True)
 DRAWN = Subject("mnist/b", "mnist", 10_000, deterministic=False)
-STRONG = [name for name, adaptive in ADAPTIVE_ATTACKS.items() if adaptive.on == "strong"]
+STRONG = [name for name, one in ADAPTIVE_ATTACKS.items() if one.on == "strong" and one.library != REFEREE]
 WAITING = [name for name in STRONG if ADAPTIVE_ATTACKS[name].on_suspicion]
 USUAL = Selection()
 SMALL, LARGE = ThreatModel("linf", 0.1), ThreatModel("linf", 0.3)
@@ -74,7 +75,7 @@ def of(records: list[Record], name: str, threat: ThreatModel | None = None) -> l
     ]
 
 
-SUITE, THOROUGH = SUITES["adaptive"], SUITES["thorough"]
+SUITE, THOROUGH = SUITES["adaptive"], AdaptiveSuite("thorough", "", 100, thorough=True)
 LINF = Selection(eps={"linf": (0.1, 0.3), "l2": (1.0,)})
 
 
@@ -229,6 +230,20 @@ def test_autoattack_is_run_on_what_its_own_parts_left() -> None:
     assert set(of(records, "hopskipjump")) - {2} >= set(range(30, SHARD)) - {90}
     _, records = run(SUITE, falls, selection=LINF)
     assert set(of(records, "apgd-t", LARGE)) == set(range(30, 30 + PROBE))
+
+
+def test_the_referee_attacks_what_every_other_attack_left_and_runs_where_it_is_alone() -> None:
+    def falls(name: str, image: int) -> bool:
+        return {"noise": image < 30, "fab-t": image == 40, "square, 5,000 queries": image == 41}.get(name, False)
+
+    referees = ("apgd-ce, referee", "square, referee")
+    _, records = run(THOROUGH, falls, selection=LINF)
+    assert not any(of(records, name) for name in referees)
+    _, refereed = run(dataclasses.replace(THOROUGH, referee=True), falls, selection=LINF)
+    assert {record.cell for record in records} < {record.cell for record in refereed}
+    for name in referees:
+        assert of(refereed, name, SMALL) == [image for image in range(30, SHARD) if image not in (40, 41)]
+    assert {r.cell.libraries for r in refereed if called(r.cell) in referees} == {(REFEREE,)}
 
 
 def test_an_attack_that_failed_broke_nothing_and_the_next_goes_on() -> None:

@@ -111,4 +111,6 @@ def test_it_is_planned_once_for_a_norm() -> None:
         "brendel-bethge": 2,
         "hopskipjump": 2,
         "square, 5,000 queries": 4,
+        "apgd-ce, referee": 4,
+        "square, referee": 4,
     }

@@ -20,6 +20,7 @@ from scipy.stats import binomtest
 import benchmark
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.robustness_of_bayesian_approach.curves import GRID
+from benchmark.plan.roles import role_of
 from benchmark.records.archive import read_records
 from benchmark.records.record import Record
 from benchmark.reports.audits import conclusion
@@ -62,6 +63,10 @@ def random(**stands: list[bool]) -> Results:
 def small(model: str = "mnist/a") -> list[Record]:
     survivors = {0.1: 18, 0.3: 6}
     return [make(model, "pgd-linf", eps, {"art": [i < n for i in range(20)]}) for eps, n in survivors.items()]
+
+
+def called(record: Record) -> str | None:
+    return None if (adaptive := role_of(record.cell).adaptive) is None else adaptive.name
 
 
 def in_words(share: Share) -> str:
@@ -253,8 +258,10 @@ def test_a_report_with_images_stays_below_400_kilobytes(shape: tuple[int, ...]) 
 def test_the_command_that_is_told_makes_the_report_again(failed: Results) -> None:
     assert (
         made.command(failed.entry())
-        == "python -m benchmark.audit mnist/lenet-adversarial --examples 100 --report report.html"
+        == "python -m benchmark.audit mnist/lenet-adversarial --examples 100 --thorough --report report.html"
     )
+    few = [record for record in failed.records if called(record) != "fab-t"]
+    assert made.command(Results(few, protocol=True).entry()).endswith(" --examples 100 --report report.html")
     own = made.command(random().entry())
     compile(own, "report", "exec")
     for words in (

@@ -138,6 +138,22 @@ def test_what_was_not_run_leaves_its_check_open(name: str, trial_names: list[str
     assert "needs suite adaptive" in text
 
 
+@pytest.mark.parametrize("trial_name", ["apgd-ce, referee", "square, referee"])
+def test_what_the_referee_alone_finds_is_flagged(trial_name: str) -> None:
+    for more, expected in ((0, "PASS"), (1, "PASS"), (2, "FLAG")):
+        status, text = verdict("V24", evidence(**{trial_name: stands(set(range(more)))}))
+        assert (status, "more of 100 broken" in text) == (expected, True)
+    both = {trial_name: stands(set(range(9))), "fab-t": stands(set(range(9)))}
+    assert verdict("V24", evidence(**both))[0] == "PASS"
+
+
+def test_where_the_referee_is_not_installed_its_check_does_not_apply() -> None:
+    status, text = verdict("V24", without(evidence(), "apgd-ce, referee", "square, referee"))
+    assert (status, text.startswith("does not apply")) == ("PASS", True)
+    status, text = verdict("V24", without(evidence(), "square, referee"))
+    assert (status, "not checked" in text) == ("OPEN", True)
+
+
 def test_old_records_keep_their_verdict_on_search() -> None:
     """Square alone is what V11 needs; boundary attacks make it stricter where they ran."""
     old = without(evidence(), "square, 5,000 queries", "hopskipjump", "brendel-bethge")
