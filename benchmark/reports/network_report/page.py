@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -28,6 +29,7 @@ from benchmark.results.share import Share
 from zoo.kind import Kind
 
 MANY = 8  # rows that are all shown
+PLACES = 24  # between which a curve of distances is drawn
 ASKING: tuple[Status, ...] = ("FLAG", "FAIL", "ERROR")  # verdicts that are shown with their evidence
 
 
@@ -50,6 +52,7 @@ def report_page(results: Results, model: str | None = None, images: Iterable[Att
         accuracy=robust_accuracy(main),
         further=robust_accuracy(further) if further else None,
         curves=_curves(entry.rows, main),
+        nearest=_nearest(main),
         draws=_draws(shown, results.draws) if has_draws(shown) else None,
         asking=[check for check in checks if check["status"] in ASKING],
         others=[check for check in checks if check["status"] not in ASKING],
@@ -161,6 +164,27 @@ def _against_eps(by_eps: dict[float, Row]) -> list[Series]:
             for style, attack in enumerate(attacks, 1)
         ),
     ]
+
+
+def _nearest(rows: Sequence[Row]) -> list[Chart]:
+    """How many images have no adversarial one as near as that, a chart a norm whose nearest images were looked for.
+
+    Up to twice the largest eps, or to the last of them.
+    """
+    charts = []
+    for norm in dict.fromkeys(row.threat.norm for row in rows):
+        of_norm = [row for row in rows if row.threat.norm == norm]
+        distances = next((row.distances for row in of_norm if row.distances is not None), None)
+        if distances is None:
+            continue
+        last = max(filter(math.isfinite, distances.of.values()), default=math.inf)
+        end = min(last, 2 * max(row.threat.eps for row in of_norm))
+        places = [end * step / PLACES for step in range(PLACES + 1)] if end else [0.0]
+        left = {eps: Share(sum(far > eps for far in distances.of.values()), len(distances.of)) for eps in places}
+        median = f"median distance {distances.median:.3g}"
+        series = [Series("no adversarial image as near", left, 0, band=True)]
+        charts.append(chart(f"Nearest images in {norm}: {median}", f"distance ({norm})", series, "{:.2g}".format))
+    return charts
 
 
 def _draws(entry: Entry, found: Sequence[ByDraws]) -> dict[str, object]:

@@ -64,9 +64,9 @@ def test_what_the_official_code_breaks_is_broken_here(name: str, norm: Norm, par
 
 
 @pytest.mark.parametrize("norm", EPS)
-@pytest.mark.parametrize(("part", "enough"), [("apgd-ce", 1.01), ("square", 1.3)])
+@pytest.mark.parametrize(("part", "enough"), [("apgd-ce", 1.01), ("square", 2.0)])
 def test_the_referee_breaks_a_linear_network_where_it_can_be_broken(part: str, enough: float, norm: Norm) -> None:
-    """The distance of its boundary is the margin over the dual norm of the weights: APGD gets there, Square near it."""
+    """The boundary is as far as the margin over the dual norm of the weights: APGD gets there, Square at twice that."""
     model = Linear()
     with torch.no_grad():
         margins = model(CENTRAL)[:, 0] - model(CENTRAL)[:, 1]

@@ -290,3 +290,19 @@ def test_a_report_is_written_without_torch_and_figures(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
     page = parsed((tmp_path / "report.html").read_text())
     assert {"100 / 100"} == {line[-1] for line in table(page, THREATS)}
+
+
+def test_nearest_images_are_drawn_where_they_were_looked_for(failed: Results) -> None:
+    page = parsed(report_page(failed))
+    figures = [one for one in page.all("figure", class_="chart") if "Nearest images" in one.text]
+    assert len(figures) == 2
+    for figure, norm in zip(figures, ("linf", "l2"), strict=True):
+        of_norm = [row for row in failed.entry().rows if row.threat.norm == norm]
+        distances = of_norm[0].distances
+        assert distances is not None
+        assert f"Nearest images in {norm}: median distance {distances.median:.3g}" in figure.text
+        heights = [float(one.attributes["y"] or "") for one in figure.all("svg")[0].all("use")]
+        assert heights == sorted(heights)
+        started = sum(far > 0 for far in distances.of.values()) / len(distances.of)
+        assert heights[0] == pytest.approx(charts.BOTTOM - (charts.BOTTOM - charts.TOP) * started, abs=0.06)
+    assert "Nearest images" not in report_page(Results(small()))
