@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from functools import partial
 from typing import Any
@@ -159,9 +160,17 @@ def _square(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: 
     """A single run, as for APGD: where an image survives, the version that came closest."""
     runner = torchattacks.Square(model, norm=_NORMS[spec.threat.norm], eps=spec.threat.eps, n_queries=spec.steps)
     runner.init_hyperparam(x)
-    _, images = runner.attack_single_run(x, y)
+    with contextlib.nullcontext() if _is_tiled(*x.shape[-2:]) else _CutTiles():
+        _, images = runner.attack_single_run(x, y)
     best: Tensor = images
     return best
+
+
+def _is_tiled(height: int, width: int) -> bool:
+    """Whether the tiles that Square-l2 starts from lie inside the image: of 28 pixels yes, of 14 or 24 no."""
+    side = height // 5
+    first = (height - 5 * side) // 2
+    return all(first + length // side * side <= length for length in (height, width))
 
 
 def wrapped(attack: Any) -> tuple[Call, tuple[Norm, ...]]:
@@ -201,6 +210,16 @@ RUNNERS = {
     "fab-t": _fab_t,
     "square": _square,
 }
+
+
+class _CutTiles(TorchFunctionMode):
+    """Cuts off what of a tile lies beyond the edge of the image, where torchattacks adds it to what lies inside."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.add_ and args[0].ndim == 4:
+            inside, tile = args
+            args = (inside, tile[..., : inside.shape[-2], : inside.shape[-1]])
+        return func(*args, **(kwargs or {}))
 
 
 class _UnitMean(TorchFunctionMode):

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from torch import nn
 
+from benchmark.attacks import torchattacks
 from benchmark.attacks.craft import craft, random_start
 from benchmark.attacks.spec import AttackSpec, ThreatModel, format_eps
 from benchmark.evaluation.closed_form import optimum
 from benchmark.evaluation.judge import distance, violations
-from benchmark.protocol import ATTACKS, LIBRARIES, required_agreement, standard_attack
+from benchmark.protocol import ATTACKS, LIBRARIES, required_agreement, standard_attack, usual_attack
 from tests.benchmark.networks import EXAMPLES, X, Y, prediction_of, small_network
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import private_generator
@@ -130,3 +131,33 @@ def test_an_image_outside_the_box_is_a_violation(spoil: float) -> None:
     moved[2, 0, 0, 0] = spoil
     found = violations(X, moved, ThreatModel("linf", 10.0))
     assert found.tolist() == [False, False, True, False, False, False, False]
+
+
+@pytest.mark.parametrize("side", [5, 8, 12, 14, 18, 24])
+def test_square_runs_on_images_that_its_tiles_do_not_fit(side: int) -> None:
+    """torchattacks lays tiles of a fifth of the height beyond the edge, and raises."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(side * side, 5)).eval()
+    generator = private_generator("square", side)
+    with torch.no_grad():
+        network[1].weight.copy_(torch.randn(network[1].weight.shape, generator=generator))
+    prediction, x = prediction_of(network), torch.rand(3, 1, side, side, generator=generator)
+    spec = usual_attack("square-l2", 2.0, steps=20)
+    found = craft("torchattacks", prediction, x, prediction(x).argmax(1), spec, range(3), 0).images
+    assert not violations(x, found, spec.threat).any()
+    assert (distance(x, found, spec.threat) > 0.5).all()
+
+
+def test_tiles_that_fit_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, prediction = torch.rand(3, 1, 10, 10, generator=private_generator("tiles")), prediction_of(Flat())
+    spec = usual_attack("square-l2", 1.0, steps=20)
+    once = craft("torchattacks", prediction, x, Y[:3], spec, range(3), 0).images
+    monkeypatch.setattr(torchattacks, "_is_tiled", lambda height, width: False)
+    assert torch.equal(once, craft("torchattacks", prediction, x, Y[:3], spec, range(3), 0).images)
+
+
+class Flat(nn.Module):
+    """Looks at the mean of a quarter of the image alone."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        dark = x[..., :5, :5].mean((1, 2, 3))
+        return torch.stack([dark, -dark, dark**2, 0 * dark, 1 - dark], 1)
