@@ -60,8 +60,19 @@ class _L2PGD(_GivenStart, foolbox.attacks.L2ProjectedGradientDescentAttack):
     def normalize(self, gradients: ep.Tensor, *, x: ep.Tensor, bounds: Any) -> ep.Tensor:
         # foolbox divides by max(norm, 1e-12); without that floor, as in the other libraries, and 0 stays 0
         raw: Tensor = gradients.raw
-        norms = raw.flatten(1).norm(dim=1).view(-1, *[1] * (raw.ndim - 1))
+        norms = _l2_norms(raw)
         return ep.astensor(raw / norms.where(norms > 0, norms.new_ones(())))
+
+    def project(self, x: ep.Tensor, x0: ep.Tensor, epsilon: float) -> ep.Tensor:
+        # foolbox takes the root of a sum of squares, which torch.norm rounds otherwise: as torchattacks rounds it, both
+        # walk one path, bit for bit, and share its gradients
+        step: Tensor = (x - x0).raw
+        return x0 + ep.astensor(step * (epsilon / _l2_norms(step)).clamp_max(1))
+
+
+def _l2_norms(x: Tensor) -> Tensor:
+    """(B, 1, ...) of a batch (B, ...)."""
+    return x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
 
 
 # FMN steps to where the boundary would be if it were flat. Where it bends away, FMN as published ends a hair this side

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from benchmark.attacks.craft import craft
 from benchmark.attacks.metered import GradientStore, MeteredModel, cross_entropy_sign, rescale
+from benchmark.attacks.methods import Goal
 from benchmark.protocol import LIBRARIES, standard_attack
 from tests.benchmark.networks import EXAMPLES, X, Y, prediction_of, small_network
 from zoo.prediction.expected import ExpectedPrediction
@@ -60,6 +61,26 @@ def test_sharing_gradients_changes_no_image_and_computes_each_once(bayesian_net:
                 assert store.computed == 1
             else:
                 assert store.computed - before <= steps + 2  # ART rounds a step differently now and then
+
+
+@given(
+    eps=st.sampled_from([0.0, 0.003, 0.1, 1.0, 5.0]),
+    scale=st.sampled_from([1e-3, 1.0, 100.0]),
+    restarts=st.sampled_from([1, 2]),
+    goal=st.sampled_from(Goal),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=20, deadline=None)
+def test_torchattacks_and_foolbox_walk_one_path_in_l2(
+    eps: float, scale: float, restarts: int, goal: Goal, seed: int
+) -> None:
+    """Bit for bit, from a random start, inside the ball, on its sphere and at the walls of the box."""
+    prediction, store = prediction_of(small_network(scale, seed)), GradientStore()
+    spec = replace(standard_attack("pgd-l2", eps), restarts=restarts, goal=goal)
+    first, second = (craft(lib, prediction, X, Y, spec, EXAMPLES, seed, store) for lib in ("torchattacks", "foolbox"))
+    assert torch.equal(first.images, second.images)
+    assert second.timing["asked"] == restarts * spec.steps
+    assert second.timing["computed"] == 0
 
 
 def test_another_loss_gets_its_own_gradient() -> None:
