@@ -15,6 +15,7 @@ import torch
 from foolbox.attacks import brendel_bethge
 from torch import Tensor
 
+from benchmark.attacks.balls import lengths
 from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.methods import Goal, Norm
 from benchmark.attacks.own import Call
@@ -60,19 +61,14 @@ class _L2PGD(_GivenStart, foolbox.attacks.L2ProjectedGradientDescentAttack):
     def normalize(self, gradients: ep.Tensor, *, x: ep.Tensor, bounds: Any) -> ep.Tensor:
         # foolbox divides by max(norm, 1e-12); without that floor, as in the other libraries, and 0 stays 0
         raw: Tensor = gradients.raw
-        norms = _l2_norms(raw)
+        norms = lengths(raw)
         return ep.astensor(raw / norms.where(norms > 0, norms.new_ones(())))
 
     def project(self, x: ep.Tensor, x0: ep.Tensor, epsilon: float) -> ep.Tensor:
         # foolbox takes the root of a sum of squares, which torch.norm rounds otherwise: as torchattacks rounds it, both
         # walk one path, bit for bit, and share its gradients
         step: Tensor = (x - x0).raw
-        return x0 + ep.astensor(step * (epsilon / _l2_norms(step)).clamp_max(1))
-
-
-def _l2_norms(x: Tensor) -> Tensor:
-    """(B, 1, ...) of a batch (B, ...)."""
-    return x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
+        return x0 + ep.astensor(step * (epsilon / lengths(step).clamp_min(1e-30)).clamp_max(1))
 
 
 # FMN steps to where the boundary would be if it were flat. Where it bends away, FMN as published ends a hair this side
@@ -84,8 +80,8 @@ class _L2FMN(foolbox.attacks.L2FMNAttack):
     def project(self, x: ep.Tensor, x0: ep.Tensor, epsilon: ep.Tensor) -> ep.Tensor:
         # foolbox 3.3.4 multiplies by norm / norm and stays where it is: the images only go farther away
         step: Tensor = (x - x0).raw
-        norms = step.flatten(1).norm(dim=1).clamp_min(1e-12)
-        return x0 + ep.astensor(step * (_OVERSHOOT * epsilon.raw / norms).clamp_max(1).view(-1, *[1] * (step.ndim - 1)))
+        allowed = _OVERSHOOT * epsilon.raw.view(-1, *[1] * (step.ndim - 1))
+        return x0 + ep.astensor(step * (allowed / lengths(step).clamp_min(1e-12)).clamp_max(1))
 
 
 class _LinfFMN(foolbox.attacks.LInfFMNAttack):

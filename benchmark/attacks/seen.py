@@ -10,25 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from benchmark.attacks.balls import ROUNDING, distances, in_box, within
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel
 
-ROUNDING = 5e-7  # of float32, in a distance or a pixel; half of what the judge allows
-
 CLEAR = 1e-5  # a margin of log-probabilities that is beyond rounding
 BEYOND = (0.0, 1e-4, 1e-3, 1e-2)
-
-
-def distances(x: Tensor, moved: Tensor, norm: Norm) -> Tensor:
-    """(B,) distances of images (B, ...) in float64."""
-    difference = (moved.double() - x.double()).flatten(1)
-    return difference.abs().amax(1) if norm == "linf" else difference.norm(dim=1)
-
-
-def in_box(images: Tensor) -> Tensor:
-    """(B,) whether all pixels are numbers from 0 to 1, up to rounding."""
-    flat = images.flatten(1)
-    return (flat.amin(1) >= -ROUNDING) & (flat.amax(1) <= 1 + ROUNDING)  # false for NaN
 
 
 class Spent(Exception):  # noqa: N818 - no error: an attack without gradients ends so
@@ -89,13 +76,8 @@ class NearestSeen(nn.Module):
 
         There it is adversarial no longer, or only to another judge: as near as the attack came.
         """
-        step = self.images - self.x
-        if self.norm == "linf":
-            step = step.clamp(-eps, eps)
-        else:
-            step = step * (eps / self.distance.clamp_min(1e-30)).clamp_max(1).to(step).view(-1, *[1] * (step.ndim - 1))
-        far = (self.distance > eps).view(-1, *[1] * (step.ndim - 1))
-        return torch.where(far, (self.x + step).clamp(0, 1), self.images)
+        far = (self.distance > eps).view(-1, *[1] * (self.x.ndim - 1))
+        return torch.where(far, within(self.images, self.x, ThreatModel(self.norm, eps)), self.images)
 
 
 class WorstSeen:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from benchmark.attacks.balls import distances
 from benchmark.attacks.methods import Norm
-from benchmark.attacks.seen import distances
 
 TRIES = 50  # batches of noise
 

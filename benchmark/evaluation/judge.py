@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.attacks.seen import distances
+from benchmark.attacks.balls import distances
 from benchmark.attacks.spec import ThreatModel
 from benchmark.protocol import BUDGET_TOLERANCE
 from zoo.combine import answered, expected

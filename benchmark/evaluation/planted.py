@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from benchmark.attacks.balls import unit, within
 from benchmark.attacks.craft import Adapter, Crafted, craft
 from benchmark.attacks.metered import GradientStore
 from benchmark.attacks.spec import AttackSpec, ThreatModel
@@ -196,7 +197,7 @@ class _Points:
         """(B, C, H, W), uniform in the ball but for what the box cuts off."""
         if self.threat.norm == "linf":
             return self._moved(2 * self._draw(torch.rand) - 1)
-        direction = _unit(self._draw(torch.randn))
+        direction = unit(self._draw(torch.randn), "l2")
         radius = torch.stack([torch.rand((), generator=one) for one in self.generators]).to(self.x)
         return self._moved(direction * radius.pow(1 / self.x[0].numel()).view(-1, *[1] * (self.x.ndim - 1)))
 
@@ -206,11 +207,8 @@ class _Points:
         if self.threat.norm == "linf":
             return self._moved(direction.sign())
         for _ in range(8):  # what the box cuts off makes the others longer
-            direction = self._moved(_unit(direction)) - self.x
-        length = direction.flatten(1).norm(dim=1).clamp_min(self.threat.eps)
-        shorter = (self.threat.eps / length).view(-1, *[1] * (self.x.ndim - 1))
-        points: Tensor = (self.x + direction * shorter).clamp(0, 1)
-        return points
+            direction = self._moved(unit(direction, "l2")) - self.x
+        return within(self.x + direction, self.x, self.threat)
 
     def _moved(self, direction: Tensor) -> Tensor:
         moved: Tensor = (self.x + self.threat.eps * direction).clamp(0, 1)
@@ -218,11 +216,6 @@ class _Points:
 
     def _draw(self, draw: Callable[..., Tensor]) -> Tensor:
         return torch.stack([draw(self.x.shape[1:], generator=one) for one in self.generators]).to(self.x)
-
-
-def _unit(direction: Tensor) -> Tensor:
-    length: Tensor = direction.flatten(1).norm(dim=1).clamp_min(1e-30)
-    return direction / length.view(-1, *[1] * (direction.ndim - 1))
 
 
 def craft_planted(

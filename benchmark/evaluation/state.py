@@ -23,6 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from benchmark.attacks.balls import unit, within
 from benchmark.attacks.spec import ThreatModel
 from benchmark.evaluation.apart import apart, has_copies
 from benchmark.evaluation.health import rounding
@@ -185,33 +186,11 @@ def _neighbours(new: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatMod
     at, eps = x.clone(), threat.eps
     for _ in range(STEPS):
         (gradient,) = apart(lambda network, at=at: [network.value_and_gradient(at, y)[1]], new)  # type: ignore[misc]
-        step = STEP_RATIO * eps / STEPS * _unit(gradient.to(x), threat)
-        at = _within(at + step, x, threat)
+        step = STEP_RATIO * eps / STEPS * unit(gradient.to(x), threat.norm)
+        at = within(at + step, x, threat)
     noise = torch.randn(x.shape, generator=private_generator("neighbours")).to(x)
-    around = [_within(x + radius * _unit(noise, threat), x, threat) for radius in (eps, eps / 4)]
+    around = [within(x + radius * unit(noise, threat.norm), x, threat) for radius in (eps, eps / 4)]
     return torch.cat([at, *around])
-
-
-def _unit(direction: Tensor, threat: ThreatModel) -> Tensor:
-    """Of length one in the threat model's norm, image by image."""
-    if threat.norm == "linf":
-        return direction.sign()
-    return direction / _length(direction).clamp_min(1e-30)
-
-
-def _within(at: Tensor, x: Tensor, threat: ThreatModel) -> Tensor:
-    """In the ball around x and the box."""
-    change = at - x
-    if threat.norm == "linf":
-        change = change.clamp(-threat.eps, threat.eps)
-    else:
-        change = change * (threat.eps / _length(change).clamp_min(1e-30)).clamp_max(1)
-    return (x + change).clamp(0, 1)
-
-
-def _length(images: Tensor) -> Tensor:
-    length: Tensor = images.flatten(1).norm(dim=1)
-    return length.view(-1, *[1] * (images.ndim - 1))
 
 
 def _remembers(network: ExpectedPrediction, few: Tensor, others: Tensor) -> list[str]:

@@ -157,6 +157,8 @@ def breaks_little(
             adaptive = ADAPTIVE_ATTACKS[name]
             if evidence.kind not in adaptive.kinds or threat.norm not in adaptive.norms:
                 continue
+            if adaptive.attack(threat).method.classes > _classes(evidence.records[0]):
+                continue
             is_strong = adaptive.on == "strong"
             to_attack = evidence.alive[threat] if is_strong else surviving
             by_source: dict[str | None, list[Record]] = {}

@@ -14,6 +14,7 @@ from benchmark.results.evidence import Evidence
 from zoo.kind import Kind
 
 ITERATES = 0.002  # share of images that an iterate before the last may break alone
+LOSSES = 0.02  # share that another loss may: of 40 rows of honest networks, 4 had 2 images in 100 and none had more
 
 
 @check(
@@ -75,9 +76,9 @@ def nearest_images(evidence: Evidence) -> Finding:
     "cross-entropy without a target leads past what other losses find; the worst case includes what they found",
 )
 def other_losses(evidence: Evidence) -> Finding:
-    """APGD-T, FAB-T and PMA each break at most 1 point more than all other attacks by the network's own gradient."""
+    """APGD-T, FAB-T and PMA each break at most 2 points more than all other attacks by the network's own gradient."""
     names = ("pma", "apgd-t", "fab-t")
-    return _flagged(breaks_little(evidence, names, POINT, evidence.beyond_gradients_but(*names)))
+    return _flagged(breaks_little(evidence, names, LOSSES, evidence.beyond_gradients_but(*names)))
 
 
 def _flagged(finding: Finding) -> Finding:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmark.attacks.balls import distances
 from benchmark.attacks.craft import Crafted, adapter_of, craft
 from benchmark.attacks.methods import METHOD_OF, NORMS, Norm
-from benchmark.attacks.seen import NearestSeen, distances
+from benchmark.attacks.seen import NearestSeen
 from benchmark.attacks.starts import adversarial_starts
 from benchmark.evaluation.judge import violations
 from benchmark.protocol import EVERYWHERE, usual_attack

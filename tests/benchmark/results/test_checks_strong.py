@@ -77,8 +77,9 @@ def at(record: Record, distance: Callable[[int], float]) -> Record:
     ],
 )
 def test_what_a_strong_attack_breaks_is_flagged_and_keeps_no_row_out(name: str, trial_name: str) -> None:
-    """It is in the worst case: of 100 images 1 may fall, and however many do, the number is as good as the attack."""
-    for more, expected in ((0, "PASS"), (1, "PASS"), (2, "FLAG"), (30, "FLAG")):
+    """It is in the worst case: a few of 100 images may fall; however many do, the number is as good as the attack."""
+    may = 2 if name == "V26" else 1  # of 100 images
+    for more, expected in ((0, "PASS"), (may, "PASS"), (may + 1, "FLAG"), (30, "FLAG")):
         found = evidence(**{trial_name.replace(" ", "_"): stands(set(range(more)))})
         assert verdict(name, found)[0] == expected
         assert sum(found.survivors(LINF).values()) == 60 - more
@@ -152,6 +153,16 @@ def test_where_the_referee_is_not_installed_its_check_does_not_apply() -> None:
     assert (status, text.startswith("does not apply")) == ("PASS", True)
     status, text = verdict("V24", without(evidence(), "square, referee"))
     assert (status, "not checked" in text) == ("OPEN", True)
+
+
+def test_an_attack_that_needs_more_classes_than_there_are_is_not_missed() -> None:
+    """APGD-T goes towards labels beside three others."""
+    found = without(evidence(), "apgd-t")
+    assert verdict("V26", found)[0] == "OPEN"
+    two = [dataclasses.replace(one.cell, dataset="pairs", model="pairs/a") for one in found.records]
+    records = [dataclasses.replace(one, cell=cell) for one, cell in zip(found.records, two, strict=True)]
+    status, text = verdict("V26", Evidence(records, found.extra, found.readings))
+    assert (status, "apgd-t" in text) == ("PASS", False)
 
 
 def test_old_records_keep_their_verdict_on_search() -> None:
