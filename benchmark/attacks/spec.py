@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
@@ -135,11 +137,17 @@ class AttackSpec:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> AttackSpec:
-        rest = dict(values)
-        gradient = Gradient(**{name: rest.pop(name) for name in _OF_THE_GRADIENT if name in rest})
-        goal = Goal(rest.pop("goal", Goal.UNTARGETED))
-        rest["iterate"] = Iterate(rest.get("iterate", Iterate.LAST))
-        return cls(**{**rest, "threat": ThreatModel(**rest["threat"])}, gradient=gradient, goal=goal)
+        return _parsed(json.dumps(values, sort_keys=True))
+
+
+@functools.cache
+def _parsed(text: str) -> AttackSpec:
+    """Ten thousand records are of a few hundred attacks."""
+    rest = json.loads(text)
+    gradient = Gradient(**{name: rest.pop(name) for name in _OF_THE_GRADIENT if name in rest})
+    goal = Goal(rest.pop("goal", Goal.UNTARGETED))
+    rest["iterate"] = Iterate(rest.get("iterate", Iterate.LAST))
+    return AttackSpec(**{**rest, "threat": ThreatModel(**rest["threat"])}, gradient=gradient, goal=goal)
 
 
 _OF_THE_GRADIENT = tuple(field.name for field in fields(Gradient))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import lzma
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +47,29 @@ def read_records(folder: Path, dataset: str = "*", model: str | None = None) -> 
     """
     records = Archive()
     names = ["*"] if model is None else [f"{_file_name(model)}{suffix}" for suffix in ("", _EVIDENCE)]
-    for path in sorted(path for name in names for path in folder.glob(f"{dataset}/{name}.json.xz")):
-        try:
-            for line in _lines(lzma.decompress(path.read_bytes()).decode()):
-                records.read(line)
-        except (ValueError, KeyError, TypeError, lzma.LZMAError, EOFError) as error:
-            raise ValueError(
-                f"{path} is no file of records ({error}); restore it, delete it, or choose another folder by --folder"
-            ) from error
+    with _all_kept():
+        for path in sorted(path for name in names for path in folder.glob(f"{dataset}/{name}.json.xz")):
+            try:
+                for line in _lines(lzma.decompress(path.read_bytes()).decode()):
+                    records.read(line)
+            except (ValueError, KeyError, TypeError, lzma.LZMAError, EOFError) as error:
+                raise ValueError(
+                    f"{path} is no file of records ({error}); restore it, delete it, or choose another folder by "
+                    "--folder"
+                ) from error
     return records
+
+
+@contextlib.contextmanager
+def _all_kept() -> Iterator[None]:
+    """Millions of numbers are read and none of them is garbage: Python's search for it takes a third of the time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _lines(text: str) -> list[str]:

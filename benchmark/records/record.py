@@ -80,7 +80,7 @@ class Outcome:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Outcome:
-        return cls(**{**fields, **{name: [flag == "1" for flag in fields[name]] for name in _FLAGS}})
+        return cls(**{**fields, **{name: list(map("1".__eq__, fields[name])) for name in _FLAGS}})
 
 
 @dataclass(frozen=True)

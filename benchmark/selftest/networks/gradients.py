@@ -178,7 +178,7 @@ NETWORKS = table(
             behind="small",
         ),
         "tiny-logits": broken(
-            Offset, "tiny logits under a steep offset that changes no probability", ATHALYE, ("V11", "V12")
+            Offset, "tiny logits under a steep offset that changes no probability", ATHALYE, ("V8", "V18")
         ),
         "winners": broken(
             partial(hidden, "winners"), "40 of 1,568 activations win", "Xiao et al. 2020", ("V11",), behind=None
