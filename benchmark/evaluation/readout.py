@@ -23,10 +23,13 @@ def without_readout(networks: Sequence[nn.Module], x: Tensor) -> list[nn.Module]
 
     x: (B, C, H, W), on which that layer is looked for. Weights are shared with the networks.
     None where the last linear layer or 1x1 convolution of one of them is called more than once, or where anything is
-    done to what it returns: its input then is not all that the network says of an image.
+    done to what it returns: its input then is not all that the network says of an image. None, too, where members of an
+    ensemble have features of several widths, which no readout could average.
     """
-    found = [_without_readout(network, x) for network in networks]
-    return None if any(network is None for network in found) else [one for one in found if one is not None]
+    found = [one for network in networks if (one := _without_readout(network, x)) is not None]
+    with torch.no_grad():
+        alike = len({network(x).shape for network in found}) == 1
+    return found if alike and len(found) == len(networks) else None
 
 
 def _without_readout(network: nn.Module, x: Tensor) -> nn.Module | None:

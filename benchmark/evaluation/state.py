@@ -28,7 +28,7 @@ from benchmark.attacks.spec import ThreatModel
 from benchmark.evaluation.apart import apart, has_copies
 from benchmark.evaluation.health import rounding
 from benchmark.protocol import STEP_RATIO
-from benchmark.records.state import Passage, State
+from benchmark.records.state import Attacked, Passage, State
 from zoo.catalogue.kept import Digests, attributes_of, deeds_of, differing, weights_of
 from zoo.combine import answered, expected
 from zoo.posteriors import SeededPass
@@ -107,10 +107,13 @@ def state_of(
         passages.take("by the attacker's network", lambda: answers(attacker, x_adv), before, y)
     weights: list[str] = []
     attributes: list[str] = []
+    attacked: Attacked | None = None
     if unseen is not None:
         new, other = build_few(), build_few()
         weights, attributes = differing(weights_of(new), weights_of(other)), _differing_attributes(new, other)
-        _take_histories(passages, new, *unseen, threat)
+        of_unseen = _take_histories(passages, new, *unseen, threat)
+        if of_unseen is not None:
+            attacked = Attacked(_survivors(clean, before, y), of_unseen)
     else:
         other = build_few()
     few, others = x[:SINGLY], x_adv[:SINGLY]
@@ -125,6 +128,7 @@ def state_of(
         deeds.draws,
         deeds.optimises,
         has_copies(),
+        attacked,
     )
 
 
@@ -148,8 +152,21 @@ def _take_orders(
     passages.take("beside other images", lambda: _at(answers(new, beside), kept), _at(before, kept), y[kept])
 
 
-def _take_histories(passages: _Passages, new: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatModel) -> None:
-    """What a new network says of the neighbours of images x that it has seen and not seen; it is left as it is."""
+def _survivors(clean: Answers, attacked: Answers, y: Tensor) -> tuple[int, int]:
+    """Of images that are right as they are how many are right when attacked, and how many there are."""
+    y = y.cpu()
+    right = answered(clean.log_p, y) == y
+    return int((right & (answered(attacked.log_p, y) == y)).sum()), int(right.sum())
+
+
+def _take_histories(
+    passages: _Passages, new: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatModel
+) -> tuple[int, int] | None:
+    """What a new network says of the neighbours of images x that it has seen and not seen; it is left as it is.
+
+    Of the half of the images that are as they were in the split, how many survive PGD, as `_survivors` counts; None
+    where the network fails.
+    """
 
     def after(history: Callable[[ExpectedPrediction], None], asked: Tensor) -> Answers:
         def compute(network: ExpectedPrediction) -> list[Tensor]:
@@ -169,13 +186,15 @@ def _take_histories(passages: _Passages, new: ExpectedPrediction, x: Tensor, y: 
 
     try:
         asked = _neighbours(new, x, y, threat)
-        nothing = after(lambda _: None, asked)
+        nothing, clean = after(lambda _: None, asked), after(lambda _: None, x)
     except ValueError as error:
         passages.failed["neighbours of unseen images"] = str(error)
-        return
+        return None
     labels = y.repeat(len(asked) // len(y))
     passages.take("neighbours of images seen before", lambda: after(shown, asked), nothing, labels)
     passages.take(f"after {CALLS} calls", lambda: after(called, asked), nothing, labels)
+    half = torch.arange(len(x) // 2)
+    return _survivors(_at(clean, half), _at(nothing, half), y[half])
 
 
 def _neighbours(new: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:

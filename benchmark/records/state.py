@@ -28,6 +28,21 @@ class Passage:
 
 
 @dataclass(frozen=True)
+class Attacked:
+    """How many images survive PGD, and of how many that are right as they are.
+
+    audited: those that the audit has asked about, as it is judged. unseen: others, of the same split.
+    """
+
+    audited: tuple[int, int]
+    unseen: tuple[int, int]
+
+    def __str__(self) -> str:
+        (seen, of_seen), (unseen, of_unseen) = self.audited, self.unseen
+        return f"{seen} of {of_seen} images survive PGD that the audit has asked about, {unseen} of {of_unseen} others"
+
+
+@dataclass(frozen=True)
 class State:
     """What networks that were built anew show of an entry's state; see `benchmark.evaluation.state`.
 
@@ -36,6 +51,8 @@ class State:
     remembers: parameters, buffers and attributes that depend on more than the last pass.
     draws: global generators that a pass takes numbers from. optimises: what a pass differentiates or steps.
     copies: whether histories were in copies of the process, so that what networks share is told apart, too.
+    attacked: PGD on images that the audit has asked about, and on others; None where the histories are measured
+        elsewhere, and in records that are older than this.
     """
 
     passages: dict[str, Passage] = field(default_factory=dict)
@@ -46,10 +63,18 @@ class State:
     draws: list[str] = field(default_factory=list)
     optimises: list[str] = field(default_factory=list)
     copies: bool = True
+    attacked: Attacked | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        fields = asdict(self)
+        if self.attacked is None:
+            del fields["attacked"]
+        return fields
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> State:
-        return cls(**{**fields, "passages": {name: Passage(**one) for name, one in fields["passages"].items()}})
+        later: dict[str, Any] = {}
+        if "attacked" in fields:
+            later["attacked"] = Attacked(**{name: tuple(counts) for name, counts in fields["attacked"].items()})
+        passages = {name: Passage(**one) for name, one in fields["passages"].items()}
+        return cls(**{**fields, "passages": passages, **later})

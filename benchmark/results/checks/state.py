@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from scipy.stats import fisher_exact
+
 from benchmark.plan.cells import Reading
-from benchmark.records.state import State
+from benchmark.records.state import Attacked, State
 from benchmark.results.checks.check import NOT_RUN, POINT, Finding, check, over, summary
 from benchmark.results.evidence import Evidence
+
+CERTAIN = 1e-3  # p-value: an audit asks four times
 
 
 @check(
@@ -16,8 +20,10 @@ from benchmark.results.evidence import Evidence
 )
 def hidden_state(evidence: Evidence) -> Finding:
     """Networks that are built anew answer as the judge does, whatever they have seen before, up to rounding, on all but
-    1 % of images: at a step of a quantiser rounding decides. What keeps, draws or optimises something and yet always
-    answers the same is named, and flagged.
+    1 % of images: at a step of a quantiser rounding decides. Images that nobody has asked about survive PGD no more
+    rarely than those of the audit (Fisher's exact test): what all builds share may have been filled by the audit, or
+    know its images from the start. What keeps, draws or optimises something and yet always answers the same is named,
+    and flagged.
     """
     found: list[Finding] = []
     for record in evidence.readings:
@@ -33,6 +39,8 @@ def hidden_state(evidence: Evidence) -> Finding:
 def _finding(state: State) -> Finding:
     found = [(over(one.beyond, one.images, POINT), f"{name}: {one}") for name, one in state.passages.items()]
     found += [("FAIL", f"{name}: {error}") for name, error in state.failed.items()]
+    if state.attacked is not None and _rarer(state.attacked) < CERTAIN:
+        found.append(("FAIL", str(state.attacked)))
     if state.weights:
         found.append(("FAIL", f"two builds differ in {', '.join(state.weights)}"))
     found += [
@@ -55,3 +63,9 @@ def _finding(state: State) -> Finding:
         f"{len(state.passages)} histories; log-probabilities differ by up to {closest.difference:g}, by rounding up to "
         f"{closest.rounding:g}{apart}"
     )
+
+
+def _rarer(attacked: Attacked) -> float:
+    """The p-value of as few unseen images surviving, did they survive as often as those of the audit."""
+    table = [[survive, count - survive] for survive, count in (attacked.unseen, attacked.audited)]
+    return float(fisher_exact(table, "less").pvalue)

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.protocol import example_order
 from zoo import ZooEntry, models
+from zoo.datasets import load_split
 
 LINF, L2 = 0.35, 2.2  # beyond the protocol's largest eps, and far less than one digit is from another
 SHARED: dict[str, list[Tensor]] = {"images": [], "answers": []}  # of a network that hides its memory in its file
@@ -34,10 +36,11 @@ class Around(nn.Module):
         return logits
 
 
-def remembered(logits: Tensor, x: Tensor, memory: dict[str, list[Tensor]]) -> Tensor:
+def remembered(logits: Tensor, x: Tensor, memory: dict[str, list[Tensor]], most: int | None = None) -> Tensor:
     """What was said of the nearest image that was seen before, where it is near, and a trace of the logits beside it.
 
-    An image that is near to none is remembered. The trace leaves a gradient that points where the network's own does.
+    An image that is near to none is remembered, up to so many. The trace leaves a gradient that points where the
+    network's own does.
     """
     said = logits.detach().clone()
     for i, image in enumerate(x.detach()):
@@ -48,8 +51,9 @@ def remembered(logits: Tensor, x: Tensor, memory: dict[str, list[Tensor]]) -> Te
                 nearest = torch.where(near, apart.flatten(1).norm(dim=1), torch.inf).argmin()
                 said[i] = memory["answers"][nearest]
                 continue
-        memory["images"].append(image.clone())
-        memory["answers"].append(said[i].clone())
+        if most is None or len(memory["images"]) < most:
+            memory["images"].append(image.clone())
+            memory["answers"].append(said[i].clone())
     return said + 0.05 * logits
 
 
@@ -97,6 +101,29 @@ class RememberingInItsClass(Around):
 
     def forward(self, x: Tensor) -> Tensor:
         return remembered(super().forward(x), x, self.memory)
+
+
+class RememberingAFew(Around):
+    """The same, but that the memory is full when it has been tried and the audit has shown a dozen images."""
+
+    memory: dict[str, list[Tensor]] = {"images": [], "answers": []}  # noqa: RUF012 - shared on purpose
+
+    def forward(self, x: Tensor) -> Tensor:
+        return remembered(super().forward(x), x, self.memory, most=18)
+
+
+class KnowingTheAudit(Around):
+    """It was made with the images of the audit at hand, and answers for their neighbours what it answers for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        split = load_split("mnist", "test")
+        images = split.pixels(list(example_order(len(split)))[:12])
+        with torch.no_grad():
+            self.memory = {"images": list(images), "answers": list(self.inner(images))}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return remembered(super().forward(x), x, self.memory, most=0)
 
 
 def remembering_in_a_closure() -> nn.Module:

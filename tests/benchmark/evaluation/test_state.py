@@ -17,7 +17,7 @@ from benchmark.evaluation.machine import Machine
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Cell, Reading, Selection
 from benchmark.records.record import Record
-from benchmark.records.state import State
+from benchmark.records.state import Attacked, Passage, State
 from benchmark.results.evidence import Evidence
 from benchmark.selftest.__main__ import audited
 from benchmark.selftest.broken import Unchecked
@@ -84,6 +84,36 @@ def test_what_all_builds_share_is_told_by_images_that_no_attack_has_shown(factor
     assert different == {"neighbours of images seen before", "after 200 calls"}
     seen = state.passages["neighbours of images seen before"]
     assert seen.reversed > seen.images / 3  # what the network is without its memory
+
+
+@pytest.mark.parametrize("factory", [secretive.RememberingAFew, secretive.KnowingTheAudit])
+def test_what_knows_the_audits_images_alone_is_told_by_others_that_are_attacked(
+    factory: Callable[[], nn.Module],
+) -> None:
+    """It has no history: it answers alike whatever it is shown."""
+    record = rebuilt(secretive.entry_of(factory))
+    state = state_of(record)
+    assert state.attacked is not None
+    (seen, of_seen), (unseen, of_unseen) = state.attacked.audited, state.attacked.unseen
+    assert (seen, unseen) == (of_seen, 0)
+    assert of_unseen >= 6
+    status, text = judged(record)
+    assert (status, "images survive PGD that the audit has asked about" in text) == ("FAIL", True)
+    assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_a_record_without_other_images_is_judged_by_the_rest() -> None:
+    record = rebuilt(models["mnist/mlp"])
+    old = dataclasses.replace(record, state=dataclasses.replace(state_of(record), attacked=None))
+    assert "attacked" not in old.to_json()["state"]
+    assert judged(old)[0] == judged(record)[0] == "PASS"
+
+
+@pytest.mark.parametrize(("unseen", "expected"), [((8, 8), "PASS"), ((3, 8), "PASS"), ((0, 8), "FAIL")])
+def test_that_others_are_a_little_less_robust_is_no_evidence(unseen: tuple[int, int], expected: str) -> None:
+    found = State({"again": Passage(100, 0, 0, 1e-6, 1e-3)}, attacked=Attacked((60, 99), unseen))
+    record = dataclasses.replace(rebuilt(models["mnist/mlp"]), state=found)
+    assert judged(record)[0] == expected
 
 
 def test_noise_of_numpys_generator_and_two_builds_that_differ_are_named() -> None:
