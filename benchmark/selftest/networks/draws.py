@@ -126,13 +126,13 @@ NETWORKS = table(
             kind=Unchecked,
         ),
         "cancelling": broken(
-            Cancelling, "gradients of four members cancel", "Tramèr et al. 2020", ("V12", "V22"), family=None
+            Cancelling, "gradients of four members cancel", "Tramèr et al. 2020", ("V12",), family=None
         ),
         "lopsided": broken(
             Lopsided,
             "the gradient is that of members without weight",
             "Dbouk and Shanbhag 2022",
-            ("V12", "V22"),
+            ("V12",),
             family=None,
         ),
     }
