@@ -92,14 +92,14 @@ NETWORKS = table(
             partial(Around, "conv"),
             "each library attacks a tenth of the images, and gives the others noise",
             "Pintor et al. 2022",
-            ("V16",),
+            ("V8", "V18"),
             adapters={library: patchy(library) for library in LIBRARIES},
         ),
         "overshooting-adapter": broken(
             partial(Around, "conv"),
             "libraries return the last iterate, which went back",
             "Pintor et al. 2022",
-            ("V23",),
+            ("V18",),
             adapters={library: overshooting(library) for library in LIBRARIES},
         ),
     }

@@ -150,7 +150,7 @@ ATHALYE, TRAMER = "Athalye et al. 2018", "Tramèr et al. 2020"
 NETWORKS = table(
     {
         "great-logits": broken(
-            GreatLogits, "logits times 1000", "Carlini and Wagner 2017", ("V5", "V13"), behind=MLP, kind=Unchecked
+            GreatLogits, "logits times 1000", "Carlini and Wagner 2017", ("V5", "V8"), behind=MLP, kind=Unchecked
         ),
         "rounded-input": broken(
             RoundedInput, "pixels rounded to 16 levels", ATHALYE, ("V5", "V8"), behind=MLP, kind=Unchecked

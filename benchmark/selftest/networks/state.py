@@ -217,7 +217,7 @@ NETWORKS = table(
             Masked, "its factory builds another network each time", "Athalye et al. 2018", ("V27",), behind="masked"
         ),
         "over-the-batch": broken(
-            OverTheBatch, "normalises its logits over the batch", "Chen et al. 2022", ("V5", "V13", "V27")
+            OverTheBatch, "normalises its logits over the batch", "Chen et al. 2022", ("V5", "V27")
         ),
         "purifying": broken(Purifying, "optimises the image before it answers", "Croce et al. 2022", ("V12", "V27")),
     }

@@ -217,10 +217,12 @@ def test_what_another_attack_finds_as_well_is_not_left_to_steps_or_starts(
 
 @pytest.mark.parametrize("other", ["doubled_steps", "restarts", "apgd-ce"])
 def test_a_scale_is_compared_with_more_steps_and_starts_of_the_same_attack(other: str) -> None:
-    """APGD may not need a scale, and says nothing of PGD's gradients."""
+    """APGD may need no scale, and says nothing of PGD's gradients; but what it found, too, is not left to a scale."""
     broken = [20 <= i < 60 for i in range(N)]
-    found = verdict("V13", evidence(**{"logits_x_0.1": broken, other: broken}))[0]
-    assert found == ("FAIL" if other == "apgd-ce" else "PASS")
+    found, text = verdict("V13", evidence(**{"logits_x_0.1": broken, other: broken}))
+    assert found == ("FLAG" if other == "apgd-ce" else "PASS")
+    assert ("found them, too" in text) is (other == "apgd-ce")
+    assert verdict("V13", evidence(**{"logits_x_0.1": broken, "square": broken}))[0] == "FAIL"
 
 
 def test_a_network_that_gives_one_answer_hides_no_gradient() -> None:
