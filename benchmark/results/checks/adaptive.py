@@ -13,6 +13,9 @@ from benchmark.results.evidence import Evidence
 from zoo.datasets import DATASETS
 from zoo.targets import SURROGATE
 
+# Share of images that another loss may break alone: of 40 rows of honest networks 4 had 2 images in 100, none had more.
+LOSSES = 0.02
+
 
 @check(
     "V8",
@@ -123,8 +126,8 @@ def _origin(source: str, record: Record) -> str:
     "gradients vanish in the rounding of a saturated softmax and come back when logits are scaled",
 )
 def scale_invariance(evidence: Evidence) -> Finding:
-    """Attacks on logits times 0.1 or 0.001, or plus 100, break at most 1 point more than PGD does by more steps or from
-    other starts: else gradients vanish.
+    """Attacks on logits times 0.1 or 0.001, or plus 100, break at most 2 points more than PGD does by more steps or
+    from other starts: else gradients vanish.
 
     Another scale is another loss, and by chance another outcome for one or two images, as other starts are. Of an
     ensemble, in whose average one confident member drowns the others, it is a better one. So what other attacks by the
@@ -132,9 +135,9 @@ def scale_invariance(evidence: Evidence) -> Finding:
     """
     names = ("logits x 0.1", "logits x 0.001", "logits + 100")
     beyond = evidence.beyond(("fresh draws", "doubled steps", "restarts"))
-    status, numbers = breaks_little(evidence, names, POINT, beyond)
+    status, numbers = breaks_little(evidence, names, LOSSES, beyond)
     if status == "FAIL" and (
-        breaks_little(evidence, names, POINT, evidence.beyond_gradients_but(*names))[0] in ("PASS", "FLAG")
+        breaks_little(evidence, names, LOSSES, evidence.beyond_gradients_but(*names))[0] in ("PASS", "FLAG")
     ):
         return "FLAG", f"{numbers}; other attacks by the network's own gradient found them, too"
     return status, numbers

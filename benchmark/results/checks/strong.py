@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Reading
-from benchmark.results.checks.adaptive import breaks_little
+from benchmark.results.checks.adaptive import LOSSES, breaks_little
 from benchmark.results.checks.check import NO_DRAWS, NOT_APPLICABLE, POINT, Finding, check
 from benchmark.results.evidence import Evidence
 from zoo.kind import Kind
 
 ITERATES = 0.002  # share of images that an iterate before the last may break alone
-LOSSES = 0.02  # share that another loss may: of 40 rows of honest networks, 4 had 2 images in 100 and none had more
 
 
 @check(

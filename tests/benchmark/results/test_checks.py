@@ -103,7 +103,7 @@ def test_all_checks_run_in_order_and_a_name_is_taken_once() -> None:
     ("name", "trial_name"),
     [
         ("V9", "doubled steps"), ("V10", "restarts"), ("V12", "posterior mean"), ("V12", "transfer"), ("V12", "noise"),
-        ("V12", "surrogate"), ("V13", "logits x 0.1"), ("V13", "logits x 0.001"), ("V13", "logits + 100"),
+        ("V12", "surrogate"),
     ],
 )  # fmt: skip
 def test_a_trial_may_break_one_point_more(name: str, trial_name: str) -> None:
@@ -114,6 +114,14 @@ def test_a_trial_may_break_one_point_more(name: str, trial_name: str) -> None:
         assert found == expected
         if more > 1:
             assert f"{more} more of 100 broken" in text
+
+
+@pytest.mark.parametrize("trial_name", ["logits x 0.1", "logits x 0.001", "logits + 100"])
+def test_another_scale_may_break_two_points_more(trial_name: str) -> None:
+    """Of 100 images 2 pass, 3 and 6 may be chance (exact binomial test against 2 %), 7 may not."""
+    for more, expected in ((0, "PASS"), (2, "PASS"), (3, "FLAG"), (6, "FLAG"), (7, "FAIL")):
+        found = verdict("V13", evidence(**{trial_name.replace(" ", "_"): [i < 60 - more for i in range(N)]}))
+        assert found[0] == expected
 
 
 def test_square_may_break_nothing() -> None:
