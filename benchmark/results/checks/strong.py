@@ -64,9 +64,9 @@ def referee(evidence: Evidence) -> Finding:
     "attacks that look for the nearest adversarial image break more than those at eps; the worst case includes them",
 )
 def nearest_images(evidence: Evidence) -> Finding:
-    """DDN and FMN find, within eps, at most 1 point more than all attacks by the network's own gradient at eps."""
+    """DDN and FMN find, within eps, at most 2 points more than all attacks by the network's own gradient at eps."""
     names = ("ddn", "fmn")
-    return _flagged(breaks_little(evidence, names, POINT, evidence.beyond_gradients_but(*names)))
+    return _flagged(breaks_little(evidence, names, LOSSES, evidence.beyond_gradients_but(*names)))
 
 
 @check(

@@ -108,7 +108,7 @@ NETWORKS = table(
             kind=Unchecked,
         ),
         "affine-softmax": broken(
-            AffineSoftmax, "an affine image of a softmax in place of logits", "Carlini et al. 2019", ("V4", "V12")
+            AffineSoftmax, "an affine image of a softmax in place of logits", "Carlini et al. 2019", ("V11", "V12")
         ),
         "abstaining": broken(
             Abstaining,
@@ -117,9 +117,9 @@ NETWORKS = table(
             ("V18",),
             behind="rare",
         ),
-        "clipping": broken(Clipping, "clips what is near a known test image to it", "Croce et al. 2022", ("V18",)),
+        "clipping": broken(Clipping, "clips what is near a known test image to it", "Croce et al. 2022", ("V27",)),
         "detecting": broken(
-            Detecting, "answers a known image's label where noise is detected", "Carlini and Wagner 2017", ("V18",)
+            Detecting, "answers a known image's label where noise is detected", "Carlini and Wagner 2017", ("V27",)
         ),
     }
 )
