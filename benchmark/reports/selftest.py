@@ -102,13 +102,21 @@ def marks(network: Network) -> dict[str, object]:
 
 
 def confusion(broken: Iterable[Network], honest: Iterable[Network]) -> list[dict[str, object]]:
-    """How many of each keep their rank in every norm, in one, in none, and the share of mistakes [95 %]."""
-    lines = []
-    for kind, networks in (("broken", list(broken)), ("honest", list(honest))):
+    """How many of each keep their rank in every norm, in one, in none, and the share of mistakes [95 %].
+
+    A broken network that keeps a rank is a mistake where its number is above that of what it hides, or that is not
+    known. honest: among them what is hidden.
+    """
+    lines, honest = [], list(honest)
+    hidden = {network.name: network for network in honest}
+    for kind, networks in (("broken", list(broken)), ("honest", honest)):
         audited = [network for network in networks if network.statuses]
         kept = [len(network.ranked) for network in audited]
         of = [len(network.statuses) for network in audited]
-        wrong = sum(bool(k) if kind == "broken" else k < n for k, n in zip(kept, of, strict=True))
+        wrong = sum(
+            _overstates(network, hidden) if kind == "broken" else len(network.ranked) < len(network.statuses)
+            for network in audited
+        )
         lines.append(
             {
                 "networks": kind,
@@ -116,11 +124,17 @@ def confusion(broken: Iterable[Network], honest: Iterable[Network]) -> list[dict
                 "ranked in every norm": sum(k == n for k, n in zip(kept, of, strict=True)),
                 "in some": sum(0 < k < n for k, n in zip(kept, of, strict=True)),
                 "in none": sum(k == 0 for k in kept),
-                "mistake": "keeps a rank" if kind == "broken" else "loses a rank",
+                "mistake": "is ranked above the truth" if kind == "broken" else "loses a rank",
                 "% [95 %]": percent(Share(wrong, len(audited)), interval=True) if audited else "",
             }
         )
     return lines
+
+
+def _overstates(network: Network, honest: Mapping[str, Network]) -> bool:
+    """Whether it keeps a row whose number is above that of what it hides, or about which nobody knows better."""
+    kept = [threat for threat in network.worst if threat.split()[0] in network.ranked]
+    return any((true := _true(network, one, honest)) is None or network.worst[one] > true.hits for one in kept)
 
 
 def mistaken(honest: Iterable[Network]) -> list[dict[str, object]]:

@@ -112,9 +112,9 @@ NETWORKS = table(
         ),
         "abstaining": broken(
             Abstaining,
-            "all classes alike where noise is detected, which counts as class 0",
+            "all classes alike where noise is detected: a tie, and so a wrong answer",
             "Tramèr 2022",
-            ("V18",),
+            (),
             behind="rare",
         ),
         "clipping": broken(Clipping, "clips what is near a known test image to it", "Croce et al. 2022", ("V27",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,18 @@ def test_both_mistakes_are_counted(broken: dict[str, selftest.Network], honest: 
     assert (of_honest["ranked in every norm"], of_honest["in some"], of_honest["in none"]) == (2, 0, 1)
     assert of_honest["% [95 %]"] == interval(1, 3)
     assert selftest.mistaken(honest.values()) == [{"network": "refused", "loses": "linf, l2", "by": "V10"}]
+
+
+def test_a_broken_network_that_is_ranked_by_what_is_true_or_less_is_no_mistake(
+    broken: dict[str, selftest.Network], honest: dict[str, selftest.Network]
+) -> None:
+    """Its attack was overcome: what it claims is not above what is hidden there."""
+    kept = broken["kept"]
+    hidden = honest[kept.behind or ""]
+    overcome = dataclasses.replace(kept, worst={threat: hidden.worst[threat] for threat in kept.worst})
+    assert selftest.confusion([kept], honest.values())[0]["% [95 %]"] == interval(1, 1)
+    line = selftest.confusion([overcome], honest.values())[0]
+    assert (line["ranked in every norm"], line["% [95 %]"]) == (1, interval(0, 1))
 
 
 def test_a_row_that_is_kept_is_shown_beside_what_is_hidden(
