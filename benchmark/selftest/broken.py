@@ -63,8 +63,9 @@ class Unchecked(ZooEntry):
 class Broken:
     """entry: what is attacked. defect: in a line. source: the paper that it is from.
 
-    checks: those that must catch it, each of them; none where its number is not above the truth. behind: the honest entry that it hides, whose worst case is its own;
-        None where the defect is the network's own, and nobody knows better than the attacks that were tried.
+    checks: those that must catch it, each of them; none where its number is not above the truth.
+    behind: the honest entry that it hides, whose worst case is its own; None where the defect is the network's own, and
+        nobody knows better than the attacks that were tried.
     adapters: library -> what runs its attacks, where these are the defect.
     """
 
