@@ -18,6 +18,7 @@ from benchmark.networks import Settings, entries_of
 from benchmark.plan.cells import Selection
 from benchmark.plan.suite import Suite
 from benchmark.plan.wanted import wanted
+from benchmark.protocol import SHARD
 from benchmark.records.store import Store
 from benchmark.registry import suites
 from benchmark.results import Results
@@ -59,6 +60,7 @@ def evaluate(
     twin: str | None = None,
     suite: str = "whitebox",
     examples: int | None = None,
+    audited: int = SHARD,
     eps: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     attacks: Sequence[object] | None = None,
     libraries: Sequence[str] | None = None,
@@ -92,6 +94,7 @@ def evaluate(
         see `zoo.register_model`.
     suite: smoke, whitebox, adaptive, thorough, paper, masking, anchors. examples, eps (for both norms, or norm by
         norm), libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
+    audited: of an adaptive suite, the images that meet every attack; all others meet what decided among these.
     attacks: those that are run, in place of all of the suite's: names, other settings such as `PGD(steps=100)`, and
         attacks of your own or of a library; see `benchmark.attacks.own`.
     store: a results file; what it holds already is not computed again, and a run that was stopped goes on. Without it
@@ -120,6 +123,7 @@ def evaluate(
         targets=_tuple(targets),
         precision=precision,
         further=asked.further,
+        audited=audited,
     )
     root = None if data_root is None else Path(data_root).resolve()
     machine = Machine(device, root, download, threads, keep_images=keep_images, attacks=asked.own)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmark import options
+from benchmark.protocol import SHARD
 from zoo.commands import mistakes_in_one_line
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -19,6 +20,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 def audit(
     name: options.Name,
     examples: Annotated[int, typer.Option(help="Test images; the first of a fixed random order.")] = 100,
+    audited: options.Audited = SHARD,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Run the costly attacks on every image, suspicious or not.")
     ] = False,
@@ -86,7 +88,7 @@ def audit(
             keep_images=keep_images,
         )
         how = How(machine, workers=workers, watch=Progress, say=partial(typer.secho, err=True))
-        records = carry_out(suite, Selection(examples=examples), entries, how, store)
+        records = carry_out(suite, Selection(examples=examples, audited=audited), entries, how, store)
     results = Results(records, images=stored_images(store, records))
     entry = results.entry()
     whole = audit_page(entry, notice=None)

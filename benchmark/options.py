@@ -28,6 +28,10 @@ OwnData = Annotated[
 Size = Annotated[
     int | None, typer.Option(help="Of images in a folder: short side scaled to it, then the square in the middle.")
 ]
+Audited = Annotated[
+    int,
+    typer.Option(help="Images that meet every attack of an adaptive suite; all others meet what decided among these."),
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")]
 KeepImages = Annotated[

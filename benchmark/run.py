@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark import options
+from benchmark.protocol import SHARD
 from zoo.commands import mistakes_in_one_line
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def run(
     restarts: _Restarts = None,
     eps: _Eps = None,
     examples: _Examples = None,
+    audited: options.Audited = SHARD,
     draws: _Draws = None,
     seed: _Seed = 0,
     target: _Target = None,
@@ -123,6 +125,8 @@ def run(
     `python -m benchmark.run --suite whitebox`: the main job on the bundled MNIST entries.
 
     `python -m benchmark.run --suite adaptive --model mnist/lenet`: all that may break the surviving images.
+
+    `python -m benchmark.run --suite adaptive --model mnist/lenet --examples 1000`: the same for ten times the images.
 
     `python -m benchmark.run --model my_package.nets:bayesian_net --dataset mnist`: your own network.
 
@@ -158,7 +162,7 @@ def run(
         asked = cli.wanted_attacks(cli.split(attack), steps, step_size, restarts)
         radii = cli.parsed_eps(eps or [])
         about = libraries, examples, draws, seed, targets, precision
-        selection = Selection(asked.names, radii, *about, asked.further)  # type: ignore[arg-type]
+        selection = Selection(asked.names, radii, *about, asked.further, audited)  # type: ignore[arg-type]
         own_data = cli.own_data(data, size)
         names, datasets = cli.split(model), cli.select_datasets(dataset, own_data)
         cli.warn_of_large_eps(selection)

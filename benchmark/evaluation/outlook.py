@@ -161,8 +161,8 @@ class Outlook:
 
 
 def _attack(cell: Cell) -> object:
-    """What cells of one attack on one entry have in common, whatever the images: they become known together."""
-    return cell.model, cell.attack, cell.libraries, cell.attack_draws, cell.reading
+    """What cells of one attack on one entry have in common: of the first images, and of those after, known together."""
+    return cell.model, cell.attack, cell.libraries, cell.attack_draws, cell.reading, cell.start > 0
 
 
 def _span(works: Sequence[tuple[float, float]], at_once: int) -> float:

@@ -31,6 +31,7 @@ class AdaptiveAttack:
         which is there where it is flat elsewhere, or `none`.
     images: how many of the first images it is run on; None for all that `on` says.
     on_suspicion: whether, of the strong ones, it waits until others have found too much; see `benchmark.plan.cascade`.
+    always: whether images beyond the audit's meet it whatever it broke among these; see `benchmark.plan.decisive`.
     """
 
     name: str
@@ -45,6 +46,7 @@ class AdaptiveAttack:
     norms: tuple[Norm, ...] = NORMS
     images: int | None = None
     on_suspicion: bool = False
+    always: bool = False
 
     @property
     def is_ladder(self) -> bool:

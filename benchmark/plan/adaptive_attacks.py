@@ -114,7 +114,7 @@ ADAPTIVE_ATTACKS: dict[str, AdaptiveAttack] = {
             lambda threat: replace(doubled(threat), gradient=Gradient(source=SURROGATE)),
             gradient="other",
         ),
-        AdaptiveAttack("apgd-ce", "APGD, 100 steps, cross-entropy", usual("apgd-ce")),
+        AdaptiveAttack("apgd-ce", "APGD, 100 steps, cross-entropy", usual("apgd-ce"), always=True),
         AdaptiveAttack("apgd-dlr", "APGD, 100 steps, difference of logits ratio", usual("apgd-dlr")),
         AdaptiveAttack(
             "apgd-ce, mean loss",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from benchmark.attacks.methods import METHOD_OF
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attack import AdaptiveAttack
-from benchmark.plan.adaptive_attacks import UNBOUNDED_ATTACK, planned
-from benchmark.plan.cascade import PROBE, Cascade, Shards, telling
+from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK, planned
+from benchmark.plan.cascade import Cascade, Shards
 from benchmark.plan.cells import Cell, Reading, Selection, Subject
+from benchmark.plan.decisive import Tried, audited_count, beyond, decisive
+from benchmark.plan.expected import expected_cells
 from benchmark.plan.ladder import Ladder, climbed
 from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 class AdaptiveSuite(WhiteboxSuite):
     """The white-box attacks, and then all that may break what survives them; see `benchmark.plan.adaptive_attacks`.
 
+    Of many images the first are audited: every attack is tried on them. The others meet the white-box attacks, and what
+    decided among the first; see `benchmark.plan.decisive`.
     thorough: whether strong attacks are run on all images that survive everything else, and not on a few first; see
         `benchmark.plan.cascade`.
     referee: whether AutoAttack's official code attacks what they leave.
@@ -55,9 +60,10 @@ class AdaptiveSuite(WhiteboxSuite):
             whitebox = super().cells([subject], replace(selection, attacks=None, eps=eps))
             shards = dict.fromkeys((cell.start, cell.stop) for cell in whitebox)
             cells += whitebox
-            for adaptive, attack in planned(subject, self._threats(subject, selection), "all"):
-                on = _first(shards, adaptive.images) if adaptive.images else shards
-                cells += self._cells(adaptive, attack, subject, selection, dict.fromkeys(on))
+            for adaptive, attack in planned(subject, self.threats(subject, selection), "all"):
+                audited = self.count(self.audit_of(selection)) if adaptive.images is None else adaptive.images
+                on = shards if adaptive.always else _first(shards, audited)
+                cells += self.cells_of(adaptive, attack, subject, selection, dict.fromkeys(on))
         return by_shard(cells)
 
     def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
@@ -66,31 +72,86 @@ class AdaptiveSuite(WhiteboxSuite):
         known = {record.cell: record for record in records}
         # what else a user asked for decides nothing: the suite attacks the same images with it and without
         surviving, cells = surviving_examples(record for record in records if not role_of(record.cell).further), []
+        audit = self.audit_of(selection)
         for subject in subjects:
-            threats, of_subject = self._threats(subject, selection), list[Cell]()
-            for norm in dict.fromkeys(threat.norm for threat in threats):
-                of_norm = sorted((one for one in threats if one.norm == norm), key=lambda threat: threat.eps)
-                images = {threat: surviving.get((subject.model, threat), {}) for threat in of_norm}
+            of_subject = list[Cell]()
+            by_norm = self._by_norm(subject, selection, surviving)
+            for images in by_norm:
+                audited = {threat: self._within(audit, shards) for threat, shards in images.items()}
                 weak = {
                     cell: adaptive
-                    for threat, of_threat in images.items()
-                    for cell, adaptive in self._on_surviving(records, subject, threat, of_threat, selection).items()
+                    for threat, of_threat in audited.items()
+                    for cell, adaptive in self._on_surviving(records, subject, threat, of_threat, audit).items()
                 }
                 of_subject += weak
                 if all(cell in known for cell in weak):
-                    of_subject += self._strong(subject, images, known, weak, selection)
+                    of_subject += self._strong(subject, audited, known, weak, audit)
             if all(cell in known for cell in of_subject):
-                of_subject += self._last(subject, selection)
+                of_subject += self.last(subject, audit)
+            if all(cell in known for cell in of_subject):
+                for images in by_norm:
+                    of_subject += self._beyond(subject, images, known, selection)
             cells += of_subject
         return cells
 
-    def _last(self, subject: Subject, selection: Selection) -> list[Cell]:
+    def _by_norm(
+        self, subject: Subject, selection: Selection, surviving: Mapping[tuple[str, ThreatModel], Shards]
+    ) -> list[dict[ThreatModel, Shards]]:
+        """Norm by norm, the images that survive the white-box attacks under a threat model, the smallest eps first."""
+        by_norm: dict[str, list[ThreatModel]] = {}
+        for threat in self.threats(subject, selection):
+            by_norm.setdefault(threat.norm, []).append(threat)
+        return [
+            {one: surviving.get((subject.model, one), {}) for one in sorted(threats, key=lambda threat: threat.eps)}
+            for threats in by_norm.values()
+        ]
+
+    def audit_of(self, selection: Selection) -> Selection:
+        """The same on the images of the audit alone."""
+        return replace(selection, examples=audited_count(self.count(selection), selection.audited))
+
+    def _within(self, audit: Selection, shards: Shards) -> Shards:
+        return {shard: images for shard, images in shards.items() if shard[1] <= self.count(audit)}
+
+    def _beyond(
+        self,
+        subject: Subject,
+        images: Mapping[ThreatModel, Shards],
+        known: Mapping[Cell, Record],
+        selection: Selection,
+    ) -> list[Cell]:
+        """The cells on images beyond the audit's in one norm, as far as they can be known."""
+        audit = self.audit_of(selection)
+        further = [shard for shard in self.shards(selection) if shard[0] >= self.count(audit)]
+        if not further:
+            return []
+        audited = {threat: set(chain(*self._within(audit, shards).values())) for threat, shards in images.items()}
+        left = {threat: {one: shards[one] for one in further if one in shards} for threat, shards in images.items()}
+        attacks = {
+            (adaptive.name, attack.source, None if adaptive.is_nearest else attack.threat): (adaptive, attack)
+            for on in ("all", "surviving", "strong")
+            for adaptive, attack in planned(subject, list(images), on, thorough=True)
+        }
+
+        def expand(one: Tried, threat: ThreatModel, of: Shards) -> list[Cell]:
+            of_every_eps = ADAPTIVE_ATTACKS[one.name].is_nearest
+            adaptive, attack = attacks[one.name, one.source, None if of_every_eps else threat]
+            whole = adaptive.always and adaptive.on == "all"
+            cells = self.cells_of(adaptive, attack, subject, selection, dict.fromkeys(further) if whole else of)
+            return [cell for cell in cells if cell.attack_draws == one.draws]
+
+        of_audit = (
+            record for cell, record in known.items() if cell.model == subject.model and cell.stop <= self.count(audit)
+        )
+        return beyond(decisive(audited, of_audit), left, known, expand)
+
+    def last(self, subject: Subject, selection: Selection) -> list[Cell]:
         """What is run on all images when the network has been through everything else."""
         shards = dict.fromkeys(self.shards(selection))
         return [
             cell
-            for adaptive, attack in planned(subject, self._threats(subject, selection), "last")
-            for cell in self._cells(adaptive, attack, subject, selection, shards)
+            for adaptive, attack in planned(subject, self.threats(subject, selection), "last")
+            for cell in self.cells_of(adaptive, attack, subject, selection, shards)
         ]
 
     def _on_surviving(
@@ -104,7 +165,7 @@ class AdaptiveSuite(WhiteboxSuite):
         """The cells on the images that survive the white-box attacks under one threat model, and what they are."""
         cells: dict[Cell, AdaptiveAttack] = {}
         for adaptive, attack in planned(subject, [threat], "surviving", self.thorough):
-            found = self._cells(adaptive, attack, subject, selection, images)
+            found = self.cells_of(adaptive, attack, subject, selection, images)
             if adaptive.is_ladder:
                 wanted = _climbed(records, found, self.count(selection)).wanted
                 found = [cell for cell in found if cell.attack_draws in wanted]
@@ -122,14 +183,14 @@ class AdaptiveSuite(WhiteboxSuite):
         """The cells of the strong attacks in one norm, as far as they can be known. weak: those on what survives."""
 
         def expand(adaptive: AdaptiveAttack, attack: AttackSpec, of: Shards) -> list[Cell]:
-            return self._cells(adaptive, attack, subject, selection, of)
+            return self.cells_of(adaptive, attack, subject, selection, of)
 
         threats, shards = list(images), dict.fromkeys(self.shards(selection))
         on_all = {
             cell: adaptive
             for adaptive, attack in planned(subject, threats, "all")
             if adaptive is not UNBOUNDED_ATTACK
-            for cell in self._cells(adaptive, attack, subject, selection, shards)
+            for cell in self.cells_of(adaptive, attack, subject, selection, shards)
         }
         cascade = Cascade(images, known, expand, self.thorough, suspected=selection.attacks is not None)
         done = {
@@ -149,61 +210,10 @@ class AdaptiveSuite(WhiteboxSuite):
     def expected_follow_up(
         self, subjects: Iterable[Subject], selection: Selection, survival: Survival
     ) -> list[Expected]:
-        """One cell for all shards of an adaptive attack, on the mean number of images.
+        return [each for subject in subjects for each in expected_cells(self, subject, selection, survival)]
 
-        Of a strong attack one on the first images, as if none of them fell; in a thorough suite as of any other.
-        """
-        shards, first = self.shards(selection), Ladder({}, 0).wanted
-        found = []
-        for subject in subjects:
-            alive: dict[ThreatModel, int] = {}
-            chance: dict[ThreatModel, float] = {}
-            for threat in sorted(self._threats(subject, selection), key=lambda threat: threat.eps):
-                likely = [survival.survivors(subject.model, subject.dataset, threat, *shard) for shard in shards]
-                times = sum(survivors.chance for survivors in likely)
-                if not times:
-                    continue
-                total = sum(survivors.images * survivors.chance for survivors in likely)
-                images = max(1, round(total / times))
-                for adaptive, attack in planned(subject, [threat], "surviving", self.thorough):
-                    cells = self._cells(adaptive, attack, subject, selection, {shards[0]: tuple(range(images))})
-                    found += [
-                        Expected(cell, times) for cell in cells if not adaptive.is_ladder or cell.attack_draws in first
-                    ]
-                alive[threat], chance[threat] = round(total), times
-            found += self._expected_strong(subject, selection, alive, chance)
-            last = self._last(subject, selection)
-            found += [Expected(cell, float(len(shards))) for cell in last if (cell.start, cell.stop) == shards[0]]
-        return found
-
-    def _expected_strong(
-        self,
-        subject: Subject,
-        selection: Selection,
-        alive: Mapping[ThreatModel, int],
-        chance: Mapping[ThreatModel, float],
-    ) -> list[Expected]:
-        """alive, chance: how many images a threat model is likely to leave, and in how many shards any."""
-        found = []
-        shard = self.shards(selection)[0]
-        for norm in dict.fromkeys(threat.norm for threat in alive):
-            of_norm = {threat: images for threat, images in alive.items() if threat.norm == norm}
-            tried = telling(of_norm, PROBE)
-            for adaptive, attack in planned(subject, list(of_norm), "strong"):
-                threat = (
-                    next(iter(of_norm)) if adaptive.is_nearest else attack.threat
-                )  # the smallest leaves most images
-                if self.thorough:
-                    images, times = max(1, round(alive[threat] / chance[threat])), chance[threat]
-                elif adaptive.on_suspicion or not (adaptive.is_nearest or threat == tried):
-                    continue
-                else:
-                    images, times = min(PROBE, max(1, alive[threat])), min(1.0, chance[threat])
-                cells = self._cells(adaptive, attack, subject, selection, {shard: tuple(range(images))})
-                found += [Expected(cell, times) for cell in cells]
-        return found
-
-    def _threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:
+    def threats(self, subject: Subject, selection: Selection) -> list[ThreatModel]:
+        """The threat models under which a network is attacked, norm by norm."""
         return [
             ThreatModel(norm, eps)
             for norm, grid in self.grid(subject.dataset).items()
@@ -211,7 +221,7 @@ class AdaptiveSuite(WhiteboxSuite):
             if eps > 0
         ]
 
-    def _cells(
+    def cells_of(
         self,
         adaptive: AdaptiveAttack,
         attack: AttackSpec,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, get_args
 
 from benchmark.attacks.methods import NORMS, Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel, format_eps
-from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES, label_of
+from benchmark.protocol import ATTACK_DRAWS, ATTACKS, JUDGE_DRAWS, LIBRARIES, SHARD, label_of
 from zoo.kind import Kind
 from zoo.targets import GRADIENT_TARGETS, PRECISIONS, Gradient, Precision
 
@@ -172,6 +172,8 @@ class Selection:
 
     attacks: names of the suite's own. further: what is run beside them, at every eps above 0.
     eps: for every norm, or norm by norm; a norm that is left out keeps the suite's own.
+    audited: how many of the images meet every attack of an adaptive suite, in whole shards; the others meet what
+        decided among these (`benchmark.plan.decisive`).
     Raises ValueError for counts below one, unknown attacks or libraries, or an eps that is no number >= 0.
     """
 
@@ -184,6 +186,7 @@ class Selection:
     targets: tuple[str, ...] | None = None
     precision: Precision = "float32"
     further: tuple[Further, ...] = ()
+    audited: int = SHARD
 
     def __post_init__(self) -> None:
         for name in self.attacks or ():
@@ -210,7 +213,7 @@ class Selection:
         for eps in chain.from_iterable(by_norm.values()):
             if not (math.isfinite(eps) and eps >= 0):
                 raise ValueError(f"eps must be a number >= 0, not {eps}")
-        for count, kind in ((self.examples, "examples"), (self.draws, "draws")):
+        for count, kind in ((self.examples, "examples"), (self.draws, "draws"), (self.audited, "audited images")):
             if count is not None and count < 1:
                 raise ValueError(f"{kind} must be at least 1, not {count}")
 

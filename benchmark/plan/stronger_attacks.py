@@ -30,8 +30,16 @@ STRONGER = (
         "all",
         library="foolbox",
         norms=("l2",),
+        always=True,
     ),
-    AdaptiveAttack("fmn", "FMN, 100 steps: the nearest adversarial image", nearest("fmn"), "all", library="foolbox"),
+    AdaptiveAttack(
+        "fmn",
+        "FMN, 100 steps: the nearest adversarial image",
+        nearest("fmn"),
+        "all",
+        library="foolbox",
+        always=True,
+    ),
     AdaptiveAttack(
         "best iterate",
         "PGD, of whose images the one counts that hurts most, not the last",

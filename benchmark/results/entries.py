@@ -53,15 +53,15 @@ class Entry:
     @property
     def ladders(self) -> Mapping[ThreatModel, Ladder]:
         """Threat model -> robust accuracy against the draws of each step, where any image was left to climb."""
-        found = {row.threat: row.audit.evidence.ladders.get(row.threat) for row in self.rows}
+        found = {row.threat: row.audit.evidence.audited.ladders.get(row.threat) for row in self.rows}
         return {threat: ladder for threat, ladder in found.items() if ladder is not None}
 
     @cached_property
     def adaptive(self) -> Mapping[str, list[Record]]:
-        """Adaptive attack -> its records in both norms."""
+        """Adaptive attack -> its records in both norms, on the images that met every attack."""
         by_name: dict[str, dict[str, Record]] = {}
         for audit in self.audits.values():
-            for name, records in audit.evidence.adaptive.items():
+            for name, records in audit.evidence.audited.adaptive.items():
                 by_name.setdefault(name, {}).update({record.key: record for record in records})
         return {name: list(records.values()) for name, records in by_name.items()}
 

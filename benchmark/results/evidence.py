@@ -54,6 +54,52 @@ class Evidence:
         return self.records[0].cell.attack.threat.norm
 
     @cached_property
+    def audited(self) -> Evidence:
+        """The evidence on the images that met every attack, which checks judge by; itself where all of them did.
+
+        That are the first ones, and those shards of others that met every adaptive attack that the first did. Strong
+        attacks do not count, which are tried on a few images and go where one of these falls.
+        """
+        images = self._audited_images
+        if all(images.issuperset(record.examples) for record in self.records):
+            return self
+        return Evidence(*(_on(images, records) for records in (self.records, self.extra, self.readings)))
+
+    @cached_property
+    def further(self) -> dict[ThreatModel, set[int]]:
+        """Threat model -> the images beyond the audit's."""
+        return {
+            threat: {image for record in self.under(threat) for image in record.examples} - self._audited_images
+            for threat in self.surviving
+        }
+
+    @cached_property
+    def _audited_images(self) -> set[int]:
+        shards = {(one.cell.start, one.cell.stop): set(one.examples) for one in self.records if role_of(one.cell).whole}
+        first = {image for (start, _), images in shards.items() if start == 0 for image in images}
+        tried: dict[tuple[object, ...], set[int]] = {}
+        on_first: dict[tuple[object, ...], Record] = {}
+        for record in [*self.extra, *self.readings]:
+            adaptive = role_of(record.cell).adaptive
+            if adaptive is not None and adaptive.on != "strong" and adaptive.images is None:
+                attack = record.cell.attack, record.cell.attack_draws, record.cell.reading
+                tried.setdefault(attack, set()).update(record.examples)
+                if first.issuperset(record.examples):
+                    on_first[attack] = record
+
+        def met_every_attack(images: set[int]) -> bool:
+            return all(
+                tried[attack].issuperset(
+                    images
+                    if (threat := record.cell.attack.threat) not in self.surviving or role_of(record.cell).whole
+                    else images & self.surviving[threat]
+                )
+                for attack, record in on_first.items()
+            )
+
+        return first.union(*(images for images in shards.values() if met_every_attack(images)))
+
+    @cached_property
     def outcomes(self) -> pd.DataFrame:
         """Outcomes of the protocol's attacks, a line per attack, eps, library and image; see `results.frames.tidy`."""
         return latest(tidy(self.records, _COLUMNS))
@@ -229,3 +275,8 @@ class Evidence:
                 needed = Counter(forward=outcome.forwards, backward=outcome.backwards)
                 most[attack] = most.get(attack, Counter()) | needed
         return most
+
+
+def _on(images: set[int], records: Iterable[Record]) -> list[Record]:
+    """The records that are on these images alone."""
+    return [record for record in records if images.issuperset(record.examples)]

@@ -43,9 +43,11 @@ class Row:
     attacks: per attack of the protocol, the worst case over libraries, per image. whitebox: over those attacks, too.
     attacker: the same under the attacker's draws.
     worst: over every attack within the threat model. survivors: image -> whether it survives them all.
+    audited: the same of the images that met every attack; on others it is over the white-box attacks and what decided
+        among these (`benchmark.plan.decisive`). They are those of the next three:
     readings: what other attackers and judges make of it.
     adaptive: adaptive attack -> how many images it broke that survive the white-box attacks.
-    autoattack: what white-box attacks and AutoAttack left; None where not all of its parts ran on all images.
+    autoattack: what white-box attacks and AutoAttack left; None where not all of its parts ran on all of them.
     distances: of the nearest adversarial images, whatever the eps; None where no attack looked for them all.
     clean_uncertainty, uncertainty: on clean images, and on each image's most harmful version.
     attack_count: number of attacks, each counted once for all libraries.
@@ -63,6 +65,7 @@ class Row:
     attacker: Share
     worst: Share
     survivors: dict[int, bool]
+    audited: Share
     readings: Readings
     adaptive: Mapping[str, int]
     autoattack: Share | None
@@ -103,7 +106,7 @@ class Row:
     @property
     def detection(self) -> Share | None:
         """Of the adversarial examples that were planted, those that the attack finds; None where there are none."""
-        found = detection_of(self.audit.evidence, self.threat)
+        found = detection_of(self.audit.evidence.audited, self.threat)
         return None if found is None else found.found
 
     @property
@@ -168,6 +171,8 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
     broken = evidence.broken_beyond(threat, whitebox)
     survives = by_image["correct"] & ~by_image.index.isin(set().union(*broken.values()))
     survivors = {int(image): bool(survived) for image, survived in survives.items()}  # type: ignore[call-overload]
+    audited = survivors.keys() - evidence.further[threat]
+    of_audit = {image: survived for image, survived in survivors.items() if image in audited}
     return Row(
         audit=audit,
         threat=threat,
@@ -177,9 +182,10 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
         attacker=_share(by_image["correct_attacker"]),
         worst=_share(survives),
         survivors=survivors,
-        readings=readings_of(evidence, threat, survivors),
-        adaptive={name: len(images_broken) for name, images_broken in broken.items()},
-        autoattack=autoattack(evidence, threat, whitebox, len(by_image)),
+        audited=Share(sum(of_audit.values()), len(of_audit)),
+        readings=readings_of(evidence.audited, threat, of_audit),
+        adaptive={name: len(fell & audited) for name, fell in broken.items()},
+        autoattack=autoattack(evidence.audited, threat, whitebox & audited, len(audited)),
         distances=distances_of(evidence, survivors),
         clean_uncertainty=_uncertainty(clean, "clean_"),
         uncertainty=_uncertainty(harmful, ""),

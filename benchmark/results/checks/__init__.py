@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmark.results.checks import (  # noqa: F401 - importing registers
     adaptive,
+    beyond,
     draws,
     planted,
     state,

@@ -47,27 +47,31 @@ class Check:
     """name: V2, V6, …. title: what it asks. consequence: what it means for the numbers where the answer is no.
 
     find: from evidence to a status and the numbers behind it.
+    everywhere: whether it is asked of all images, and not of those alone that met every attack.
     """
 
     name: str
     title: str
     consequence: str
     find: Callable[[Evidence], Finding]
+    everywhere: bool = False
 
     def __call__(self, evidence: Evidence) -> Verdict:
-        return Verdict(self.name, self.title, *self.find(evidence))
+        return Verdict(self.name, self.title, *self.find(evidence if self.everywhere else evidence.audited))
 
 
 CHECKS: dict[str, Check] = {}
 
 
-def check(name: str, title: str, consequence: str) -> Callable[[Callable[[Evidence], Finding]], Check]:
+def check(
+    name: str, title: str, consequence: str, *, everywhere: bool = False
+) -> Callable[[Callable[[Evidence], Finding]], Check]:
     """Register a function as a check; see `Check`. Raises ValueError if the name is taken."""
 
     def register(find: Callable[[Evidence], Finding]) -> Check:
         if name in CHECKS:
             raise ValueError(f"there is a check {name} already; choose another name")
-        CHECKS[name] = Check(name, title, consequence, find)
+        CHECKS[name] = Check(name, title, consequence, find, everywhere)
         return CHECKS[name]
 
     return register

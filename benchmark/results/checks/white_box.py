@@ -21,6 +21,7 @@ from benchmark.statistics import mcnemar
     "V1",
     "eps = 0 changes nothing",
     "an attack that moves images without a budget does something else than its name says",
+    everywhere=True,
 )
 def no_budget(evidence: Evidence) -> Finding:
     """At eps = 0 images come back bit for bit, and accuracy is the clean one."""
@@ -45,6 +46,7 @@ def no_budget(evidence: Evidence) -> Finding:
     "V2",
     "within budget and box",
     "images outside the threat model count for nothing, and a library that failed has not attacked",
+    everywhere=True,
 )
 def budget_and_box(evidence: Evidence) -> Finding:
     """Every image within eps and [0, 1] and finite; an exception of a library is an error, never a score.
@@ -69,6 +71,7 @@ def budget_and_box(evidence: Evidence) -> Finding:
     "V6",
     "iterative beats single-step",
     "a single step that beats twenty says that the gradient points elsewhere than the loss rises: it is masked",
+    everywhere=True,
 )
 def iterative_beats_single_step(evidence: Evidence) -> Finding:
     """Images that only FGSM breaks, not PGD at the same eps: at most 1 %; more points at masked gradients."""
@@ -89,6 +92,7 @@ def iterative_beats_single_step(evidence: Evidence) -> Finding:
     "V7",
     "monotone in eps",
     "a larger ball holds the smaller one, so an attack that does worse in it has not found what is there",
+    everywhere=True,
 )
 def monotone_in_eps(evidence: Evidence) -> Finding:
     """Robust accuracy does not rise by more than 1 point from one eps to the next."""
@@ -103,7 +107,12 @@ def monotone_in_eps(evidence: Evidence) -> Finding:
     return summary(found, "no attack ran at two eps on the same images")
 
 
-@check("V16", "libraries agree", "the same attack differs between libraries, so one of them did not do what it says")
+@check(
+    "V16",
+    "libraries agree",
+    "the same attack differs between libraries, so one of them did not do what it says",
+    everywhere=True,
+)
 def libraries_agree(evidence: Evidence) -> Finding:
     """No pair of libraries disagrees; a level below the one the protocol requires is flagged.
 

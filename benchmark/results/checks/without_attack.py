@@ -16,6 +16,7 @@ SATURATED = 0.2  # share of images at a vertex of an affine image of probabiliti
     "V3",
     "deterministic under frozen draws",
     "an attacker meets another function at every step, so its gradients are not those of what is judged",
+    everywhere=True,
 )
 def deterministic(evidence: Evidence) -> Finding:
     """Two evaluations give the same but for rounding, whatever `train()`, `eval()` and asking for a gradient do.
@@ -37,6 +38,7 @@ def deterministic(evidence: Evidence) -> Finding:
     "V4",
     "output is log-probabilities",
     "a second softmax flattens the loss to between 1.46 and 2.46 for ten classes, and gradients shrink",
+    everywhere=True,
 )
 def log_probabilities(evidence: Evidence) -> Finding:
     """Logsumexp of the outputs is 0, and the networks return logits, not probabilities, nor these scaled and shifted.
@@ -63,6 +65,7 @@ def log_probabilities(evidence: Evidence) -> Finding:
     "V5",
     "live gradient",
     "attacks that follow the gradient have nothing to follow: they return the image and the network looks robust",
+    everywhere=True,
 )
 def live_gradient(evidence: Evidence) -> Finding:
     """At most 1 % of images with a gradient of zero, none with one that is NaN or infinite.
@@ -85,6 +88,7 @@ def live_gradient(evidence: Evidence) -> Finding:
     "V17",
     "libraries reach a closed form",
     "a library that misses a known optimum cannot be trusted where it is not known",
+    everywhere=True,
 )
 def closed_form(evidence: Evidence) -> Finding:
     """On a linear model every library finds the known optimum: within 1e-6 in linf, 1 % in l2."""

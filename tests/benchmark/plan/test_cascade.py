@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import pytest
 
@@ -18,62 +17,13 @@ from benchmark.plan.suite import Suite
 from benchmark.plan.suites import SUITES
 from benchmark.protocol import REFEREE, SHARD
 from benchmark.records.record import Record
-from tests.benchmark.handmade import make, outcome
+from tests.benchmark.handmade import outcome
+from tests.benchmark.planning import SUBJECT, answered, called, nothing_falls, of, run
 
-SUBJECT = Subject("mnist/f", "mnist", 10_000, deterministic=True)
 DRAWN = Subject("mnist/b", "mnist", 10_000, deterministic=False)
 STRONG = [name for name, one in ADAPTIVE_ATTACKS.items() if one.on == "strong" and one.library != REFEREE]
 WAITING = [name for name in STRONG if ADAPTIVE_ATTACKS[name].on_suspicion]
-USUAL = Selection()
 SMALL, LARGE = ThreatModel("linf", 0.1), ThreatModel("linf", 0.3)
-
-Falls = Callable[[str, int], "float | bool"]  # attack and image -> whether it falls, or how far its nearest image is
-
-
-def nothing_falls(name: str, image: int) -> bool:
-    return False
-
-
-def called(cell: Cell) -> str:
-    adaptive = role_of(cell).adaptive
-    return cell.attack.name if adaptive is None else adaptive.name
-
-
-def answered(cell: Cell, falls: Falls) -> Record:
-    images = list(range(cell.start, cell.stop)) if cell.only is None else list(cell.only)
-    far = [float(falls(called(cell), image)) for image in images]
-    base = make(cell.model, "fgsm", 0.1, {name: [not one for one in far] for name in cell.libraries})
-    outcomes = {name: dataclasses.replace(one, distance=far) for name, one in base.outcomes.items()}
-    return dataclasses.replace(base, cell=cell, examples=images, outcomes=outcomes, clean=outcome([True] * len(images)))
-
-
-def run(
-    suite: Suite, falls: Falls, subject: Subject = SUBJECT, selection: Selection = USUAL
-) -> tuple[list[list[Cell]], list[Record]]:
-    """Phase by phase the cells, and all records, until the suite names no new cells."""
-    phases = [suite.cells([subject], selection)]
-    records = [answered(cell, falls) for cell in phases[0]]
-    while more := [
-        cell
-        for cell in suite.follow_up(records, [subject], selection)
-        if cell not in {record.cell for record in records}
-    ]:
-        assert len(set(more)) == len(more)
-        phases.append(more)
-        records += [answered(cell, falls) for cell in more]
-    return phases, records
-
-
-def of(records: list[Record], name: str, threat: ThreatModel | None = None) -> list[int]:
-    """The images that an attack was run on, one after the other."""
-    cells = [record.cell for record in records if called(record.cell) == name]
-    return [
-        image
-        for cell in cells
-        if threat in (None, cell.attack.threat)
-        for image in (range(cell.start, cell.stop) if cell.only is None else cell.only)
-    ]
-
 
 SUITE, THOROUGH = SUITES["adaptive"], AdaptiveSuite("thorough", "", 100, thorough=True)
 LINF = Selection(eps={"linf": (0.1, 0.3), "l2": (1.0,)})
@@ -201,10 +151,11 @@ def test_of_several_shards_the_first_images_of_all_are_tried() -> None:
     def falls(name: str, image: int) -> bool:
         return name == "fgsm" and 5 <= image < SHARD
 
-    _, records = run(SUITE, falls, selection=Selection(examples=3 * SHARD, eps={"linf": (0.1,), "l2": (1.0,)}))
+    count, radii = 3 * SHARD, {"linf": (0.1,), "l2": (1.0,)}
+    _, records = run(SUITE, falls, selection=Selection(examples=count, audited=count, eps=radii))
     assert of(records, "apgd-t", SMALL) == [*range(5), *range(SHARD, SHARD + PROBE - 5)]
     _, few = run(SUITE, nothing_falls, selection=Selection(examples=SHARD))
-    _, many = run(SUITE, nothing_falls, selection=Selection(examples=2 * SHARD))
+    _, many = run(SUITE, nothing_falls, selection=Selection(examples=2 * SHARD, audited=2 * SHARD))
     strong = [{r.cell for r in records if called(r.cell) in STRONG} for records in (few, many)]
     assert strong[0] == strong[1]
 

@@ -123,7 +123,7 @@ def test_a_thorough_run_is_expected_to_attack_every_image() -> None:
 
 
 def test_shards_are_expected_as_so_many_times_one_cell() -> None:
-    expected = SUITE.expected_follow_up([SUBJECT], Selection(examples=1000), Survival())
+    expected = SUITE.expected_follow_up([SUBJECT], Selection(examples=1000, audited=1000), Survival())
     others = planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "surviving")
     others += planned(SUBJECT, [SMALL, LARGE, SMALL, LARGE], "last")
     strong = planned(SUBJECT, BALLS, "strong")

@@ -1,0 +1,120 @@
+"""Images beyond the audit's: checks judge by those that met every attack, rows count all."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.roles import role_of
+from benchmark.records.record import Record
+from benchmark.results.audits import Audit
+from benchmark.results.configuration import configuration
+from benchmark.results.evidence import Evidence
+from benchmark.results.rows import row_of
+from tests.benchmark.evidence import LINF, N, evidence, verdict
+from tests.benchmark.handmade import outcome
+
+ALWAYS = ("apgd-ce", "fmn")
+
+
+def shifted(record: Record, start: int, stands: list[bool]) -> Record:
+    """The same attack on other images, in one shard or, as `record` is on some alone, on all that stand before."""
+    cell = dataclasses.replace(record.cell, start=start, stop=start + len(stands))
+    found = outcome(stands)
+    return dataclasses.replace(
+        record,
+        key=f"{record.key}, from {start}",
+        cell=cell,
+        examples=list(range(start, start + len(stands))),
+        labels=[0] * len(stands),
+        clean=outcome([True] * len(stands)),
+        outcomes=dict.fromkeys(record.outcomes, found),
+        agreement=[],
+        health=None,
+    )
+
+
+def in_linf(found: Evidence) -> Evidence:
+    def of(records: list[Record]) -> list[Record]:
+        return [one for one in records if one.cell.attack.threat.norm == "linf"]
+
+    return Evidence(of(found.records), of(found.extra), of(found.readings))
+
+
+def beyond(survive: int, among: int = 3 * N, attacks: tuple[str, ...] = ALWAYS, **stands: list[bool]) -> Evidence:
+    """Of `evidence` in linf, with further images that met the white-box attacks and some adaptive ones."""
+    audit = in_linf(evidence(**stands))  # type: ignore[arg-type]
+    left = [place < survive for place in range(among)]
+    records = [shifted(record, N, left) for record in audit.records]
+    extra = [
+        shifted(record, N, left)
+        for record in audit.extra
+        if (one := role_of(record.cell).adaptive) is not None and one.name in attacks
+    ]
+    return Evidence([*audit.records, *records], [*audit.extra, *extra], audit.readings)
+
+
+def test_the_audit_is_of_the_images_that_met_every_attack() -> None:
+    audit, found = in_linf(evidence()), beyond(180)
+    assert audit.audited is audit
+    assert found.audited.records == audit.records
+    assert found.audited.extra == audit.extra
+    assert {threat: len(images) for threat, images in found.further.items()} == {
+        LINF: 300,
+        ThreatModel("linf", 0.3): 300,
+    }
+    for name in ("V8", "V9", "V10", "V14", "V15", "V19", "V22"):
+        assert verdict(name, found) == verdict(name, audit)
+
+
+def test_where_further_images_met_every_attack_too_they_are_audited() -> None:
+    audit = in_linf(evidence())
+    left = [place < 60 for place in range(N)]
+    every = Evidence(
+        *(
+            [*records, *(shifted(one, N, left) for one in records)]
+            for records in (audit.records, audit.extra, audit.readings)
+        )
+    )
+    assert every.audited is every
+    assert verdict("V9", every)[0] == "PASS"
+    assert "of 200" in verdict("V9", every)[1]
+
+
+@pytest.mark.parametrize(
+    ("survive", "among", "status"), [(180, 300, "PASS"), (195, 300, "PASS"), (240, 300, "FLAG"), (100, 300, "PASS")]
+)
+def test_further_images_that_survive_more_often_are_flagged(survive: int, among: int, status: str) -> None:
+    """60 of 100 of the audit's: Fisher's exact test of 80 % on 300 gives p = 1e-4, of 65 % p = 0.22."""
+    found, text = verdict("V30", beyond(survive, among))
+    assert found == status
+    assert f"{survive} of {among} further images survive, 60 of 100" in text
+
+
+def test_what_decided_must_have_run_on_further_images() -> None:
+    decided = [place < 57 for place in range(N)]
+    assert verdict("V30", beyond(180, confident=decided))[0] == "OPEN"
+    assert "confident" in verdict("V30", beyond(180, confident=decided))[1]
+    status, text = verdict("V30", beyond(171, attacks=(*ALWAYS, "confident"), confident=decided))
+    assert status == "PASS"
+    assert "57 of 100 of the audit's" in text
+    assert verdict("V30", beyond(180, attacks=()))[0] == "OPEN"
+
+
+def test_it_does_not_apply_where_every_image_was_audited() -> None:
+    assert verdict("V30", in_linf(evidence())) == ("PASS", "does not apply: every image met every attack")
+
+
+def test_a_row_counts_all_images_and_shows_the_audits_where_only_these_were_tried() -> None:
+    found = beyond(160, attacks=(*ALWAYS, "confident"), confident=[place < 57 for place in range(N)])
+    row = row_of(Audit(configuration(found.records[0]), found), LINF)
+    assert row is not None
+    assert (row.worst.hits, row.worst.count) == (57 + 160, 400)
+    assert (row.audited.hits, row.audited.count) == (57, 100)
+    assert row.adaptive["confident"] == 3
+    assert row.readings.headline == row.audited
+    restricted = row_of(row.audit, LINF, set(range(50, 150)))
+    assert restricted is not None
+    assert (restricted.worst.count, restricted.audited.count, restricted.audited.hits) == (100, 50, 7)
