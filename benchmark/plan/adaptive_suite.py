@@ -143,7 +143,8 @@ class AdaptiveSuite(WhiteboxSuite):
         of_audit = (
             record for cell, record in known.items() if cell.model == subject.model and cell.stop <= self.count(audit)
         )
-        return beyond(decisive(audited, of_audit), left, known, expand)
+        draws, _ = subject.draws(selection.draws)
+        return beyond(decisive(audited, of_audit, draws), left, known, expand)
 
     def last(self, subject: Subject, selection: Selection) -> list[Cell]:
         """What is run on all images when the network has been through everything else."""

@@ -46,10 +46,13 @@ def tried(cell: Cell) -> Tried | None:
     return Tried(role.adaptive.name, cell.attack.source, cell.attack_draws)
 
 
-def decisive(surviving: Mapping[ThreatModel, Set[int]], records: Iterable[Record]) -> dict[ThreatModel, list[Tried]]:
+def decisive(
+    surviving: Mapping[ThreatModel, Set[int]], records: Iterable[Record], draws: int
+) -> dict[ThreatModel, list[Tried]]:
     """Threat model -> the attacks that decided there, those that are run in any case first.
 
     surviving: the audited images that survive the white-box attacks. records: of adaptive attacks on audited images.
+    draws: the attacker's.
     """
     broken: dict[ThreatModel, dict[Tried, set[int]]] = {threat: defaultdict(set) for threat in surviving}
     for record in records:
@@ -57,15 +60,25 @@ def decisive(surviving: Mapping[ThreatModel, Set[int]], records: Iterable[Record
             for threat, images in surviving.items():
                 if says_of(record.cell, threat):
                     broken[threat][of] |= broken_under(record, threat) & images
-    return {threat: _cover(broken[threat]) for threat in surviving}
+    return {threat: cover(broken[threat], _always(threat, draws)) for threat in surviving}
 
 
-def _cover(broken: Mapping[Tried, Set[int]]) -> list[Tried]:
-    """The fewest attacks, greedily, that break what all of them break; of equally good ones the first in the suite."""
+def _always(threat: ThreatModel, draws: int) -> list[Tried]:
+    """The attacks that are run in any case, also where no image of the audit was left for them."""
+    return [
+        Tried(name, None, draws) for name, one in ADAPTIVE_ATTACKS.items() if one.always and threat.norm in one.norms
+    ]
+
+
+def cover(broken: Mapping[Tried, Set[int]], first: Sequence[Tried] = ()) -> list[Tried]:
+    """The fewest attacks, greedily, that break what all of them break; of equally good ones the first in the suite.
+
+    broken: attack -> images. first: those that are chosen whatever they break.
+    """
     order = list(ADAPTIVE_ATTACKS)
     candidates = sorted(broken, key=lambda one: (order.index(one.name), one.source or "", one.draws))
-    chosen = [one for one in candidates if ADAPTIVE_ATTACKS[one.name].always]
-    left = set[int]().union(*broken.values()).difference(*(broken[one] for one in chosen))
+    chosen = [*first]
+    left = set[int]().union(*broken.values()).difference(*(broken.get(one, ()) for one in chosen))
     while left:
         best = max(candidates, key=lambda one: len(broken[one] & left))
         chosen.append(best)

@@ -26,7 +26,7 @@ def further_images(evidence: Evidence) -> Finding:
     if audited is evidence:
         return "PASS", f"{NOT_APPLICABLE}: every image met every attack"
     found: list[Finding] = []
-    decided = decisive(audited.surviving, audited.extra)
+    decided = decisive(audited.surviving, audited.extra, evidence.records[0].cell.attack_draws)
     for threat, images in evidence.further.items():
         left = evidence.alive[threat] & images
         attacked: dict[Tried, set[int]] = {}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Selection, Subject
-from benchmark.plan.decisive import Tried, _cover, packed
+from benchmark.plan.decisive import Tried, cover, packed
 from benchmark.plan.ladder import RUNGS
 from benchmark.plan.nearest import broken_under, says_of
 from benchmark.plan.suites import SUITES
@@ -39,6 +39,11 @@ def test_where_nothing_falls_further_images_meet_the_white_box_and_what_always_r
     nearest = [record.cell for record in records if called(record.cell) == "fmn" and record.cell.start]
     assert nearest
     assert all(cell.only is None for cell in nearest)  # their distances are of all images
+
+
+def test_what_always_runs_does_so_too_where_the_audit_left_it_nothing() -> None:
+    _, records = run(SUITE, lambda name, image: name == "pgd-linf" and image < SHARD + 50, selection=MANY)
+    assert sorted(beyond(records, "apgd-ce", SMALL)) == [*range(SHARD + 50, COUNT)]
 
 
 def test_the_audit_is_that_of_as_many_images_alone() -> None:
@@ -144,7 +149,7 @@ ATTACKS = [Tried(name, None, 1) for name in list(ADAPTIVE_ATTACKS)[:8]]
 
 @given(st.dictionaries(st.sampled_from(ATTACKS), st.sets(st.integers(0, 20)), min_size=1))
 def test_what_decides_breaks_together_what_all_break_and_each_adds_something(broken: dict[Tried, set[int]]) -> None:
-    chosen = _cover(broken)
+    chosen = cover(broken)
     assert set().union(*(broken[one] for one in chosen)) == set().union(*broken.values())
     seen = set[int]()
     gains = []
