@@ -32,7 +32,7 @@ def audit(
     outputs: options.Outputs = "logits",
     data_root: options.DataRoot = None,
     device: options.Device = "cpu",
-    workers: Annotated[int | None, typer.Option(help="Cells at once: processes on this machine.")] = None,
+    workers: options.Workers = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads of each process.")] = None,
     store: Annotated[Path, typer.Option(help="Results file; what is in it is not computed again.")] = Path(
         "results.sqlite"
@@ -58,6 +58,7 @@ def audit(
         external,
         interruptible,
         own_data,
+        parsed_workers,
         select_datasets,
         select_entries,
         stored_images,
@@ -87,7 +88,7 @@ def audit(
             own_data=own,
             keep_images=keep_images,
         )
-        how = How(machine, workers=workers, watch=Progress, say=partial(typer.secho, err=True))
+        how = How(machine, workers=parsed_workers(workers), watch=Progress, say=partial(typer.secho, err=True))
         records = carry_out(suite, Selection(examples=examples, audited=audited), entries, how, store)
     results = Results(records, images=stored_images(store, records))
     entry = results.entry()

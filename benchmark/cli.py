@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -46,6 +46,16 @@ def _number(text: str, option: str = "--eps") -> float:
         return float(Fraction(text)) if "/" in text else float(text)
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"{option} {text!r} is not a number such as 0.3 or 8/255") from None
+
+
+def parsed_workers(text: str) -> int | Literal["auto"]:
+    """A number of processes, or `auto`. Raises ValueError for anything else."""
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--workers must be auto or a number of processes, not {text}") from None
 
 
 def wanted_attacks(
@@ -118,7 +128,7 @@ def carry_out(
             print_closed_form(selection.libraries)
         done = run(suite, selection, entries, opened, how)
     if profile:
-        print_profile(done.timing, done.seconds, None if how.executor == "ray" else how.workers or 1)
+        print_profile(done.timing, done.seconds, done.workers)
     return done.records
 
 

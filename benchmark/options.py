@@ -34,6 +34,12 @@ Audited = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder with data sets beside the bundled MNIST test.")]
+Workers = Annotated[
+    str,
+    typer.Option(
+        help="Cells at once: processes on this machine, or tasks on a cluster; auto measures what finishes first."
+    ),
+]
 KeepImages = Annotated[
     bool, typer.Option("--keep-images", help="Store each image's most harmful versions, and the attacker's losses.")
 ]

@@ -65,9 +65,6 @@ _Download = Annotated[bool, typer.Option("--download", help="Fetch missing data 
 _Share = Annotated[bool, typer.Option(help="Compute a gradient that several libraries ask for once.")]
 _Stack = Annotated[bool, typer.Option(help="Evaluate many draws in one pass where the network allows it.")]
 _Executor = Annotated[str, typer.Option(help="Where cells are evaluated: local or ray.")]
-_Workers = Annotated[
-    int | None, typer.Option(help="Cells at once: processes on this machine, or tasks on the cluster.")
-]
 _Threads = Annotated[
     int | None, typer.Option(help="Threads of each process. Results are the same to the last digit for the same.")
 ]
@@ -108,7 +105,7 @@ def run(
     share: _Share = True,
     stack: _Stack = True,
     executor: _Executor = "local",
-    workers: _Workers = None,
+    workers: options.Workers = "auto",
     threads: _Threads = None,
     ray_address: _RayAddress = None,
     profile: _Profile = False,
@@ -157,7 +154,7 @@ def run(
         if list_:
             _print_list(data_root)
             return
-        chosen = lookup(suites(), suite, "suite")
+        chosen, at_once = lookup(suites(), suite, "suite"), cli.parsed_workers(workers)
         libraries, targets = cli.split(library), cli.split(target)
         asked = cli.wanted_attacks(cli.split(attack), steps, step_size, restarts)
         radii = cli.parsed_eps(eps or [])
@@ -183,7 +180,7 @@ def run(
             keep_images=keep_images,
         )
         say = partial(typer.secho, err=True)
-        how = How(machine, executor, workers, ray_address, watch=Progress, say=say, explicit=names is not None)
+        how = How(machine, executor, at_once, ray_address, watch=Progress, say=say, explicit=names is not None)
         records = cli.carry_out(chosen, selection, entries, how, store, profile=profile)
         failed = _print_found(records)
     raise typer.Exit(1 if failed else 0)

@@ -1,7 +1,7 @@
 """Where cells are evaluated: in this process, in several, or on a Ray cluster.
 
-All of them call the same function on the same cells, and none of them writes: whoever iterates over `execute` is the
-one writer of the store. A cell's outcome depends on the cell alone, so neither the place nor the order shows in it; to
+All of them call the same function on the same cells, and none of them writes: whoever takes the results is the one
+writer of the store. A cell's outcome depends on the cell alone, so neither the place nor the order shows in it; to
 the last digit that holds for the same number of threads, which is what torch divides its sums by.
 """
 
@@ -18,7 +18,7 @@ import platform
 import signal
 import threading
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +37,7 @@ EXECUTORS = ("local", "ray")
 ATTEMPTS = 3  # how often a cell whose worker died is tried before the run gives up
 
 Work = Iterable[tuple[str, Cell]]  # key and cell; taken one by one, when a worker is free
+Execute = Callable[[Work], "Generator[Result, None, None]"]
 
 
 class Result(NamedTuple):
@@ -80,20 +81,17 @@ def _evaluated(evaluator: Evaluator, key: str, cell: Cell) -> Result:
     return Result(record, Timing(evaluator.timing), None if kept is None else kept.packed(record))
 
 
-def execute(
-    work: Work,
-    evaluator: Evaluator,
-    executor: str = "local",
-    workers: int | None = None,
-    address: str | None = None,
-) -> Generator[Result, None, None]:
-    """Evaluate cells and yield their results as they come.
+@contextlib.contextmanager
+def executing(
+    evaluator: Evaluator, executor: str = "local", workers: int | None = None, address: str | None = None
+) -> Iterator[Execute]:
+    """What evaluates cells and yields their results as they come, for one phase of a run after the other.
 
     evaluator: of this process; others make one like it. executor: `local`, with `workers` processes (default: this
     one), or `ray`, on the cluster at `address` (default: one started on this machine), with at most `workers` cells at
-    once (default: the cluster's cores).
+    once (default: the cluster's cores). Processes and cluster are started for the first cell, and end with the block.
     Raises ValueError for an unknown executor, for Ray where it is not installed, for adapters or networks that another
-    process cannot have, and where a cell's worker died `ATTEMPTS` times.
+    process cannot have, and, while results are taken, where a cell's worker died `ATTEMPTS` times.
     """
     machine = evaluator.machine
     if executor not in EXECUTORS:
@@ -103,15 +101,19 @@ def execute(
     if workers is not None and workers < 1:
         raise ValueError(f"--workers must be at least 1, not {workers}")
     if executor == "local" and workers in (None, 1):
-        return (_evaluated(evaluator, key, cell) for key, cell in work)
+        yield lambda work: (_evaluated(evaluator, key, cell) for key, cell in work)
+        return
     if evaluator.adapters:
         raise ValueError("adapters of one's own run in this process alone: leave out workers and executor")
     sent = sent_to_workers(evaluator)
     if executor == "ray":
         if sent.alone:
             raise ValueError(f"{sent.alone[0]} is in this process alone: register it in a file that all nodes have")
-        return _on_ray(_ray(), work, machine, workers, address)
-    return _in_processes(work, machine, workers or 1, sent)
+        with _RayCluster(_ray(), machine, workers, address) as cluster:
+            yield cluster
+    else:
+        with _Processes(machine, workers or 1, sent) as processes:
+            yield processes
 
 
 def threads_of(machine: Machine, executor: str, workers: int | None) -> int:
@@ -125,21 +127,37 @@ def threads_of(machine: Machine, executor: str, workers: int | None) -> int:
     return torch.get_num_threads() if workers in (None, 1) else max(1, (os.cpu_count() or 1) // (workers or 1))
 
 
-def _in_processes(work: Work, machine: Machine, workers: int, sent: Sent) -> Generator[Result, None, None]:
-    coming = iter(work)
-    suspects: deque[tuple[str, Cell]] = deque()  # ran when a worker died: they run again, one at a time
-    suspected: set[tuple[str, Cell]] = set()  # the suspects and the one of them that runs now
-    deaths: Counter[tuple[str, Cell]] = Counter()  # of workers that ran alone: only then is the cell the cause
-    while True:  # once for every pool: a worker that dies takes its pool with it
-        started: dict[Future[Result], tuple[str, Cell]] = {}
-        with _pool(workers, threads_of(machine, "local", workers), sent) as pool:
+class _Processes:
+    """Processes that share the cores, for all phases of a run: each imports torch and loads networks but once."""
+
+    def __init__(self, machine: Machine, workers: int, sent: Sent) -> None:
+        self._machine, self._workers, self._sent = machine, workers, sent
+        self._pool: ProcessPoolExecutor | None = None
+        self._others = set(multiprocessing.active_children())
+
+    def __enter__(self) -> _Processes:
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        """If the block is left early they end at once, not when their cells are done."""
+        for process in set(multiprocessing.active_children()) - self._others if failed else ():
+            process.terminate()
+        self._end()
+
+    def __call__(self, work: Work) -> Generator[Result, None, None]:
+        coming = iter(work)
+        suspects: deque[tuple[str, Cell]] = deque()  # ran when a worker died: they run again, one at a time
+        suspected: set[tuple[str, Cell]] = set()  # the suspects and the one of them that runs now
+        deaths: Counter[tuple[str, Cell]] = Counter()  # of workers that ran alone: only then is the cell the cause
+        while True:  # once for every pool: a worker that dies takes its pool with it
+            started: dict[Future[Result], tuple[str, Cell]] = {}
             try:
                 while True:
                     alone = bool(suspects) or any(task in suspected for task in started.values())
-                    while len(started) < (1 if alone else workers) and (
+                    while len(started) < (1 if alone else self._workers) and (
                         task := suspects.popleft() if suspects else next(coming, None)
                     ):
-                        started[pool.submit(evaluate, machine, *task)] = task
+                        started[self._started().submit(evaluate, self._machine, *task)] = task
                     if not started:
                         return
                     done, _ = wait(started, return_when=FIRST_COMPLETED)
@@ -149,29 +167,29 @@ def _in_processes(work: Work, machine: Machine, workers: int, sent: Sent) -> Gen
                         yield result
             except BrokenProcessPool:
                 lost = list(started.values())
-        if len(lost) == 1:
-            deaths.update(lost)
-            if deaths[lost[0]] >= ATTEMPTS:
-                raise _lost(lost[0][1])
-        suspects.extend(lost)
-        suspected.update(lost)
+                self._end()
+            if len(lost) == 1:
+                deaths.update(lost)
+                if deaths[lost[0]] >= ATTEMPTS:
+                    raise _lost(lost[0][1])
+            suspects.extend(lost)
+            suspected.update(lost)
 
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            threads = threads_of(self._machine, "local", self._workers)
+            self._pool = ProcessPoolExecutor(
+                self._workers,
+                multiprocessing.get_context("spawn"),
+                initializer=_start_worker,
+                initargs=(threads, self._sent),
+            )
+        return self._pool
 
-@contextlib.contextmanager
-def _pool(workers: int, threads: int, sent: Sent) -> Iterator[ProcessPoolExecutor]:
-    """Processes that share the cores. If the block is left early they end at once, not when their cells are done."""
-    before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads, sent)
-    )
-    try:
-        yield pool
-    except BaseException:
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    def _end(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
 
 def _start_worker(threads: int, sent: Sent) -> None:
@@ -208,30 +226,31 @@ def _ray() -> Any:
         raise ValueError("--executor ray needs Ray: pip install 'robustness-zoo[ray]', here and on all nodes") from None
 
 
-def _on_ray(
-    ray: Any, work: Work, machine: Machine, workers: int | None, address: str | None
-) -> Generator[Result, None, None]:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # for a cluster that is started here
-    try:
-        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, RuntimeError) as error:
-        raise ValueError(f"cannot reach a Ray cluster at {address}: {str(error).splitlines()[0]}") from error
-    needs = {"num_cpus": threads_of(machine, "ray", workers), "num_gpus": int(machine.device.startswith("cuda"))}
-    remote = ray.remote(max_retries=ATTEMPTS - 1, **needs)(evaluate)
-    coming = iter(work)
-    running: dict[Any, Cell] = {}
-    try:
+class _RayCluster:
+    """Cells as tasks of a Ray cluster, for all phases of a run."""
+
+    def __init__(self, ray: Any, machine: Machine, workers: int | None, address: str | None) -> None:
+        self._ray, self._machine, self._workers, self._address = ray, machine, workers, address
+        self._needs = {
+            "num_cpus": threads_of(machine, "ray", workers),
+            "num_gpus": int(machine.device.startswith("cuda")),
+        }
+        self._remote: Any = None
+
+    def __enter__(self) -> _RayCluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ray.shutdown()
+
+    def __call__(self, work: Work) -> Generator[Result, None, None]:
+        ray, coming = self._ray, iter(work)
+        remote = self._connected()
+        running: dict[Any, Cell] = {}
         while True:
-            has = ray.cluster_resources()  # each time: nodes come and go
-            places = min(
-                int(has.get(kind, 0)) // count
-                for kind, count in (("CPU", needs["num_cpus"]), ("GPU", needs["num_gpus"]))
-                if count
-            )
-            if not places:
-                raise ValueError(f"no node of the Ray cluster has what a cell needs ({needs}); it has {dict(has)}")
-            for key, cell in itertools.islice(coming, max(0, (workers or places) - len(running))):
-                running[remote.remote(machine, key, cell)] = cell
+            places = self._places()
+            for key, cell in itertools.islice(coming, max(0, (self._workers or places) - len(running))):
+                running[remote.remote(self._machine, key, cell)] = cell
             if not running:
                 return
             (done,), _ = ray.wait(list(running))
@@ -243,8 +262,31 @@ def _on_ray(
             except ray.exceptions.RayError as error:
                 raise _lost(cell) from error
             yield result
-    finally:
-        ray.shutdown()
+
+    def _connected(self) -> Any:
+        """The task that evaluates a cell, when there is a cluster."""
+        if self._remote is None:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # for a cluster that is started here
+            try:
+                self._ray.init(address=self._address or "local", logging_level=logging.ERROR, log_to_driver=False)
+            except (ConnectionError, RuntimeError) as error:
+                raise ValueError(
+                    f"cannot reach a Ray cluster at {self._address}: {str(error).splitlines()[0]}"
+                ) from error
+            self._remote = self._ray.remote(max_retries=ATTEMPTS - 1, **self._needs)(evaluate)
+        return self._remote
+
+    def _places(self) -> int:
+        """How many cells the cluster can run at once. Raises ValueError where no node has what one needs."""
+        has = self._ray.cluster_resources()  # each time: nodes come and go
+        found = min(
+            int(has.get(kind, 0)) // count
+            for kind, count in (("CPU", self._needs["num_cpus"]), ("GPU", self._needs["num_gpus"]))
+            if count
+        )
+        if not found:
+            raise ValueError(f"no node of the Ray cluster has what a cell needs ({self._needs}); it has {dict(has)}")
+        return found
 
 
 def _lost(cell: Cell) -> ValueError:

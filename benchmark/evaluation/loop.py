@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.roles import role_of
@@ -20,6 +20,7 @@ from benchmark.timing import Timing
 if TYPE_CHECKING:
     from benchmark.attacks.craft import Adapter
     from benchmark.evaluation.evaluator import Evaluator
+    from benchmark.evaluation.executors import Execute
     from benchmark.evaluation.outlook import Outlook
     from benchmark.plan.cells import Cell, Selection, Subject
     from benchmark.plan.suite import Suite
@@ -77,15 +78,16 @@ class Silent:
 class How:
     """Where and how cells are evaluated; nothing of it is part of a key.
 
-    executor, workers, address: as for `executors.execute`. adapters: by library, what runs its attacks in place of its
-    own adapter, in this process alone. watch: makes the watcher, from the suite's name and the outlook.
+    executor, workers, address: as for `executors.executing`; `auto` workers are as many as finish first, measured.
+    adapters: by library, what runs its attacks in place of its own adapter, in this process alone.
+    watch: makes the watcher, from the suite's name and the outlook.
     say: takes a line on what is random in a network from outside, or on an entry that is skipped. explicit: whether
     entries were asked for by name, so that missing data is a mistake and no reason to skip one.
     """
 
     machine: Machine = field(default_factory=Machine)
     executor: str = "local"
-    workers: int | None = None
+    workers: int | Literal["auto"] | None = None
     address: str | None = None
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
     watch: Callable[[str, Outlook], Watcher] = Silent
@@ -95,19 +97,24 @@ class How:
 
 @dataclass
 class Run:
-    """The records of a run, and where its time went. seconds: by the clock, while cells were evaluated."""
+    """The records of a run, and where its time went. seconds: by the clock, while cells were evaluated.
+
+    workers: how many processes evaluated them; None for a cluster.
+    """
 
     records: list[Record]
     timing: Timing
     seconds: float
+    workers: int | None
 
 
 def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: Store, how: How) -> Run:
     """Evaluate a suite on some entries; what the store holds already is not computed again.
 
-    Raises ValueError for a selection that matches nothing, and what `Evaluator.subject` and `execute` raise.
+    Raises ValueError for a selection that matches nothing, and what `Evaluator.subject` and `executing` raise.
     """
     from benchmark.evaluation.evaluator import Evaluator
+    from benchmark.evaluation.executors import executing
 
     by_name = {entry.name: entry for entry in entries}
     subjects = _with_data(entries, Evaluator(how.machine, how.adapters, by_name), how, selection.draws)
@@ -118,34 +125,36 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
         raise ValueError("nothing to run: no cell matches the selection; see --list for what there is")
     keys = {evaluator.key(cell): cell for cell in cells}
     loop = _Loop(evaluator, store, how)
-    with how.watch(suite.name, loop.outlook(suite, selection, subjects, keys)) as watcher:
+    outlook, workers = loop.outlook(suite, selection, subjects, keys)
+    with (
+        executing(evaluator, how.executor, workers, how.address) as execute,
+        how.watch(suite.name, outlook) as watcher,
+    ):
+        loop.execute = execute
         loop.evaluate(keys, watcher)
         while more := _new(suite.follow_up(store.records(set(keys)), subjects, selection), evaluator, keys):
             loop.evaluate(more, watcher)
             keys |= more
         watcher.settle()
-    return Run([*store.records(set(keys)), *_outside(subjects, evaluator, store)], loop.timing, loop.seconds)
+    found = [*store.records(set(keys)), *_outside(subjects, evaluator, store)]
+    return Run(found, loop.timing, loop.seconds, None if how.executor == "ray" else workers or 1)
 
 
 class _Loop:
+    execute: Execute
+
     def __init__(self, evaluator: Evaluator, store: Store, how: How) -> None:
         self.evaluator, self.store, self.how = evaluator, store, how
         self.timing, self.seconds = Timing(), 0.0
 
     def evaluate(self, keys: Mapping[str, Cell], watcher: Watcher) -> None:
         """Store the record of every cell that has none yet; this process alone writes."""
-        from benchmark.evaluation.executors import execute
-
         waiting = {key: cell for key, cell in keys.items() if not self._is_done(key, cell)}
         if again := sum(key in self.store for key in waiting):
             self.how.say(f"{again} stored cells without images are run again, to keep them")
         watcher.begin(list(keys.values()), list(waiting.values()))
-        if not waiting:  # no cluster is started for nothing
-            return
         began = time.monotonic()
-        work, how = self._work(waiting, watcher), self.how
-        results = execute(work, self.evaluator, how.executor, how.workers, how.address)
-        with contextlib.closing(results):
+        with contextlib.closing(self.execute(self._work(waiting, watcher))) as results:
             for record, spent, images in results:
                 with self.timing.measuring("store"):
                     self.store.put(record, images)
@@ -168,10 +177,11 @@ class _Loop:
 
     def outlook(
         self, suite: Suite, selection: Selection, subjects: Sequence[Subject], keys: Mapping[str, Cell]
-    ) -> Outlook:
-        """The outlook that estimates the time left, from what was measured on this machine before."""
+    ) -> tuple[Outlook, int | None]:
+        """What estimates the time left, from what was measured on this machine before; and how many processes work."""
         from benchmark.evaluation.executors import threads_of
         from benchmark.evaluation.outlook import Outlook
+        from benchmark.evaluation.placing import chosen_workers
         from benchmark.evaluation.probe import forecast_for
         from benchmark.plan.survival import Survival
 
@@ -185,10 +195,24 @@ class _Loop:
             if not waiting:  # a run that was stopped in the second phase
                 more = suite.follow_up(stored, subjects, selection)
                 waiting = [cell for cell in more if not self._is_done(self.evaluator.key(cell), cell)]
-        threads = threads_of(how.machine, how.executor, how.workers)
-        forecast = forecast_for(subjects, waiting, self.evaluator, threads, store)
-        at_once = how.workers if how.executor == "ray" else how.workers or 1  # a cluster shows how many it runs
-        return Outlook(forecast, at_once, follow_up, survival)
+        if how.workers != "auto":
+            workers = how.workers
+        elif how.executor == "local" and how.machine.threads is None:
+            expected = follow_up(survival)
+            workers = chosen_workers(
+                subjects,
+                waiting,
+                self.evaluator,
+                store,
+                lambda forecast: sum(times * forecast.seconds(cell) for cell, times in expected),
+            )
+        else:
+            workers = None
+        forecast = forecast_for(
+            subjects, waiting, self.evaluator, threads_of(how.machine, how.executor, workers), store
+        )
+        at_once = workers if how.executor == "ray" else workers or 1  # a cluster shows how many it runs
+        return Outlook(forecast, at_once, follow_up, survival), workers
 
 
 def _new(cells: Sequence[Cell], evaluator: Evaluator, known: Mapping[str, Cell]) -> dict[str, Cell]:

@@ -61,8 +61,8 @@ class Outlook:
                 self._waiting[alike(cell)][cell] = None
             self._met |= {_attack(cell) for cell in cells}
             self._expected = self._still_to_come(self._expected)
-            self._began = self._clock()
-            self._fresh |= self._workers != 1  # processes are started for each phase
+            if self._fresh:
+                self._began = self._clock()
 
     def settle(self) -> None:
         """Expect no further cells: all that will come are known, or are added now."""
@@ -105,7 +105,7 @@ class Outlook:
                 left += max(0.0, self._start_up - (self._clock() - self._began))
             if self._expected:
                 later = [(self._forecast.seconds(cell), times) for cell, times in self._expected]
-                left += _span(later, at_once) + (self._start_up if self._workers != 1 else 0.0)
+                left += _span(later, at_once)
             return left
 
     @property

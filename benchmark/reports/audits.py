@@ -15,17 +15,9 @@ from benchmark.plan.roles import OTHER_GRADIENTS, OTHER_SETTINGS
 from benchmark.protocol import ATTACKS
 from benchmark.reports.page import NOTICE, render_page
 from benchmark.reports.readings import has_draws, ladders, readings
+from benchmark.reports.shares import percent
 from benchmark.reports.strongest import strongest, strongest_columns
-from benchmark.reports.tables import (
-    audit_file,
-    audit_name,
-    csv_text,
-    markdown,
-    percent,
-    span,
-    statuses,
-    threat_title,
-)
+from benchmark.reports.tables import audit_file, audit_name, csv_text, markdown, span, statuses, threat_title
 from benchmark.results.checks import ALL, Verdict
 from benchmark.results.detection import MEASURES, Detection, Level
 from benchmark.results.entries import Entry
@@ -62,6 +54,7 @@ def audit_page(entry: Entry, notice: str | None = NOTICE) -> str:
             for norm, row in by_norm.items()
         ],
         images=span(row.worst.count for row in entry.rows),
+        audited=audited_images(entry),
         attacks=", ".join(attacks),
         surviving=markdown(
             _surviving(row, attacks) | strongest(row, strongest_columns(entry.rows)) for row in entry.rows
@@ -74,6 +67,12 @@ def audit_page(entry: Entry, notice: str | None = NOTICE) -> str:
         figure=f"{audit_name(entry.name)}-ladder",
         detection=markdown(_detected(one) for one in entry.detections),
     )
+
+
+def audited_images(entry: Entry) -> str:
+    """How many images met every attack; empty where all of them did."""
+    fewer = any(row.audited.count < row.worst.count for row in entry.rows)
+    return span(row.audited.count for row in entry.rows) if fewer else ""
 
 
 def conclusion(entry: Entry) -> str:
@@ -162,7 +161,7 @@ def adaptive_attacks(entry: Entry) -> list[dict[str, object]]:
         line: dict[str, object] = {"adaptive attack": name, "what it is": text}
         for row in entry.rows:
             if name in row.adaptive:
-                survivors = row.whitebox.hits
+                survivors = len(row.audit.evidence.audited.surviving[row.threat])
                 line[threat_title(row.threat.norm, row.threat.eps)] = row.adaptive[name] if survivors else "–"
         if len(line) > 2:
             lines.append(line)

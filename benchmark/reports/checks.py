@@ -7,7 +7,8 @@ from pathlib import Path
 
 from benchmark.reports import selftest
 from benchmark.reports.page import render_page
-from benchmark.reports.tables import markdown, percent, threat_title
+from benchmark.reports.shares import percent
+from benchmark.reports.tables import markdown, threat_title
 from benchmark.results.checks import ALL
 from benchmark.results.entries import Entry
 from benchmark.timing import duration

@@ -10,7 +10,8 @@ from benchmark.attacks.spec import format_eps
 from benchmark.protocol import ATTACK_DRAWS
 from benchmark.reports.page import render_page
 from benchmark.reports.readings import draws_rows
-from benchmark.reports.tables import csv_text, markdown, percent, span, threat_title
+from benchmark.reports.shares import percent
+from benchmark.reports.tables import csv_text, markdown, span, threat_title
 from benchmark.results.draws import ByDraws
 from benchmark.results.gradient_targets import TargetComparison
 from zoo.targets import TARGETS

@@ -8,7 +8,8 @@ import pandas as pd
 
 from benchmark.attacks.spec import format_eps
 from benchmark.plan.ladder import RUNGS
-from benchmark.reports.tables import csv_text, percent, threat_title
+from benchmark.reports.shares import percent
+from benchmark.reports.tables import csv_text, threat_title
 from benchmark.results.draws import ByDraws
 from benchmark.results.entries import Entry
 from benchmark.results.readings import SUBMISSIONS
@@ -56,11 +57,12 @@ def ladders(entry: Entry) -> list[dict[str, object]]:
     """Robust accuracy against fresh draws at each step, a line a threat model under which any image was left."""
     lines = []
     for row in entry.rows:
-        climbed = row.audit.evidence.ladders.get(row.threat)
+        audited = row.audit.evidence.audited
+        climbed = audited.ladders.get(row.threat)
         if climbed is not None:
             line: dict[str, object] = {
                 "threat model": threat_title(row.threat.norm, row.threat.eps),
-                "white-box": percent(row.whitebox),
+                "white-box": percent(Share(len(audited.surviving[row.threat]), climbed.count)),
             }
             for draws in RUNGS:
                 if draws in climbed.survivors:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmark.reports.tables import percent
+from benchmark.reports.shares import percent
 from benchmark.results.checks import ALL
 from benchmark.results.checks.check import NOT_APPLICABLE
 from benchmark.results.entries import Entry

@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.attacks.spec import format_eps
-from benchmark.reports.tables import labelled, percent, rank, threat_title
+from benchmark.reports.shares import percent
+from benchmark.reports.tables import labelled, rank, threat_title
 from benchmark.results.boards import Board, by_images
 from benchmark.results.rows import Row
 

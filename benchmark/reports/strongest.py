@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
+from benchmark.reports.shares import of_audit
 from benchmark.results.rows import Row
 
 _VALUES: dict[str, Callable[[Row], float | None]] = {
@@ -25,12 +26,13 @@ def _ran(name: str, row: Row) -> bool:
 
 def strongest(row: Row, columns: Collection[str]) -> dict[str, object]:
     """Of these columns a row's cells: in %, and in the norm; empty where it was not measured."""
-    values = {name: _VALUES[name](row) for name in columns}
-    return {name: "" if value is None else _written(name, value) for name, value in values.items()}
+    return {name: _written(name, row) for name in columns}
 
 
-def _written(name: str, value: float) -> str:
-    return f"{100 * value:.1f}" if name == "autoattack" else f"{value:.3g}"
+def _written(name: str, row: Row) -> str:
+    if name == "autoattack":
+        return of_audit(row.autoattack, row)
+    return "" if row.distances is None else f"{row.distances.median:.3g}"
 
 
 def strongest_values(row: Row, columns: Collection[str]) -> dict[str, float | None]:

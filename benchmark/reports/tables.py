@@ -8,20 +8,11 @@ import pandas as pd
 
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.reports.shares import of_audit, percent
 from benchmark.reports.strongest import strongest, strongest_columns, strongest_values
 from benchmark.results.boards import Board, by_images
 from benchmark.results.ranking import paired_tests
 from benchmark.results.rows import Row
-from benchmark.results.share import Share
-
-
-def percent(share: Share, interval: bool = False, digits: int = 1) -> str:
-    """`93.0` or `93.0 [86.3, 96.6]`."""
-    text = f"{100 * share.value:.{digits}f}"
-    if interval:
-        low, high = share.interval
-        text += f" [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
-    return text
 
 
 def span(counts: Iterable[int]) -> str:
@@ -62,7 +53,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
             "white-box": percent(row.whitebox),
             **strongest(row, columns),
             "worst case [95 %]": percent(row.worst, interval=True),
-            "judge's own draws": "" if row.readings.deterministic is None else percent(row.readings.deterministic),
+            "judge's own draws": of_audit(row.readings.deterministic, row),
             **({"detection": "" if row.detection is None else percent(row.detection)} if planted else {}),
             "images": row.worst.count,
             "libraries": ", ".join(dict.fromkeys(row.agreement.values())),

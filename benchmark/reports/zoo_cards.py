@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.reports.page import render_page
-from benchmark.reports.tables import markdown, percent
+from benchmark.reports.shares import percent
+from benchmark.reports.tables import markdown
 from benchmark.results.cards import cards
 from benchmark.results.share import Share
 from zoo.catalogue.recipes import GOALS, GOALS_UNDER_PGD40

@@ -11,7 +11,8 @@ from benchmark.papers.anchors.figures import fgsm_anchor
 from benchmark.reports.figures import Figures
 from benchmark.reports.page import render_page
 from benchmark.reports.publish import Generated, in_folder
-from benchmark.reports.tables import markdown, percent
+from benchmark.reports.shares import percent
+from benchmark.reports.tables import markdown
 from benchmark.results import Results
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.attacks.methods import METHOD_OF
-from benchmark.reports.tables import percent, threat_title
+from benchmark.reports.shares import percent
+from benchmark.reports.tables import threat_title
 from benchmark.results.rows import Row
 from benchmark.results.share import Share
 

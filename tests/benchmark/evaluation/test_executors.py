@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,7 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.evaluation.executors import ATTEMPTS, evaluator_on, execute
+from benchmark.evaluation.evaluator import Evaluator
+from benchmark.evaluation.executors import ATTEMPTS, Result, Work, evaluator_on, executing
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Cell
 from benchmark.protocol import standard_attack
@@ -45,6 +47,11 @@ def mortal():
         os.kill(os.getpid(), signal.SIGKILL)
     return models["mnist/lenet"].build()
 """
+
+
+def execute(work: Work, evaluator: Evaluator, executor: str = "local", **how: Any) -> list[Result]:
+    with executing(evaluator, executor, **how) as run:
+        return list(run(work))
 
 
 def records(machine: Machine, cells: list[Cell], **how: Any) -> dict[str, Record]:
@@ -93,6 +100,19 @@ def test_processes_give_the_records_of_one_process() -> None:
     assert {record.provenance["threads"] for record in (*here.values(), *there.values())} == {1}
 
 
+def test_processes_live_as_long_as_the_run_and_end_with_it() -> None:
+    evaluator = evaluator_on(Machine(threads=1))
+    before = set(multiprocessing.active_children())
+    seen = []
+    with executing(evaluator, workers=2) as run:
+        for cells in (CELLS[:2], CELLS[2:]):  # two phases
+            assert len(list(run((evaluator.key(cell), cell) for cell in cells))) == 2
+            seen.append({process.pid for process in set(multiprocessing.active_children()) - before})
+        assert list(run([])) == []
+    assert seen[0] == seen[1]
+    assert not set(multiprocessing.active_children()) - before
+
+
 def test_a_worker_that_is_killed_costs_its_cell_another_try(mortal: tuple[Machine, Cell, Path]) -> None:
     machine, cell, marker = mortal
     cells = [*CELLS[:1], cell]
@@ -112,14 +132,14 @@ def test_a_cell_that_always_kills_its_worker_ends_the_run_and_no_other_is_blamed
     work = [(evaluator_on(machine).key(cell), cell) for cell in cells]
     marker.write_text("99")
     with pytest.raises(ValueError, match=rf"worker of mnist/mortal fgsm .* died {ATTEMPTS} times"):
-        list(execute(work, evaluator_on(machine), workers=2))
+        execute(work, evaluator_on(machine), workers=2)
     assert int(marker.read_text()) >= 99 - 1 - ATTEMPTS  # once beside another cell, then alone
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_with_other_weights_or_versions_is_refused(workers: int) -> None:
     with pytest.raises(ValueError, match="install the same versions, weights and data"):
-        list(execute([("0" * 64, CELLS[0])], evaluator_on(Machine()), workers=workers))
+        execute([("0" * 64, CELLS[0])], evaluator_on(Machine()), workers=workers)
 
 
 def test_what_cannot_be_executed_is_refused_before_it_starts() -> None:
@@ -135,7 +155,7 @@ def test_what_cannot_be_executed_is_refused_before_it_starts() -> None:
 def test_without_ray_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match="pip install"):
-        list(execute([], evaluator_on(Machine()), executor="ray"))
+        execute([], evaluator_on(Machine()), executor="ray")
 
 
 def test_a_run_says_where_its_time_went_and_stores_what_one_process_would(tmp_path: Path) -> None:
@@ -208,9 +228,9 @@ def test_two_ray_nodes_with_a_killed_worker_give_the_records_of_one_process(mort
         assert outcomes(there) == outcomes(here)
         marker.write_text("99")
         with pytest.raises(ValueError, match=rf"died {ATTEMPTS} times"):
-            list(execute([(keys[2], cell)], evaluator_on(machine), "ray", address=cluster.address))
+            execute([(keys[2], cell)], evaluator_on(machine), "ray", address=cluster.address)
         greedy = dataclasses.replace(machine, threads=64)
         with pytest.raises(ValueError, match="has what a cell needs"):
-            list(execute(zip(keys, cells, strict=True), evaluator_on(greedy), "ray", address=cluster.address))
+            execute(zip(keys, cells, strict=True), evaluator_on(greedy), "ray", address=cluster.address)
     finally:
         cluster.shutdown()

@@ -15,7 +15,7 @@ from benchmark import Data, evaluate
 from benchmark.attacks.spec import ThreatModel
 from benchmark.evaluation import surrogate
 from benchmark.evaluation.evaluator import Evaluator
-from benchmark.evaluation.executors import execute
+from benchmark.evaluation.executors import executing
 from benchmark.evaluation.machine import Machine
 from benchmark.evaluation.surrogate import RADII, SmallNetwork, adversarial, around, distilled, surrogate_of
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, planned
@@ -254,8 +254,10 @@ def test_worker_processes_make_the_same_one() -> None:
     evaluator = Evaluator(Machine(threads=1), entries={entry.name: entry})
     cell = cell_of(entry, 20)
     work = {evaluator.key(cell): cell}
-    (here,) = execute(work.items(), evaluator)
-    (there,) = execute(work.items(), evaluator, workers=2)
+    with executing(evaluator) as execute:
+        (here,) = execute(work.items())
+    with executing(evaluator, workers=2) as execute:
+        (there,) = execute(work.items())
     assert there.record.key == here.record.key
     ours, theirs = (one.record.outcomes["torchattacks"] for one in (here, there))
     assert theirs.correct == ours.correct

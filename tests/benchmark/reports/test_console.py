@@ -16,8 +16,9 @@ from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, NORMS, eps_grid
 from benchmark.records.record import Record
 from benchmark.reports import console
 from benchmark.reports.console import print_boards, ranking_text
+from benchmark.reports.shares import percent
 from benchmark.reports.standings import shortened
-from benchmark.reports.tables import percent, rank
+from benchmark.reports.tables import rank
 from benchmark.results import Results
 from tests.benchmark.handmade import make
 
