@@ -16,6 +16,7 @@ from benchmark.protocol import CONFIDENCE, ECE_BINS
 Alternative = Literal["two-sided", "less", "greater"]
 
 
+@functools.lru_cache(maxsize=100_000)  # pages ask the same again and again
 def wilson(hits: int, count: int) -> tuple[float, float]:
     """Wilson 95 % interval of a share. Raises ValueError for an empty sample."""
     if count < 1:
@@ -24,6 +25,7 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+@functools.lru_cache(maxsize=100_000)
 def mcnemar(only_first: int, only_second: int, alternative: Alternative = "two-sided") -> float:
     """Exact McNemar p-value from the discordant counts of a paired comparison; 1 if there are none.
 

@@ -15,7 +15,7 @@ from zoo.commands import mistakes_in_one_line
 
 app = typer.Typer(add_completion=False)
 
-TABLES = ("gradients", "resnet", "chunks", "libraries", "overhead", "growth", "options", "forecast")
+TABLES = ("gradients", "resnet", "chunks", "libraries", "overhead", "growth", "options", "forecast", "audits")
 
 
 @app.command()
@@ -72,6 +72,7 @@ def _machine() -> str:
 
 
 def _measures(repeats: int) -> dict[str, Any]:
+    from benchmark.bench.audits import audit_tables
     from benchmark.bench.forecast import forecast_tables
     from benchmark.bench.gradients import chunk_tables, gradient_tables
     from benchmark.bench.growth import growth_tables
@@ -91,6 +92,7 @@ def _measures(repeats: int) -> dict[str, Any]:
         "growth": growth_tables,
         "options": option_table,
         "forecast": forecast_tables,
+        "audits": audit_tables,
     }
 
 

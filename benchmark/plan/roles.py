@@ -100,14 +100,31 @@ class Role:
 
 def role_of(cell: Cell) -> Role:
     """The role of a cell."""
-    spec, threat = cell.attack, cell.attack.threat
+    # all that it depends on, and nothing that differs from one of many thousand cells to the next
+    of = cell.attack, cell.kind, cell.usual_draws, cell.attack_draws, cell.seed, cell.reading, cell.libraries
     judged = cell.judge_draws == JUDGE_DRAWS or cell.kind is not Kind.CONTINUOUS
-    headline, protocol_draws = cell.reading is Reading.HEADLINE, cell.attack_draws == cell.usual_draws
-    usual = protocol_draws and judged and cell.seed == 0
-    whole = cell.only is None
-    on_grid = cell.libraries == LIBRARIES and is_on_grid(cell.dataset, threat)
+    return _role(*of, judged, cell.only is None, is_on_grid(cell.dataset, cell.attack.threat))
+
+
+@functools.cache
+def _role(
+    spec: AttackSpec,
+    kind: Kind,
+    usual_draws: int,
+    attack_draws: int,
+    seed: int,
+    reading: Reading,
+    libraries: tuple[str, ...],
+    judged: bool,
+    whole: bool,
+    on_grid: bool,
+) -> Role:
+    """judged: whether by the protocol's judge. whole: on all images of its shard. on_grid: at an eps of the tables."""
+    threat = spec.threat
+    headline, protocol_draws = reading is Reading.HEADLINE, attack_draws == usual_draws
+    usual = protocol_draws and judged and seed == 0
     target = _protocol_target(spec)
-    adaptive = _adaptive(spec, cell.kind, cell.attack_draws, cell.usual_draws, cell.reading, cell.libraries)
+    adaptive = adaptive_attack_of(spec, kind, attack_draws, usual_draws, reading, libraries)
     every_eps = is_of_every_eps(spec)
     asked = target is None and adaptive is None and headline and whole and threat.eps > 0
     further = asked and _is_plain(spec.gradient)
@@ -123,12 +140,11 @@ def role_of(cell: Cell) -> Role:
         every_eps=every_eps,
         usual=usual,
         protocol_draws=protocol_draws,
-        board=headline and usual and whole and on_grid,
-        alone=len(cell.libraries) == 1,
+        board=headline and usual and whole and libraries == LIBRARIES and on_grid,
+        alone=len(libraries) == 1,
     )
 
 
-@functools.cache
 def _is_plain(gradient: Gradient) -> bool:
     """Whether it is that of the expected prediction, in whatever precision."""
     return replace(gradient, precision="float32") == Gradient()
@@ -142,13 +158,9 @@ def _called(spec: AttackSpec, adaptive: AdaptiveAttack | None, by_its_label: boo
     return OTHER_SETTINGS if spec.target == "expected" else OTHER_GRADIENTS
 
 
-@functools.cache
 def _protocol_target(spec: AttackSpec) -> str | None:
     of_protocol = spec.name in ATTACKS and spec == standard_attack(spec.name, spec.threat.eps, Gradient(spec.target))
     return spec.target if of_protocol else None
-
-
-_adaptive = functools.cache(adaptive_attack_of)
 
 
 def surviving_examples(
