@@ -73,7 +73,9 @@ def _worst_cases(boards: list[Board]) -> list[str]:
 def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:
     """What `benchmark.bench` measured, by table; a table that was not measured is left out."""
     tables = (
-        dict.fromkeys(("gradients", "resnet", "chunks", "libraries", "overhead", "growth", "options", "forecast"))
+        dict.fromkeys(
+            ("gradients", "resnet", "chunks", "libraries", "overhead", "growth", "options", "forecast", "audits")
+        )
         | measured
     )
     return render_page("performance.md", machine=machine, repeats=repeats, **tables)

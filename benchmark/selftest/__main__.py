@@ -67,12 +67,15 @@ def found_of(result: Entry) -> dict[str, object]:
     rows = {f"{row.threat.norm} {row.threat.eps:g}": row for row in result.rows}
     return {
         "images": result.rows[0].worst.count,
-        "verdicts": {v.check: [v.status, v.evidence] for v in result.verdicts.values()},
+        "verdicts": {v.check: [v.status, v.evidence] for v in result.verdicts.values() if v.check in ASKED},
         "statuses": dict(result.statuses),
         "clean": result.rows[0].clean.hits,
         "whitebox": {threat: row.whitebox.hits for threat, row in rows.items()},
         "worst": {threat: row.worst.hits for threat, row in rows.items()},
     }
+
+
+ASKED = set(ALL) - {"V30"}  # which is of images beyond an audit's: a study is an audit
 
 
 class Study:
@@ -91,7 +94,7 @@ class Study:
         """Audit a network, unless that is done. One whose data are not at hand is left out, which is said."""
         before = self.found.get(name, {})
         verdicts = before.get("verdicts", {})
-        if before.get("images") == self.examples and isinstance(verdicts, dict) and set(verdicts) == set(ALL):
+        if before.get("images") == self.examples and isinstance(verdicts, dict) and set(verdicts) == ASKED:
             return
         try:
             if isinstance(network, Broken):
