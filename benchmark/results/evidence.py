@@ -156,12 +156,13 @@ class Evidence:
     def ladders(self) -> dict[ThreatModel, Ladder]:
         """Threat model -> robust accuracy against the draws of each step, as far as all surviving images were attacked.
 
-        Threat models without a rung are left out.
+        Those do not count that were not, and that another attack broke. Threat models without a rung are left out.
         """
         found = {}
         for threat, surviving in self.surviving.items():
             rungs = [one for one in self.adaptive.get("fresh draws", []) if one.cell.attack.threat == threat]
-            found[threat] = climbed(surviving, rungs, self.images[threat])
+            attacked = {image for rung in rungs for image in rung.examples}
+            found[threat] = climbed(surviving & (attacked | self.alive[threat]), rungs, self.images[threat])
         return {threat: ladder for threat, ladder in found.items() if ladder.survivors}
 
     def reading(self, reading: Reading, threat: ThreatModel) -> list[Record]:

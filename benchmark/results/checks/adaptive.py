@@ -156,10 +156,11 @@ def breaks_little(
     """Whether each adaptive attack breaks at most a share `margin` of all images among those in `beyond`.
 
     beyond: by threat model, the images that count; by default those that survive the white-box attacks and fresh draws.
-    The check is open where an attack was not run on all surviving images, and where one of the `required` (default:
-    each of them that waits for no suspicion) was not run at all. A strong attack is to be run on what survives
-    everything else alone, and may be tried on a few images under one eps first: it is open where one of these fell and
-    the others were not attacked.
+    The check is open where one of the `required` (default: each of them that waits for no suspicion) was not run at
+    all, and where one was not run on all images that survive and count, and the margin would not hold if it had broken
+    the others: on another processor PGD may spare an image that it broke here, which nothing else attacked then. A
+    strong attack is to be run on what survives everything else alone, and may be tried on a few images under one eps
+    first: it is open where one of these fell and the others were not attacked.
     """
     found: list[Finding] = []
     for threat, surviving in evidence.surviving.items():
@@ -183,9 +184,12 @@ def breaks_little(
                 what = f"{where(threat)}, {name if source is None else _origin(source, records[0])}"
                 broken = set[int]().union(*(broken_under(record, threat) for record in records))
                 attacked = {example for record in records for example in record.examples}
-                fell, count = len(broken & counted), evidence.images[threat]
-                if to_attack <= attacked:
-                    found.append((over(fell, count, margin), f"{what}: {fell} more of {count} broken"))
+                fell, missing = len(broken & counted), len((to_attack & counted) - attacked)
+                count = evidence.images[threat]
+                status = over(fell + missing, count, margin)
+                if not missing or status == "PASS":
+                    apart = f", {missing} not attacked" if missing else ""
+                    found.append((status, f"{what}: {fell} more of {count} broken{apart}"))
                 elif is_strong and not broken & surviving:
                     found.append(("PASS", f"{what}: 0 of {len(attacked & surviving)} that were probed"))
                 else:

@@ -8,6 +8,7 @@ import pytest
 
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Reading
+from benchmark.plan.roles import role_of
 from benchmark.protocol import standard_attack
 from benchmark.records.agreement import Comparison
 from benchmark.records.record import Record
@@ -197,17 +198,35 @@ def test_a_surrogate_that_answers_otherwise_shows_nothing_unless_it_breaks_somet
     assert verdict("V12", with_agreement(evidence(surrogate=[5 <= i < 60 for i in range(N)])))[0] == "FAIL"
 
 
-def test_a_trial_on_fewer_images_than_stand_leaves_a_check_open() -> None:
-    complete = evidence()
-    few = {"examples": list(range(59)), "labels": [0] * 59, "clean": outcome([True] * 59)}
+def on_the_first(count: int, name: str, found: Evidence) -> Evidence:
+    few = {"examples": list(range(count)), "labels": [0] * count, "clean": outcome([True] * count)}
     fewer = [
-        dataclasses.replace(r, **few, outcomes={library: outcome([True] * 59) for library in r.outcomes})
-        if r.cell.attack.name == "square-linf"
+        dataclasses.replace(r, **few, outcomes={library: outcome([True] * count) for library in r.outcomes})
+        if (one := role_of(r.cell).adaptive) is not None and one.name == name
         else r
-        for r in complete.extra
+        for r in found.extra
     ]
-    status_, text = verdict("V11", Evidence(complete.records, fewer))
-    assert (status_, "on fewer images" in text) == ("OPEN", True)
+    return Evidence(found.records, fewer, found.readings)
+
+
+@pytest.mark.parametrize(("count", "status"), [(58, "OPEN"), (59, "PASS")])
+def test_an_image_that_was_not_attacked_counts_as_if_it_had_fallen(count: int, status: str) -> None:
+    """60 stand. On another processor PGD may spare one that it broke where the other attacks ran."""
+    found, text = verdict("V10", on_the_first(count, "restarts", evidence()))
+    assert (found, "on fewer images" in text) == (status, status == "OPEN")
+    assert ("0 more of 100 broken, 1 not attacked" in text) == (status == "PASS")
+
+
+def test_an_image_that_was_not_attacked_does_not_matter_where_another_attack_broke_it() -> None:
+    broken = [i < 50 for i in range(N)]
+    assert verdict("V10", on_the_first(50, "restarts", evidence(doubled_steps=broken)))[0] == "PASS"
+    assert verdict("V10", on_the_first(50, "restarts", evidence()))[0] == "OPEN"
+
+
+def test_the_ladder_is_of_images_that_were_attacked_or_that_nothing_else_broke() -> None:
+    broken = [i < 50 for i in range(N)]
+    assert verdict("V14", on_the_first(50, "fresh draws", evidence(doubled_steps=broken)))[0] == "PASS"
+    assert verdict("V14", on_the_first(50, "fresh draws", evidence()))[0] == "OPEN"
 
 
 @pytest.mark.parametrize(("name", "trial_name"), [("V9", "doubled_steps"), ("V10", "restarts")])

@@ -256,7 +256,8 @@ def test_the_name_autoattack_is_a_column_only_where_its_parts_were_run() -> None
     def row(whitebox: int, *ran: str, left: int | None = 0) -> Row:
         found = None if left is None else Share(left, N)
         row = Row(**dict.fromkeys(Row.__dataclass_fields__))  # type: ignore[arg-type]
-        return dataclasses.replace(row, whitebox=Share(whitebox, N), autoattack=found, adaptive=dict.fromkeys(ran, 0))
+        shares = {"whitebox": Share(whitebox, N), "worst": Share(0, N), "autoattack": found}
+        return dataclasses.replace(row, **shares, adaptive=dict.fromkeys(ran, 0))
 
     assert strongest_columns([row(0), row(1, "apgd-ce"), row(9, *AUTOATTACK_PARTS, left=None)]) == []
     rows = [row(0), row(9, *AUTOATTACK_PARTS, left=4), row(9, left=None)]
