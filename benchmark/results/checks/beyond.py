@@ -18,9 +18,11 @@ from benchmark.results.evidence import Evidence
     everywhere=True,
 )
 def further_images(evidence: Evidence) -> Finding:
-    """Of images beyond the audit's no larger a share survives than of the audit's (Fisher's exact test, 1 %).
+    """Of what the white-box attacks leave of further images, no larger a share survives the others than of what they
+    leave of the audit's (Fisher's exact test, 1 %).
 
-    Both are random samples of one split. Open where what decided among the audit's was not run on what is left of them.
+    Both are random samples of one split; how hard their images are shows in what the white-box attacks leave. Open
+    where what decided among the audit's was not run on what is left of further ones.
     """
     audited = evidence.audited
     if audited is evidence:
@@ -38,12 +40,13 @@ def further_images(evidence: Evidence) -> Finding:
                 ("OPEN", f"not checked: {where(threat)}: {', '.join(missing)} on {len(images)} further images")
             )
             continue
-        alive, count = len(audited.alive[threat]), audited.images[threat]
-        table = [[len(left), len(images) - len(left)], [alive, count - alive]]
+        survivors = (len(left), len(evidence.surviving[threat] & images))
+        of_audit = (len(audited.alive[threat]), len(audited.surviving[threat]))
+        table = [[survive, among - survive] for survive, among in (survivors, of_audit)]
         chance = float(fisher_exact(table, "greater").pvalue)
-        names = ", ".join(dict.fromkeys(one.name for one in decided[threat]))
-        text = (
-            f"{where(threat)}: {len(left)} of {len(images)} further images survive, {alive} of {count} of the audit's"
-        )
-        found.append(("FLAG" if chance < SIGNIFICANCE else "PASS", f"{text}; they met {names}"))
+        told = "{} of {} white-box survivors"
+        text = f"{told.format(*survivors)} survive among {len(images)} further images, {told.format(*of_audit)} among"
+        met = ", ".join(dict.fromkeys(one.name for one in decided[threat]))
+        status = "FLAG" if chance < SIGNIFICANCE else "PASS"
+        found.append((status, f"{where(threat)}: {text} the audit's; they met {met}"))
     return summary(found, "no further images")

@@ -43,21 +43,22 @@ def in_linf(found: Evidence) -> Evidence:
     return Evidence(of(found.records), of(found.extra), of(found.readings))
 
 
-def beyond(survive: int, among: int = 3 * N, attacks: tuple[str, ...] = ALWAYS, **stands: list[bool]) -> Evidence:
-    """Of `evidence` in linf, with further images that met the white-box attacks and some adaptive ones."""
+def beyond(
+    white_box: int, survive: int, attacks: tuple[str, ...] = ALWAYS, among: int = 3 * N, **stands: list[bool]
+) -> Evidence:
+    """Of `evidence` in linf, with further images, of which the white-box attacks and then adaptive ones leave some."""
     audit = in_linf(evidence(**stands))  # type: ignore[arg-type]
-    left = [place < survive for place in range(among)]
-    records = [shifted(record, N, left) for record in audit.records]
     extra = [
-        shifted(record, N, left)
+        shifted(record, N, [place < survive for place in range(among)])
         for record in audit.extra
         if (one := role_of(record.cell).adaptive) is not None and one.name in attacks
     ]
+    records = [shifted(record, N, [place < white_box for place in range(among)]) for record in audit.records]
     return Evidence([*audit.records, *records], [*audit.extra, *extra], audit.readings)
 
 
 def test_the_audit_is_of_the_images_that_met_every_attack() -> None:
-    audit, found = in_linf(evidence()), beyond(180)
+    audit, found = in_linf(evidence()), beyond(180, 180)
     assert audit.audited is audit
     assert found.audited.records == audit.records
     assert found.audited.extra == audit.extra
@@ -83,24 +84,27 @@ def test_where_further_images_met_every_attack_too_they_are_audited() -> None:
     assert "of 200" in verdict("V9", every)[1]
 
 
-@pytest.mark.parametrize(
-    ("survive", "among", "status"), [(180, 300, "PASS"), (195, 300, "PASS"), (240, 300, "FLAG"), (100, 300, "PASS")]
-)
-def test_further_images_that_survive_more_often_are_flagged(survive: int, among: int, status: str) -> None:
-    """60 of 100 of the audit's: Fisher's exact test of 80 % on 300 gives p = 1e-4, of 65 % p = 0.22."""
-    found, text = verdict("V30", beyond(survive, among))
+@pytest.mark.parametrize(("survive", "status"), [(90, "PASS"), (120, "PASS"), (130, "PASS"), (155, "FLAG")])
+def test_further_images_that_survive_more_often_are_flagged(survive: int, status: str) -> None:
+    """Of 60 that the white-box attacks leave of the audit 40 survive, of 180 further ones 120 would: p of 155 is 0.002."""
+    attacks, left = (*ALWAYS, "confident"), [place < 40 for place in range(N)]
+    found, text = verdict("V30", beyond(180, survive, attacks, confident=left))
     assert found == status
-    assert f"{survive} of {among} further images survive, 60 of 100" in text
+    assert f"{survive} of 180 white-box survivors survive among 300 further images" in text
+    assert "40 of 60 white-box survivors among the audit's" in text
+
+
+def test_easier_images_are_no_reason_for_a_flag() -> None:
+    """The white-box attacks leave 99 % of further images and 60 % of the audit's: that is chance, or bad luck."""
+    assert verdict("V30", beyond(297, 297))[0] == "PASS"
 
 
 def test_what_decided_must_have_run_on_further_images() -> None:
     decided = [place < 57 for place in range(N)]
-    assert verdict("V30", beyond(180, confident=decided))[0] == "OPEN"
-    assert "confident" in verdict("V30", beyond(180, confident=decided))[1]
-    status, text = verdict("V30", beyond(171, attacks=(*ALWAYS, "confident"), confident=decided))
-    assert status == "PASS"
-    assert "57 of 100 of the audit's" in text
-    assert verdict("V30", beyond(180, attacks=()))[0] == "OPEN"
+    status, text = verdict("V30", beyond(180, 180, confident=decided))
+    assert (status, "confident on 300 further images" in text) == ("OPEN", True)
+    assert verdict("V30", beyond(180, 171, (*ALWAYS, "confident"), confident=decided))[0] == "PASS"
+    assert verdict("V30", beyond(180, 180, ()))[0] == "OPEN"
 
 
 def test_it_does_not_apply_where_every_image_was_audited() -> None:
@@ -108,7 +112,7 @@ def test_it_does_not_apply_where_every_image_was_audited() -> None:
 
 
 def test_a_row_counts_all_images_and_shows_the_audits_where_only_these_were_tried() -> None:
-    found = beyond(160, attacks=(*ALWAYS, "confident"), confident=[place < 57 for place in range(N)])
+    found = beyond(160, 160, (*ALWAYS, "confident"), confident=[place < 57 for place in range(N)])
     row = row_of(Audit(configuration(found.records[0]), found), LINF)
     assert row is not None
     assert (row.worst.hits, row.worst.count) == (57 + 160, 400)
