@@ -7,7 +7,7 @@ from scipy.stats import fisher_exact
 from benchmark.plan.decisive import Tried, decisive, tried
 from benchmark.plan.nearest import says_of
 from benchmark.protocol import SIGNIFICANCE
-from benchmark.results.checks.check import NOT_APPLICABLE, Finding, check, summary, where
+from benchmark.results.checks.check import NOT_APPLICABLE, Finding, Status, check, summary, where
 from benchmark.results.evidence import Evidence
 
 
@@ -47,6 +47,6 @@ def further_images(evidence: Evidence) -> Finding:
         told = "{} of {} white-box survivors"
         text = f"{told.format(*survivors)} survive among {len(images)} further images, {told.format(*of_audit)} among"
         met = ", ".join(dict.fromkeys(one.name for one in decided[threat]))
-        status = "FLAG" if chance < SIGNIFICANCE else "PASS"
+        status: Status = "FLAG" if chance < SIGNIFICANCE else "PASS"
         found.append((status, f"{where(threat)}: {text} the audit's; they met {met}"))
     return summary(found, "no further images")

@@ -86,7 +86,7 @@ def test_where_further_images_met_every_attack_too_they_are_audited() -> None:
 
 @pytest.mark.parametrize(("survive", "status"), [(90, "PASS"), (120, "PASS"), (130, "PASS"), (155, "FLAG")])
 def test_further_images_that_survive_more_often_are_flagged(survive: int, status: str) -> None:
-    """Of 60 that the white-box attacks leave of the audit 40 survive, of 180 further ones 120 would: p of 155 is 0.002."""
+    """Of 60 white-box survivors of the audit 40 survive, of 180 further ones 120 would: the p of 155 is 0.002."""
     attacks, left = (*ALWAYS, "confident"), [place < 40 for place in range(N)]
     found, text = verdict("V30", beyond(180, survive, attacks, confident=left))
     assert found == status
