@@ -144,7 +144,7 @@ class AdaptiveSuite(WhiteboxSuite):
             record for cell, record in known.items() if cell.model == subject.model and cell.stop <= self.count(audit)
         )
         draws, _ = subject.draws(selection.draws)
-        return beyond(decisive(audited, of_audit, draws), left, known, expand)
+        return beyond(decisive(audited, of_audit, draws, subject.classes), left, known, expand)
 
     def last(self, subject: Subject, selection: Selection) -> list[Cell]:
         """What is run on all images when the network has been through everything else."""

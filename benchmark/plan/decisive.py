@@ -47,12 +47,12 @@ def tried(cell: Cell) -> Tried | None:
 
 
 def decisive(
-    surviving: Mapping[ThreatModel, Set[int]], records: Iterable[Record], draws: int
+    surviving: Mapping[ThreatModel, Set[int]], records: Iterable[Record], draws: int, classes: int
 ) -> dict[ThreatModel, list[Tried]]:
-    """Threat model -> the attacks that decided there, those that are run in any case first.
+    """Threat model -> the attacks that decided there, and those that are run in any case.
 
     surviving: the audited images that survive the white-box attacks. records: of adaptive attacks on audited images.
-    draws: the attacker's.
+    draws: the attacker's. classes: of the data set; some attacks need more than two.
     """
     broken: dict[ThreatModel, dict[Tried, set[int]]] = {threat: defaultdict(set) for threat in surviving}
     for record in records:
@@ -60,30 +60,33 @@ def decisive(
             for threat, images in surviving.items():
                 if says_of(record.cell, threat):
                     broken[threat][of] |= broken_under(record, threat) & images
-    return {threat: cover(broken[threat], _always(threat, draws)) for threat in surviving}
+    return {threat: cover(broken[threat], _always(threat, draws, classes)) for threat in surviving}
 
 
-def _always(threat: ThreatModel, draws: int) -> list[Tried]:
+def _always(threat: ThreatModel, draws: int, classes: int) -> list[Tried]:
     """The attacks that are run in any case, also where no image of the audit was left for them."""
     return [
-        Tried(name, None, draws) for name, one in ADAPTIVE_ATTACKS.items() if one.always and threat.norm in one.norms
+        Tried(name, None, draws)
+        for name, one in ADAPTIVE_ATTACKS.items()
+        if one.always and threat.norm in one.norms and one.attack(threat).method.classes <= classes
     ]
 
 
-def cover(broken: Mapping[Tried, Set[int]], first: Sequence[Tried] = ()) -> list[Tried]:
+def cover(broken: Mapping[Tried, Set[int]], always: Sequence[Tried] = ()) -> list[Tried]:
     """The fewest attacks, greedily, that break what all of them break; of equally good ones the first in the suite.
 
-    broken: attack -> images. first: those that are chosen whatever they break.
+    broken: attack -> images. always: those that are chosen whatever they break: first, or, where they cost most, last.
     """
     order = list(ADAPTIVE_ATTACKS)
     candidates = sorted(broken, key=lambda one: (order.index(one.name), one.source or "", one.draws))
-    chosen = [*first]
-    left = set[int]().union(*broken.values()).difference(*(broken.get(one, ()) for one in chosen))
+    chosen: list[Tried] = []
+    left = set[int]().union(*broken.values()).difference(*(broken.get(one, ()) for one in always))
     while left:
         best = max(candidates, key=lambda one: len(broken[one] & left))
         chosen.append(best)
         left -= broken[best]
-    return chosen
+    last = [one for one in always if ADAPTIVE_ATTACKS[one.name].on == "strong"]
+    return [*(one for one in always if one not in last), *chosen, *last]
 
 
 def beyond(

@@ -60,8 +60,9 @@ def _beyond(
     for threat in suite.threats(subject, selection) if further else ():
         likely = [survival.survivors(subject.model, subject.dataset, threat, *shard) for shard in further]
         batches = sum(survivors.images * survivors.chance for survivors in likely) / SHARD
-        for adaptive, attack in planned(subject, [threat], "surviving"):
-            if batches and (adaptive.always or adaptive.name in DECIDE_OFTEN):
+        attacks = [*planned(subject, [threat], "surviving"), *planned(subject, [threat], "strong")]
+        for adaptive, attack in attacks if batches else ():
+            if adaptive.always or adaptive.name in DECIDE_OFTEN:
                 images = {further[0]: tuple(range(min(SHARD, math.ceil(SHARD * batches))))}
                 cells = suite.cells_of(adaptive, attack, subject, selection, images)
                 found += [Expected(cell, max(1.0, batches)) for cell in cells]

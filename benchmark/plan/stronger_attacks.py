@@ -52,7 +52,7 @@ STRONGER = (
         kinds=(Kind.FINITE, Kind.CONTINUOUS),
     ),
     AdaptiveAttack("pma", "APGD's steps, 100 of them, on the margin of probabilities", usual("pma")),
-    AdaptiveAttack("apgd-t", "APGD, 100 steps towards each of 9 labels", usual("apgd-t"), "strong"),
+    AdaptiveAttack("apgd-t", "APGD, 100 steps towards each of 9 labels", usual("apgd-t"), "strong", always=True),
     AdaptiveAttack("fab-t", "FAB, 100 steps towards each of 9 labels", usual("fab-t"), "strong", on_suspicion=True),
     AdaptiveAttack(
         "brendel-bethge",

@@ -32,12 +32,12 @@ def unbounded(evidence: Evidence) -> Finding:
     for record in evidence.adaptive.get(UNBOUNDED_ATTACK.name, []):
         for outcome in record.outcomes.values():
             right, count = sum(outcome.correct), len(outcome.correct)
-            status = "PASS" if evidence.is_constant else over(right, count, 1 / _classes(record))
+            status = "PASS" if evidence.is_constant else over(right, count, 1 / classes_of(record))
             found.append((status, f"{right} of {count} images survive at eps 1"))
     return summary(found, NOT_RUN)
 
 
-def _classes(record: Record) -> int:
+def classes_of(record: Record) -> int:
     """Of the data set; where that is a user's and not known here, as many as its images have or are taken for."""
     if record.cell.dataset in DATASETS:
         return DATASETS[record.cell.dataset].classes
@@ -170,7 +170,7 @@ def breaks_little(
             adaptive = ADAPTIVE_ATTACKS[name]
             if evidence.kind not in adaptive.kinds or threat.norm not in adaptive.norms:
                 continue
-            if adaptive.attack(threat).method.classes > _classes(evidence.records[0]):
+            if adaptive.attack(threat).method.classes > classes_of(evidence.records[0]):
                 continue
             is_strong = adaptive.on == "strong"
             to_attack = evidence.alive[threat] if is_strong else surviving

@@ -7,6 +7,7 @@ from scipy.stats import fisher_exact
 from benchmark.plan.decisive import Tried, decisive, tried
 from benchmark.plan.nearest import says_of
 from benchmark.protocol import SIGNIFICANCE
+from benchmark.results.checks.adaptive import classes_of
 from benchmark.results.checks.check import NOT_APPLICABLE, Finding, Status, check, summary, where
 from benchmark.results.evidence import Evidence
 
@@ -28,7 +29,8 @@ def further_images(evidence: Evidence) -> Finding:
     if audited is evidence:
         return "PASS", f"{NOT_APPLICABLE}: every image met every attack"
     found: list[Finding] = []
-    decided = decisive(audited.surviving, audited.extra, evidence.records[0].cell.attack_draws)
+    first = evidence.records[0]
+    decided = decisive(audited.surviving, audited.extra, first.cell.attack_draws, classes_of(first))
     for threat, images in evidence.further.items():
         left = evidence.alive[threat] & images
         attacked: dict[Tried, set[int]] = {}

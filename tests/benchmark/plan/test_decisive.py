@@ -17,7 +17,7 @@ from benchmark.plan.nearest import broken_under, says_of
 from benchmark.plan.suites import SUITES
 from benchmark.protocol import EVERYWHERE, SHARD
 from benchmark.records.record import Record
-from tests.benchmark.planning import called, nothing_falls, of, run
+from tests.benchmark.planning import SUBJECT, called, nothing_falls, of, run
 
 SUITE = SUITES["adaptive"]
 SMALL, LARGE = ThreatModel("linf", 0.1), ThreatModel("linf", 0.3)
@@ -43,7 +43,15 @@ def test_where_nothing_falls_further_images_meet_the_white_box_and_what_always_r
 
 def test_what_always_runs_does_so_too_where_the_audit_left_it_nothing() -> None:
     _, records = run(SUITE, lambda name, image: name == "pgd-linf" and image < SHARD + 50, selection=MANY)
-    assert sorted(beyond(records, "apgd-ce", SMALL)) == [*range(SHARD + 50, COUNT)]
+    for name in ("apgd-ce", "apgd-t"):
+        assert sorted(beyond(records, name, SMALL)) == [*range(SHARD + 50, COUNT)]
+
+
+def test_of_two_classes_none_is_attacked_towards_nine_labels() -> None:
+    two = SUBJECT._replace(classes=2)
+    _, records = run(SUITE, nothing_falls, two, MANY)
+    assert beyond(records, "apgd-t") == []
+    assert len(beyond(records, "apgd-ce", SMALL)) == COUNT - SHARD
 
 
 def test_the_audit_is_that_of_as_many_images_alone() -> None:
@@ -56,7 +64,10 @@ def test_the_audit_is_that_of_as_many_images_alone() -> None:
 
 
 def test_what_decided_runs_on_what_is_left_strongest_first() -> None:
-    """Restarts find 10 of a hundred, APGD-T 4 of which 2 are others; the doubled steps find a part of the first."""
+    """Restarts find 10 of a hundred, APGD-T 4 of which 2 are others; the doubled steps find a part of the first.
+
+    APGD-T runs in any case, and as it costs most, last.
+    """
 
     def falls(name: str, image: int) -> float:
         last = image % SHARD

@@ -16,7 +16,7 @@ from benchmark.results.rows import row_of
 from tests.benchmark.evidence import LINF, N, evidence, verdict
 from tests.benchmark.handmade import outcome
 
-ALWAYS = ("apgd-ce", "fmn")
+ALWAYS = ("apgd-ce", "fmn", "apgd-t")
 
 
 def shifted(record: Record, start: int, stands: list[bool]) -> Record:
