@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.reports.shares import percent
-from benchmark.results.checks import ALL
+from benchmark.results.checks import OF_AUDITS
 from benchmark.results.checks.check import NOT_APPLICABLE
 from benchmark.results.entries import Entry
 from benchmark.results.share import Share
@@ -52,7 +52,7 @@ class Network:
     @property
     def caught_by(self) -> list[str]:
         """The checks that say FAIL or ERROR."""
-        return [check for check in ALL if self.verdicts.get(check) in CAUGHT]
+        return [check for check in OF_AUDITS if self.verdicts.get(check) in CAUGHT]
 
 
 def read_study(path: Path) -> dict[str, Network]:
@@ -94,7 +94,7 @@ def network_of(entry: Entry) -> Network:
 def marks(network: Network) -> dict[str, object]:
     """Check -> what it says; one that must catch the network and does not is marked, one newer than the study empty."""
     line: dict[str, object] = {}
-    for check in ALL:
+    for check in OF_AUDITS:
         status = network.verdicts.get(check)
         missed = check in network.must and status is not None and status not in CAUGHT
         line[check] = "" if status is None else MARKS[status] + (" (missed)" if missed else "")
@@ -197,7 +197,7 @@ def _true(network: Network, threat: str, honest: Mapping[str, Network]) -> Share
 def false_alarms(honest: Sequence[Network]) -> list[dict[str, object]]:
     """Check by check: of honest networks that it was open to, how many it flags or fails, and the share [95 %]."""
     lines = []
-    for check, asks in ALL.items():
+    for check, asks in OF_AUDITS.items():
         asked = [n for n in honest if check in n.applies and n.verdicts.get(check, "OPEN") != "OPEN"]
         flagged = sum(n.verdicts[check] == "FLAG" for n in asked)
         failed = sum(n.verdicts[check] in CAUGHT for n in asked)

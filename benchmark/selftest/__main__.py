@@ -21,7 +21,7 @@ from benchmark.plan.cells import Selection
 from benchmark.plan.suites import SUITES
 from benchmark.records.store import Store
 from benchmark.results import Results
-from benchmark.results.checks import ALL
+from benchmark.results.checks import OF_AUDITS
 from benchmark.results.entries import Entry
 from benchmark.selftest.broken import Broken
 from benchmark.selftest.honest import HONEST, Honest
@@ -67,15 +67,12 @@ def found_of(result: Entry) -> dict[str, object]:
     rows = {f"{row.threat.norm} {row.threat.eps:g}": row for row in result.rows}
     return {
         "images": result.rows[0].worst.count,
-        "verdicts": {v.check: [v.status, v.evidence] for v in result.verdicts.values() if v.check in ASKED},
+        "verdicts": {v.check: [v.status, v.evidence] for v in result.verdicts.values() if v.check in OF_AUDITS},
         "statuses": dict(result.statuses),
         "clean": result.rows[0].clean.hits,
         "whitebox": {threat: row.whitebox.hits for threat, row in rows.items()},
         "worst": {threat: row.worst.hits for threat, row in rows.items()},
     }
-
-
-ASKED = set(ALL) - {"V30"}  # which is of images beyond an audit's: a study is an audit
 
 
 class Study:
@@ -94,7 +91,7 @@ class Study:
         """Audit a network, unless that is done. One whose data are not at hand is left out, which is said."""
         before = self.found.get(name, {})
         verdicts = before.get("verdicts", {})
-        if before.get("images") == self.examples and isinstance(verdicts, dict) and set(verdicts) == ASKED:
+        if before.get("images") == self.examples and isinstance(verdicts, dict) and set(verdicts) == set(OF_AUDITS):
             return
         try:
             if isinstance(network, Broken):

@@ -15,9 +15,12 @@ from benchmark.results.checks import (  # noqa: F401 - importing registers
 from benchmark.results.checks.check import CHECKS, Check, Status, Verdict, worst_status, worst_verdicts
 from benchmark.results.evidence import Evidence
 
-__all__ = ["ALL", "Check", "Status", "Verdict", "verdicts", "worst_status", "worst_verdicts"]
+__all__ = ["ALL", "OF_AUDITS", "Check", "Status", "Verdict", "verdicts", "worst_status", "worst_verdicts"]
 
 ALL: dict[str, Check] = {name: CHECKS[name] for name in sorted(CHECKS, key=lambda name: int(name[1:]))}
+
+# the checks that an audit of a hundred images can answer: but for the one on images beyond it
+OF_AUDITS: dict[str, Check] = {name: check for name, check in ALL.items() if check is not beyond.further_images}
 
 
 def verdicts(evidence: Evidence) -> list[Verdict]:
