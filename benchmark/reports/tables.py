@@ -236,9 +236,7 @@ def csv_table(boards: list[Board]) -> str:
                     "worst_case": row.worst.value,
                     "worst_case_low": low,
                     "worst_case_high": high,
-                    "judges_own_draws": None
-                    if row.readings.deterministic is None
-                    else row.readings.deterministic.value,
+                    "judges_own_draws": None if row.deterministic is None else row.deterministic.value,
                     "whitebox_attacker_draws": row.attacker.value,
                     **({"detection": None if row.detection is None else row.detection.value} if planted else {}),
                     "nll_clean": row.clean_uncertainty.nll,

@@ -21,6 +21,7 @@ from benchmark.results.readings import Readings, readings_of
 from benchmark.results.share import Share
 from benchmark.results.strongest import Distances, autoattack, distances_of
 from benchmark.statistics import expected_calibration_error
+from zoo.kind import Kind
 
 Images = tuple[str, frozenset[int]]  # fingerprint of the data, indices into the test split
 
@@ -102,6 +103,12 @@ class Row:
     @property
     def status(self) -> str:
         return self.audit.status
+
+    @property
+    def deterministic(self) -> Share | None:
+        """The worst case where the judge's own draws are attacked, too: the worst case itself where none are drawn."""
+        drawn = self.audit.evidence.kind is Kind.CONTINUOUS
+        return self.readings.deterministic if drawn else self.worst
 
     @property
     def detection(self) -> Share | None:
