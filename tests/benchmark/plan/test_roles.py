@@ -77,14 +77,15 @@ def test_every_adaptive_attack_is_known_by_its_settings_and_is_evidence() -> Non
 
 
 def test_the_committed_records_have_the_roles_that_their_suites_gave_them() -> None:
-    """Of every entry the white-box attacks at two eps in two norms, each at eps 0, and nothing that is of no use."""
-    roles = Counter[str]()
+    """Of every shard the white-box attacks at two eps in two norms, each at eps 0, and nothing that is of no use."""
+    roles = Counter[tuple[str, str, int]]()
     for record in read_records(ROOT / "leaderboards" / "records").values():
-        role = role_of(record.cell)
+        role, cell = role_of(record.cell), record.cell
         assert role.usual or role.adaptive is not None or role.target is None
         kind = "column" if role.is_column and role.board else "eps 0" if not role.budget else "other"
-        roles[kind if role.adaptive is None else "adaptive"] += 1
-    entries = 20
-    assert roles["column"] == entries * 8
-    assert roles["eps 0"] == entries * 4
-    assert roles["adaptive"] > entries * 40
+        roles[kind if role.adaptive is None else "adaptive", cell.model, cell.start] += 1
+    assert {count for (kind, *_), count in roles.items() if kind == "column"} == {8}
+    assert {count for (kind, *_), count in roles.items() if kind == "eps 0"} == {4}
+    audits = [count for (kind, _, start), count in roles.items() if kind == "adaptive" and start == 0]
+    assert len(audits) == 20
+    assert sum(audits) > 20 * 40
