@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from benchmark import Data, Results, evaluate
 from benchmark.evaluation.evaluator import Evaluator
-from benchmark.evaluation.executors import execute
+from benchmark.evaluation.executors import executing
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Cell, Selection, Subject
@@ -23,7 +23,7 @@ from benchmark.plan.roles import role_of
 from benchmark.plan.suites import SUITES
 from benchmark.protocol import standard_attack
 from benchmark.records.store import Store
-from benchmark.results.checks.adaptive import _classes
+from benchmark.results.checks.adaptive import classes_of
 from benchmark.run import app
 from zoo import ZooEntry, models
 from zoo.datasets import DATASETS
@@ -131,8 +131,9 @@ def test_nodes_of_a_cluster_must_be_able_to_make_the_images_themselves(net: nn.M
     with (  # as if a file registered the network, and not the images
         models.with_entries(entry),
         pytest.raises(ValueError, match=r"^shapes is in this process alone: register it in a file"),
+        executing(Evaluator(entries={entry.name: entry}), "ray"),
     ):
-        execute([], Evaluator(entries={entry.name: entry}), "ray")
+        pass
 
 
 @pytest.mark.parametrize(
@@ -210,9 +211,9 @@ def test_records_are_read_where_the_images_are_not(net: nn.Module, data: Data, m
     cell = Cell("elsewhere/net", "elsewhere", standard_attack("fgsm", 0.07), 0, 100, judge_draws=1, attack_draws=1)
     assert role_of(cell).board
     (record,) = found.records
-    assert _classes(record) == 7
+    assert classes_of(record) == 7
     monkeypatch.setattr(DATASETS, "_own", {})
-    assert _classes(record) == 7
+    assert classes_of(record) == 7
     assert "shapes" in repr(found)
 
 
