@@ -195,11 +195,10 @@ class _Loop:
             if not waiting:  # a run that was stopped in the second phase
                 more = suite.follow_up(stored, subjects, selection)
                 waiting = [cell for cell in more if not self._is_done(self.evaluator.key(cell), cell)]
-        if how.workers != "auto":
-            workers = how.workers
-        elif how.executor == "local" and how.machine.threads is None:
+        workers: int | None
+        if how.workers == "auto" and how.executor == "local" and how.machine.threads is None:
             expected = follow_up(survival)
-            workers = chosen_workers(
+            workers, forecast = chosen_workers(
                 subjects,
                 waiting,
                 self.evaluator,
@@ -207,10 +206,9 @@ class _Loop:
                 lambda forecast: sum(times * forecast.seconds(cell) for cell, times in expected),
             )
         else:
-            workers = None
-        forecast = forecast_for(
-            subjects, waiting, self.evaluator, threads_of(how.machine, how.executor, workers), store
-        )
+            workers = None if how.workers == "auto" else how.workers
+            threads = threads_of(how.machine, how.executor, workers)
+            forecast = forecast_for(subjects, waiting, self.evaluator, threads, store)
         at_once = workers if how.executor == "ray" else workers or 1  # a cluster shows how many it runs
         return Outlook(forecast, at_once, follow_up, survival), workers
 

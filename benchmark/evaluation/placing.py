@@ -5,15 +5,14 @@ The records are the same but for rounding (`benchmark.evaluation.executors`), so
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
 from benchmark.evaluation.forecast import Forecast
-from benchmark.evaluation.probe import forecast_for, measured_pace
+from benchmark.evaluation.probe import forecast_for, measured_pace, with_threads
 from benchmark.plan.cells import Cell, Subject
 
 if TYPE_CHECKING:
@@ -31,29 +30,27 @@ def chosen_workers(
     evaluator: Evaluator,
     store: Store,
     later: Callable[[Forecast], float],
-) -> int:
-    """How many processes finish first: 1, or as many as torch has threads.
+) -> tuple[int, Forecast]:
+    """How many processes finish first, 1 or as many as torch has threads; and the forecast of cells there.
 
     waiting: the cells that are known. later: the seconds of those that are likely to follow.
     """
     cores = torch.get_num_threads()
-    if cores == 1 or not waiting or evaluator.machine.device != "cpu":
-        return 1
-    forecast = forecast_for(subjects, waiting, evaluator, 1, store)
-    seconds = [forecast.seconds(cell) for cell in waiting]
-    total = sum(seconds) + later(forecast)
-    if total < SHORT:
-        return 1
-    together = total / gain_of_threads(_costliest(waiting, seconds), evaluator, cores)
-    apart = _START + total / (1 + _IN_TURN * (cores - 1))
-    return cores if apart < together else 1
+    if cores > 1 and waiting and evaluator.machine.device == "cpu":
+        forecast = forecast_for(subjects, waiting, evaluator, 1, store)
+        seconds = [forecast.seconds(cell) for cell in waiting]
+        total = sum(seconds) + later(forecast)
+        apart = _START + total / (1 + _IN_TURN * (cores - 1))
+        if total >= SHORT and apart < total / gain_of_threads(_costliest(waiting, seconds), evaluator, cores):
+            return cores, forecast
+    return 1, forecast_for(subjects, waiting, evaluator, cores, store)
 
 
 def gain_of_threads(cell: Cell, evaluator: Evaluator, threads: int) -> float:
     """How many times faster a gradient of a cell's network is with so many threads than with one; 1 if it fails."""
     images = []
     for count in (1, threads):
-        with _threads(count):
+        with with_threads(count):
             pace = measured_pace(cell, evaluator)
         if pace is None:
             return 1.0
@@ -68,13 +65,3 @@ def _costliest(waiting: Sequence[Cell], seconds: Sequence[float]) -> Cell:
         by_model[cell.model] += of_cell
     costliest = max(by_model, key=lambda model: by_model[model])
     return next(cell for cell in waiting if cell.model == costliest)
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

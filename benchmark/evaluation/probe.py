@@ -6,7 +6,7 @@ import contextlib
 import statistics
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -40,13 +40,22 @@ def forecast_for(
     earlier = [record for model in first for record in filter(here, store.recent(model, each))]
     records = Counter(record.cell.model for record in earlier)
     paces = {subject.model: Pace.by_cost(subject.cost) for subject in subjects}
-    with contextlib.ExitStack() as stack:
-        stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(threads)
+    with with_threads(threads):
         for model, cell in first.items():
             if records[model] < _ENOUGH and (pace := measured_pace(cell, evaluator)) is not None:
                 paces[model] = pace
     return Forecast(paces, earlier)
+
+
+@contextlib.contextmanager
+def with_threads(count: int) -> Iterator[None]:
+    """So many threads of torch in the block, and as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def measured_pace(cell: Cell, evaluator: Evaluator) -> Pace | None:

@@ -45,7 +45,7 @@ class AdaptiveSuite(WhiteboxSuite):
         """Raises ValueError for a gradient target, as adaptive attacks have theirs. Every attack is its own."""
         if selection.targets is not None:
             raise ValueError("the adaptive suite takes every gradient that it needs: leave out --target")
-        cells = []
+        cells, audited = [], self.count(self.audit_of(selection))
         for subject in subjects:
             for name in selection.attacks or ():
                 if (needed := METHOD_OF[name].classes) > subject.classes:
@@ -61,8 +61,7 @@ class AdaptiveSuite(WhiteboxSuite):
             shards = dict.fromkeys((cell.start, cell.stop) for cell in whitebox)
             cells += whitebox
             for adaptive, attack in planned(subject, self.threats(subject, selection), "all"):
-                audited = self.count(self.audit_of(selection)) if adaptive.images is None else adaptive.images
-                on = shards if adaptive.always else _first(shards, audited)
+                on = shards if adaptive.always else _first(shards, adaptive.images or audited)
                 cells += self.cells_of(adaptive, attack, subject, selection, dict.fromkeys(on))
         return by_shard(cells)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
+from benchmark.plan.cascade import Shards
 from benchmark.plan.cells import Cell
 from benchmark.plan.nearest import broken_under, says_of
 from benchmark.plan.roles import role_of
@@ -25,9 +26,6 @@ from benchmark.protocol import SHARD
 
 if TYPE_CHECKING:
     from benchmark.records.record import Record
-
-
-Shards = Mapping[tuple[int, int], tuple[int, ...]]  # start and stop -> images there
 
 
 class Tried(NamedTuple):

@@ -35,7 +35,8 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         evaluator = Evaluator()
         evaluator.machine = Machine(device)
         with Store(None) as store:
-            return chosen_workers([SUBJECT], CELLS, evaluator, store, lambda _: seconds - total)
+            workers, _ = chosen_workers([SUBJECT], CELLS, evaluator, store, lambda _: seconds - total)
+            return workers
 
     return chosen
 
