@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest, bootstrap, false_discovery_control, norm, permutation_test, ttest_1samp
+from scipy.optimize import brentq
+from scipy.stats import binomtest, bootstrap, false_discovery_control, norm, permutation_test, t, ttest_1samp
 
 from benchmark.protocol import CONFIDENCE, ECE_BINS
 
@@ -118,3 +119,91 @@ def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: 
     index = np.clip(np.ceil(conf * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(index, hit - conf, minlength=bins)
     return float(np.abs(gaps).sum() / len(conf))
+
+
+_LEAST_P = 1e-100  # no smaller p-value is told
+
+
+class Estimate(NamedTuple):
+    """A mean over trainings and images, its 95 % interval, and the p-value of it being zero."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+def over_trainings(right: ArrayLike) -> Estimate:
+    """The accuracy of a kind of network, of which T were trained and judged on the same N images: right (T, N).
+
+    Trainings and images are both drawn at random, and crossed. The mean's variance is that of trainings, of which there
+    are few, and that of images without their rest, (MS_images - MS_rest) / (T N) (Searle, Casella and McCulloch 1992,
+    "Variance Components", chapter 4); the quantile that it is multiplied by is the average of Student's for each, by
+    their shares (Cochran and Cox 1957, "Experimental Designs", section 4.14): it errs to the safe side.
+    Raises ValueError for less than two trainings or images.
+    """
+    found = _crossed(right)
+    return _estimate(found.mean, [found.trainings, found.images - found.rest], found.degrees)
+
+
+def difference_over_trainings(first: ArrayLike, second: ArrayLike) -> Estimate:
+    """The difference of two kinds of networks, trained independently, on the same images: (T, N) and (S, N).
+
+    As `over_trainings`; what an image adds to both cancels. Raises ValueError also for other images.
+    """
+    a, b = _crossed(first), _crossed(second)
+    if a.of_images.shape != b.of_images.shape:
+        raise ValueError(f"a paired difference needs the same images, not {len(a.of_images)} and {len(b.of_images)}")
+    of_images = float((a.of_images - b.of_images).var(ddof=1)) / len(a.of_images)
+    parts = [a.trainings, b.trainings, of_images - a.rest - b.rest]
+    return _estimate(a.mean - b.mean, parts, [a.degrees[0], *b.degrees])
+
+
+class _Crossed(NamedTuple):
+    """trainings, images, rest: mean squares over T N, which are parts of the variance of the mean.
+
+    degrees: of freedom, of trainings and images.    of_images: (N,) means over trainings.
+    """
+
+    mean: float
+    trainings: float
+    images: float
+    rest: float
+    degrees: list[float]
+    of_images: NDArray[np.float64]
+
+
+def _crossed(right: ArrayLike) -> _Crossed:
+    values: NDArray[np.float64] = np.asarray(right, float)
+    if values.ndim != 2 or min(values.shape) < 2:
+        raise ValueError(f"two trainings and two images are the least, (T, N), not {values.shape}")
+    (count, images), mean = values.shape, float(values.mean())
+    of_trainings, of_images = values.mean(1), values.mean(0)
+    rest = values - of_trainings[:, None] - of_images[None] + mean
+    return _Crossed(
+        mean,
+        float(of_trainings.var(ddof=1)) / count,
+        float(of_images.var(ddof=1)) / images,
+        float((rest**2).sum()) / ((count - 1) * (images - 1)) / values.size,
+        [count - 1.0, images - 1.0],
+        of_images,
+    )
+
+
+def _estimate(mean: float, parts: Sequence[float], degrees: Sequence[float]) -> Estimate:
+    """parts: of the mean's variance, each with its degrees of freedom; one that is estimated below zero is zero."""
+    shares = np.clip(parts, 0, None)
+    if (variance := float(shares.sum())) <= 0:  # nothing varies
+        return Estimate(mean, mean, mean, float(mean == 0))
+    error = math.sqrt(variance)
+
+    def quantile(level: float) -> float:
+        return float(shares @ t.isf(level / 2, degrees)) / variance
+
+    reach = quantile(1 - CONFIDENCE) * error
+    # the level at which the interval would end at zero
+    far = abs(mean) / error
+    if far == 0 or far > quantile(_LEAST_P):
+        return Estimate(mean, mean - reach, mean + reach, _LEAST_P if far else 1.0)
+    log_p = brentq(lambda log: quantile(math.exp(log)) - far, math.log(_LEAST_P), 0.0)
+    return Estimate(mean, mean - reach, mean + reach, math.exp(log_p))

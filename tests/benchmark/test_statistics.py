@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, norm, ttest_1samp
 
 from benchmark.statistics import (
+    Estimate,
     bootstrap_mean,
     corrected,
+    difference_over_trainings,
     expected_calibration_error,
     images_to_separate,
     mcnemar,
+    over_trainings,
     paired_difference,
     share_below,
     wilson,
@@ -124,3 +127,68 @@ def test_the_paired_test_keeps_its_level_and_is_symmetric() -> None:
         assert (greater, less) == pytest.approx((back_less, back_greater), abs=0.05)
         rejected += greater < 0.05
     assert rejected <= binom.ppf(0.999, 200, 0.05)
+
+
+def _crossed_outcomes(rng: np.random.Generator, of_training: float, shift: float = 0.0) -> np.ndarray:
+    """(3, 100) survivals: an image's and a training's normal effect, and a threshold of a normal rest."""
+    images, trainings = rng.normal(size=100), of_training * rng.normal(size=3)
+    return shift + images[None] + trainings[:, None] + 0.5 * rng.normal(size=(3, 100)) > 0
+
+
+def _share_of(of_training: float, shift: float) -> float:
+    return float(norm.cdf(shift / math.sqrt(1 + of_training**2 + 0.25)))
+
+
+@pytest.mark.parametrize("of_training", [0.0, 0.3, 1.0])
+def test_intervals_over_trainings_hold_their_level(of_training: float) -> None:
+    """Those of one training, or of all images as if they were independent, do not where trainings differ."""
+    rng, true = np.random.default_rng(0), _share_of(of_training, 0.4)
+    found = [over_trainings(_crossed_outcomes(rng, of_training, 0.4)) for _ in range(600)]
+    covered = np.mean([one.low <= true <= one.high for one in found])
+    assert covered > 0.92
+    if of_training == 1.0:
+        pooled = [wilson(round(300 * one.mean), 300) for one in found]
+        assert np.mean([low <= true <= high for low, high in pooled]) < 0.6
+
+
+@pytest.mark.parametrize("of_training", [0.0, 0.5])
+def test_kinds_that_do_not_differ_are_rarely_told_apart(of_training: float) -> None:
+    rng = np.random.default_rng(1)
+    p_values = []
+    for _ in range(600):
+        images = rng.normal(size=100)
+        first, second = (
+            images[None] + of_training * rng.normal(size=(3, 1)) + 0.5 * rng.normal(size=(3, 100)) > 0 for _ in range(2)
+        )
+        p_values.append(difference_over_trainings(first, second).p)
+    assert np.mean(np.array(p_values) < 0.05) < 0.08
+
+
+def test_kinds_that_differ_are_told_apart_by_the_images_that_they_share() -> None:
+    rng = np.random.default_rng(2)
+    images = rng.normal(size=100)
+    first, second = (shift + images[None] + 0.1 * rng.normal(size=(3, 100)) > 0 for shift in (0.5, 0.0))
+    found = difference_over_trainings(first, second)
+    assert found.low > 0
+    assert found.p < 0.01
+    turned = difference_over_trainings(second, first)
+    assert found == pytest.approx(Estimate(-turned.mean, -turned.high, -turned.low, turned.p))
+    # no more is certain of either alone: what images add to both cancels in their difference
+    assert found.high - found.low < over_trainings(first).high - over_trainings(first).low
+
+
+def test_trainings_that_agree_have_the_interval_of_their_images() -> None:
+    """The rest is then zero, and what is left the t-interval over images."""
+    right = np.tile(np.arange(50) % 5 > 0, (4, 1))
+    found = over_trainings(right)
+    interval = ttest_1samp(right[0].astype(float), 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert over_trainings(np.ones((3, 10))) == (1.0, 1.0, 1.0, 0.0)
+    assert difference_over_trainings(right, right).p == 1.0
+
+
+def test_one_training_has_no_interval_over_trainings() -> None:
+    with pytest.raises(ValueError, match="two trainings"):
+        over_trainings(np.ones((1, 10)))
+    with pytest.raises(ValueError, match="same images"):
+        difference_over_trainings(np.eye(3), np.ones((3, 4)))
