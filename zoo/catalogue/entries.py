@@ -17,17 +17,18 @@ WEIGHTS = Path(zoo.__file__).parent / "weights"
 
 
 def _register(name: str, recipe: Recipe) -> None:
-    dataset, family = name.split("/", maxsplit=1)[0], "bayesian" if recipe.is_bayesian else "frequentist"
-
+    dataset = name.split("/", maxsplit=1)[0]
     weights = WEIGHTS / f"{name}.safetensors"
 
-    @register_model(name, dataset=dataset, family=family, weights=weights, map=MAPS.get(name))
+    @register_model(name, dataset=dataset, family=recipe.family, weights=weights, map=MAPS.get(name))
     def factory() -> nn.Module:
         from zoo.networks import build_network
         from zoo.posteriors import SampledNetwork
 
         network = build_network(recipe.architecture, dataset)
-        return network if recipe.hmc is None else SampledNetwork(network, recipe.hmc.keep)
+        if recipe.sampler is None:
+            return network
+        return SampledNetwork(network, recipe.sampler.size, is_sample=recipe.family != "ensemble")
 
 
 for _name, _recipe in RECIPES.items():
