@@ -90,9 +90,12 @@ class Sghmc(Sampler):
 
     The recipe's `epochs` are each chain's, `batch_size` its minibatches, `max_lr` the step size at which each cycle
     begins: on the gradient of the mean loss, as that of any training. It falls along half a cosine.
-    chains: from the architecture's own initialisation, each another. cycles: of equal length, a whole number of epochs.
-    per_cycle: samples from each, at the end of as many equal parts of its sampling stage, the last at its cold end.
-    exploration: share of each cycle that comes first and has no noise: optimisation, whose iterates are thrown away.
+    chains: from draws of the prior, so that what the data say nothing about is right from the start.
+    cycles: of equal length, a whole number of epochs.
+    per_cycle: samples from each, at equal distances in its last part, whose share of the cycle is `cold`, the last
+        sample at its end.
+    exploration: share of each cycle that comes first and has no noise. It is optimisation, and takes out of the weights
+        what the prior alone puts into them; the rest of the cycle must be long enough to bring it back.
     friction: share of the velocity that is lost in each step, 1 minus the momentum.
     coldest: step size at a cycle's end over that at its beginning; 1 for a constant one.
     temperature: of the posterior, p(D | w)^(1/T) p(w)^(1/T); 1 is Bayes.
@@ -100,10 +103,11 @@ class Sghmc(Sampler):
     """
 
     chains: int = 4
-    cycles: int = 5
-    per_cycle: int = 5
-    exploration: float = 0.5
-    friction: float = 0.1
+    cycles: int = 25
+    per_cycle: int = 1
+    cold: float = 0.1
+    exploration: float = 0.0
+    friction: float = 0.05
     coldest: float = 0.0
     temperature: float = 1.0
     keep: int = 100
@@ -114,7 +118,7 @@ class Sghmc(Sampler):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_divisible(self.keep, self.chains, self.title)
-        for name in ("coldest", "exploration"):
+        for name in ("cold", "coldest", "exploration"):
             if not 0 <= (share := getattr(self, name)) <= 1:
                 raise ValueError(f"{name} of SGHMC is a share from 0 to 1, not {share}")
         if not 0 < self.friction <= 1:
@@ -195,11 +199,13 @@ class Ensemble(Sampler):
     def size(self) -> int:
         return self.members
 
+    def __post_init__(self) -> None:
+        if self.members < 2:
+            raise ValueError(f"an ensemble has 2 members or more, not {self.members}")
+
     def check(self, recipe: Recipe) -> None:
         if recipe.architecture.startswith("bayesian-"):
             raise ValueError(f"an ensemble is of ordinary networks; {recipe.architecture} is a posterior already")
-        if self.members < 2:
-            raise ValueError(f"an ensemble has 2 members or more, not {self.members}")
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,6 @@ def sample(
     job = Job(
         target,
         recipe,
-        lambda which: target.flat(initialised(name, recipe.seed, which)),
         train,
         None if start is None else target.flat(start),
         _identity(name, recipe, data, start),

@@ -207,8 +207,7 @@ def run(job: Job) -> Draws:
         seed=recipe.seed,
         every=settings.every,
     )
-    generators = [private_generator("hmc start", recipe.seed, chain) for chain in range(settings.chains)]
-    starts = torch.stack([torch.randn(target.size, generator=generator) for generator in generators])
+    starts = job.from_prior("hmc start", settings.chains)
     with tqdm(total=recipe.epochs, desc=settings.title, unit="iteration") as bar:
 
         def tell(so_far: Samples) -> None:
@@ -216,7 +215,7 @@ def run(job: Job) -> Draws:
             bar.update(so_far.done - bar.n)
             bar.set_postfix(acceptance=f"{row['acceptance']:.2f}", step=f"{row['step size']:.4f}")
 
-        samples = sample(target, target.prior * starts, own, job.checkpoint, tell, job.identity)
+        samples = sample(target, starts, own, job.checkpoint, tell, job.identity)
     after, step_size = samples.acceptance[settings.burn_in :], float(samples.step_sizes[-1])
     figures = {
         "burn_in": settings.burn_in,

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from zoo.catalogue.recipes import Recipe
+from zoo.seeding import private_generator
 from zoo.training.log_posterior import LogPosterior
 
 Row = dict[str, float]  # figures of an iteration or an epoch, by their names
@@ -20,7 +22,6 @@ class Job:
     """What a sampler is given.
 
     target: the density of the weights.    recipe: how it is sampled, sampler and seed included.
-    fresh: (which) -> (D,) weights as the architecture initialises them, others for every number.
     train: (seed, checkpoint) -> a network trained by itself as the recipe says, sampler aside.
     start: (D,) weights of the trained network to begin at; None where nothing is.
     identity: of all that determines the samples.    checkpoint: the file from which a killed sampling goes on.
@@ -28,7 +29,6 @@ class Job:
 
     target: LogPosterior
     recipe: Recipe
-    fresh: Callable[[int], Tensor]
     train: Callable[[int, Path | None], nn.Module]
     start: Tensor | None = None
     identity: str = ""
@@ -41,6 +41,12 @@ class Job:
             title = self.recipe.sampler.title if self.recipe.sampler else "a sampler"
             raise ValueError(f"{title} begins at a trained network: say start_from in the recipe, or give start")
         return self.start
+
+    def from_prior(self, purpose: str, chains: int) -> Tensor:
+        """(C, D) draws of the prior: where chains begin."""
+        generators = [private_generator(purpose, self.recipe.seed, chain) for chain in range(chains)]
+        drawn = [torch.randn(self.target.size, generator=generator) for generator in generators]
+        return self.target.prior * torch.stack(drawn)
 
 
 @dataclass

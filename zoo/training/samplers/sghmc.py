@@ -56,8 +56,8 @@ def sample(
     checkpoint: safetensors from which a sampling that was killed goes on, to the same samples: every random number is
         derived from (seed, chain, iteration). Written every `SAVE_EVERY` epochs and at the end.
     tell: called after each epoch.
-    Raises ValueError for starts that are not finite, a cycle with fewer steps that sample than samples, a chain that
-    diverges, and a checkpoint that is damaged or of another sampling.
+    Raises ValueError for starts that are not finite, a cycle with too few steps for its samples, a chain that diverges,
+    and a checkpoint that is damaged or of another sampling.
     """
     settings = recipe.sampler
     if not isinstance(settings, Sghmc):
@@ -88,8 +88,8 @@ def sample(
                     chains.weights[chain], chains.velocity[chain], at, step_size, settings.friction, noise
                 )
                 chains.losses[epoch, chain] += loss / batches
-                if now in taken:
-                    chains.positions[chain, cycle * settings.per_cycle + taken.index(now)] = chains.weights[chain]
+                if (row := taken.get(now)) is not None:
+                    chains.positions[chain, cycle * settings.per_cycle + row] = chains.weights[chain]
         if not (chains.losses[epoch].isfinite().all() and chains.weights.isfinite().all()):
             losses = [round(loss, 3) for loss in chains.losses[epoch].tolist()]
             raise ValueError(f"epoch {epoch + 1}: a chain of SGHMC diverges (losses {losses}); lower max_lr")
@@ -107,27 +107,28 @@ def cooled(passed: float, coldest: float) -> float:
     return coldest + (1 - coldest) * (1 + math.cos(math.pi * passed)) / 2
 
 
-def sampled_steps(length: int, settings: Sghmc) -> list[int]:
-    """After which steps (from 0) of a cycle of `length` steps a sample is taken.
+def sampled_steps(length: int, settings: Sghmc) -> dict[int, int]:
+    """The steps (from 0) of a cycle of `length` steps after which a sample is taken, and which of its samples.
 
-    Raises ValueError where fewer steps have noise than samples are to be taken.
+    Raises ValueError where these are fewer steps than samples.
     """
-    first = math.ceil(settings.exploration * length)
-    if length - first < settings.per_cycle:
+    last = math.floor(length * min(settings.cold, 1 - settings.exploration) + 1e-9)
+    if last < settings.per_cycle:
         raise ValueError(
-            f"a cycle of {length} steps has noise in {length - first}, too few for {settings.per_cycle} samples: fewer "
-            "cycles, smaller minibatches, more epochs or less exploration"
+            f"a cycle of {length} steps is sampled in its last {last}, too few for {settings.per_cycle} samples: fewer "
+            "cycles, smaller minibatches, more epochs or a larger share"
         )
-    return [first + (part + 1) * (length - first) // settings.per_cycle - 1 for part in range(settings.per_cycle)]
+    parts = range(settings.per_cycle)
+    return {length - last + (part + 1) * last // settings.per_cycle - 1: part for part in parts}
 
 
 def run(job: Job) -> Draws:
-    """Sample a job's target from as many initialisations as there are chains."""
+    """Sample a job's target from draws of its prior."""
     recipe, settings = job.recipe, job.recipe.sampler
     if not isinstance(settings, Sghmc):
         raise ValueError(f"the recipe's sampler is {settings}, not Sghmc")
     images = len(job.target.labels)
-    starts = torch.stack([job.fresh(chain) for chain in range(settings.chains)])
+    starts = job.from_prior("sghmc start", settings.chains)
     with tqdm(total=recipe.epochs, desc=settings.title, unit="epoch") as bar:
 
         def tell(chains: Chains) -> None:

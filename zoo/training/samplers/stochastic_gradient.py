@@ -9,7 +9,7 @@ The step size l of a training is on the gradient g of U / N, N images, so that h
 
     v <- (1 - a) v - l g + N(0, 2 a l T / N),    w <- w + v.                      (*)
 
-T = 1 is Bayes, T = 0 SGD with momentum 1 - a; a = 1 is Langevin dynamics, SGLD (Welling and Teh 2011). The noise is that
+T = 1 is Bayes, T = 0 SGD with momentum 1 - a; a = 1 is Langevin dynamics, SGLD (Welling and Teh 2011). The noise is
 of the sum over N images: one that does not know N, or has another factor, has another temperature.
 
 What steps of finite size do is known where U is quadratic, of curvature c: at full gradients the variance is
