@@ -1,8 +1,8 @@
 """Train an entry of the zoo from its recipe: `python -m zoo.train mnist/bayesian-lenet --data-root DATA`.
 
 Ten per cent of the training split is held out for choices; the test split is touched once, for the model card.
-Training stops and continues at epoch boundaries, sampling after every ten iterations: a killed run resumes from its
-checkpoint and ends with the same weights, because every random number is derived from (recipe seed, epoch).
+Training stops and continues at epoch boundaries, sampling after every ten epochs or iterations: a killed run resumes
+from its checkpoint and ends with the same weights, because every random number is derived from (recipe seed, epoch).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def train(
     from zoo.datasets import load_split
     from zoo.lookup import lookup
     from zoo.training.cards import measure_again, write_entry
-    from zoo.training.full_batch import FullBatch
-    from zoo.training.loop import Training, checkpoint_path
+    from zoo.training.full_batch import training_of
+    from zoo.training.loop import checkpoint_path
     from zoo.training.sampling import Sampling
 
     try:
@@ -57,7 +57,7 @@ def train(
         if set_ and out is None:
             raise ValueError("--set makes another network than the recipe: say where it goes with --out")
         require_device(device)
-        if recipe.hmc is not None and device != "cpu":
+        if recipe.sampler is not None and device != "cpu":
             raise ValueError(f"{name} is sampled on the CPU: leave --device away")
         dataset = name.split("/")[0]
         test = load_split(dataset, "test", data_root, download)
@@ -71,9 +71,8 @@ def train(
                 f"{recipe.start_from}, or begin at random with --set start_from=none"
             )
         path = checkpoint_path(checkpoints, name, recipe, split)
-        sampled = None if recipe.hmc is None else Sampling(name, recipe, split, path)
-        kind = FullBatch if recipe.optimizer == "l-bfgs" else Training
-        run = sampled or kind(name, recipe, split, path, device)
+        sampled = None if recipe.sampler is None else Sampling(name, recipe, split, path)
+        run = sampled or training_of(recipe)(name, recipe, split, path, device)
         network, history = run.run()
         sampling = None if sampled is None else sampled.figures(test)
         path = write_entry(name, recipe, network, history, run.held_out, test, split.fingerprint, out, sampling)

@@ -55,8 +55,7 @@ def _accuracy(name: str, card: dict[str, Any]) -> dict[str, object]:
 def _posterior(name: str, card: dict[str, Any]) -> dict[str, object]:
     recipe, posterior = card["recipe"], card["results"]["posterior"]
     weight = f"{recipe['kl_constant']:g}" if recipe["kl_weighting"] == "constant" else recipe["kl_weighting"]
-    sampling = card.get("sampling")
-    by = f"KL weight {weight}" if sampling is None else f"HMC, {sampling['chains']} chains"
+    by = f"KL weight {weight}" if (sampling := card.get("sampling")) is None else _by(sampling)
     return {
         "entry": name,
         "approximated by": by,
@@ -81,7 +80,7 @@ def _by_draws(bayesian: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
 
 def _epochs(recipe: dict[str, Any]) -> str:
     """How long it was trained: epochs; iterations of a chain; nothing where an optimiser went on until it converged."""
-    if recipe.get("hmc") is not None:
+    if "hmc" in (recipe.get("sampler") or {}) or recipe.get("hmc") is not None:
         return f"{recipe['epochs']} iterations"
     return "until converged" if recipe.get("optimizer") == "l-bfgs" else str(recipe["epochs"])
 
@@ -91,11 +90,24 @@ def _note(card: dict[str, Any]) -> str:
     sampling, note = card.get("sampling"), str(card.get("note", ""))
     if sampling is None:
         return note
-    agree = sampling["test_log_probabilities"]
-    went = (
-        f"{sampling['chains']} chains of {sampling['samples'] // sampling['chains']} samples, of which "
-        f"{sampling['kept']} are kept; acceptance {sampling['acceptance']:.2f}, step {sampling['step_size']:.4f}, "
-        f"{sampling['leapfrogs']} leapfrogs. Test log-probabilities: split R-hat up to {agree['split_rhat_max']:.3f}, "
-        f"ESS from {agree['ess_min']:.0f}, median {agree['ess_median']:.0f}: {sampling['conclusion']}."
-    )
+    went = f"{sampling['samples']} samples, of which {sampling['kept']} are kept"
+    if (chains := sampling["chains"]) > 1:
+        went = f"{chains} chains of {sampling['samples'] // chains} samples, of which {sampling['kept']} are kept"
+    if "acceptance" in sampling:
+        went += (
+            f"; acceptance {sampling['acceptance']:.2f}, step {sampling['step_size']:.4f}, "
+            f"{sampling['leapfrogs']} leapfrogs"
+        )
+    went += "."
+    if (agree := sampling.get("test_log_probabilities")) is not None:
+        went += (
+            f" Test log-probabilities: split R-hat up to {agree['split_rhat_max']:.3f}, ESS from "
+            f"{agree['ess_min']:.0f}, median {agree['ess_median']:.0f}: {sampling['conclusion']}."
+        )
     return " ".join(filter(None, (note, went)))
+
+
+def _by(sampling: dict[str, Any]) -> str:
+    """By what sampler, of how many chains; cards from before there were several say no name."""
+    title = sampling.get("sampler", "HMC")
+    return f"{title}, {sampling['chains']} chains" if sampling["chains"] > 1 else title

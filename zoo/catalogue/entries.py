@@ -16,18 +16,24 @@ if TYPE_CHECKING:
 WEIGHTS = Path(zoo.__file__).parent / "weights"
 
 
-def _register(name: str, recipe: Recipe) -> None:
-    dataset, family = name.split("/", maxsplit=1)[0], "bayesian" if recipe.is_bayesian else "frequentist"
+def network_of(recipe: Recipe, dataset: str) -> nn.Module:
+    """The network that a recipe's weights fit: one, or with a sampler as many as it keeps."""
+    from zoo.networks import build_network
+    from zoo.posteriors import SampledNetwork
 
+    network = build_network(recipe.architecture, dataset)
+    if recipe.sampler is None:
+        return network
+    return SampledNetwork(network, recipe.sampler.size, is_sample=recipe.family != "ensemble")
+
+
+def _register(name: str, recipe: Recipe) -> None:
+    dataset = name.split("/", maxsplit=1)[0]
     weights = WEIGHTS / f"{name}.safetensors"
 
-    @register_model(name, dataset=dataset, family=family, weights=weights, map=MAPS.get(name))
+    @register_model(name, dataset=dataset, family=recipe.family, weights=weights, map=MAPS.get(name))
     def factory() -> nn.Module:
-        from zoo.networks import build_network
-        from zoo.posteriors import SampledNetwork
-
-        network = build_network(recipe.architecture, dataset)
-        return network if recipe.hmc is None else SampledNetwork(network, recipe.hmc.keep)
+        return network_of(recipe, dataset)
 
 
 for _name, _recipe in RECIPES.items():

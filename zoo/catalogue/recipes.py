@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from zoo.catalogue.samplers import Hmc, Sampler, require_all_images, require_as_they_are
 from zoo.targets import PRECISIONS, Precision
 
 KLWeighting = Literal["standard", "blundell", "soenderby", "constant"]
@@ -20,30 +21,6 @@ class Adversarial:
     steps: int = 7
     step_ratio: float = 2.5  # step_size = step_ratio * eps / steps
     ramp_epochs: int = 4
-
-
-@dataclass(frozen=True)
-class Hmc:
-    """Full-batch Hamiltonian Monte Carlo; its trajectories are of pi/2 times the prior's standard deviation.
-
-    chains: from draws of the prior. burn_in: iterations of each that tune the step size and are thrown away.
-    acceptance: mean probability of acceptance that the step size is tuned to.
-    every: one sample from so many iterations after burn-in.
-    keep: how many of the samples become the network's members, the same number of each chain, evenly spaced.
-    """
-
-    chains: int = 4
-    burn_in: int = 100
-    acceptance: float = 0.8
-    every: int = 1
-    keep: int = 100
-
-    def __post_init__(self) -> None:
-        for name in ("chains", "burn_in", "every", "keep"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} of HMC must be positive, not {getattr(self, name)}")
-        if self.keep % self.chains:
-            raise ValueError(f"HMC keeps as many samples of each of {self.chains} chains, which {self.keep} are not")
 
 
 @dataclass(frozen=True)
@@ -63,10 +40,10 @@ class Recipe:
     optimizer: adam on minibatches, or l-bfgs on all images at once: an epoch is then 200 iterations, and max_lr the
         share of its own step that each tries first, which is 1 as a rule.
     prior: standard deviation of a Gaussian prior, centred at 0, on every weight and bias: what is trained is then the
-        maximum a posteriori, or with `hmc` the posterior. Mean-field layers have a prior of their own.
+        maximum a posteriori, or with `sampler` the posterior. Mean-field layers have a prior of their own.
     images: train on so many of the images that are not held out, a fixed random choice; fewer are among more.
-    hmc: sample the posterior of an ordinary architecture, at temperature 1, in place of training it: then `epochs` are
-        the iterations of each chain, burn-in included, and `max_lr` is the step size that its tuning begins at.
+    sampler: how a posterior of an ordinary architecture is made, in place of training one network. What `epochs`,
+        `max_lr` and `start_from` are for it is said in `zoo.catalogue.samplers`.
     """
 
     architecture: str
@@ -85,7 +62,7 @@ class Recipe:
     start_from: str | None = None
     prior: float | None = None
     images: int | None = None
-    hmc: Hmc | None = None
+    sampler: Sampler | None = None
     optimizer: Optimizer = "adam"
 
     def __post_init__(self) -> None:
@@ -105,37 +82,33 @@ class Recipe:
         if self.rho is not None and not math.isfinite(self.rho):
             raise ValueError(f"rho of a recipe must be finite, not {self.rho}")
         for name in ("draws", "rho", "start_from"):
-            if self._is_set(name) and not self.is_bayesian:
+            if self.is_set(name) and not self.is_bayesian:
                 raise ValueError(f"{name}={getattr(self, name)} is for Bayesian networks, not for {self.architecture}")
-        if self.hmc is not None:
-            self._check_full_batch("HMC")
-            self._check_samples(self.hmc)
-        elif self.optimizer == "l-bfgs":
-            self._check_full_batch("l-bfgs")
+        if self.sampler is not None:
+            self.sampler.check(self)
+        if self.optimizer == "l-bfgs":
+            require_all_images(self, "l-bfgs")
+            require_as_they_are(self, "l-bfgs")
         if self.prior is not None and self.architecture.startswith("bayesian-"):
             raise ValueError(f"prior={self.prior} is for ordinary networks: the layers of {self.architecture} have one")
 
     @property
+    def family(self) -> str:
+        """What the field calls the network: frequentist, bayesian or ensemble."""
+        if self.sampler is not None:
+            return self.sampler.family
+        return "bayesian" if self.architecture.startswith("bayesian-") else "frequentist"
+
+    @property
     def is_bayesian(self) -> bool:
         """Whether what is trained is a posterior."""
-        return self.hmc is not None or self.architecture.startswith("bayesian-")
+        return self.family == "bayesian"
 
-    def _check_full_batch(self, what: str) -> None:
-        if self.prior is None or self.images is None or self.batch_size != self.images:
-            raise ValueError(f"{what} is of a posterior given all images at once: say prior, images, batch_size=images")
-        for name in ("rho", "draws", "adversarial", "flips", "shifts", "precision", "start_from"):
-            if self._is_set(name):
-                raise ValueError(f"{name}={getattr(self, name)} is not for {what}, whose images are as they are")
+    def alone(self, seed: int) -> Recipe:
+        """The recipe of one network trained as this one's sampler has its networks trained, by another seed."""
+        return replace(self, sampler=None, seed=seed)
 
-    def _check_samples(self, hmc: Hmc) -> None:
-        left = max(0, self.epochs - hmc.burn_in)
-        if left % hmc.every or hmc.chains * left // hmc.every < hmc.keep:
-            raise ValueError(
-                f"{hmc.chains} chains of {self.epochs} iterations, {hmc.burn_in} of them burn-in, have {left} each; "
-                f"one sample from each {hmc.every} must give at least {hmc.keep}, and leave no iteration over"
-            )
-
-    def _is_set(self, name: str) -> bool:
+    def is_set(self, name: str) -> bool:
         """Whether an option is another than its default."""
         return bool(getattr(self, name) != type(self).__dataclass_fields__[name].default)
 
@@ -161,7 +134,7 @@ RECIPES: dict[str, Recipe] = {
         kl_weighting="standard",
         prior=0.3,
         images=2000,
-        hmc=Hmc(chains=4, burn_in=100, every=3, keep=100),
+        sampler=Hmc(chains=4, burn_in=100, every=3, keep=100),
     ),
     "mnist/3conv3fc": Recipe("3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16"),
     "mnist/bayesian-3conv3fc": Recipe(

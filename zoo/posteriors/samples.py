@@ -22,15 +22,17 @@ class SampledNetwork(nn.Module):
 
     template: the architecture, which must have nothing random in it; its weights are where all members begin.
     size: M.    weights: how much each member counts, in any unit; alike by default.
+    is_sample: whether they are Monte-Carlo samples of a posterior, and no ensemble that was made for itself.
     Its state has the template's names, and at each the members' values, (M, ...): parameters and saved buffers alike.
     Raises ValueError for no member, weights that are not one finite number >= 0 a member (not all of them 0), and a
     template that is itself a posterior.
     """
 
-    is_sample = True
     member_weights: Tensor | None
 
-    def __init__(self, template: nn.Module, size: int, weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, template: nn.Module, size: int, weights: Sequence[float] | None = None, is_sample: bool = True
+    ) -> None:
         super().__init__()
         if size < 1:
             raise ValueError(f"a network of samples has at least one, not {size}")
@@ -45,7 +47,7 @@ class SampledNetwork(nn.Module):
         stacked: dict[int, object] = {
             id(value): _like(value, value.detach().expand(size, *value.shape).clone()) for value in state.values()
         }
-        self.size = size
+        self.size, self.is_sample = size, is_sample
         self.template = copy.deepcopy(template, stacked)
         given = None if weights is None else torch.tensor([float(weight) for weight in weights], dtype=torch.float64)
         self.register_buffer("member_weights", given, persistent=False)
@@ -60,6 +62,7 @@ class SampledNetwork(nn.Module):
         template: nn.Module,
         states: Sequence[Mapping[str, Tensor]] | Mapping[str, Tensor],
         weights: Sequence[float] | None = None,
+        is_sample: bool = True,
     ) -> SampledNetwork:
         """From the members' state dicts, or from one dict of tensors that are stacked along a first axis.
 
@@ -76,7 +79,7 @@ class SampledNetwork(nn.Module):
             _check_shape(name, stack.shape[1:], own[name].shape, "stack of")
             if not stack.isfinite().all():
                 raise ValueError(f"{name} of the states is not finite everywhere")
-        network = cls(template, sizes.pop(), weights)
+        network = cls(template, sizes.pop(), weights, is_sample)
         network.load_state_dict(stacks)
         return network
 

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from zoo.catalogue.entries import WEIGHTS
 from zoo.catalogue.entry import ZooEntry
-from zoo.catalogue.recipes import NOTES, Adversarial, Hmc, Recipe
+from zoo.catalogue.recipes import NOTES, Adversarial, Recipe
 from zoo.catalogue.registry import models
+from zoo.catalogue.samplers import named_samplers
 from zoo.combine import answered
 from zoo.datasets import Split
 from zoo.files import write_whole
@@ -70,7 +71,7 @@ def write_entry(
         "sha256": hashlib.sha256(content).hexdigest(),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "weights": {"dtype": "float16" if is_half else "float32", "half_precision_costs": round(cost, 6)},
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": fields_of(recipe),
         **_note(name),
         "results": measure(network, recipe, test),
         **({} if sampling is None else {"sampling": sampling}),
@@ -103,8 +104,16 @@ def measure_again(entry: ZooEntry, recipe: Recipe, test: Split) -> Path:
     if recipe_of(card) != recipe:
         raise ValueError(f"{entry.name}: its card has another recipe than zoo/catalogue/recipes.py; train it again")
     card.pop("note", None)
-    card["recipe"] = dataclasses.asdict(recipe)
+    card["recipe"] = fields_of(recipe)
     return _write_card(entry.weights, {**card, **_note(entry.name), "results": measure(entry.build(), recipe, test)})
+
+
+def fields_of(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as it stands on a card; its sampler's settings under the sampler's name."""
+    fields = dataclasses.asdict(recipe)
+    if recipe.sampler is not None:
+        fields["sampler"] = {type(recipe.sampler).__name__.lower(): fields["sampler"]}
+    return fields
 
 
 def recipe_of(card: dict[str, Any]) -> Recipe:
@@ -112,8 +121,12 @@ def recipe_of(card: dict[str, Any]) -> Recipe:
     fields = dict(card["recipe"])
     if fields.get("adversarial") is not None:
         fields["adversarial"] = Adversarial(**fields["adversarial"])
-    if fields.get("hmc") is not None:
-        fields["hmc"] = Hmc(**fields["hmc"])
+    if "hmc" in fields:  # as it was called when there was no other sampler
+        settings = fields.pop("hmc")
+        fields["sampler"] = None if settings is None else {"hmc": settings}
+    if fields.get("sampler") is not None:
+        ((name, settings),) = fields["sampler"].items()
+        fields["sampler"] = named_samplers()[name](**settings)
     return Recipe(**fields)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.catalogue.recipes import Recipe
 from zoo.combine import answered
 from zoo.training.loop import Training, gradient_norm, negative_log_prior
 
@@ -51,3 +52,8 @@ class FullBatch(Training):
         accuracy = (answered(logits, labels) == labels).double().mean()
         figures = {"loss": float(loss), "accuracy": float(accuracy), "gradient norm": gradient_norm(exact)}
         return {"epoch": epoch + 1.0, **figures}
+
+
+def training_of(recipe: Recipe) -> type[Training]:
+    """How one network is trained by a recipe."""
+    return FullBatch if recipe.optimizer == "l-bfgs" else Training

@@ -25,7 +25,7 @@ from zoo.layers import MeanFieldLayer, bayesian_layers, kl_divergence, use_gener
 from zoo.networks import build_network
 from zoo.posteriors import evident_posterior, posterior_mean
 from zoo.seeding import derive_seed, forked_random_state, private_generator
-from zoo.training.subset import divided
+from zoo.training.subset import Divided, divided
 
 
 def checkpoint_path(folder: Path, name: str, recipe: Recipe, split: Split) -> Path:
@@ -39,6 +39,8 @@ def checkpoint_path(folder: Path, name: str, recipe: Recipe, split: Split) -> Pa
 class Training:
     """One training run, resumable at epoch boundaries from `checkpoint` (safetensors).
 
+    split: the training split, of which a part is held out, or what is left of it after that.
+    checkpoint: None for a training that is not to be resumed.
     keep: epochs after which the network is kept as well, at `kept(epoch)`.
     network: trained in place of one of the recipe's architecture, from the weights it has; pixels (B, C, H, W) in
         [0, 1] -> logits (B, K).
@@ -48,14 +50,14 @@ class Training:
         self,
         name: str,
         recipe: Recipe,
-        split: Split,
-        checkpoint: Path,
+        split: Split | Divided,
+        checkpoint: Path | None,
         device: str = "cpu",
         keep: Collection[int] = (),
         network: nn.Module | None = None,
     ) -> None:
         self.recipe, self.checkpoint, self.device, self.keep = recipe, checkpoint, device, keep
-        data = divided(split, recipe.images)
+        data = split if isinstance(split, Divided) else divided(split, recipe.images)
         self.held_out = data.held_out
         held_images, held_labels = (torch.from_numpy(part) for part in (data.held_out.images, data.held_out.labels))
         self.validation = held_images.to(device), held_labels.to(device)
@@ -64,7 +66,7 @@ class Training:
 
         if network is None:
             with forked_random_state(derive_seed("initialise", name, recipe.seed)):
-                network = build_network(recipe.architecture, split.dataset)
+                network = build_network(recipe.architecture, data.held_out.dataset)
         if recipe.rho is not None:
             for parameter in (value for key, value in network.named_parameters() if key.endswith("_rho")):
                 nn.init.constant_(parameter, recipe.rho)
@@ -76,8 +78,8 @@ class Training:
             self.optimizer, recipe.max_lr, total_steps=recipe.epochs * self.batches, cycle_momentum=False
         )
         self.history: list[dict[str, float]] = []
-        if checkpoint.is_file():
-            self._load()
+        if checkpoint is not None and checkpoint.is_file():
+            self._load(checkpoint)
 
     def run(self) -> tuple[nn.Module, list[dict[str, float]]]:
         """Train the epochs that are left; the network and one row of figures an epoch."""
@@ -96,6 +98,8 @@ class Training:
 
     def kept(self, epoch: int) -> Path:
         """Where the network is kept as it was after an epoch: its weights by their names, safetensors."""
+        if self.checkpoint is None:
+            raise ValueError("a training without a checkpoint keeps no networks: say where its checkpoint lies")
         return self.checkpoint.with_name(f"{self.checkpoint.stem}-epoch-{epoch}.safetensors")
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
@@ -160,6 +164,8 @@ class Training:
             yield batch.float() / 255, labels[index]
 
     def _save(self) -> None:
+        if self.checkpoint is None:
+            return
         state = {f"network.{name}": value for name, value in self._weights().items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{index}.{slot}": value.contiguous() for slot, value in slots.items()}
@@ -170,13 +176,13 @@ class Training:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.contiguous() for name, value in self.network.state_dict().items()}
 
-    def _load(self) -> None:
+    def _load(self, checkpoint: Path) -> None:
         try:
-            with safe_open(self.checkpoint, "pt", device=self.device) as file:
+            with safe_open(checkpoint, "pt", device=self.device) as file:
                 metadata = file.metadata()
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except Exception as error:
-            raise ValueError(f"{self.checkpoint} is damaged ({error}); delete it to start again") from error
+            raise ValueError(f"{checkpoint} is damaged ({error}); delete it to start again") from error
         prefix = "network."
         self.network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
         parameters = list(self.network.parameters())

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.catalogue.recipes import RECIPES, Adversarial, Hmc, Recipe, kl_share
+from zoo.catalogue.recipes import RECIPES, Adversarial, Recipe, kl_share
+from zoo.catalogue.samplers import Hmc
 from zoo.catalogue.settings import with_settings
 
 batches_and_epochs = st.tuples(st.integers(1, 3000), st.integers(1, 50))
@@ -86,12 +87,12 @@ def test_a_frequentist_network_has_no_posterior(setting: dict[str, object]) -> N
         Recipe("lenet", epochs=1, max_lr=1e-3, **setting)
 
 
-SAMPLED = Recipe("mlp-50", epochs=20, max_lr=0.01, batch_size=300, prior=0.3, images=300, hmc=Hmc(2, 10, keep=20))
+SAMPLED = Recipe("mlp-50", epochs=20, max_lr=0.01, batch_size=300, prior=0.3, images=300, sampler=Hmc(2, 10, keep=20))
 
 
 def test_what_is_sampled_is_bayesian_whatever_its_architecture() -> None:
     assert SAMPLED.is_bayesian
-    assert not replace(SAMPLED, hmc=None).is_bayesian
+    assert not replace(SAMPLED, sampler=None).is_bayesian
     assert RECIPES["mnist/hmc-mlp"].is_bayesian
     assert not RECIPES["mnist/mlp-50"].is_bayesian
 
@@ -111,7 +112,7 @@ def test_the_map_is_of_the_very_model_that_is_sampled() -> None:
         ({"epochs": 19}, "2 chains of 19 iterations, 10 of them burn-in, have 9 each.* at least 20,"),
         ({"epochs": 5}, "have 0 each"),
         (
-            {"epochs": 41, "hmc": Hmc(2, 10, every=3, keep=20)},
+            {"epochs": 41, "sampler": Hmc(2, 10, every=3, keep=20)},
             "each 3 must give at least 20, and leave no",
         ),
         ({"draws": 2}, "draws=2 is not for HMC"),

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from zoo import models
 from zoo.catalogue.entries import WEIGHTS
 from zoo.catalogue.recipes import GOALS, GOALS_UNDER_PGD40, RECIPES, Recipe
+from zoo.catalogue.samplers import Hmc
 from zoo.datasets import Split, load_split
 from zoo.networks import build_network
 from zoo.posteriors import posterior_draws
@@ -84,11 +85,11 @@ def test_a_bayesian_card_shows_a_posterior(name: str) -> None:
     assert results["accuracy_by_draws"][str(results["draws"])] == results["accuracy"]
 
 
-@pytest.mark.parametrize("name", [name for name in TRAINED if RECIPES[name].hmc is not None])
+@pytest.mark.parametrize("name", [name for name in TRAINED if isinstance(RECIPES[name].sampler, Hmc)])
 def test_a_card_of_samples_shows_a_posterior_and_whether_its_chains_agree(name: str) -> None:
     recipe, card = RECIPES[name], models[name].card
     results, sampling, network = card["results"], card["sampling"], models[name].build()
-    assert results["draws"] == network.size == recipe.hmc.keep
+    assert results["draws"] == network.size == recipe.sampler.keep
     assert list(results["posterior"]["sigma_over_abs_mu"]) == ["fc1", "fc2"]
     assert min(results["posterior"]["sigma_over_abs_mu"].values()) > 1e-3
     assert results["posterior"]["mutual_information_nats"] > 0.1
@@ -97,8 +98,10 @@ def test_a_card_of_samples_shows_a_posterior_and_whether_its_chains_agree(name: 
     )
     assert list(results["accuracy_by_draws"]) == [*(str(2**k) for k in range(7)), "100"]
     assert results["accuracy_by_draws"]["100"] == results["accuracy"]
-    assert sampling["chains"] == recipe.hmc.chains >= 3
-    assert sampling["samples"] == recipe.hmc.chains * (recipe.epochs - recipe.hmc.burn_in) // recipe.hmc.every
+    assert sampling["chains"] == recipe.sampler.chains >= 3
+    assert (
+        sampling["samples"] == recipe.sampler.chains * (recipe.epochs - recipe.sampler.burn_in) // recipe.sampler.every
+    )
     assert 0.65 <= sampling["acceptance"] <= 0.9
     agree, chance = sampling["test_log_probabilities"], sampling["independent_draws"]
     assert agree["quantities"] == results["examples"]

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from zoo.seeding import private_generator
 from zoo.training.diagnostics import bulk_ess, mean_ess, split_rhat
-from zoo.training.hmc import Samples, Settings, Target, kinetic, leapfrog, leapfrogs, sample
+from zoo.training.samplers.hmc import Samples, Settings, Target, kinetic, leapfrog, leapfrogs, sample
 
 Z = 4.5  # standard errors: a quantity is beyond them once in 150,000
 

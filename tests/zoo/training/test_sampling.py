@@ -14,23 +14,32 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.catalogue.recipes import Hmc, Recipe
+from zoo.catalogue.recipes import Recipe
+from zoo.catalogue.samplers import Hmc
 from zoo.datasets import Split, load_split
 from zoo.networks import build_network
 from zoo.posteriors import posterior_of
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed, forked_random_state, private_generator
 from zoo.training.cards import recipe_of, write_entry
+from zoo.training.figures import conclusion, convergence
 from zoo.training.full_batch import FullBatch
-from zoo.training.hmc import Samples, Settings, Target, sample
+from zoo.training.log_posterior import LogPosterior
 from zoo.training.loop import Training
-from zoo.training.sampling import LogPosterior, Sampling, conclusion, convergence, thinned
+from zoo.training.samplers.hmc import Samples, Settings, Target, sample
+from zoo.training.sampling import Sampling, thinned
 from zoo.training.subset import divided
 
 RECIPE = Recipe(
-    "mlp-50", epochs=20, max_lr=0.02, batch_size=60, prior=0.3, images=60, hmc=Hmc(chains=2, burn_in=8, every=2, keep=4)
+    "mlp-50",
+    epochs=20,
+    max_lr=0.02,
+    batch_size=60,
+    prior=0.3,
+    images=60,
+    sampler=Hmc(chains=2, burn_in=8, every=2, keep=4),
 )
-MAP = dataclasses.replace(RECIPE, hmc=None, epochs=2, max_lr=1.0, optimizer="l-bfgs")
+MAP = dataclasses.replace(RECIPE, sampler=None, epochs=2, max_lr=1.0, optimizer="l-bfgs")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +95,7 @@ def test_a_sampling_keeps_all_samples_and_makes_a_network_of_some(sampling: Samp
     for name, value in network.state_dict().items():
         assert torch.equal(value, every[name][kept]), name
     assert posterior_of(network).what == "Monte-Carlo samples of its posterior (4)"
-    positions = sampling.samples.positions
+    positions = sampling.made.draws.positions
     assert torch.equal(every["fc1.weight"].flatten(1), positions.flatten(0, 1)[:, : 50 * 784])
 
 
@@ -95,37 +104,37 @@ def test_a_killed_sampling_goes_on(
 ) -> None:
     path = tmp_path / "c.safetensors"
 
-    def dying(target: Target, starts: Tensor, settings: Settings, checkpoint: Path, _tell: object) -> Samples:
+    def dying(target: Target, starts: Tensor, settings: Settings, checkpoint: Path, _tell: object, of: str) -> Samples:
         def die(samples: Samples) -> None:
             if samples.done == 12:
                 raise KeyboardInterrupt
 
-        return sample(target, starts, settings, checkpoint, die)
+        return sample(target, starts, settings, checkpoint, die, of)
 
     with monkeypatch.context() as patch:
-        patch.setattr("zoo.training.sampling.sample", dying)
+        patch.setattr("zoo.training.samplers.hmc.sample", dying)
         with pytest.raises(KeyboardInterrupt):
             Sampling("mnist/test", RECIPE, few, path).run()
     with safe_open(path, "pt") as file:
         assert file.metadata()["done"] == "10"
     resumed = Sampling("mnist/test", RECIPE, few, path)
     resumed.run()
-    assert torch.equal(resumed.samples.positions, sampling.samples.positions)
+    assert torch.equal(resumed.made.draws.positions, sampling.made.draws.positions)
 
 
 def test_the_card_says_how_the_chains_went(sampling: Sampling, few: Split, tmp_path: Path) -> None:
     network, history = sampling.run()
     figures = sampling.figures(few)
     assert (figures["chains"], figures["burn_in"], figures["samples"], figures["kept"]) == (2, 8, 12, 4)
-    after = sampling.samples.acceptance[8:]
-    assert figures["acceptance"] == pytest.approx(float(after.mean()), abs=1e-4)
+    after = [row["acceptance"] for row in history[8:]]
+    assert figures["acceptance"] == pytest.approx(sum(after) / len(after), abs=1e-4)
     assert figures["leapfrogs"] == round(0.15 * math.pi / figures["step_size"])
     images = torch.from_numpy(few.images.copy()).float() / 255
     logits = []
-    for position in sampling.samples.positions.flatten(0, 1):
-        nn.utils.vector_to_parameters(position, sampling.architecture.parameters())
+    for position in sampling.made.draws.positions.flatten(0, 1):
+        nn.utils.vector_to_parameters(position, sampling.made.target.network.parameters())
         with torch.no_grad():
-            logits.append(sampling.architecture(images))
+            logits.append(sampling.made.target.network(images))
     predicted = torch.stack(logits).softmax(-1).mean(0).argmax(-1).numpy()
     assert figures["accuracy_of_all_samples"] == pytest.approx((predicted == few.labels).mean())
     path = write_entry("mnist/test", RECIPE, network, history, few, few, "", tmp_path, figures)

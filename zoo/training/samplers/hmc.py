@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
+from tqdm import tqdm
 
-from zoo.files import write_whole
+from zoo.catalogue.samplers import Hmc
 from zoo.seeding import private_generator
+from zoo.training.samplers.checkpoint import read, write
+from zoo.training.samplers.job import Draws, Job, Row, rounded
 
 # Positions (C, D) of C chains -> log density (C,), in float64 and up to a constant, and its gradient (C, D).
 Target = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -87,18 +88,19 @@ def sample(
     settings: Settings,
     checkpoint: Path | None = None,
     tell: Callable[[Samples], None] = lambda samples: None,
+    of: str = "",
 ) -> Samples:
     """Sample from C chains that begin at `starts` (C, D), in their precision.
 
     checkpoint: safetensors from which a sampling that was killed goes on, to the same samples: every random number is
         derived from (seed, chain, iteration). Written every `SAVE_EVERY` iterations and at the end.
-    tell: called after each iteration with what there is so far.
+    tell: called after each iteration with what there is so far.    of: a word for what the target is of.
     Raises ValueError for starts, or a density there, that are not finite, for a chain that accepts nothing after
     burn-in, for a step size that falls to nothing, and for a checkpoint that is damaged or of another sampling.
     """
     if starts.ndim != 2 or not starts.numel() or not starts.isfinite().all():
         raise ValueError(f"starts of HMC are finite, a vector a chain (C, D); these {tuple(starts.shape)} are not")
-    identity = hashlib.sha256(f"{settings} {starts.dtype}".encode() + starts.numpy().tobytes()).hexdigest()
+    identity = hashlib.sha256(f"{settings} {of} {starts.dtype}".encode() + starts.numpy().tobytes()).hexdigest()
     samples = _empty(starts, settings)
     if checkpoint is not None and checkpoint.is_file():
         _load(checkpoint, identity, samples)
@@ -191,24 +193,62 @@ def _empty(starts: Tensor, settings: Settings) -> Samples:
     return Samples(positions, starts.clone(), each, each.clone(), torch.zeros(len(each), dtype=torch.float64))
 
 
+def run(job: Job) -> Draws:
+    """Sample a job's target from draws of its prior."""
+    recipe, settings, target = job.recipe, job.recipe.sampler, job.target
+    if not isinstance(settings, Hmc):
+        raise ValueError(f"the recipe's sampler is {settings}, not Hmc")
+    own = Settings(
+        trajectory=math.pi / 2 * target.prior,
+        burn_in=settings.burn_in,
+        draws=(recipe.epochs - settings.burn_in) // settings.every,
+        step_size=recipe.max_lr,
+        acceptance=settings.acceptance,
+        seed=recipe.seed,
+        every=settings.every,
+    )
+    starts = job.from_prior("hmc start", settings.chains)
+    with tqdm(total=recipe.epochs, desc=settings.title, unit="iteration") as bar:
+
+        def tell(so_far: Samples) -> None:
+            row = _row(so_far, so_far.done - 1)
+            bar.update(so_far.done - bar.n)
+            bar.set_postfix(acceptance=f"{row['acceptance']:.2f}", step=f"{row['step size']:.4f}")
+
+        samples = sample(target, starts, own, job.checkpoint, tell, job.identity)
+    after, step_size = samples.acceptance[settings.burn_in :], float(samples.step_sizes[-1])
+    figures = {
+        "burn_in": settings.burn_in,
+        "iterations_per_sample": settings.every,
+        "acceptance": round(float(after.mean()), 4),
+        "acceptance_by_chain": [round(value, 4) for value in after.mean(0).tolist()],
+        "step_size": float(f"{step_size:.5g}"),
+        "leapfrogs": leapfrogs(own.trajectory, step_size),
+    }
+    passes = settings.chains * sum(leapfrogs(own.trajectory, float(size)) for size in samples.step_sizes)
+    history = [_row(samples, iteration) for iteration in range(samples.done)]
+    return Draws(samples.positions, history, float(passes), samples.seconds, figures)
+
+
+def _row(samples: Samples, iteration: int) -> Row:
+    return rounded(
+        epoch=iteration + 1.0,
+        acceptance=float(samples.acceptance[iteration].mean()),
+        log_density=float(samples.log_density[iteration].mean()),
+        step_size=float(samples.step_sizes[iteration]),
+    )
+
+
 _SAVED = ("positions", "current", "acceptance", "log_density", "step_sizes")
 
 
 def _save(path: Path, identity: str, samples: Samples) -> None:
-    metadata = {"identity": identity, "done": str(samples.done), "seconds": str(samples.seconds)}
-    write_whole(path, save({name: getattr(samples, name) for name in _SAVED}, metadata))
+    tensors = {name: getattr(samples, name) for name in _SAVED}
+    write(path, identity, tensors, done=samples.done, seconds=samples.seconds)
 
 
 def _load(path: Path, identity: str, samples: Samples) -> None:
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            found = {name: file.get_tensor(name) for name in _SAVED}
-            done, seconds = int(metadata["done"]), float(metadata["seconds"])
-    except Exception as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to start again") from error
-    if metadata.get("identity") != identity:
-        raise ValueError(f"{path} is of another sampling: other starts or settings; delete it to start again")
-    for name, value in found.items():
-        setattr(samples, name, value)
-    samples.done, samples.seconds = done, seconds
+    tensors, words = read(path, identity, "done", "seconds")
+    for name in _SAVED:
+        setattr(samples, name, tensors[name])
+    samples.done, samples.seconds = int(words["done"]), float(words["seconds"])
