@@ -28,8 +28,9 @@ from zoo.combine import answered, expected
 from zoo.commands import mistakes_in_one_line
 from zoo.seeding import derive_seed, forked_random_state, private_generator
 from zoo.style import COLUMN
-from zoo.training.hmc import Settings, sample
-from zoo.training.sampling import LogPosterior, convergence
+from zoo.training.figures import convergence
+from zoo.training.log_posterior import LogPosterior
+from zoo.training.samplers.hmc import Settings, sample
 
 WIDTHS = (4, 16, 64, 256)
 CHAINS, PRIOR = 4, 4.0

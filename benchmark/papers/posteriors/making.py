@@ -1,0 +1,206 @@
+"""The study's networks made: every kind of posterior as samples of the weights of one architecture, in a file each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS, Posterior, Problem
+from benchmark.papers.posteriors.outcomes import Trained
+from zoo import ZooEntry
+from zoo.datasets import Split
+from zoo.files import write_whole
+from zoo.layers import make_bayesian
+from zoo.networks import build_network
+from zoo.posteriors import SampledNetwork, posterior_of
+from zoo.seeding import derive_seed, forked_random_state, private_generator
+from zoo.training.full_batch import training_of
+from zoo.training.log_posterior import LogPosterior
+from zoo.training.samplers.hmc import Settings
+from zoo.training.samplers.hmc import sample as hmc
+from zoo.training.sampling import sample, thinned
+from zoo.training.subset import divided
+
+States = dict[str, Tensor]  # by the architecture's names, (M, ...) of M members
+
+PUBLISHED = Settings(trajectory=0.05, burn_in=50, draws=9, step_size=0.005)
+
+
+class Made(NamedTuple):
+    """The members of one training, and whether they are samples of a posterior; alone they are one network."""
+
+    states: States
+    is_sample: bool
+
+
+class Making:
+    """Makes a problem's networks, or finds them where they were made before.
+
+    folder: of weights, figures and checkpoints. split, test: of the problem's data set.
+    """
+
+    def __init__(self, problem: Problem, split: Split, test: Split, folder: Path) -> None:
+        self.problem, self.folder, self.test = problem, folder / problem.name, test
+        self.data = divided(split, problem.images)
+
+    def path(self, posterior: str, training: int) -> Path:
+        """Where a network's weights lie: another file for another way to make them."""
+        return self.folder / f"{posterior}-{training}-{self._tag(posterior)}.safetensors"
+
+    def entry(self, posterior: str, training: int) -> ZooEntry:
+        """The network of one training, from 1; it is made where it is not there yet.
+
+        The maximum is the source of transfers to all others, and the exact posterior, once it is there, of those back.
+        """
+        path, problem = self.path(posterior, training), self.problem
+        if not path.is_file():
+            self._make(posterior)
+        is_map = posterior == MAP
+        back = is_map and EXACT in problem.posteriors and self.path(EXACT, training).is_file()
+        return ZooEntry(
+            self.name(posterior, training),
+            problem.dataset,
+            "frequentist" if is_map else "bayesian",
+            lambda: _network(problem, path),
+            None,
+            path,
+            map=None if is_map else self.name(MAP, training),
+            twin=self.name(EXACT, training) if back else None,
+        )
+
+    def name(self, posterior: str, training: int) -> str:
+        """Of the entry of one training."""
+        return f"{self.problem.dataset}/{Trained(self.problem.name, posterior, training).name}"
+
+    def _make(self, posterior: str) -> None:
+        """All trainings of a kind."""
+        kind = self.problem.posteriors[posterior]
+        if kind.recipe.sampler is not None:
+            return self._sample(posterior, kind)
+        make: Callable[[Posterior, int, Path], Made] = (
+            self._published if kind.as_published else self._draw if kind.mean_field or kind.dropout else self._train
+        )
+        for training in self._trainings:
+            if not self.path(posterior, training).is_file():
+                self._keep(posterior, training, make(kind, training, self._checkpoint(posterior, training)), {})
+        return None
+
+    @property
+    def _trainings(self) -> range:
+        return range(1, TRAININGS + 1)
+
+    def _train(self, kind: Posterior, training: int, checkpoint: Path) -> Made:
+        return Made(_stacked([self._trained(kind, training, checkpoint, self._initialised(training))]), False)
+
+    def _draw(self, kind: Posterior, training: int, checkpoint: Path) -> Made:
+        """Draws of a mean-field Gaussian, or of which units dropout leaves out."""
+        start, size = self._initialised(training), self.problem.size
+        if kind.mean_field:
+            start = make_bayesian(start, prior=self.problem.prior, rho=kind.rho)
+            drawn = posterior_of(self._trained(kind, training, checkpoint, start)).draws(size, derive_seed(training))
+            return Made(_stacked(drawn), True)
+        name, _ = list(start.named_children())[-1]
+        wrapped = nn.Sequential(nn.Dropout(kind.dropout), start.get_submodule(name))
+        start.register_module(name, wrapped)
+        trained = self._trained(kind, training, checkpoint, start)
+        trained.register_module(name, wrapped[1])
+        states = {key: value.expand(size, *value.shape).clone() for key, value in trained.state_dict().items()}
+        weights = states[f"{name}.weight"]
+        generator = private_generator("dropout", self.problem.name, training)
+        kept = torch.rand(size, 1, weights.shape[-1], generator=generator) >= kind.dropout
+        states[f"{name}.weight"] = weights * kept / (1 - kind.dropout)
+        return Made(states, True)
+
+    def _published(self, kind: Posterior, training: int, checkpoint: Path) -> Made:
+        target = self._target(training)
+        start = target.prior * torch.randn(1, target.size, generator=private_generator("published", training))
+        samples = hmc(target, start, replace(PUBLISHED, seed=training), checkpoint)
+        generator = private_generator("with replacement", training)
+        chosen = torch.randint(PUBLISHED.draws, (self.problem.size,), generator=generator)
+        return Made(target.named(samples.positions[0, chosen]), True)
+
+    def _sample(self, posterior: str, kind: Posterior) -> None:
+        for training in (1,) if kind.has_chains else self._trainings:
+            if self.path(posterior, training).is_file():
+                continue
+            made = sample(
+                lambda: build_network(self.problem.architecture, self.problem.dataset),
+                self.data,
+                replace(kind.recipe, seed=training),
+                self._checkpoint(posterior, training),
+                self._map(training) if kind.starts_at_map else None,
+                f"{self.problem.name}-{posterior}",
+            )
+            figures = made.figures(self.test)
+            if not kind.has_chains:
+                self._keep(posterior, training, Made(made.states, made.network.is_sample), figures)
+                continue
+            for chain, positions in enumerate(made.draws.positions, 1):
+                each = Made(made.target.named(thinned(positions[None], self.problem.size)), True)
+                self._keep(posterior, chain, each, figures)
+
+    def _map(self, training: int) -> nn.Module:
+        self.entry(MAP, training)
+        return _network(self.problem, self.path(MAP, training))
+
+    def _initialised(self, training: int) -> nn.Module:
+        with forked_random_state(derive_seed("initialise", self.problem.name, training)):
+            return build_network(self.problem.architecture, self.problem.dataset)
+
+    def _target(self, training: int) -> LogPosterior:
+        data = self.data
+        return LogPosterior(
+            self._initialised(training).eval(), data.images.float() / 255, data.labels, self.problem.prior
+        )
+
+    def _trained(self, kind: Posterior, training: int, checkpoint: Path, start: nn.Module) -> nn.Module:
+        recipe = replace(kind.recipe, seed=training)
+        name = f"{self.problem.name}-{training}"
+        trained, _ = training_of(recipe)(name, recipe, self.data, checkpoint, network=start).run()
+        return trained
+
+    def _checkpoint(self, posterior: str, training: int) -> Path:
+        return self.folder / "checkpoints" / self.path(posterior, training).name
+
+    def _tag(self, posterior: str) -> str:
+        problem = self.problem
+        kinds = [problem.posteriors[posterior]] + [problem.posteriors[MAP]] * problem.posteriors[
+            posterior
+        ].starts_at_map
+        of = (problem.dataset, problem.architecture, problem.images, problem.prior, problem.size, kinds)
+        return hashlib.sha256(repr(of).encode()).hexdigest()[:8]
+
+    def _keep(self, posterior: str, training: int, made: Made, figures: dict[str, Any]) -> None:
+        path = self.path(posterior, training)
+        said = {"is_sample": str(made.is_sample)}
+        write_whole(path.with_suffix(".json"), (json.dumps(figures, indent=2, default=str) + "\n").encode())
+        write_whole(path, save({name: value.contiguous() for name, value in made.states.items()}, said))
+
+
+def _stacked(networks: list[nn.Module]) -> States:
+    states = [network.state_dict() for network in networks]
+    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+
+
+def _network(problem: Problem, path: Path) -> nn.Module:
+    """Raises ValueError for a damaged file."""
+    try:
+        with safe_open(path, "pt") as file:
+            is_sample = file.metadata()["is_sample"] == "True"
+            states = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it to make it again") from error
+    template = build_network(problem.architecture, problem.dataset).eval()
+    if len(next(iter(states.values()))) == 1:
+        template.load_state_dict({name: value[0] for name, value in states.items()})
+        return template
+    return SampledNetwork.of(template, states, is_sample=is_sample)

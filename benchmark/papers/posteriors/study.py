@@ -1,0 +1,89 @@
+"""One problem of the study run: its networks made, measured and attacked, what is there already left as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.evaluation.loop import How, run
+from benchmark.evaluation.machine import Machine
+from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS, Problem
+from benchmark.papers.posteriors.making import Making
+from benchmark.papers.posteriors.measures import measures_of
+from benchmark.papers.posteriors.outcomes import Trained, outcomes_of, write_outcomes
+from benchmark.papers.posteriors.suite import POSTERIOR_SUITE
+from benchmark.plan.cells import Selection
+from benchmark.records.store import Store
+from zoo import ZooEntry, models
+from zoo.datasets import load_split
+from zoo.files import write_whole
+
+FOLDER = "posteriors"  # in the folder of studies
+
+
+class Study:
+    """folder: where networks and records are kept from one run to the next. examples: test images of each network."""
+
+    def __init__(self, problem: Problem, folder: Path, data_root: Path, examples: int) -> None:
+        self.problem, self.examples, self.data_root = problem, examples, data_root
+        self.test = load_split(problem.dataset, "test", data_root)
+        self.making = Making(problem, load_split(problem.dataset, "train", data_root), self.test, folder)
+        self.store = folder / problem.name / "records.sqlite"
+
+    def run(self, kinds: Iterable[str]) -> Iterator[str]:
+        """A line for each network once it is measured; the maximum comes last, when what transfers to it is there."""
+        for kind in sorted(kinds, key=lambda name: name == MAP):
+            for training in range(1, TRAININGS + 1):
+                entry = self.making.entry(kind, training)
+                self._measure(entry, kind, training)
+                entries = [entry, *self._sources(kind, training)]
+                with Store(self.store) as store, models.with_entries(*entries):
+                    machine = Machine(data_root=self.data_root)
+                    done = run(POSTERIOR_SUITE, Selection(examples=self.examples), entries, store, How(machine))
+                yield f"{entry.name}: {len(done.records)} cells, {done.seconds:.0f} s"
+
+    def left(self, kinds: Iterable[str]) -> dict[str, str]:
+        """By kind, how many of its networks are there, and how many of these were measured."""
+        found = {}
+        for kind in kinds:
+            paths = [self.making.path(kind, training) for training in range(1, TRAININGS + 1)]
+            made, measured = (sum(path.with_suffix(end).is_file() for path in paths) for end in (_WEIGHTS, _MEASURES))
+            found[kind] = f"{made} made, {measured} measured"
+        return found
+
+    def write(self, out: Path) -> Path:
+        """Write all outcomes and measures of this problem; the folder that they are in."""
+        folder = out / FOLDER / self.problem.name
+        names = {
+            self.making.name(kind, training): Trained(self.problem.name, kind, training)
+            for kind in self.problem.posteriors
+            for training in range(1, TRAININGS + 1)
+        }
+        with Store(self.store) as store:
+            frame = outcomes_of((one for one in store.records() if one.cell.model in names), names)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_outcomes(frame, folder)
+        rows = [
+            {"posterior": of.posterior, "training": of.training, **json.loads(path.read_text())}
+            for of in names.values()
+            if (path := self.making.path(of.posterior, of.training).with_suffix(_MEASURES)).is_file()
+        ]
+        write_whole(folder / "measures.csv", pd.DataFrame(rows).to_csv(index=False).encode())
+        return folder
+
+    def _sources(self, kind: str, training: int) -> list[ZooEntry]:
+        if kind != MAP:
+            return [self.making.entry(MAP, training)]
+        there = EXACT in self.problem.posteriors and self.making.path(EXACT, training).is_file()
+        return [self.making.entry(EXACT, training)] if there else []
+
+    def _measure(self, entry: ZooEntry, kind: str, training: int) -> None:
+        path = self.making.path(kind, training).with_suffix(_MEASURES)
+        if not path.is_file():
+            write_whole(path, json.dumps(measures_of(entry, self.test).fields).encode())
+
+
+_WEIGHTS, _MEASURES = ".safetensors", ".measures.json"
