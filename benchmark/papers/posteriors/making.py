@@ -145,7 +145,7 @@ class Making:
                 self._keep(posterior, training, Made(made.states, made.network.is_sample), figures)
                 continue
             for chain, positions in enumerate(made.draws.positions, 1):
-                each = Made(made.target.named(thinned(positions[None], self.problem.size)), True)
+                each = Made(made.target.named(thinned(positions[None], min(self.problem.size, len(positions)))), True)
                 self._keep(posterior, chain, each, figures)
 
     def _map(self, training: int) -> nn.Module:

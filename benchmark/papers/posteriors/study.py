@@ -27,7 +27,7 @@ FOLDER = "posteriors"  # in the folder of studies
 class Study:
     """folder: where networks and records are kept from one run to the next. examples: test images of each network."""
 
-    def __init__(self, problem: Problem, folder: Path, data_root: Path, examples: int) -> None:
+    def __init__(self, problem: Problem, folder: Path, data_root: Path | None, examples: int) -> None:
         self.problem, self.examples, self.data_root = problem, examples, data_root
         self.test = load_split(problem.dataset, "test", data_root)
         self.making = Making(problem, load_split(problem.dataset, "train", data_root), self.test, folder)

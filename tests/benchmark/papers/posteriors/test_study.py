@@ -1,0 +1,181 @@
+"""A small problem from training to table: every kind of posterior is made, attacked, measured, and not made again."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from benchmark.papers.posteriors import study as study_module
+from benchmark.papers.posteriors.grid import EXACT, MAP, PROBLEMS, PUBLISHED, TRAININGS, Posterior, Problem
+from benchmark.papers.posteriors.measures import measures_of
+from benchmark.papers.posteriors.outcomes import Outcomes, read_outcomes
+from benchmark.papers.posteriors.study import FOLDER, Study
+from benchmark.papers.posteriors.suite import EPS
+from benchmark.plan.cells import Reading
+from zoo.catalogue.samplers import Ensemble, Hmc, Laplace, Swag
+from zoo.datasets import Split, load_split
+from zoo.posteriors import SampledNetwork, posterior_of
+from zoo.prediction.expected import ExpectedPrediction
+
+SIZE, IMAGES = 12, 60
+
+
+def _small(kind: Posterior) -> Posterior:
+    """The same in little time, on 60 images."""
+    small: dict[type, dict[str, object]] = {
+        Hmc: {"epochs": 8, "max_lr": 0.02, "sampler": Hmc(TRAININGS, 4, keep=TRAININGS * 4)},
+        Swag: {"epochs": 3, "batch_size": 10, "sampler": Swag(rank=2, draws=SIZE)},
+    }
+    if kind.recipe.optimizer == "l-bfgs":  # to convergence, which takes its time
+        small |= {type(None): {"optimizer": "adam", "max_lr": 3e-3}, Ensemble: {"optimizer": "adam", "max_lr": 3e-3}}
+    changes = {"epochs": 2, "images": IMAGES, "batch_size": IMAGES, **small.get(type(kind.recipe.sampler), {})}  # type: ignore[arg-type]
+    return dataclasses.replace(kind, recipe=dataclasses.replace(kind.recipe, **changes))  # type: ignore[arg-type]
+
+
+KINDS = (MAP, "ensemble-5", "dropout", "mean-field-t1", "swag", EXACT, PUBLISHED)
+ATTACKED = (MAP, "ensemble-5", EXACT)
+PROBLEM = dataclasses.replace(
+    PROBLEMS["mlp"],
+    name="small",
+    images=IMAGES,
+    size=SIZE,
+    posteriors={name: _small(PROBLEMS["mlp"].posteriors[name]) for name in KINDS},
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """With MNIST's test images in the role of those to train on, as these alone are everywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study_module, "load_split", _split)
+        patch.setitem(EPS, "mnist", {"linf": (0.05, 0.2), "l2": (1.0,)})
+        made = Study(PROBLEM, tmp_path_factory.mktemp("study"), None, 8)
+        lines = list(made.run(ATTACKED))
+    assert len(lines) == len(ATTACKED) * TRAININGS
+    for kind in KINDS:
+        made.making.entry(kind, 1)
+    return made
+
+
+def _split(dataset: str, which: str, root: Path | None) -> Split:
+    test = load_split(dataset, "test", root)
+    return dataclasses.replace(test, images=test.images[:300], labels=test.labels[:300])
+
+
+def _states(study: Study, kind: str, training: int) -> dict[str, torch.Tensor]:
+    return load_file(study.making.path(kind, training))
+
+
+def test_every_kind_has_its_members(study: Study) -> None:
+    counts = {kind: len(_states(study, kind, 1)["fc1.weight"]) for kind in KINDS}
+    assert counts == {MAP: 1, "ensemble-5": 5, "dropout": 12, "mean-field-t1": 12, "swag": 12, EXACT: 4, PUBLISHED: 12}
+    for kind in KINDS:
+        first, second = (_states(study, kind, training)["fc1.weight"] for training in (1, 2))
+        assert not torch.equal(first, second)
+        network = study.making.entry(kind, 1).build()
+        assert isinstance(network, SampledNetwork) == (kind != MAP)
+        assert posterior_of(network).is_sample == (kind not in (MAP, "ensemble-5"))
+
+
+def test_dropouts_draws_are_networks_with_units_left_out(study: Study) -> None:
+    """Of a draw's last layer half of the columns are zero, the others twice those of the trained network."""
+    weights = _states(study, "dropout", 1)["fc2.weight"]
+    left_out = (weights == 0).all(1)
+    assert 0.3 < left_out.double().mean() < 0.7
+    kept = [draw[:, ~out] for draw, out in zip(weights, left_out, strict=True)]
+    both = ~left_out[0] & ~left_out[1]
+    assert torch.equal(weights[0][:, both], weights[1][:, both])
+    assert all((part != 0).any() for part in kept)
+    assert len(_states(study, "dropout", 1)["fc1.weight"].unique(dim=0)) == 1
+
+
+def test_hmc_as_published_has_nine_samples_drawn_with_replacement(study: Study) -> None:
+    distinct = _states(study, PUBLISHED, 1)["fc1.weight"].flatten(1).unique(dim=0)
+    assert 1 < len(distinct) <= 9
+
+
+def test_the_table_has_every_attack_on_every_network(study: Study, tmp_path: Path) -> None:
+    folder = study.write(tmp_path)
+    assert folder == tmp_path / FOLDER / "small"
+    found = Outcomes(read_outcomes(folder))
+    for kind in ATTACKED:
+        reading = Reading.HEADLINE if kind in (MAP, "ensemble-5") else Reading.SAMPLE
+        for norm in ("linf", "l2"):
+            by_eps = [found.survivors("small", kind, threat, reading) for threat in found.threats("small", norm)]
+            assert all(one.shape == (TRAININGS, 8) for one in by_eps)
+            means = [float(one.mean()) for one in by_eps]
+            assert means == sorted(means, reverse=True)
+    transfers = found.frame[found.frame["attacker"] == "transfer"].groupby("posterior").size()
+    assert set(transfers.index) == set(ATTACKED)  # from the maximum to all, from HMC to the maximum
+    measured = pd.read_csv(folder / "measures.csv")
+    assert len(measured) == len(ATTACKED) * TRAININGS
+    assert (measured[measured["posterior"] == MAP]["mutual_information"] == 0).all()
+    assert (measured[measured["posterior"] == EXACT]["mutual_information"] > 0).all()
+
+
+def test_nothing_is_made_or_attacked_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_module, "load_split", _split)
+    monkeypatch.setitem(EPS, "mnist", {"linf": (0.05, 0.2), "l2": (1.0,)})
+    before = {path: path.stat().st_mtime_ns for path in study.making.folder.rglob("*.safetensors")}
+    again = Study(PROBLEM, study.making.folder.parent, None, 8)
+    assert next(again.run([EXACT])).startswith("mnist/small-hmc-1")
+    assert before == {path: path.stat().st_mtime_ns for path in study.making.folder.rglob("*.safetensors")}
+    assert again.left([EXACT, "swag"]) == {EXACT: "3 made, 3 measured", "swag": "3 made, 0 measured"}
+    other = dataclasses.replace(PROBLEM, prior=1.0)
+    assert Study(other, study.making.folder.parent, None, 8).left([EXACT]) == {EXACT: "0 made, 0 measured"}
+
+
+def test_a_damaged_network_is_not_half_read(study: Study) -> None:
+    path = study.making.path("swag", 3)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    try:
+        with pytest.raises(ValueError, match=r"is damaged .*delete it to make it again"):
+            study.making.entry("swag", 3).build()
+    finally:
+        path.write_bytes(content)
+
+
+def test_measures_are_those_of_the_average_prediction(study: Study) -> None:
+    entry, test = study.making.entry(EXACT, 1), study.test
+    found = measures_of(entry, test)
+    members = posterior_of(entry.build()).draws(4, 0)
+    with torch.no_grad():
+        p = torch.stack([member(test.pixels()).softmax(-1) for member in members]).mean(0)
+    labels = torch.from_numpy(test.labels.copy())
+    assert found.members == 4
+    assert found.accuracy == pytest.approx(float((p.argmax(-1) == labels).double().mean()))
+    assert found.negative_log_likelihood == pytest.approx(float(F.nll_loss(p.log(), labels)), rel=1e-4)
+    x, y = test.sample(200, "gradients")
+    halves = []
+    for half in (members[:2], members[2:]):
+        leaf = x.clone().requires_grad_()
+        F.nll_loss(ExpectedPrediction(half)(leaf), y, reduction="sum").backward()
+        assert leaf.grad is not None
+        halves.append(leaf.grad.flatten(1))
+    expected = (halves[0] * halves[1]).sum(1).clamp_min(0).sqrt().mean()
+    assert found.limit == pytest.approx(float(expected), rel=1e-3)
+    # more draws average out what each adds of its own
+    assert found.norms[4] < found.norms[1] * 1.05
+    assert math.isfinite(found.calibration_error)
+
+
+def test_every_recipe_of_the_study_is_one_that_can_be_run() -> None:
+    """A recipe checks itself when it is made; and each posterior has as many members as its problem says."""
+    for problem in PROBLEMS.values():
+        assert isinstance(problem, Problem)
+        for name, kind in problem.posteriors.items():
+            sampler = kind.recipe.sampler
+            if sampler is None or isinstance(sampler, Ensemble):
+                continue
+            assert sampler.size == (TRAININGS if kind.has_chains else 1) * problem.size, name
+            assert kind.recipe.prior == problem.prior
+            assert kind.recipe.images == problem.images
+            assert isinstance(sampler, Laplace | Swag) == kind.starts_at_map
