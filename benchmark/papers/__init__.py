@@ -58,5 +58,6 @@ PAPERS: tuple[Paper, ...] = (
     ),
     Paper("uncertainty_propagation", "Shekhovtsov and Flach 2018"),
     Paper("bayes_by_backprop", "Bayes by Backprop (Shridhar et al. 2019, and a tutorial)"),
+    Paper("posteriors", "Carbone et al. 2020 and others"),
     Paper("anchors", "PyTorch's FGSM tutorial and Madry et al. 2018", ANCHOR_SUITE),
 )

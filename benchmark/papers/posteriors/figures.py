@@ -1,0 +1,107 @@
+"""The study's figures: what each gradient says of each posterior, robustness against width, gradients against draws."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from benchmark.attacks.methods import Norm
+from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.papers.posteriors.findings import Findings
+from benchmark.papers.posteriors.grid import EXACT, MAP
+from benchmark.papers.posteriors.suite import STRONG, Attacker
+from zoo.style import COLUMN
+
+_MARKS: dict[Attacker | None, tuple[str, str]] = {  # None: every strong attacker
+    Attacker.MEAN: ("D", "C1"),
+    Attacker.SINGLE: ("P", "C0"),
+    Attacker.FROZEN: ("s", "C4"),
+    Attacker.ALL: ("^", "C2"),
+    None: ("o", "black"),
+}
+
+
+def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
+    """Robust accuracy of every posterior as an attacker by each gradient finds it; the strongest has an interval."""
+    names = findings.posteriors
+    figure = Figure(figsize=(2 * COLUMN, 0.6 + 0.24 * len(names)))
+    for axis, threat in zip(figure.subplots(1, len(threats), sharey=True, squeeze=False)[0], threats, strict=True):
+        for attacker, (marker, colour) in _MARKS.items():
+            for place, name in enumerate(names):
+                if attacker is None:
+                    found = findings.robust(name, threat)
+                    low, high = (100 * min(1.0, max(0.0, end)) for end in (found.low, found.high))
+                    axis.plot([low, high], [place, place], color=colour, linewidth=1.4, zorder=2)
+                alone = findings.survivors(name, threat, STRONG if attacker is None else [attacker])
+                if alone.size:
+                    label = (attacker or "strongest") if place == len(names) // 2 else None
+                    axis.plot(
+                        100 * alone.mean(),
+                        place,
+                        marker,
+                        color=colour,
+                        markersize=4.5,
+                        linestyle="",
+                        label=label,
+                        zorder=3,
+                    )
+        axis.set(title=_title(threat), xlabel="robust accuracy in %", xlim=(-2, 100), yticks=range(len(names)))
+        axis.set_yticklabels(names, fontsize=7)
+        axis.invert_yaxis()
+        axis.tick_params(labelsize=7)
+        axis.grid(linewidth=0.4)
+    figure.axes[-1].legend(fontsize=6.5, loc="lower right", title="gradient of", title_fontsize=6.5)
+    figure.tight_layout(pad=0.5)
+    return figure
+
+
+def by_width(findings: Findings, threats: list[ThreatModel]) -> Figure:
+    """Robust accuracy against mutual information, a point a posterior, with intervals over trainings and images."""
+    figure = Figure(figsize=(2 * COLUMN, 2.7))
+    for axis, threat in zip(figure.subplots(1, len(threats), squeeze=False)[0], threats, strict=True):
+        for name in findings.posteriors:
+            found, width = findings.robust(name, threat), findings.mean(name, "mutual_information")
+            low, high = (100 * min(1.0, max(0.0, end)) for end in (found.low, found.high))
+            colour = {MAP: "black", EXACT: "C3"}.get(name, "C0")
+            axis.plot([width, width], [low, high], color=colour, linewidth=0.8, alpha=0.6)
+            axis.plot(width, 100 * found.mean, "o", color=colour, markersize=4)
+            axis.annotate(name, (width, 100 * found.mean), xytext=(3, 3), textcoords="offset points", fontsize=5.5)
+        axis.set(title=_title(threat), xlabel="mutual information in nats", ylabel="robust accuracy in %")
+        axis.set_ylim(bottom=0)
+        axis.tick_params(labelsize=7)
+        axis.grid(linewidth=0.4)
+    figure.tight_layout(pad=0.5)
+    return figure
+
+
+def by_draws(findings: Findings) -> Figure:
+    """Mean norm of the gradient of the averaged prediction against how many draws are averaged."""
+    figure = Figure(figsize=(1.4 * COLUMN, 2.9))
+    axis = figure.subplots()
+    shown = [name for name in findings.posteriors if len(findings.norms(name)) > 1]
+    for place, name in enumerate(shown):
+        norms = findings.norms(name)
+        colour = "C3" if name == EXACT else str(0.1 + 0.7 * place / max(1, len(shown) - 1))
+        axis.loglog([*norms], [*norms.values()], marker=".", color=colour, linewidth=1, markersize=4)
+        axis.annotate(
+            name, ([*norms][-1], [*norms.values()][-1]), xytext=(4, -2), textcoords="offset points", fontsize=5.5
+        )
+    if MAP in findings.posteriors:
+        axis.axhline(findings.norms(MAP)[1], color="black", linestyle=":", linewidth=1)
+        axis.annotate(MAP, (1, findings.norms(MAP)[1]), xytext=(2, 2), textcoords="offset points", fontsize=5.5)
+    axis.set(xlabel="draws", ylabel="mean gradient norm (l2)", xlim=(0.9, 300))
+    axis.tick_params(labelsize=7)
+    axis.grid(linewidth=0.4)
+    figure.tight_layout(pad=0.5)
+    return figure
+
+
+def middle(findings: Findings, norms: tuple[Norm, ...] = ("linf", "l2")) -> list[ThreatModel]:
+    """The eps of each norm at which the maximum's robust accuracy is nearest a half: where most can be told."""
+    return [
+        min(findings.threats(norm), key=lambda threat: abs(float(findings.survivors(MAP, threat).mean()) - 0.5))
+        for norm in norms
+    ]
+
+
+def _title(threat: ThreatModel) -> str:
+    return f"{threat.norm}, eps {format_eps(threat.eps)}"

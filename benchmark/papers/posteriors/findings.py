@@ -1,0 +1,86 @@
+"""What the tables say of one problem: robust accuracy of every posterior, and what wrong gradients add to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.attacks.methods import Norm
+from benchmark.attacks.spec import ThreatModel
+from benchmark.papers.posteriors.grid import MAP, PROBLEMS, Problem
+from benchmark.papers.posteriors.outcomes import Outcomes, read_outcomes
+from benchmark.papers.posteriors.suite import STRONG, Attacker
+from benchmark.plan.cells import Reading
+from benchmark.statistics import Estimate, corrected, difference_over_trainings, over_trainings
+
+NORM_OF = "norm of "  # columns of the mean gradient norm, by draws
+
+
+@dataclass(frozen=True)
+class Findings:
+    """One problem's tables. measures: a line for each training of each posterior."""
+
+    problem: Problem
+    outcomes: Outcomes
+    measures: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path) -> Findings:
+        """Of the folder that `study.Study.write` wrote. Raises ValueError for damaged tables."""
+        return cls(PROBLEMS[folder.name], Outcomes(read_outcomes(folder)), pd.read_csv(folder / "measures.csv"))
+
+    @property
+    def posteriors(self) -> list[str]:
+        """Those that every training of was attacked and measured, as the problem lists them."""
+        trainings = self.measures.groupby("posterior")["training"].nunique()
+        attacked = self.outcomes.frame.groupby("posterior")["training"].nunique()
+        both = {name for name in trainings.index if min(trainings[name], attacked.get(name, 0)) > 1}
+        return [name for name in self.problem.posteriors if name in both]
+
+    def threats(self, norm: Norm) -> list[ThreatModel]:
+        """The smallest eps first."""
+        return self.outcomes.threats(self.problem.name, norm)
+
+    def survivors(
+        self, posterior: str, threat: ThreatModel, attackers: Iterable[Attacker] = STRONG, own: bool = False
+    ) -> NDArray[np.bool_]:
+        """(T, N). own: on the judge's own draws, and else on other ones, where there are any."""
+        readings = self.outcomes.frame.loc[self.outcomes.frame["posterior"] == posterior, "reading"].unique()
+        reading = Reading.DETERMINISTIC if own else Reading.SAMPLE
+        chosen = reading if str(reading) in readings else Reading.HEADLINE
+        return self.outcomes.survivors(self.problem.name, posterior, threat, chosen, attackers)
+
+    def robust(self, posterior: str, threat: ThreatModel, own: bool = False) -> Estimate:
+        """Robust accuracy under every strong attacker."""
+        return over_trainings(self.survivors(posterior, threat, own=own))
+
+    def over(self, posterior: str, threat: ThreatModel, attacker: Attacker) -> float | None:
+        """By how much an attacker alone overestimates robust accuracy; None where he was not measured."""
+        alone = self.survivors(posterior, threat, [attacker])
+        return None if not alone.size else float(alone.mean() - self.survivors(posterior, threat).mean())
+
+    def beyond_map(self, threat: ThreatModel) -> dict[str, Estimate]:
+        """By posterior, how much more robust it is than the maximum; p-values corrected for all of them together."""
+        base = self.survivors(MAP, threat)
+        found = {
+            name: difference_over_trainings(self.survivors(name, threat), base)
+            for name in self.posteriors
+            if name != MAP
+        }
+        p_values = corrected([one.p for one in found.values()])
+        return {name: one._replace(p=p) for (name, one), p in zip(found.items(), p_values, strict=True)}
+
+    def mean(self, posterior: str, column: str) -> float:
+        """A measure, averaged over trainings."""
+        return float(self.measures.loc[self.measures["posterior"] == posterior, column].mean())
+
+    def norms(self, posterior: str) -> dict[int, float]:
+        """Draws -> mean gradient norm, averaged over trainings."""
+        columns = [name for name in self.measures if str(name).startswith(NORM_OF)]
+        found = {int(str(name).removeprefix(NORM_OF)): self.mean(posterior, str(name)) for name in columns}
+        return {draws: norm for draws, norm in sorted(found.items()) if not np.isnan(norm)}

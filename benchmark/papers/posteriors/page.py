@@ -1,0 +1,126 @@
+"""The page about every kind of posterior under one judge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, middle
+from benchmark.papers.posteriors.findings import Findings
+from benchmark.papers.posteriors.grid import MAP, TRAININGS
+from benchmark.papers.posteriors.study import FOLDER
+from benchmark.papers.posteriors.suite import Attacker
+from benchmark.reports.figures import Figures
+from benchmark.reports.general import STUDIES
+from benchmark.reports.page import render_page
+from benchmark.reports.publish import Generated, in_folder
+from benchmark.reports.tables import markdown, threat_title
+from benchmark.results import Results
+from benchmark.statistics import Estimate
+
+LEVEL = 0.05
+
+
+def report(_results: Results, folder: Path) -> Generated:
+    """The page; none where nothing was measured."""
+    found = [
+        findings
+        for path in sorted((folder / STUDIES / FOLDER).glob("*/grid.csv"))
+        if MAP in (findings := Findings.read(path.parent)).posteriors
+    ]
+    if not found:
+        return Generated({})
+    figures: Figures = {}
+    for findings in found:
+        name, threats = findings.problem.name, middle(findings)
+        figures[f"posteriors-{name}-gradients"] = partial(by_gradient, findings, threats)
+        figures[f"posteriors-{name}-width"] = partial(by_width, findings, threats)
+        figures[f"posteriors-{name}-draws"] = partial(by_draws, findings)
+    text = render_page("posteriors.md", __package__, problems=[_problem(one) for one in found], trainings=TRAININGS)
+    links = ("[every kind of posterior under one judge](posteriors.md): is it Bayes, or the approximation?",)
+    return Generated({folder / "posteriors.md": text}, in_folder(folder, figures), links=links)
+
+
+def _problem(findings: Findings) -> dict[str, object]:
+    problem = findings.problem
+    images = findings.survivors(MAP, middle(findings)[0]).shape[1]
+    return {
+        "name": problem.name,
+        "images": images,
+        "what": f"{problem.architecture} given {problem.images or 'all'} images of {problem.dataset}, prior N(0, "
+        f"{problem.prior:g}²) on every weight; {images} test images",
+        "measures": markdown(_measures(findings)),
+        "robust": {threat_title(one.norm, one.eps): markdown(_robust(findings, one)) for one in middle(findings)},
+        "by_eps": {norm: markdown(_by_eps(findings, findings.threats(norm))) for norm in ("linf", "l2")},
+        "trainings": markdown(_by_training(findings, middle(findings))),
+    }
+
+
+def _measures(findings: Findings) -> Iterator[dict[str, object]]:
+    for name in findings.posteriors:
+        norms, limit = findings.norms(name), findings.mean(name, "limit")
+        yield {
+            "posterior": name,
+            "what": findings.problem.posteriors[name].words,
+            "members": int(findings.mean(name, "members")),
+            "accuracy": f"{100 * findings.mean(name, 'accuracy'):.1f}",
+            "NLL": f"{findings.mean(name, 'negative_log_likelihood'):.3f}",
+            "ECE": f"{100 * findings.mean(name, 'calibration_error'):.1f}",
+            "mutual information": f"{findings.mean(name, 'mutual_information'):.4f}",
+            "gradient norm, 1": f"{norms[1]:.3f}",
+            "8": f"{norms[8]:.3f}" if 8 in norms else "",
+            "all": f"{list(norms.values())[-1]:.3f}",
+            "limit": "" if math.isnan(limit) else f"{limit:.3f}",
+        }
+
+
+def _robust(findings: Findings, threat: ThreatModel) -> Iterator[dict[str, object]]:
+    beyond = findings.beyond_map(threat)
+    for name in findings.posteriors:
+        more = beyond.get(name)
+        own = findings.robust(name, threat, own=True)
+        transfer = findings.survivors(name, threat, [Attacker.TRANSFER])
+        yield {
+            "posterior": name,
+            "robust [95 %]": _estimate(findings.robust(name, threat)),
+            "judge's own draws": f"{100 * own.mean:.1f}",
+            "transfer alone": f"{100 * transfer.mean():.1f}" if transfer.size else "",
+            **{
+                f"{attacker} adds": _signed(findings.over(name, threat, attacker))
+                for attacker in (Attacker.SINGLE, Attacker.FROZEN, Attacker.MEAN)
+            },
+            "beyond the maximum [95 %]": "" if more is None else _estimate(more),
+            "": "" if more is None or more.p >= LEVEL else "more robust" if more.mean > 0 else "less robust",
+        }
+
+
+def _by_eps(findings: Findings, threats: list[ThreatModel]) -> Iterator[dict[str, object]]:
+    for name in findings.posteriors:
+        yield {
+            "posterior": name,
+            **{format_eps(one.eps): f"{100 * findings.robust(name, one).mean:.1f}" for one in threats},
+        }
+
+
+def _by_training(findings: Findings, threats: list[ThreatModel]) -> Iterator[dict[str, object]]:
+    for name in findings.posteriors:
+        yield {
+            "posterior": name,
+            **{
+                threat_title(one.norm, one.eps): " / ".join(
+                    f"{100 * share:.0f}" for share in findings.survivors(name, one).mean(1)
+                )
+                for one in threats
+            },
+        }
+
+
+def _estimate(found: Estimate) -> str:
+    return f"{100 * found.mean:.1f} [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:+.1f}"
