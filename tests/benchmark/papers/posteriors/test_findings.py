@@ -1,0 +1,128 @@
+"""The study's page from tables that are made up: what it says follows from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.attacks.spec import ThreatModel
+from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, middle
+from benchmark.papers.posteriors.findings import Findings
+from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS
+from benchmark.papers.posteriors.outcomes import COLUMNS, write_outcomes
+from benchmark.papers.posteriors.page import report
+from benchmark.papers.posteriors.suite import EPS, Attacker
+from benchmark.plan.cells import Reading
+from benchmark.reports.general import STUDIES
+from benchmark.results import Results
+
+IMAGES = 100
+SHARES = {  # of images that survive at the smallest eps: less by a fifth of it at each further one
+    MAP: {Attacker.ALL: 0.7},
+    "swag": {Attacker.ALL: 0.7, Attacker.MEAN: 0.72, Attacker.SINGLE: 0.75, Attacker.FROZEN: 0.71},
+    EXACT: {Attacker.ALL: 0.9, Attacker.TRANSFER: 0.85, Attacker.MEAN: 0.99, Attacker.SINGLE: 0.97},
+}
+
+
+def _tables(folder: Path, trainings: int = TRAININGS) -> Path:
+    """Image i survives an attacker who leaves a share s if i < 100 s; of training t one image fewer each."""
+    rows, measures = [], []
+    for name, attackers in SHARES.items():
+        for training in range(1, trainings + 1):
+            own = Reading.HEADLINE
+            readings = {own: {Attacker.ALL: min(attackers.values()) - 0.1}} if name != MAP else {own: attackers}
+            if name != MAP:
+                readings[Reading.SAMPLE] = attackers
+            rows += [
+                ("mlp", name, training, norm, eps, str(reading), str(attacker), IMAGES, each.count("1"), each, 1.0)
+                for reading, of_reading in readings.items()
+                for attacker, share in of_reading.items()
+                for norm, grid in EPS["mnist"].items()
+                for step, eps in enumerate(grid)
+                for each in [_each(share * (1 - step / 5) - training / 100)]
+            ]
+            measures.append(
+                {
+                    "posterior": name,
+                    "training": training,
+                    "members": 1 if name == MAP else 100,
+                    "accuracy": 0.95,
+                    "negative_log_likelihood": 0.2,
+                    "calibration_error": 0.01,
+                    "mutual_information": {MAP: 0.0, "swag": 0.01, EXACT: 0.12}[name],
+                    "limit": None if name == MAP else 0.3,
+                    "norm of 1": 0.5,
+                    "norm of 8": None if name == MAP else 0.4,
+                    "norm of 100": None if name == MAP else 0.31,
+                }
+            )
+    at = folder / STUDIES / "posteriors" / "mlp"
+    at.mkdir(parents=True)
+    write_outcomes(pd.DataFrame(rows, columns=list(COLUMNS)), at)
+    pd.DataFrame(measures).to_csv(at / "measures.csv", index=False)
+    return at
+
+
+def _each(share: float) -> str:
+    return "".join("01"[image < round(IMAGES * share)] for image in range(IMAGES))
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    return Findings.read(_tables(tmp_path_factory.mktemp("findings")))
+
+
+SMALLEST = ThreatModel("linf", 0.02)
+
+
+def test_a_robust_accuracy_is_the_worst_case_over_the_strong_attackers(findings: Findings) -> None:
+    assert findings.posteriors == [MAP, "swag", EXACT]
+    assert findings.robust(EXACT, SMALLEST).mean == pytest.approx(0.85 - 0.02)  # the transfer's
+    assert findings.robust(EXACT, SMALLEST, own=True).mean == pytest.approx(0.75 - 0.02)
+    assert findings.robust(MAP, SMALLEST).mean == findings.robust(MAP, SMALLEST, own=True).mean == pytest.approx(0.68)
+    assert findings.over(EXACT, SMALLEST, Attacker.MEAN) == pytest.approx(0.14)
+    assert findings.over("swag", SMALLEST, Attacker.SINGLE) == pytest.approx(0.05)
+    assert findings.over(MAP, SMALLEST, Attacker.SINGLE) is None
+
+
+def test_only_a_difference_that_trainings_and_images_do_not_explain_is_called_one(findings: Findings) -> None:
+    beyond = findings.beyond_map(SMALLEST)
+    assert set(beyond) == {"swag", EXACT}
+    assert beyond["swag"].mean == 0
+    assert beyond["swag"].p == 1
+    assert beyond[EXACT].mean == pytest.approx(0.15)
+    assert beyond[EXACT].low > 0
+    assert beyond[EXACT].p < 0.05
+
+
+def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
+    _tables(tmp_path)
+    generated = report(Results([]), tmp_path)
+    text = generated.texts[tmp_path / "posteriors.md"]
+    at = next(threat for threat in middle(Findings.read(tmp_path / STUDIES / "posteriors" / "mlp")))
+    assert f"Under attack: linf, eps {at.eps:g}" in text
+    rows = [line for line in text.splitlines() if line.startswith(f"| {EXACT} ")]
+    assert any("more robust" in row for row in rows)
+    assert not any("robust" in line for line in text.splitlines() if line.startswith("| swag "))
+    assert len(generated.figures) == 3
+    assert len(generated.links) == 1
+
+
+def test_nothing_measured_is_no_page(tmp_path: Path) -> None:
+    assert report(Results([]), tmp_path).texts == {}
+    _tables(tmp_path, trainings=1)  # of which there is no spread
+    assert report(Results([]), tmp_path).texts == {}
+
+
+def test_figures_show_every_posterior(findings: Findings) -> None:
+    threats = middle(findings)
+    assert [threat.norm for threat in threats] == ["linf", "l2"]
+    gradients = by_gradient(findings, threats)
+    assert [label.get_text() for label in gradients.axes[0].get_yticklabels()] == findings.posteriors
+    width = by_width(findings, threats)
+    assert {text.get_text() for text in width.axes[0].texts} == set(findings.posteriors)
+    lines = by_draws(findings).axes[0].get_lines()
+    np.testing.assert_allclose(lines[0].get_ydata(), [0.5, 0.4, 0.31])
