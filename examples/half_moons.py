@@ -61,10 +61,15 @@ def moons(split: str, count: int = 200) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(points).float(), torch.from_numpy(labels)
 
 
-def maximum(posterior: LogPosterior, steps: int = 500) -> States:
-    """The maximum of the posterior by L-BFGS, as one network: (1, ...)."""
+def maximum(posterior: LogPosterior, starts: int = 5, steps: int = 500) -> States:
+    """The highest maximum of the posterior that L-BFGS finds from some starts, as one network: (1, ...)."""
+    found = [_climbed(posterior, private_generator("half-moons", "MAP", start), steps) for start in range(starts)]
+    return posterior.named(max(found, key=lambda position: float(posterior(position)[0])))
+
+
+def _climbed(posterior: LogPosterior, generator: torch.Generator, steps: int) -> Tensor:
     size = sum(shape.numel() for shape in posterior.shapes.values())
-    position = (0.5 * torch.randn(1, size, generator=private_generator("half-moons", "MAP"))).requires_grad_()
+    position = (0.5 * torch.randn(1, size, generator=generator)).requires_grad_()
     optimizer = torch.optim.LBFGS([position], max_iter=steps, line_search_fn="strong_wolfe", tolerance_change=0)
 
     def loss() -> float:
@@ -73,7 +78,7 @@ def maximum(posterior: LogPosterior, steps: int = 500) -> States:
         return -float(density[0])
 
     optimizer.step(loss)
-    return posterior.named(position.detach())
+    return position.detach()
 
 
 def gradients(network: nn.Module, states: States, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -220,7 +225,7 @@ def figure_of(fitted: list[Fitted], accuracies: dict[str, list[float]]) -> Figur
     single = all_norms[-1].by_draws[1]
     draws.loglog([1, 1000], [single, single / math.sqrt(1000)], ":", color="C3", label="only noise")
     draws.set(xlabel="draws", ylabel="mean gradient norm", title="against draws, by width")
-    draws.legend(fontsize=6)
+    draws.legend(fontsize=6, title="width", title_fontsize=6)
     for name, values, mark in (
         ("one draw", [norms.by_draws[1] for norms in all_norms], "^:"),
         ("MAP", [norms.maximum for norms in all_norms], "s-"),
@@ -237,7 +242,7 @@ def figure_of(fitted: list[Fitted], accuracies: dict[str, list[float]]) -> Figur
         axis.title.set_fontsize(8)
         axis.xaxis.label.set_fontsize(7.5)
         axis.yaxis.label.set_fontsize(7.5)
-        axis.tick_params(labelsize=6.5)
+        axis.tick_params(which="both", labelsize=6.5)
     figure.tight_layout(pad=0.4)
     return figure
 
