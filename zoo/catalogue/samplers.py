@@ -99,17 +99,19 @@ class Sghmc(Sampler):
     friction: share of the velocity that is lost in each step, 1 minus the momentum.
     coldest: step size at a cycle's end over that at its beginning; 1 for a constant one.
     temperature: of the posterior, p(D | w)^(1/T) p(w)^(1/T); 1 is Bayes.
+    burn_in: cycles that come first and give no samples.
     keep: how many of the samples become the network's members, the same number of each chain, evenly spaced.
     """
 
     chains: int = 4
-    cycles: int = 25
+    cycles: int = 30
     per_cycle: int = 1
     cold: float = 0.1
     exploration: float = 0.0
     friction: float = 0.05
     coldest: float = 0.0
     temperature: float = 1.0
+    burn_in: int = 5
     keep: int = 100
 
     title: ClassVar[str] = "SGHMC"
@@ -125,11 +127,18 @@ class Sghmc(Sampler):
             raise ValueError(f"friction of SGHMC must be above 0 and at most 1, not {self.friction}; 1 is SGLD")
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature of SGHMC must be 0 or more, not {self.temperature}; 1 is Bayes")
-        if self.keep > (most := self.chains * self.cycles * self.per_cycle):
+        if not 0 <= self.burn_in < self.cycles:
+            raise ValueError(f"burn_in of SGHMC is 0 or more of its {self.cycles} cycles, not {self.burn_in}")
+        if self.keep > (most := self.chains * self.each):
             raise ValueError(
                 f"SGHMC gives {most} samples, {self.per_cycle} of each of {self.cycles} cycles of {self.chains} "
-                f"chains; keep={self.keep} is more"
+                f"chains after {self.burn_in} of burn-in; keep={self.keep} is more"
             )
+
+    @property
+    def each(self) -> int:
+        """How many samples each chain gives."""
+        return (self.cycles - self.burn_in) * self.per_cycle
 
     @property
     def size(self) -> int:

@@ -32,7 +32,7 @@ from zoo.training.subset import Divided, divided
 MAP = Recipe("mlp-50", epochs=2, max_lr=1e-2, batch_size=20, prior=0.3, images=60)
 RECIPES = {
     "sghmc": dataclasses.replace(
-        MAP, epochs=8, sampler=Sghmc(chains=2, cycles=2, per_cycle=2, cold=0.7, keep=8), max_lr=1e-3
+        MAP, epochs=8, sampler=Sghmc(chains=2, cycles=2, burn_in=0, per_cycle=2, cold=0.7, keep=8), max_lr=1e-3
     ),
     "swag": dataclasses.replace(MAP, epochs=6, sampler=Swag(rank=4, draws=5)),
     "ensemble": dataclasses.replace(MAP, sampler=Ensemble(3)),
@@ -139,10 +139,10 @@ def test_what_begins_at_a_trained_network_says_so(data: Divided, few: Split, tmp
         sample(build, data, RECIPES["swag"], start=build_network("lenet", "mnist"))
 
 
-def test_what_would_be_lost_later_is_refused_at_once(data: Divided, start: nn.Module) -> None:
+def test_what_would_be_lost_later_is_refused_at_once(data: Divided, few: Split, tmp_path: Path) -> None:
     many = dataclasses.replace(RECIPES["swag"], sampler=Swag(rank=4, draws=101))
     with pytest.raises(ValueError, match=r"101 samples of 39760 weights are 8\.0 MB in half precision.* keep 100"):
-        sample(build, data, many, start=start)
+        Sampling("mnist/test", many, few, tmp_path / "c.safetensors")
     with pytest.raises(ValueError, match="60 images, where its recipe says 50"):
         sample(build, data, dataclasses.replace(RECIPES["sghmc"], images=50))
     with pytest.raises(ValueError, match="trained, not sampled"):
@@ -175,12 +175,12 @@ def test_cards_from_before_there_were_several_samplers_are_read() -> None:
     [
         ({"sampler": Swag(rank=9)}, "end of 8 epochs, fewer than its rank of 9"),
         ({"sampler": Swag(rank=4, burn_in=5)}, "end of 3 epochs, fewer than its rank of 4"),
-        ({"sampler": Sghmc(cycles=3, keep=4)}, "3 cycles are not of whole epochs: 8 are no multiple"),
-        ({"sampler": Sghmc(cycles=4, keep=16), "batch_size": 61}, "batch_size=61 of 60 images"),
-        ({"sampler": Sghmc(cycles=4, keep=16), "prior": None}, "SGHMC is of a posterior: say prior"),
-        ({"sampler": Sghmc(cycles=4, keep=16), "flips": True}, "flips=True is not for SGHMC"),
+        ({"sampler": Sghmc(cycles=3, burn_in=0, keep=4)}, "3 cycles are not of whole epochs: 8 are no multiple"),
+        ({"sampler": Sghmc(cycles=4, burn_in=0, keep=16), "batch_size": 61}, "batch_size=61 of 60 images"),
+        ({"sampler": Sghmc(cycles=4, burn_in=0, keep=16), "prior": None}, "SGHMC is of a posterior: say prior"),
+        ({"sampler": Sghmc(cycles=4, burn_in=0, keep=16), "flips": True}, "flips=True is not for SGHMC"),
         (
-            {"sampler": Sghmc(cycles=4, keep=16), "start_from": "mnist/mlp-50"},
+            {"sampler": Sghmc(cycles=4, burn_in=0, keep=16), "start_from": "mnist/mlp-50"},
             "start_from=mnist/mlp-50 is not",
         ),
         ({"sampler": Swag(rank=4), "optimizer": "l-bfgs", "batch_size": 60}, "optimizer=l-bfgs is not for SWAG"),
@@ -200,7 +200,8 @@ def test_a_recipe_that_a_sampler_cannot_follow_is_refused(changes: dict[str, obj
         (Sghmc, {"friction": 0.0}, "friction of SGHMC must be above 0 and at most 1, not 0.0; 1 is SGLD"),
         (Sghmc, {"cold": 1.5}, "cold of SGHMC is a share from 0 to 1, not 1.5"),
         (Sghmc, {"temperature": -1.0}, "temperature of SGHMC must be 0 or more"),
-        (Sghmc, {"cycles": 2, "keep": 100}, "SGHMC gives 8 samples, 1 of each of 2 cycles of 4 chains; keep=100"),
+        (Sghmc, {"cycles": 6}, "SGHMC gives 4 samples, 1 of each of 6 cycles of 4 chains after 5 of burn-in; keep=100"),
+        (Sghmc, {"cycles": 5}, "burn_in of SGHMC is 0 or more of its 5 cycles, not 5"),
         (Sghmc, {"keep": 99}, "as many samples of each of 4 chains, which 99 are not"),
         (Swag, {"rank": 1}, "rank of SWAG must be 2 or more"),
         (Swag, {"momentum": 1.0}, "momentum of SWAG must be from 0 to below 1"),
