@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
+from zoo.catalogue.requirements import require_all_images, require_as_they_are, require_divisible, require_prior
+
 if TYPE_CHECKING:
     from zoo.catalogue.recipes import Recipe
 
@@ -33,6 +35,11 @@ class Sampler(ABC):
         for name in self.counts:
             if (value := getattr(self, name)) < 1:
                 raise ValueError(f"{name} of {self.title} must be positive, not {value}")
+
+    @property
+    def name(self) -> str:
+        """What it is called with these settings."""
+        return self.title
 
     @property
     @abstractmethod
@@ -134,6 +141,10 @@ class Sghmc(Sampler):
                 f"SGHMC gives {most} samples, {self.per_cycle} of each of {self.cycles} cycles of {self.chains} "
                 f"chains after {self.burn_in} of burn-in; keep={self.keep} is more"
             )
+
+    @property
+    def name(self) -> str:
+        return "SGLD" if self.friction == 1 else self.title
 
     @property
     def each(self) -> int:
@@ -254,32 +265,6 @@ class Laplace(Sampler):
                 f"Laplace trains nothing: say epochs=1, max_lr=1, not {recipe.epochs} and {recipe.max_lr}; what it is "
                 "an approximation around is start_from"
             )
-
-
-def require_divisible(kept: int, chains: int, what: str) -> None:
-    """Raises ValueError where not as many samples are kept of each chain."""
-    if kept % chains:
-        raise ValueError(f"{what} keeps as many samples of each of {chains} chains, which {kept} are not")
-
-
-def require_prior(recipe: Recipe, what: str) -> None:
-    """Raises ValueError for a recipe without a prior."""
-    if recipe.prior is None:
-        raise ValueError(f"{what} is of a posterior: say prior, the standard deviation of every weight's")
-
-
-def require_all_images(recipe: Recipe, what: str) -> None:
-    """Raises ValueError for a recipe that does not take all images at once."""
-    if recipe.prior is None or recipe.images is None or recipe.batch_size != recipe.images:
-        raise ValueError(f"{what} is of a posterior given all images at once: say prior, images, batch_size=images")
-
-
-def require_as_they_are(recipe: Recipe, what: str, but: tuple[str, ...] = ("optimizer",)) -> None:
-    """Raises ValueError for an option under which there would be another posterior, or none. but: one that is fine."""
-    names = ("rho", "draws", "adversarial", "flips", "shifts", "precision", "start_from", "optimizer")
-    for name in (name for name in names if name not in but):
-        if recipe.is_set(name):
-            raise ValueError(f"{name}={getattr(recipe, name)} is not for {what}, whose images are as they are")
 
 
 def named_samplers() -> dict[str, type[Sampler]]:

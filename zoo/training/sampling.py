@@ -53,7 +53,7 @@ class SampledPosterior:
 
     def figures(self, test: Split) -> dict[str, Any]:
         """How it went, whether chains agree on the test images, and what all samples predict: for the model card."""
-        return {"sampler": self.sampler.title, **figures_of(self.draws, self.target, test), "kept": self.sampler.size}
+        return {"sampler": self.sampler.name, **figures_of(self.draws, self.target, test), "kept": self.sampler.size}
 
 
 def sample(

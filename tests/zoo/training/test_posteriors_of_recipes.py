@@ -62,6 +62,7 @@ def build() -> nn.Module:
 
 
 def test_every_sampler_has_settings_a_module_and_a_name_on_cards() -> None:
+    assert [sampler.name for sampler in (Sghmc(), Sghmc(friction=1.0), Laplace())] == ["SGHMC", "SGLD", "Laplace"]
     assert set(SAMPLERS) == set(named_samplers().values()) == {Hmc, Sghmc, Swag, Ensemble, Laplace}
 
 
@@ -184,6 +185,7 @@ def test_cards_from_before_there_were_several_samplers_are_read() -> None:
             "start_from=mnist/mlp-50 is not",
         ),
         ({"sampler": Swag(rank=4), "optimizer": "l-bfgs", "batch_size": 60}, "optimizer=l-bfgs is not for SWAG"),
+        ({"sampler": Sghmc(cycles=4, burn_in=0, keep=16), "optimizer": "l-bfgs"}, "optimizer=l-bfgs is not for SGHMC"),
         ({"sampler": Laplace()}, r"Laplace trains nothing: say epochs=1, max_lr=1, not 8 and 0\.01"),
         ({"sampler": Ensemble(), "start_from": "mnist/mlp-50"}, "start_from=mnist/mlp-50 is for Bayesian networks"),
         ({"sampler": Ensemble(), "architecture": "bayesian-mlp", "prior": None}, "is a posterior already"),

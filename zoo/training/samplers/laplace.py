@@ -20,6 +20,7 @@ from zoo.seeding import derive_seed, isolated_random_state, private_generator
 from zoo.training.log_posterior import LogPosterior
 from zoo.training.samplers.job import Draws, Job, rounded
 
+JACOBIANS = 2**24  # numbers that those of a minibatch may hold
 INSTALL = "pip install 'laplace-torch>=0.3'"
 
 
@@ -57,6 +58,11 @@ def fitted(
             prior_precision=1 / prior**2,
             **({"sigma_noise": noise} if likelihood == "regression" else {}),
         )
+        with torch.no_grad():
+            outputs = network(images[:1]).numel()
+        if settings.structure != "kron":  # which alone needs no Jacobians of all images of a minibatch
+            size = outputs * sum(parameter.numel() for parameter in network.parameters())
+            batch_size = min(batch_size, max(1, JACOBIANS // size))
         found.fit(DataLoader(TensorDataset(images, labels), batch_size=batch_size))
         if settings.optimize_prior:
             found.optimize_prior_precision(method="marglik")

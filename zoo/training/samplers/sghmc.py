@@ -130,7 +130,7 @@ def run(job: Job) -> Draws:
         raise ValueError(f"the recipe's sampler is {settings}, not Sghmc")
     images = len(job.target.labels)
     starts = job.from_prior("sghmc start", settings.chains)
-    with tqdm(total=recipe.epochs, desc=settings.title, unit="epoch") as bar:
+    with tqdm(total=recipe.epochs, desc=settings.name, unit="epoch") as bar:
 
         def tell(chains: Chains) -> None:
             bar.update(chains.done - bar.n)
