@@ -67,6 +67,16 @@ def test_logistic_regression_has_the_moments_of_quadrature(friction: float) -> N
     regression.assert_sampled(sampled(regression, 0.06 * friction, 2000, settings), *regression.moments(), bias=0.04)
 
 
+@pytest.mark.parametrize(("exploration", "noisy"), [(0.0, 300), (0.3, 600)])
+def test_cycles_give_the_posterior_at_their_cold_ends(exploration: float, noisy: int) -> None:
+    """Also after optimisation, where the noise has time enough to bring back what that took away."""
+    regression, cycles = logistic(), 6
+    settings = Sghmc(2, cycles, friction=0.3, exploration=exploration, burn_in=1, keep=2)
+    own = recipe(regression, 0.06, cycles * noisy, settings)
+    found = sample(regression.gradient, len(regression.y), regression.starts(), own).positions
+    regression.assert_sampled(found, *regression.moments(), bias=0.06)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

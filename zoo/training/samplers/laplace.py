@@ -42,6 +42,7 @@ def fitted(
     batch_size: int,
     likelihood: str = "classification",
     noise: float = 1.0,
+    progress: bool = False,
 ) -> Any:
     """The approximation around a trained network, of laplace-torch's own class, its curvature summed over all images.
 
@@ -63,7 +64,7 @@ def fitted(
         if settings.structure != "kron":  # which alone needs no Jacobians of all images of a minibatch
             size = outputs * sum(parameter.numel() for parameter in network.parameters())
             batch_size = min(batch_size, max(1, JACOBIANS // size))
-        found.fit(DataLoader(TensorDataset(images, labels), batch_size=batch_size))
+        found.fit(DataLoader(TensorDataset(images, labels), batch_size=batch_size), progress_bar=progress)
         if settings.optimize_prior:
             found.optimize_prior_precision(method="marglik")
     return found
@@ -90,7 +91,7 @@ def run(job: Job) -> Draws:
     begun = time.perf_counter()
     network = copy.deepcopy(target.network)
     vector_to_parameters(start, network.parameters())
-    found = fitted(network, target.images, target.labels, target.prior, settings, recipe.batch_size)
+    found = fitted(network, target.images, target.labels, target.prior, settings, recipe.batch_size, progress=True)
     positions = draws_of(found, target, start, settings.draws, recipe.seed)[None]
     _, (gradient,) = target(start[None])
     figures = {
