@@ -96,7 +96,7 @@ def sample(
         recipe,
         train,
         None if start is None else target.flat(start),
-        _identity(name, recipe, data, start),
+        _identity(f"{name} {target.network}", recipe, data, start),
         checkpoint,
     )
     return SampledPosterior(recipe.sampler, target, SAMPLERS[type(recipe.sampler)](job))
@@ -155,9 +155,9 @@ def thinned(positions: Tensor, count: int) -> Tensor:
     return positions[:, [(i + 1) * draws // count - 1 for i in range(count)]].flatten(0, 1)
 
 
-def _identity(name: str, recipe: Recipe, data: Divided, start: nn.Module | None) -> str:
-    """A digest of all that determines the samples but the architecture's code."""
-    digest = hashlib.sha256(f"{name} {recipe}".encode())
+def _identity(of: str, recipe: Recipe, data: Divided, start: nn.Module | None) -> str:
+    """A digest of all that determines the samples but the architecture's code. of: which network, in words."""
+    digest = hashlib.sha256(f"{of} {recipe}".encode())
     values = () if start is None else (parameter.detach() for parameter in start.parameters())
     for value in (data.images, data.labels, *values):
         digest.update(value.contiguous().numpy().tobytes())

@@ -108,7 +108,7 @@ def test_members_of_an_ensemble_are_the_networks_trained_by_themselves(few: Spli
         for name, value in alone.state_dict().items():
             assert torch.equal(found.state_dict()[name], value), name
     assert len({member.state_dict()["fc2.bias"].numpy().tobytes() for member in network.members()}) == 3
-    assert len(list(tmp_path.glob("c-member-*.safetensors"))) == 3
+    assert len(list(tmp_path.glob("c-*-member-*.safetensors"))) == 3
 
 
 def test_a_killed_ensemble_goes_on_with_the_member_it_was_at(
@@ -133,6 +133,19 @@ def test_a_killed_ensemble_goes_on_with_the_member_it_was_at(
         assert torch.equal(network.state_dict()[name], value), name
 
 
+def test_a_checkpoint_of_something_else_is_not_gone_on_from(data: Divided, start: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    fewer = dataclasses.replace(data, images=data.images.flip(0))
+    for name in ("sghmc", "swag"):
+        path.unlink(missing_ok=True)
+        sample(build, data, RECIPES[name], path, start)
+        with pytest.raises(ValueError, match=r"c\.safetensors is of another sampling"):
+            sample(build, fewer, RECIPES[name], path, start)
+    first = sample(build, data, RECIPES["ensemble"], path)
+    second = sample(build, fewer, RECIPES["ensemble"], path)
+    assert not torch.equal(first.draws.positions, second.draws.positions)
+
+
 def test_what_begins_at_a_trained_network_says_so(data: Divided, few: Split, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="SWAG begins at a trained network: say start_from in the recipe"):
         sample(build, data, RECIPES["swag"])
@@ -148,6 +161,8 @@ def test_what_would_be_lost_later_is_refused_at_once(data: Divided, few: Split, 
         sample(build, data, dataclasses.replace(RECIPES["sghmc"], images=50))
     with pytest.raises(ValueError, match="trained, not sampled"):
         sample(build, data, MAP)
+    with pytest.raises(ValueError, match="trained, not sampled"):
+        Sampling("mnist/test", MAP, few, tmp_path / "c.safetensors")
     normalised = lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.BatchNorm1d(10))  # noqa: E731
     with pytest.raises(ValueError, match=r"2\.running_mean, 2\.running_var, 2\.num_batches_tracked .* are no weights"):
         sample(normalised, data, RECIPES["sghmc"])

@@ -46,6 +46,7 @@ def fitted(
 ) -> Any:
     """The approximation around a trained network, of laplace-torch's own class, its curvature summed over all images.
 
+    batch_size: of the pass through the images; smaller where the Jacobians of a minibatch would be too large.
     likelihood: classification, or regression with noise of this standard deviation. The network is copied.
     """
     laplace = library()
