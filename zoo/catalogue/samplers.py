@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Structure = Literal["diag", "kron", "full"]
 Subset = Literal["all", "last_layer"]
+Begin = Literal["prior", "initialisation"]
 
 
 class Sampler(ABC):
@@ -97,7 +98,8 @@ class Sghmc(Sampler):
 
     The recipe's `epochs` are each chain's, `batch_size` its minibatches, `max_lr` the step size at which each cycle
     begins: on the gradient of the mean loss, as that of any training. It falls along half a cosine.
-    chains: from draws of the prior, so that what the data say nothing about is right from the start.
+    begin: where chains do: at draws of the prior, where what the data say nothing about is right from the start, or at
+        the architecture's own initialisations, for networks whose units die of the first steps from such a draw.
     cycles: of equal length, a whole number of epochs.
     per_cycle: samples from each, at equal distances in its last part, whose share of the cycle is `cold`, the last
         sample at its end.
@@ -120,6 +122,7 @@ class Sghmc(Sampler):
     temperature: float = 1.0
     burn_in: int = 5
     keep: int = 100
+    begin: Begin = "prior"
 
     title: ClassVar[str] = "SGHMC"
     counts: ClassVar[tuple[str, ...]] = ("chains", "cycles", "per_cycle", "keep")
@@ -134,6 +137,8 @@ class Sghmc(Sampler):
             raise ValueError(f"friction of SGHMC must be above 0 and at most 1, not {self.friction}; 1 is SGLD")
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature of SGHMC must be 0 or more, not {self.temperature}; 1 is Bayes")
+        if self.begin not in get_args(Begin):
+            raise ValueError(f"SGHMC begins at one of {', '.join(get_args(Begin))}, not at {self.begin!r}")
         if not 0 <= self.burn_in < self.cycles:
             raise ValueError(f"burn_in of SGHMC is 0 or more of its {self.cycles} cycles, not {self.burn_in}")
         if self.keep > (most := self.chains * self.each):

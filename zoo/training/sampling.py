@@ -94,6 +94,7 @@ def sample(
     job = Job(
         target,
         recipe,
+        lambda which: target.flat(initialised(name, recipe.seed, which)),
         train,
         None if start is None else target.flat(start),
         _identity(f"{name} {target.network}", recipe, data, start),

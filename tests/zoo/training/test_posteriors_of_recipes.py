@@ -98,6 +98,17 @@ def test_a_sampler_gives_a_network_of_its_samples_and_figures(
     assert card["results"]["draws"] == recipe.sampler.size
 
 
+def test_chains_begin_at_draws_of_the_prior_or_at_initialisations(data: Divided) -> None:
+    """Seen after steps so short that nothing has moved."""
+    still = dataclasses.replace(RECIPES["sghmc"], max_lr=1e-14)
+    wide = sample(build, data, still).draws.positions
+    fresh = dataclasses.replace(still, sampler=dataclasses.replace(still.sampler, begin="initialisation"))
+    narrow = sample(build, data, fresh).draws.positions
+    assert wide.std() == pytest.approx(0.3, rel=0.02)
+    assert narrow.abs().max() <= 1.01 / 50**0.5
+    assert not torch.allclose(narrow[0], narrow[1], atol=1e-3)
+
+
 def test_members_of_an_ensemble_are_the_networks_trained_by_themselves(few: Split, tmp_path: Path) -> None:
     recipe = RECIPES["ensemble"]
     sampling = Sampling("mnist/ensemble", recipe, few, tmp_path / "c.safetensors")
@@ -215,6 +226,7 @@ def test_a_recipe_that_a_sampler_cannot_follow_is_refused(changes: dict[str, obj
     ("sampler", "settings", "message"),
     [
         (Sghmc, {"friction": 0.0}, "friction of SGHMC must be above 0 and at most 1, not 0.0; 1 is SGLD"),
+        (Sghmc, {"begin": "map"}, "SGHMC begins at one of prior, initialisation, not at 'map'"),
         (Sghmc, {"cold": 1.5}, "cold of SGHMC is a share from 0 to 1, not 1.5"),
         (Sghmc, {"temperature": -1.0}, "temperature of SGHMC must be 0 or more"),
         (Sghmc, {"cycles": 6}, "SGHMC gives 4 samples, 1 of each of 6 cycles of 4 chains after 5 of burn-in; keep=100"),

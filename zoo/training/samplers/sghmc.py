@@ -124,12 +124,15 @@ def sampled_steps(length: int, settings: Sghmc) -> dict[int, int]:
 
 
 def run(job: Job) -> Draws:
-    """Sample a job's target from draws of its prior."""
+    """Sample a job's target."""
     recipe, settings = job.recipe, job.recipe.sampler
     if not isinstance(settings, Sghmc):
         raise ValueError(f"the recipe's sampler is {settings}, not Sghmc")
     images = len(job.target.labels)
-    starts = job.from_prior("sghmc start", settings.chains)
+    if settings.begin == "prior":
+        starts = job.from_prior("sghmc start", settings.chains)
+    else:
+        starts = torch.stack([job.fresh(chain) for chain in range(settings.chains)])
     with tqdm(total=recipe.epochs, desc=settings.name, unit="epoch") as bar:
 
         def tell(chains: Chains) -> None:
