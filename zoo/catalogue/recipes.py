@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from zoo.catalogue.samplers import Hmc, Sampler, require_all_images, require_as_they_are
+from zoo.catalogue.requirements import require_all_images, require_as_they_are
+from zoo.catalogue.samplers import Hmc, Sampler
 from zoo.targets import PRECISIONS, Precision
 
 KLWeighting = Literal["standard", "blundell", "soenderby", "constant"]
@@ -88,7 +89,7 @@ class Recipe:
             self.sampler.check(self)
         if self.optimizer == "l-bfgs":
             require_all_images(self, "l-bfgs")
-            require_as_they_are(self, "l-bfgs")
+            require_as_they_are(self, "l-bfgs", but=("optimizer",))
         if self.prior is not None and self.architecture.startswith("bayesian-"):
             raise ValueError(f"prior={self.prior} is for ordinary networks: the layers of {self.architecture} have one")
 

@@ -11,11 +11,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
+from zoo.catalogue.requirements import require_all_images, require_as_they_are, require_divisible, require_prior
+
 if TYPE_CHECKING:
     from zoo.catalogue.recipes import Recipe
 
 Structure = Literal["diag", "kron", "full"]
 Subset = Literal["all", "last_layer"]
+Begin = Literal["prior", "initialisation"]
 
 
 class Sampler(ABC):
@@ -33,6 +36,11 @@ class Sampler(ABC):
         for name in self.counts:
             if (value := getattr(self, name)) < 1:
                 raise ValueError(f"{name} of {self.title} must be positive, not {value}")
+
+    @property
+    def name(self) -> str:
+        """What it is called with these settings."""
+        return self.title
 
     @property
     @abstractmethod
@@ -90,7 +98,8 @@ class Sghmc(Sampler):
 
     The recipe's `epochs` are each chain's, `batch_size` its minibatches, `max_lr` the step size at which each cycle
     begins: on the gradient of the mean loss, as that of any training. It falls along half a cosine.
-    chains: from draws of the prior, so that what the data say nothing about is right from the start.
+    begin: where chains do: at draws of the prior, where what the data say nothing about is right from the start, or at
+        the architecture's own initialisations, for networks whose units die of the first steps from such a draw.
     cycles: of equal length, a whole number of epochs.
     per_cycle: samples from each, at equal distances in its last part, whose share of the cycle is `cold`, the last
         sample at its end.
@@ -99,18 +108,21 @@ class Sghmc(Sampler):
     friction: share of the velocity that is lost in each step, 1 minus the momentum.
     coldest: step size at a cycle's end over that at its beginning; 1 for a constant one.
     temperature: of the posterior, p(D | w)^(1/T) p(w)^(1/T); 1 is Bayes.
+    burn_in: cycles that come first and give no samples.
     keep: how many of the samples become the network's members, the same number of each chain, evenly spaced.
     """
 
     chains: int = 4
-    cycles: int = 25
+    cycles: int = 30
     per_cycle: int = 1
     cold: float = 0.1
     exploration: float = 0.0
     friction: float = 0.05
     coldest: float = 0.0
     temperature: float = 1.0
+    burn_in: int = 5
     keep: int = 100
+    begin: Begin = "prior"
 
     title: ClassVar[str] = "SGHMC"
     counts: ClassVar[tuple[str, ...]] = ("chains", "cycles", "per_cycle", "keep")
@@ -125,11 +137,24 @@ class Sghmc(Sampler):
             raise ValueError(f"friction of SGHMC must be above 0 and at most 1, not {self.friction}; 1 is SGLD")
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature of SGHMC must be 0 or more, not {self.temperature}; 1 is Bayes")
-        if self.keep > (most := self.chains * self.cycles * self.per_cycle):
+        if self.begin not in get_args(Begin):
+            raise ValueError(f"SGHMC begins at one of {', '.join(get_args(Begin))}, not at {self.begin!r}")
+        if not 0 <= self.burn_in < self.cycles:
+            raise ValueError(f"burn_in of SGHMC is 0 or more of its {self.cycles} cycles, not {self.burn_in}")
+        if self.keep > (most := self.chains * self.each):
             raise ValueError(
                 f"SGHMC gives {most} samples, {self.per_cycle} of each of {self.cycles} cycles of {self.chains} "
-                f"chains; keep={self.keep} is more"
+                f"chains after {self.burn_in} of burn-in; keep={self.keep} is more"
             )
+
+    @property
+    def name(self) -> str:
+        return "SGLD" if self.friction == 1 else self.title
+
+    @property
+    def each(self) -> int:
+        """How many samples each chain gives."""
+        return (self.cycles - self.burn_in) * self.per_cycle
 
     @property
     def size(self) -> int:
@@ -245,32 +270,6 @@ class Laplace(Sampler):
                 f"Laplace trains nothing: say epochs=1, max_lr=1, not {recipe.epochs} and {recipe.max_lr}; what it is "
                 "an approximation around is start_from"
             )
-
-
-def require_divisible(kept: int, chains: int, what: str) -> None:
-    """Raises ValueError where not as many samples are kept of each chain."""
-    if kept % chains:
-        raise ValueError(f"{what} keeps as many samples of each of {chains} chains, which {kept} are not")
-
-
-def require_prior(recipe: Recipe, what: str) -> None:
-    """Raises ValueError for a recipe without a prior."""
-    if recipe.prior is None:
-        raise ValueError(f"{what} is of a posterior: say prior, the standard deviation of every weight's")
-
-
-def require_all_images(recipe: Recipe, what: str) -> None:
-    """Raises ValueError for a recipe that does not take all images at once."""
-    if recipe.prior is None or recipe.images is None or recipe.batch_size != recipe.images:
-        raise ValueError(f"{what} is of a posterior given all images at once: say prior, images, batch_size=images")
-
-
-def require_as_they_are(recipe: Recipe, what: str, but: tuple[str, ...] = ("optimizer",)) -> None:
-    """Raises ValueError for an option under which there would be another posterior, or none. but: one that is fine."""
-    names = ("rho", "draws", "adversarial", "flips", "shifts", "precision", "start_from", "optimizer")
-    for name in (name for name in names if name not in but):
-        if recipe.is_set(name):
-            raise ValueError(f"{name}={getattr(recipe, name)} is not for {what}, whose images are as they are")
 
 
 def named_samplers() -> dict[str, type[Sampler]]:

@@ -34,11 +34,14 @@ def figures_of(draws: Draws, target: LogPosterior, test: Split) -> dict[str, Any
     log_p = torch.stack([functional_call(target.network, one, (images,)).log_softmax(-1) for one in networks])
     of_label = log_p.gather(-1, labels.expand(len(log_p), -1)[:, :, None])[:, :, 0]
     average = expected(log_p)
+    width = float(draws.positions.double().square().mean()) / target.prior**2
     return {
         **draws.figures,
         "chains": chains,
         "samples": chains * each,
         "energy": energy(draws, target),
+        # 1 for the prior: shows whether the many weights that the data say little about have its width
+        "mean_square_of_weights_over_prior": round(width, 4),
         **(_agreement(of_label.unflatten(0, (chains, each))) if chains > 1 and each >= LEAST else {}),
         "accuracy_of_all_samples": float((answered(average, labels) == labels).double().mean()),
         "negative_log_likelihood_of_all_samples": round(float(-average.gather(-1, labels[:, None]).mean()), 6),

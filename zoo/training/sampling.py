@@ -53,7 +53,7 @@ class SampledPosterior:
 
     def figures(self, test: Split) -> dict[str, Any]:
         """How it went, whether chains agree on the test images, and what all samples predict: for the model card."""
-        return {"sampler": self.sampler.title, **figures_of(self.draws, self.target, test), "kept": self.sampler.size}
+        return {"sampler": self.sampler.name, **figures_of(self.draws, self.target, test), "kept": self.sampler.size}
 
 
 def sample(
@@ -70,8 +70,8 @@ def sample(
         own `architecture` is not looked at.    data: the images, as of `zoo.training.subset.divided`.
     checkpoint: the file from which a sampling that was killed goes on, to the same samples; None for none.
     start: the trained network that SWAG and Laplace begin at.    name: of the network; its initialisation hangs on it.
-    Raises ValueError for a recipe without a sampler, of other images, without the start that it needs, or whose entry
-    would be larger than `MOST_BYTES`, and as the sampler does.
+    Raises ValueError for a recipe without a sampler, of other images, or without the start that it needs, and as the
+    sampler does.
     """
     if recipe.sampler is None:
         raise ValueError(f"{name} is trained, not sampled: its recipe has no sampler")
@@ -85,11 +85,6 @@ def sample(
     target = LogPosterior(
         initialised(name, recipe.seed).eval(), data.images.float() / 255, data.labels, recipe.prior or math.inf
     )
-    if (size := 2 * target.size * recipe.sampler.size) > MOST_BYTES:
-        raise ValueError(
-            f"{name}: {recipe.sampler.size} samples of {target.size} weights are {size / 1e6:.1f} MB in half "
-            f"precision, and an entry has at most {MOST_BYTES / 1e6:g}: keep {MOST_BYTES // (2 * target.size)}"
-        )
 
     def train(seed: int, path: Path | None) -> nn.Module:
         own = recipe.alone(seed)
@@ -99,9 +94,10 @@ def sample(
     job = Job(
         target,
         recipe,
+        lambda which: target.flat(initialised(name, recipe.seed, which)),
         train,
         None if start is None else target.flat(start),
-        _identity(name, recipe, data, start),
+        _identity(f"{name} {target.network}", recipe, data, start),
         checkpoint,
     )
     return SampledPosterior(recipe.sampler, target, SAMPLERS[type(recipe.sampler)](job))
@@ -112,6 +108,7 @@ class Sampling:
 
     All samples of all chains are afterwards at `samples_path`: safetensors (chains x samples, ...) by the parameters'
     names, chain after chain, in the precision they were sampled in.
+    Raises ValueError for a recipe without a sampler, and one whose weights would be more than `MOST_BYTES`.
     """
 
     def __init__(self, name: str, recipe: Recipe, split: Split, checkpoint: Path) -> None:
@@ -120,6 +117,13 @@ class Sampling:
         self.name, self.recipe, self.checkpoint = name, recipe, checkpoint
         self.data = divided(split, recipe.images)
         self.held_out = self.data.held_out
+        with forked_random_state(0):
+            weights = sum(parameter.numel() for parameter in self._build().parameters())
+        if (size := 2 * weights * recipe.sampler.size) > MOST_BYTES:
+            raise ValueError(
+                f"{name}: {recipe.sampler.size} samples of {weights} weights are {size / 1e6:.1f} MB in half "
+                f"precision, and an entry has at most {MOST_BYTES / 1e6:g}: keep {MOST_BYTES // (2 * weights)}"
+            )
         self.made: SampledPosterior | None = None
 
     @property
@@ -129,13 +133,15 @@ class Sampling:
 
     def run(self) -> tuple[SampledNetwork, list[Row]]:
         """Sample what is left; the network of the kept samples, and a row of figures an iteration or epoch."""
-        recipe, dataset = self.recipe, self.held_out.dataset
-        start = None if recipe.start_from is None else models[recipe.start_from].build()
-        self.made = sample(
-            lambda: build_network(recipe.architecture, dataset), self.data, recipe, self.checkpoint, start, self.name
-        )
+        start_from = self.recipe.start_from
+        start = None if start_from is None else models[start_from].build()
+        self.made = sample(self._build, self.data, self.recipe, self.checkpoint, start, self.name)
         write_whole(self.samples_path, save(self.made.states, {"chains": str(len(self.made.draws.positions))}))
         return self.made.network, self.made.draws.history
+
+    def _build(self) -> nn.Module:
+        """As it is initialised under the random state there is, which `sample` sets."""
+        return build_network(self.recipe.architecture, self.held_out.dataset)
 
     def figures(self, test: Split) -> dict[str, Any]:
         """See `SampledPosterior.figures`. Raises ValueError before anything was sampled."""
@@ -150,9 +156,9 @@ def thinned(positions: Tensor, count: int) -> Tensor:
     return positions[:, [(i + 1) * draws // count - 1 for i in range(count)]].flatten(0, 1)
 
 
-def _identity(name: str, recipe: Recipe, data: Divided, start: nn.Module | None) -> str:
-    """A digest of all that determines the samples but the architecture's code."""
-    digest = hashlib.sha256(f"{name} {recipe}".encode())
+def _identity(of: str, recipe: Recipe, data: Divided, start: nn.Module | None) -> str:
+    """A digest of all that determines the samples but the architecture's code. of: which network, in words."""
+    digest = hashlib.sha256(f"{of} {recipe}".encode())
     values = () if start is None else (parameter.detach() for parameter in start.parameters())
     for value in (data.images, data.labels, *values):
         digest.update(value.contiguous().numpy().tobytes())

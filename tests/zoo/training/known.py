@@ -77,8 +77,8 @@ class Regression:
         for found, true, unit in ((values, mean, scale), (products, covariance, torch.outer(scale, scale))):
             averages = found.mean(1)
             error = averages.std(0) / len(averages) ** 0.5
+            assert ((averages.mean(0) - true).abs() < Z * error + bias * unit).all(), "of another posterior"
             assert (error < 0.04 * unit).all(), "too few samples to say anything"
-            assert ((averages.mean(0) - true).abs() < Z * error + bias * unit).all()
 
 
 def linear(copies: int = 200, images: int = 24) -> Regression:

@@ -32,7 +32,7 @@ from zoo.training.subset import Divided, divided
 MAP = Recipe("mlp-50", epochs=2, max_lr=1e-2, batch_size=20, prior=0.3, images=60)
 RECIPES = {
     "sghmc": dataclasses.replace(
-        MAP, epochs=8, sampler=Sghmc(chains=2, cycles=2, per_cycle=2, cold=0.7, keep=8), max_lr=1e-3
+        MAP, epochs=8, sampler=Sghmc(chains=2, cycles=2, burn_in=0, per_cycle=2, cold=0.7, keep=8), max_lr=1e-3
     ),
     "swag": dataclasses.replace(MAP, epochs=6, sampler=Swag(rank=4, draws=5)),
     "ensemble": dataclasses.replace(MAP, sampler=Ensemble(3)),
@@ -62,6 +62,7 @@ def build() -> nn.Module:
 
 
 def test_every_sampler_has_settings_a_module_and_a_name_on_cards() -> None:
+    assert [sampler.name for sampler in (Sghmc(), Sghmc(friction=1.0), Laplace())] == ["SGHMC", "SGLD", "Laplace"]
     assert set(SAMPLERS) == set(named_samplers().values()) == {Hmc, Sghmc, Swag, Ensemble, Laplace}
 
 
@@ -97,6 +98,17 @@ def test_a_sampler_gives_a_network_of_its_samples_and_figures(
     assert card["results"]["draws"] == recipe.sampler.size
 
 
+def test_chains_begin_at_draws_of_the_prior_or_at_initialisations(data: Divided) -> None:
+    """Seen after steps so short that nothing has moved."""
+    still = dataclasses.replace(RECIPES["sghmc"], max_lr=1e-14)
+    wide = sample(build, data, still).draws.positions
+    fresh = dataclasses.replace(still, sampler=dataclasses.replace(still.sampler, begin="initialisation"))
+    narrow = sample(build, data, fresh).draws.positions
+    assert wide.std() == pytest.approx(0.3, rel=0.02)
+    assert narrow.abs().max() <= 1.01 / 50**0.5
+    assert not torch.allclose(narrow[0], narrow[1], atol=1e-3)
+
+
 def test_members_of_an_ensemble_are_the_networks_trained_by_themselves(few: Split, tmp_path: Path) -> None:
     recipe = RECIPES["ensemble"]
     sampling = Sampling("mnist/ensemble", recipe, few, tmp_path / "c.safetensors")
@@ -107,7 +119,7 @@ def test_members_of_an_ensemble_are_the_networks_trained_by_themselves(few: Spli
         for name, value in alone.state_dict().items():
             assert torch.equal(found.state_dict()[name], value), name
     assert len({member.state_dict()["fc2.bias"].numpy().tobytes() for member in network.members()}) == 3
-    assert len(list(tmp_path.glob("c-member-*.safetensors"))) == 3
+    assert len(list(tmp_path.glob("c-*-member-*.safetensors"))) == 3
 
 
 def test_a_killed_ensemble_goes_on_with_the_member_it_was_at(
@@ -132,6 +144,19 @@ def test_a_killed_ensemble_goes_on_with_the_member_it_was_at(
         assert torch.equal(network.state_dict()[name], value), name
 
 
+def test_a_checkpoint_of_something_else_is_not_gone_on_from(data: Divided, start: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    fewer = dataclasses.replace(data, images=data.images.flip(0))
+    for name in ("sghmc", "swag"):
+        path.unlink(missing_ok=True)
+        sample(build, data, RECIPES[name], path, start)
+        with pytest.raises(ValueError, match=r"c\.safetensors is of another sampling"):
+            sample(build, fewer, RECIPES[name], path, start)
+    first = sample(build, data, RECIPES["ensemble"], path)
+    second = sample(build, fewer, RECIPES["ensemble"], path)
+    assert not torch.equal(first.draws.positions, second.draws.positions)
+
+
 def test_what_begins_at_a_trained_network_says_so(data: Divided, few: Split, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="SWAG begins at a trained network: say start_from in the recipe"):
         sample(build, data, RECIPES["swag"])
@@ -139,14 +164,16 @@ def test_what_begins_at_a_trained_network_says_so(data: Divided, few: Split, tmp
         sample(build, data, RECIPES["swag"], start=build_network("lenet", "mnist"))
 
 
-def test_what_would_be_lost_later_is_refused_at_once(data: Divided, start: nn.Module) -> None:
+def test_what_would_be_lost_later_is_refused_at_once(data: Divided, few: Split, tmp_path: Path) -> None:
     many = dataclasses.replace(RECIPES["swag"], sampler=Swag(rank=4, draws=101))
     with pytest.raises(ValueError, match=r"101 samples of 39760 weights are 8\.0 MB in half precision.* keep 100"):
-        sample(build, data, many, start=start)
+        Sampling("mnist/test", many, few, tmp_path / "c.safetensors")
     with pytest.raises(ValueError, match="60 images, where its recipe says 50"):
         sample(build, data, dataclasses.replace(RECIPES["sghmc"], images=50))
     with pytest.raises(ValueError, match="trained, not sampled"):
         sample(build, data, MAP)
+    with pytest.raises(ValueError, match="trained, not sampled"):
+        Sampling("mnist/test", MAP, few, tmp_path / "c.safetensors")
     normalised = lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.BatchNorm1d(10))  # noqa: E731
     with pytest.raises(ValueError, match=r"2\.running_mean, 2\.running_var, 2\.num_batches_tracked .* are no weights"):
         sample(normalised, data, RECIPES["sghmc"])
@@ -175,15 +202,16 @@ def test_cards_from_before_there_were_several_samplers_are_read() -> None:
     [
         ({"sampler": Swag(rank=9)}, "end of 8 epochs, fewer than its rank of 9"),
         ({"sampler": Swag(rank=4, burn_in=5)}, "end of 3 epochs, fewer than its rank of 4"),
-        ({"sampler": Sghmc(cycles=3, keep=4)}, "3 cycles are not of whole epochs: 8 are no multiple"),
-        ({"sampler": Sghmc(cycles=4, keep=16), "batch_size": 61}, "batch_size=61 of 60 images"),
-        ({"sampler": Sghmc(cycles=4, keep=16), "prior": None}, "SGHMC is of a posterior: say prior"),
-        ({"sampler": Sghmc(cycles=4, keep=16), "flips": True}, "flips=True is not for SGHMC"),
+        ({"sampler": Sghmc(cycles=3, burn_in=0, keep=4)}, "3 cycles are not of whole epochs: 8 are no multiple"),
+        ({"sampler": Sghmc(cycles=4, burn_in=0, keep=16), "batch_size": 61}, "batch_size=61 of 60 images"),
+        ({"sampler": Sghmc(cycles=4, burn_in=0, keep=16), "prior": None}, "SGHMC is of a posterior: say prior"),
+        ({"sampler": Sghmc(cycles=4, burn_in=0, keep=16), "flips": True}, "flips=True is not for SGHMC"),
         (
-            {"sampler": Sghmc(cycles=4, keep=16), "start_from": "mnist/mlp-50"},
+            {"sampler": Sghmc(cycles=4, burn_in=0, keep=16), "start_from": "mnist/mlp-50"},
             "start_from=mnist/mlp-50 is not",
         ),
         ({"sampler": Swag(rank=4), "optimizer": "l-bfgs", "batch_size": 60}, "optimizer=l-bfgs is not for SWAG"),
+        ({"sampler": Sghmc(cycles=4, burn_in=0, keep=16), "optimizer": "l-bfgs"}, "optimizer=l-bfgs is not for SGHMC"),
         ({"sampler": Laplace()}, r"Laplace trains nothing: say epochs=1, max_lr=1, not 8 and 0\.01"),
         ({"sampler": Ensemble(), "start_from": "mnist/mlp-50"}, "start_from=mnist/mlp-50 is for Bayesian networks"),
         ({"sampler": Ensemble(), "architecture": "bayesian-mlp", "prior": None}, "is a posterior already"),
@@ -198,9 +226,11 @@ def test_a_recipe_that_a_sampler_cannot_follow_is_refused(changes: dict[str, obj
     ("sampler", "settings", "message"),
     [
         (Sghmc, {"friction": 0.0}, "friction of SGHMC must be above 0 and at most 1, not 0.0; 1 is SGLD"),
+        (Sghmc, {"begin": "map"}, "SGHMC begins at one of prior, initialisation, not at 'map'"),
         (Sghmc, {"cold": 1.5}, "cold of SGHMC is a share from 0 to 1, not 1.5"),
         (Sghmc, {"temperature": -1.0}, "temperature of SGHMC must be 0 or more"),
-        (Sghmc, {"cycles": 2, "keep": 100}, "SGHMC gives 8 samples, 1 of each of 2 cycles of 4 chains; keep=100"),
+        (Sghmc, {"cycles": 6}, "SGHMC gives 4 samples, 1 of each of 6 cycles of 4 chains after 5 of burn-in; keep=100"),
+        (Sghmc, {"cycles": 5}, "burn_in of SGHMC is 0 or more of its 5 cycles, not 5"),
         (Sghmc, {"keep": 99}, "as many samples of each of 4 chains, which 99 are not"),
         (Swag, {"rank": 1}, "rank of SWAG must be 2 or more"),
         (Swag, {"momentum": 1.0}, "momentum of SWAG must be from 0 to below 1"),

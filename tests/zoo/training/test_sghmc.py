@@ -16,7 +16,7 @@ from zoo.catalogue.samplers import Sghmc
 from zoo.training.samplers.sghmc import Chains, cooled, sample, sampled_steps
 from zoo.training.samplers.stochastic_gradient import minibatches, step
 
-CONSTANT = Sghmc(chains=2, cycles=1, per_cycle=100, cold=1.0, coldest=1.0, keep=2)
+CONSTANT = Sghmc(chains=2, cycles=1, burn_in=0, per_cycle=100, cold=1.0, coldest=1.0, keep=2)
 
 
 def recipe(
@@ -46,7 +46,7 @@ def test_with_full_gradients_the_variance_is_that_of_the_step_size(friction: flo
     mean, exact = regression.moments()
     positions = sampled(regression, h, 1500, dataclasses.replace(CONSTANT, friction=friction))
     regression.assert_sampled(positions, mean, axes @ variance.diag() @ axes.T)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="of another posterior"):
         regression.assert_sampled(positions, mean, exact)
 
 
@@ -67,6 +67,16 @@ def test_logistic_regression_has_the_moments_of_quadrature(friction: float) -> N
     regression.assert_sampled(sampled(regression, 0.06 * friction, 2000, settings), *regression.moments(), bias=0.04)
 
 
+@pytest.mark.parametrize(("exploration", "noisy"), [(0.0, 300), (0.3, 600)])
+def test_cycles_give_the_posterior_at_their_cold_ends(exploration: float, noisy: int) -> None:
+    """Also after optimisation, where the noise has time enough to bring back what that took away."""
+    regression, cycles = logistic(), 6
+    settings = Sghmc(2, cycles, friction=0.3, exploration=exploration, burn_in=1, keep=2)
+    own = recipe(regression, 0.06, cycles * noisy, settings)
+    found = sample(regression.gradient, len(regression.y), regression.starts(), own).positions
+    regression.assert_sampled(found, *regression.moments(), bias=0.06)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -80,8 +90,8 @@ def test_logistic_regression_has_the_moments_of_quadrature(friction: float) -> N
 def test_noise_of_another_scale_is_another_posterior(wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
     regression, settings = logistic(), dataclasses.replace(CONSTANT, friction=0.3)
     monkeypatch.setattr("zoo.training.samplers.sghmc.noise_scale", wrong)
-    positions = sampled(regression, 0.018, 2000, settings)
-    with pytest.raises(AssertionError):
+    positions = sampled(regression, 0.018, 1000, settings)
+    with pytest.raises(AssertionError, match="of another posterior"):
         regression.assert_sampled(positions, *regression.moments(), bias=0.04)
 
 
@@ -98,7 +108,7 @@ def test_cycles_cool_explore_without_noise_and_are_sampled_at_their_cold_ends() 
     assert sampled_steps(100, Sghmc(per_cycle=5, cold=0.5)) == {59: 0, 69: 1, 79: 2, 89: 3, 99: 4}
     assert sampled_steps(100, Sghmc(cycles=50, per_cycle=2, cold=1.0, exploration=0.9)) == {94: 0, 99: 1}
     regression = linear(copies=1)
-    settings = Sghmc(chains=2, cycles=2, per_cycle=4, cold=0.4, exploration=0.6, friction=0.5, keep=8)
+    settings = Sghmc(chains=2, cycles=2, burn_in=0, per_cycle=4, cold=0.4, exploration=0.6, friction=0.5, keep=8)
     own, seen = recipe(regression, 1e-3, 20, settings), []
     whole = sample(regression.gradient, 24, regression.starts(), own, tell=lambda c: seen.append(c.weights.clone()))
     # an epoch is one step: exploration of the first cycle is gradient descent with momentum, and nothing else
@@ -108,6 +118,8 @@ def test_cycles_cool_explore_without_noise_and_are_sampled_at_their_cold_ends() 
         weights, velocity = step(weights, velocity, gradient, 0.024 * cooled(epoch / 10, 0.0), 0.5)
         assert torch.allclose(seen[epoch][1], weights, rtol=1e-10)
     assert torch.equal(whole.positions, torch.stack([seen[i] for i in (6, 7, 8, 9, 16, 17, 18, 19)], 1))
+    later = dataclasses.replace(own, sampler=dataclasses.replace(settings, burn_in=1))
+    assert torch.equal(sample(regression.gradient, 24, regression.starts(), later).positions, whole.positions[:, 4:])
 
 
 def test_every_image_is_as_likely_in_each_minibatch() -> None:
@@ -124,7 +136,7 @@ def test_every_image_is_as_likely_in_each_minibatch() -> None:
 
 def test_a_killed_sampling_ends_with_the_same_samples(tmp_path: Path, untouched_global_state: None) -> None:
     regression = linear(copies=2)
-    settings = Sghmc(chains=2, cycles=4, per_cycle=3, friction=0.2, exploration=0.3, keep=8)
+    settings = Sghmc(chains=2, cycles=4, burn_in=1, per_cycle=3, friction=0.2, exploration=0.3, keep=8)
     own, path = recipe(regression, 1e-3, 40, settings, batch=5), tmp_path / "chains.safetensors"
     starts = regression.starts().float()
 
@@ -156,7 +168,7 @@ def test_a_killed_sampling_ends_with_the_same_samples(tmp_path: Path, untouched_
 
 
 def test_chains_and_seeds_have_random_numbers_of_their_own() -> None:
-    regression, settings = linear(copies=1), Sghmc(chains=2, cycles=1, per_cycle=4, cold=0.5, keep=4)
+    regression, settings = linear(copies=1), Sghmc(chains=2, cycles=1, burn_in=0, per_cycle=4, cold=0.5, keep=4)
     same_start, own = torch.zeros(2, 3).double(), recipe(regression, 1e-3, 20, settings, batch=6)
     first = sample(regression.gradient, 24, same_start, own).positions
     assert not torch.equal(first[0], first[1])
@@ -166,7 +178,7 @@ def test_chains_and_seeds_have_random_numbers_of_their_own() -> None:
 
 
 def test_what_cannot_be_sampled_is_refused() -> None:
-    regression, settings = linear(copies=1), Sghmc(chains=2, cycles=1, per_cycle=4, cold=0.5, keep=4)
+    regression, settings = linear(copies=1), Sghmc(chains=2, cycles=1, burn_in=0, per_cycle=4, cold=0.5, keep=4)
     own = recipe(regression, 1e-3, 20, settings)
     for starts in (torch.zeros(3), torch.zeros(0, 3), torch.full((2, 3), torch.nan)):
         with pytest.raises(ValueError, match="starts of SGHMC are finite, a vector a chain"):

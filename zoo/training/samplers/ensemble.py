@@ -25,7 +25,9 @@ def run(job: Job) -> Draws:
     size = 1 if sampler is None else sampler.size
     members = []
     for member in range(size):
-        path = job.checkpoint and job.checkpoint.with_name(f"{job.checkpoint.stem}-member-{member}.safetensors")
+        path = job.checkpoint
+        if path is not None:  # a name of its own for every ensemble: what is at a training's checkpoint is believed
+            path = path.with_name(f"{path.stem}-{job.identity[:12]}-member-{member}.safetensors")
         members.append(job.target.flat(job.train(member_seed(recipe.seed, member), path)))
     positions = torch.stack(members)[None]
     energies = -job.target.log_density(positions[0]) / len(job.target.labels)

@@ -20,6 +20,7 @@ from zoo.seeding import derive_seed, isolated_random_state, private_generator
 from zoo.training.log_posterior import LogPosterior
 from zoo.training.samplers.job import Draws, Job, rounded
 
+JACOBIANS = 2**24  # numbers that those of a minibatch may hold
 INSTALL = "pip install 'laplace-torch>=0.3'"
 
 
@@ -41,9 +42,11 @@ def fitted(
     batch_size: int,
     likelihood: str = "classification",
     noise: float = 1.0,
+    progress: bool = False,
 ) -> Any:
     """The approximation around a trained network, of laplace-torch's own class, its curvature summed over all images.
 
+    batch_size: of the pass through the images; smaller where the Jacobians of a minibatch would be too large.
     likelihood: classification, or regression with noise of this standard deviation. The network is copied.
     """
     laplace = library()
@@ -57,7 +60,12 @@ def fitted(
             prior_precision=1 / prior**2,
             **({"sigma_noise": noise} if likelihood == "regression" else {}),
         )
-        found.fit(DataLoader(TensorDataset(images, labels), batch_size=batch_size))
+        with torch.no_grad():
+            outputs = network(images[:1]).numel()
+        if settings.structure != "kron":  # which alone needs no Jacobians of all images of a minibatch
+            size = outputs * sum(parameter.numel() for parameter in network.parameters())
+            batch_size = min(batch_size, max(1, JACOBIANS // size))
+        found.fit(DataLoader(TensorDataset(images, labels), batch_size=batch_size), progress_bar=progress)
         if settings.optimize_prior:
             found.optimize_prior_precision(method="marglik")
     return found
@@ -84,7 +92,7 @@ def run(job: Job) -> Draws:
     begun = time.perf_counter()
     network = copy.deepcopy(target.network)
     vector_to_parameters(start, network.parameters())
-    found = fitted(network, target.images, target.labels, target.prior, settings, recipe.batch_size)
+    found = fitted(network, target.images, target.labels, target.prior, settings, recipe.batch_size, progress=True)
     positions = draws_of(found, target, start, settings.draws, recipe.seed)[None]
     _, (gradient,) = target(start[None])
     figures = {

@@ -35,7 +35,7 @@ class Chains:
 
     def __init__(self, starts: Tensor, settings: Sghmc, epochs: int) -> None:
         chains, dimensions = starts.shape
-        self.positions = starts.new_zeros(chains, settings.cycles * settings.per_cycle, dimensions)
+        self.positions = starts.new_zeros(chains, settings.each, dimensions)
         self.weights, self.velocity = starts.clone(), torch.zeros_like(starts)
         self.losses = torch.zeros(epochs, chains, dtype=torch.float64)
         self.done, self.seconds = 0, 0.0
@@ -88,8 +88,9 @@ def sample(
                     chains.weights[chain], chains.velocity[chain], at, step_size, settings.friction, noise
                 )
                 chains.losses[epoch, chain] += loss / batches
-                if (row := taken.get(now)) is not None:
-                    chains.positions[chain, cycle * settings.per_cycle + row] = chains.weights[chain]
+                if cycle >= settings.burn_in and (row := taken.get(now)) is not None:
+                    row += (cycle - settings.burn_in) * settings.per_cycle
+                    chains.positions[chain, row] = chains.weights[chain]
         if not (chains.losses[epoch].isfinite().all() and chains.weights.isfinite().all()):
             losses = [round(loss, 3) for loss in chains.losses[epoch].tolist()]
             raise ValueError(f"epoch {epoch + 1}: a chain of SGHMC diverges (losses {losses}); lower max_lr")
@@ -123,13 +124,16 @@ def sampled_steps(length: int, settings: Sghmc) -> dict[int, int]:
 
 
 def run(job: Job) -> Draws:
-    """Sample a job's target from draws of its prior."""
+    """Sample a job's target."""
     recipe, settings = job.recipe, job.recipe.sampler
     if not isinstance(settings, Sghmc):
         raise ValueError(f"the recipe's sampler is {settings}, not Sghmc")
     images = len(job.target.labels)
-    starts = job.from_prior("sghmc start", settings.chains)
-    with tqdm(total=recipe.epochs, desc=settings.title, unit="epoch") as bar:
+    if settings.begin == "prior":
+        starts = job.from_prior("sghmc start", settings.chains)
+    else:
+        starts = torch.stack([job.fresh(chain) for chain in range(settings.chains)])
+    with tqdm(total=recipe.epochs, desc=settings.name, unit="epoch") as bar:
 
         def tell(chains: Chains) -> None:
             bar.update(chains.done - bar.n)
@@ -147,6 +151,7 @@ def run(job: Job) -> Draws:
     ]
     figures = {
         "cycles": settings.cycles,
+        "burn_in": settings.burn_in,
         "samples_per_cycle": settings.per_cycle,
         "friction": settings.friction,
         "temperature": settings.temperature,
