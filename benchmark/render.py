@@ -15,6 +15,7 @@ from benchmark.reports.general import OWN_REPORTS, REPORTS
 from benchmark.reports.publish import Generated, joined
 from benchmark.results import Results
 from benchmark.results.boards import Board
+from benchmark.results.rows import Images
 
 BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of a README
 
@@ -63,17 +64,27 @@ def _with_readme(generated: Generated, boards: list[Board], folder: Path, readme
     """The pages with a README's sections, if there is one; where it is the front page itself, none is generated."""
     if readme is None or not readme.is_file():
         return generated
-    sections = {"leaderboard": tables.headline(_largest(boards), f"{folder.name}/")}
+    sections = {"leaderboard": tables.headline(_headline(boards), f"{folder.name}/")}
     texts = {path: text for path, text in generated.texts.items() if path.resolve() != readme.resolve()}
     return Generated(texts, generated.figures, {readme: with_sections(readme, sections)})
 
 
-def _largest(boards: list[Board]) -> list[Board]:
-    """The boards of the data set with most rows: a README has room for one table."""
+def _headline(boards: list[Board]) -> list[Board]:
+    """Of the data set with most rows the boards on most images, and before them those on most images with every entry.
+
+    A README has room for no more.
+    """
     rows = Counter[str]()
     for board in boards:
         rows[board.dataset] += len(board.rows)
-    return [board for board in boards if board.dataset == max(rows, key=lambda name: rows[name])]
+    groups: dict[Images, list[Board]] = {}
+    for board in boards:
+        if board.dataset == max(rows, key=lambda name: rows[name]):
+            groups.setdefault(board.images, []).append(board)
+    entries = {images: max(len(board.rows) for board in of_images) for images, of_images in groups.items()}
+    complete = [images for images, count in entries.items() if count == max(entries.values())]
+    shown = {max(of, key=lambda images: len(images[1])) for of in (complete, list(groups)) if of}
+    return [board for images, of_images in groups.items() if images in shown for board in of_images]
 
 
 def with_sections(readme: Path, sections: Mapping[str, str]) -> str:
