@@ -39,7 +39,13 @@ def report(_results: Results, folder: Path) -> Generated:
         figures[f"posteriors-{name}-gradients"] = partial(by_gradient, findings, threats)
         figures[f"posteriors-{name}-width"] = partial(by_width, findings, threats)
         figures[f"posteriors-{name}-draws"] = partial(by_draws, findings)
-    text = render_page("posteriors.md", __package__, problems=[_problem(one) for one in found], trainings=TRAININGS)
+    text = render_page(
+        "posteriors.md",
+        __package__,
+        problems=[_problem(one) for one in found],
+        trainings=TRAININGS,
+        moons=(folder / STUDIES / "half-moons.png").is_file(),
+    )
     links = ("[every kind of posterior under one judge](posteriors.md): is it Bayes, or the approximation?",)
     return Generated({folder / "posteriors.md": text}, in_folder(folder, figures), links=links)
 
