@@ -19,6 +19,7 @@ from zoo.uncertainty import entropies
 
 CONVERGED = 1.01  # split R-hat below which Vehtari et al. 2021 take chains for converged
 MODERATE = 1.05
+WORST = 1000.0  # split R-hat is said to be at most: chains that stand still have an infinite one, and JSON has none
 LEAST = 4  # samples of a chain that convergence can be told from
 
 
@@ -66,7 +67,7 @@ def energy(draws: Draws, target: LogPosterior) -> dict[str, Any]:
     }
     if len(energies) > 1 and energies.shape[1] >= LEAST:
         values = energies[:, :, None].numpy()
-        found["split_rhat"] = round(float(split_rhat(values)[0]), 4)
+        found["split_rhat"] = round(min(float(split_rhat(values)[0]), WORST), 4)
         found["ess"] = round(float(bulk_ess(values)[0]), 1)
     return found
 
@@ -88,8 +89,8 @@ def convergence(values: Tensor) -> dict[str, Any]:
     rhat, ess = split_rhat(values.double().numpy()), bulk_ess(values.double().numpy())
     return {
         "quantities": len(rhat),
-        "split_rhat_max": round(float(rhat.max()), 4),
-        "split_rhat_median": round(float(np.median(rhat)), 4),
+        "split_rhat_max": round(min(float(rhat.max()), WORST), 4),
+        "split_rhat_median": round(min(float(np.median(rhat)), WORST), 4),
         f"share_of_split_rhat_from_{CONVERGED}": round(float((rhat >= CONVERGED).mean()), 4),
         f"share_of_split_rhat_from_{MODERATE}": round(float((rhat >= MODERATE).mean()), 4),
         "ess_min": round(float(ess.min()), 1),

@@ -237,3 +237,5 @@ def test_what_has_not_converged_is_called_so() -> None:
     assert "0.0 % of as many independent draws" in conclusion(bad, good)
     assert bad["share_of_split_rhat_from_1.01"] == bad["share_of_split_rhat_from_1.05"] == pytest.approx(1 / 20)
     assert bad["ess_min"] < 20 < bad["ess_median"]
+    still = convergence(torch.arange(2.0)[:, None, None].expand(2, 4, 3))
+    assert (still["split_rhat_max"], still["split_rhat_median"]) == (1000, 1000), "infinite, which JSON does not know"
