@@ -76,6 +76,7 @@ def _mlp() -> Problem:
         return sampled(Laplace(draws=size, **settings), 1, 1.0, 500)  # type: ignore[arg-type]
 
     every = TRAININGS * size
+    cyclical = Sghmc(TRAININGS, 60, per_cycle=2, cold=0.25, burn_in=10, friction=0.2, keep=every)
     posteriors = {
         MAP: Posterior(exact, "one network, the maximum of the posterior"),
         "ensemble-5": Posterior(replace(exact, sampler=Ensemble(5)), "deep ensemble of 5"),
@@ -90,11 +91,9 @@ def _mlp() -> Problem:
         ),
         "laplace-diag": Posterior(laplace(structure="diag"), "Laplace, diagonal", starts_at_map=True),
         "laplace-kron": Posterior(laplace(structure="kron"), "Laplace, KFAC", starts_at_map=True),
-        "sgld": Posterior(
-            sampled(Sghmc(TRAININGS, 50, 4, cold=0.5, friction=1.0, keep=every), 1000, 1e-2), "SGLD, cyclical"
-        ),
-        "sghmc": Posterior(sampled(Sghmc(TRAININGS, 50, 4, cold=0.5, keep=every), 1000, 1e-2), "SGHMC, cyclical"),
-        EXACT: Posterior(sampled(Hmc(TRAININGS, 100, every=2, keep=every), 300, 6e-3, images), "full-batch HMC"),
+        "sgld": Posterior(sampled(replace(cyclical, friction=1.0), 960, 0.3), "SGLD, cyclical"),
+        "sghmc": Posterior(sampled(cyclical, 960, 0.1), "SGHMC, cyclical"),
+        EXACT: Posterior(sampled(Hmc(TRAININGS, 20, keep=every), 120, 6.5e-3, images), "full-batch HMC"),
         PUBLISHED: Posterior(exact, "HMC as published (Carbone et al. 2020)", as_published=True),
     }
     return Problem("mlp", "mnist", "mlp-50", images, 0.3, size, posteriors)

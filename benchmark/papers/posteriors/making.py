@@ -15,7 +15,6 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS, Posterior, Problem
-from benchmark.papers.posteriors.outcomes import Trained
 from zoo import ZooEntry
 from zoo.datasets import Split
 from zoo.files import write_whole
@@ -78,8 +77,8 @@ class Making:
         )
 
     def name(self, posterior: str, training: int) -> str:
-        """Of the entry of one training."""
-        return f"{self.problem.dataset}/{Trained(self.problem.name, posterior, training).name}"
+        """Of the entry of one training; what was made in another way has another name, and other records."""
+        return f"{self.problem.dataset}/{self.problem.name}-{self.path(posterior, training).stem}"
 
     def _make(self, posterior: str) -> None:
         """All trainings of a kind."""

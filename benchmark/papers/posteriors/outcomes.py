@@ -40,11 +40,6 @@ class Trained(NamedTuple):
     posterior: str
     training: int
 
-    @property
-    def name(self) -> str:
-        """Of its entry, without the data set."""
-        return f"{self.problem}-{self.posterior}-{self.training}"
-
 
 def outcomes_of(records: Iterable[Record], networks: dict[str, Trained]) -> pd.DataFrame:
     """networks: by the names of their entries. An image that is wrong without an attack does not survive one."""
