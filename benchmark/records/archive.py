@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.plan.roles import role_of
 from benchmark.protocol import required_agreement
 from benchmark.records.agreement import meets
-from benchmark.records.record import SCHEMA_VERSION, Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import SCHEMA_VERSION, Record
 
 _EVIDENCE = "-adaptive"
 
@@ -86,7 +86,7 @@ def record_texts(records: Iterable[Record], folder: Path, lying: Archive | None 
     for record in records:
         dataset, _, _ = record.cell.model.partition("/")
         # in files of their own: adaptive attacks that are run anew change no other file
-        name = f"{_file_name(record.cell.model)}{_EVIDENCE if role_of(record.cell).is_evidence else ''}"
+        name = f"{_file_name(record.cell.model)}{_EVIDENCE if record.role.is_evidence else ''}"
         by_file.setdefault(folder / dataset / f"{name}.json.xz", []).append(record)
     archive = Archive() if lying is None else lying
     return {path: _text(of_file, archive) for path, of_file in by_file.items()}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.roles import role_of
 from benchmark.records.record import Record
 from benchmark.results.checks import Status, Verdict, verdicts, worst_status
 from benchmark.results.configuration import Configuration, configuration
@@ -58,20 +57,16 @@ def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]
     """
     records = list(records)
     groups = {
-        configuration(record).group
-        for record in records
-        if (role := role_of(record.cell)).is_column and role.protocol_draws
+        configuration(record).group for record in records if (role := record.role).is_column and role.protocol_draws
     }
     with_columns = {
-        (configuration(record).group, record.cell.attack.threat.norm)
-        for record in records
-        if role_of(record.cell).is_column
+        (configuration(record).group, record.cell.attack.threat.norm) for record in records if record.role.is_column
     }
     columns: dict[Configuration, list[Record]] = defaultdict(list)
     extra: dict[tuple[object, ...], list[Record]] = defaultdict(list)
     readings: dict[tuple[object, ...], list[Record]] = defaultdict(list)
     for record in records:
-        role, config = role_of(record.cell), configuration(record)
+        role, config = record.role, configuration(record)
         alone = role.may_stand_alone and (config.group, record.cell.attack.threat.norm) not in with_columns
         if alone or (role.is_column and (role.protocol_draws or config.group not in groups)):
             columns[config].append(record)
@@ -89,6 +84,6 @@ def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]
 def _evidence(norm: str, columns: list[Record], extra: list[Record], readings: list[Record]) -> Evidence:
     return Evidence(
         [record for record in columns if record.cell.attack.threat.norm == norm],
-        [record for record in extra if record.cell.attack.threat.norm == norm or role_of(record.cell).is_of_every_norm],
+        [record for record in extra if record.cell.attack.threat.norm == norm or record.role.is_of_every_norm],
         [record for record in readings if record.cell.attack.threat.norm == norm],
     )

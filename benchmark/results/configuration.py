@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from benchmark.attacks.spec import AttackSpec
@@ -67,14 +67,34 @@ def without_subsumed(records: Iterable[Record]) -> list[Record]:
     the one finished last.
     """
     records = list(records)
-    kept: dict[tuple[Configuration, AttackSpec, str | None], list[Record]] = defaultdict(list)
-    for record in sorted(records, key=lambda record: (record.complete, str(record.provenance["finished"]))):
-        same = kept[configuration(record), record.cell.attack, record.fingerprints.get("attack")]
-        same[:] = [other for other in same if not _covers(record.cell, other.cell)]
-        if not any(_covers(other.cell, record.cell) for other in same):
-            same.append(record)
-    counted = {id(record) for same in kept.values() for record in same}
+    by_attack: dict[tuple[Configuration, AttackSpec, str | None], list[Record]] = defaultdict(list)
+    for record in records:
+        by_attack[configuration(record), record.cell.attack, record.fingerprints.get("attack")].append(record)
+    counted = {
+        id(record) for same in by_attack.values() for part in _overlapping(same) for record in _not_covered(part)
+    }
     return [record for record in records if id(record) in counted]
+
+
+def _overlapping(records: list[Record]) -> Iterator[list[Record]]:
+    """Parts without a position in common: a record and one that covers it are in the same."""
+    part, end = list[Record](), 0
+    for record in sorted(records, key=lambda record: record.cell.start):
+        if part and record.cell.start >= end:
+            yield part
+            part = []
+        part.append(record)
+        end = max(end, record.cell.stop)
+    yield part
+
+
+def _not_covered(records: list[Record]) -> list[Record]:
+    kept = list[Record]()
+    for record in sorted(records, key=lambda record: (record.complete, str(record.provenance["finished"]))):
+        kept = [other for other in kept if not _covers(record.cell, other.cell)]
+        if not any(_covers(other.cell, record.cell) for other in kept):
+            kept.append(record)
+    return kept
 
 
 def _covers(cell: Cell, other: Cell) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from benchmark.attacks.methods import Norm
@@ -16,7 +17,8 @@ from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Reading
 from benchmark.plan.ladder import Ladder, climbed
 from benchmark.plan.nearest import broken_under, says_of
-from benchmark.plan.roles import role_of, surviving_examples
+from benchmark.plan.roles import surviving_examples
+from benchmark.records.outcome import joined
 from benchmark.records.record import Health, Record
 from benchmark.results.frames import IDENTITY, latest, tidy
 from zoo.kind import Kind
@@ -75,12 +77,12 @@ class Evidence:
 
     @cached_property
     def _audited_images(self) -> set[int]:
-        shards = {(one.cell.start, one.cell.stop): set(one.examples) for one in self.records if role_of(one.cell).whole}
+        shards = {(one.cell.start, one.cell.stop): set(one.examples) for one in self.records if one.role.whole}
         first = {image for (start, _), images in shards.items() if start == 0 for image in images}
         tried: dict[tuple[object, ...], set[int]] = {}
         on_first: dict[tuple[object, ...], Record] = {}
         for record in [*self.extra, *self.readings]:
-            adaptive = role_of(record.cell).adaptive
+            adaptive = record.role.adaptive
             if adaptive is not None and adaptive.on != "strong" and adaptive.images is None:
                 attack = record.cell.attack, record.cell.attack_draws, record.cell.reading
                 tried.setdefault(attack, set()).update(record.examples)
@@ -91,7 +93,7 @@ class Evidence:
             return all(
                 tried[attack].issuperset(
                     images
-                    if (threat := record.cell.attack.threat) not in self.surviving or role_of(record.cell).whole
+                    if (threat := record.cell.attack.threat) not in self.surviving or record.role.whole
                     else images & self.surviving[threat]
                 )
                 for attack, record in on_first.items()
@@ -133,7 +135,7 @@ class Evidence:
         """Adaptive attack -> its complete records."""
         by_name: dict[str, list[Record]] = {}
         for record in self.extra:
-            if record.complete and (adaptive := role_of(record.cell).adaptive) is not None:
+            if record.complete and (adaptive := record.role.adaptive) is not None:
                 by_name.setdefault(adaptive.name, []).append(record)
         return by_name
 
@@ -147,10 +149,16 @@ class Evidence:
 
         What fresh draws break says that few frozen ones are not the network, and nothing of steps, starts or rounding.
         """
-        return {threat: images - self._broken_by("fresh draws", threat) for threat, images in self.surviving.items()}
+        return self.beyond(["fresh draws"])
 
-    def _broken_by(self, name: str, threat: ThreatModel) -> set[int]:
-        return set[int]().union(*(broken_under(record, threat) for record in self.of_adaptive(name, threat)))
+    @cached_property
+    def _broken_by(self) -> dict[tuple[str, ThreatModel], set[int]]:
+        """Adaptive attack and threat model -> the images that it breaks there."""
+        return {
+            (name, threat): set[int]().union(*(broken_under(one, threat) for one in self.of_adaptive(name, threat)))
+            for name in self.adaptive
+            for threat in self.surviving
+        }
 
     @cached_property
     def ladders(self) -> dict[ThreatModel, Ladder]:
@@ -172,7 +180,7 @@ class Evidence:
             for record in self.readings
             if record.complete
             and (record.cell.reading, record.cell.attack.threat) == (reading, threat)
-            and role_of(record.cell).adaptive is not None
+            and record.role.adaptive is not None
         ]
 
     def verdicts_of(self, attack: AttackSpec, library: str, by: Literal["judge", "attacker"]) -> dict[int, bool]:
@@ -203,7 +211,7 @@ class Evidence:
         """Of the `surviving` images, those that survive these adaptive attacks, too."""
         names = list(attacks)
         return {
-            threat: images.difference(*(self._broken_by(name, threat) for name in names))
+            threat: images.difference(*(self._broken_by.get((name, threat), ()) for name in names))
             for threat, images in self.surviving.items()
         }
 
@@ -215,9 +223,8 @@ class Evidence:
         """
         classes = {label for record in self.records for label in record.labels}
         clean = [record.clean for record in self.records if record.clean.error is None]
-        labels = {label for outcome in clean for label in outcome.predicted}
-        entropies = [entropy for outcome in clean for entropy in outcome.entropy]
-        return len(labels) == 1 < len(classes) and max(entropies) - min(entropies) <= SAME_ANSWER
+        one_label = len(np.unique(joined(clean, "predicted"))) == 1
+        return one_label and len(classes) > 1 and bool(np.ptp(joined(clean, "entropy")) <= SAME_ANSWER)
 
     def under(self, threat: ThreatModel) -> list[Record]:
         """The records of the protocol's attacks under one threat model."""
@@ -239,7 +246,7 @@ class Evidence:
         broken: dict[str, set[int]] = {}
         for record in self.extra:
             if says_of(record.cell, threat):
-                called = role_of(record.cell).called
+                called = record.role.called
                 broken.setdefault(called, set()).update(broken_under(record, threat) & images)
         return broken
 
@@ -271,10 +278,10 @@ class Evidence:
         """Attack -> passes per example times draws, in the library and the shard that need most."""
         most: dict[tuple[object, ...], Counter[str]] = {}
         for record in self.under(threat) + [one for one in self.extra if says_of(one.cell, threat)]:
-            attack = record.cell.attack, record.cell.attack_draws
+            needed = most.setdefault((record.cell.attack, record.cell.attack_draws), Counter())
             for outcome in record.outcomes.values():
-                needed = Counter(forward=outcome.forwards, backward=outcome.backwards)
-                most[attack] = most.get(attack, Counter()) | needed
+                needed["forward"] = max(needed["forward"], outcome.forwards)
+                needed["backward"] = max(needed["backward"], outcome.backwards)
         return most
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 from benchmark.attacks.methods import METHOD_OF
 from benchmark.plan.nearest import rounded_up
 from benchmark.protocol import EVERYWHERE, label_of
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import joined
+from benchmark.records.record import Record
 from benchmark.statistics import wilson
 from zoo.lookup import lookup
 
@@ -37,22 +38,11 @@ _OF_RECORD: dict[str, Callable[[Record], object]] = {
 _OF_IMAGE: dict[str, Callable[[Record], Sequence[object]]] = {
     "image": lambda record: record.examples,
     "label": lambda record: record.labels,
-    "clean_correct": lambda record: record.clean.correct,
-    "clean_correct_attacker": lambda record: record.clean.correct_attacker,
-    "clean_log_p": lambda record: record.clean.log_p,
-    "clean_entropy": lambda record: record.clean.entropy,
-    "clean_confidence": lambda record: record.clean.confidence,
 }
-_OF_OUTCOME: dict[str, Callable[[Outcome], Sequence[object]]] = {
-    "correct": lambda outcome: outcome.correct,
-    "predicted": lambda outcome: outcome.predicted,
-    "log_p": lambda outcome: outcome.log_p,
-    "entropy": lambda outcome: outcome.entropy,
-    "confidence": lambda outcome: outcome.confidence,
-    "distance": lambda outcome: outcome.distance,
-    "correct_attacker": lambda outcome: outcome.correct_attacker,
-}
-COLUMNS = (*_OF_RECORD, "library", *_OF_IMAGE, *_OF_OUTCOME)
+_CLEAN = "clean_"
+_OF_CLEAN = tuple(f"{_CLEAN}{name}" for name in ("correct", "correct_attacker", "log_p", "entropy", "confidence"))
+_OF_OUTCOME = ("correct", "predicted", "log_p", "entropy", "confidence", "distance", "correct_attacker")
+COLUMNS = (*_OF_RECORD, "library", *_OF_IMAGE, *_OF_CLEAN, *_OF_OUTCOME)
 IDENTITY = ("attack", "norm", "eps", "library", "image")  # of a line, among records of one configuration
 
 
@@ -75,10 +65,13 @@ def tidy(records: Iterable[Record], columns: Sequence[str] = COLUMNS) -> pd.Data
     def values(name: str) -> object:
         if name in _OF_IMAGE:
             return list(chain.from_iterable(_OF_IMAGE[name](record) for record, _, _ in lines))
+        if name in _OF_CLEAN:
+            return joined((record.clean for record, _, _ in lines), name.removeprefix(_CLEAN))
         if name in _OF_OUTCOME:
-            return list(chain.from_iterable(_OF_OUTCOME[name](outcome) for _, _, outcome in lines))
-        of_record = (library if name == "library" else _OF_RECORD[name](record) for record, library, _ in lines)
-        return np.repeat(np.array(list(of_record)), counts)
+            return joined((outcome for _, _, outcome in lines), name)
+        of_record = [library if name == "library" else _OF_RECORD[name](record) for record, library, _ in lines]
+        texts = any(isinstance(value, str) for value in of_record)
+        return np.repeat(np.array(of_record, object if texts else None), counts)
 
     return pd.DataFrame({name: values(name) for name in columns})
 

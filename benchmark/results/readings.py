@@ -8,6 +8,7 @@ are deployed as what they are, so that all of them are attacked and judge; as a 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -84,9 +85,7 @@ def _worst(records: list[Record], images: Mapping[int, bool]) -> Share | None:
     wrong = set[int]()
     for record in records:
         by_attack.setdefault(record.cell.attack, set()).update(record.examples)
-        wrong |= record.broken | {
-            image for image, right in zip(record.examples, record.clean.correct, strict=True) if not right
-        }
+        wrong |= record.broken | (set(record.examples) - record.right)
     attacked = set.intersection(*by_attack.values()) & set(images)
     return Share(len(attacked - wrong), len(attacked)) if attacked else None
 
@@ -97,30 +96,34 @@ def _with_votes(evidence: Evidence, threat: ThreatModel) -> list[Record]:
 
 def _one_draw(records: Iterable[Record], images: Mapping[int, bool]) -> OneDraw | None:
     """None where not every image has votes."""
-    lowest: dict[int, float] = {}
-    majority: dict[int, bool] = {}
+    examples, lowest, majority = [], [], []
     for record in records:
         for outcome in (record.clean, *record.outcomes.values()):
-            if outcome.error is None and outcome.right_draws:
-                votes = zip(record.examples, record.labels, outcome.right_draws, outcome.majority, strict=True)
-                for image, label, right, most in votes:
-                    lowest[image] = min(lowest.get(image, 1.0), right / record.cell.judge_draws)
-                    majority[image] = majority.get(image, True) and most == label
-    if not images or set(images) - set(lowest):
+            if outcome.error is None and len(right := outcome.array("right_draws")):
+                examples.append(record.examples)
+                lowest.append(right / record.cell.judge_draws)
+                majority.append(outcome.array("majority") == record.labels)
+    voted, places = np.unique(np.concatenate(examples or [[]]), return_inverse=True)
+    wanted = np.fromiter(images, np.int64)
+    if not images or not np.isin(wanted, voted).all():
         return None
-    shares = np.array([lowest[image] for image in images])
+    least, always = np.ones(len(voted)), np.ones(len(voted), bool)
+    np.minimum.at(least, places, np.concatenate(lowest))
+    np.logical_and.at(always, places, np.concatenate(majority))
+    at = np.searchsorted(voted, wanted)
     return OneDraw(
-        {count: float((shares**count).mean()) for count in SUBMISSIONS},
-        Share(sum(majority[image] for image in images), len(images)),
+        {count: float((least[at] ** count).mean()) for count in SUBMISSIONS},
+        Share(int(always[at].sum()), len(images)),
     )
 
 
 def _reversals(evidence: Evidence, records: list[Record]) -> Share | None:
     """Of the same images, made by the same attack, those on which the two judges differ."""
     reversed_, count = 0, 0
+    verdicts_of = functools.cache(evidence.verdicts_of)  # of all shards, and asked for shard by shard
     for record in records:
         (library,) = record.cell.libraries
-        verdicts = evidence.verdicts_of(record.cell.attack, library, "judge")
+        verdicts = verdicts_of(record.cell.attack, library, "judge")
         pairs = [
             (right, verdicts[image])
             for image, right in zip(record.examples, record.outcomes[library].correct, strict=True)

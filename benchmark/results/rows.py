@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.roles import OTHER_SETTINGS, role_of
+from benchmark.plan.roles import OTHER_SETTINGS
 from benchmark.protocol import ATTACKS, attacks_in
 from benchmark.records.agreement import weakest
 from benchmark.results.audits import Audit
@@ -124,8 +124,8 @@ class Row:
     @property
     def further(self) -> list[str]:
         """Own attacks and other settings that its worst case is over, too."""
-        in_place = [] if self.attacks else [role_of(record.cell) for record in self.audit.evidence.under(self.threat)]
-        beside = (role_of(one.cell) for one in self.audit.evidence.extra if one.cell.attack.threat == self.threat)
+        in_place = [] if self.attacks else [record.role for record in self.audit.evidence.under(self.threat)]
+        beside = (one.role for one in self.audit.evidence.extra if one.cell.attack.threat == self.threat)
         names = [role.called for role in (*in_place, *(role for role in beside if role.further))]
         return [name for name in dict.fromkeys(names) if name != OTHER_SETTINGS]
 
@@ -137,7 +137,7 @@ class Row:
     @property
     def on_leaderboards(self) -> bool:
         """Whether it has the columns that leaderboards demand: every attack of the norm, on the protocol's terms."""
-        terms = all(role_of(record.cell).board for record in self.audit.evidence.under(self.threat))
+        terms = all(record.role.board for record in self.audit.evidence.under(self.threat))
         return terms and set(self.attacks) == set(attacks_in(self.threat.norm))
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
@@ -30,15 +31,17 @@ def no_budget(evidence: Evidence) -> Finding:
         if record.cell.attack.threat.eps == 0:
             for library, outcome in sorted(record.outcomes.items()):
                 where = f"{library} {record.cell.attack.name}"
-                moved = sum(distance != 0 for distance in outcome.distance) + len(outcome.violations)
-                flipped = sum(a != b for a, b in zip(outcome.correct, record.clean.correct, strict=False))
                 if outcome.error is not None:
                     if record.cell.attack.threat.norm == evidence.norm:
                         found.append(("ERROR", f"{where} failed: {outcome.error}"))
-                elif moved or flipped:
+                    continue
+                distance = outcome.array("distance")
+                moved = np.count_nonzero(distance) + len(outcome.violations)
+                flipped = np.count_nonzero(outcome.array("correct") != record.clean.array("correct"))
+                if moved or flipped:
                     found.append(("FAIL", f"{where}: {moved} images changed, {flipped} verdicts"))
                 else:
-                    found.append(("PASS", f"{where}: {len(outcome.distance)} images unchanged"))
+                    found.append(("PASS", f"{where}: {len(distance)} images unchanged"))
     return summary(found, "no attack ran at eps 0")
 
 
@@ -61,7 +64,9 @@ def budget_and_box(evidence: Evidence) -> Finding:
                 return "ERROR", f"{library} failed on {record.cell.label}: {outcome.error}"
     if outside := _outside(record for record in records if not record.cell.attack.is_own):
         return "FAIL", f"images outside budget or box: {outside}"
-    count = sum(len(outcome.distance) for record in records for outcome in record.outcomes.values())
+    count = sum(
+        len(record.examples) for record in records for outcome in record.outcomes.values() if outcome.error is None
+    )
     left = _outside(record for record in records if record.cell.attack.is_own)
     own = f"; of own attacks some were outside and count for nothing: {left}" if left else ""
     return "PASS", f"{count} adversarial images within budget and box{own}"

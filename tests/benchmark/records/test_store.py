@@ -17,7 +17,8 @@ import pytest
 from benchmark.evaluation.evaluator import Evaluator
 from benchmark.plan.cells import Cell
 from benchmark.protocol import standard_attack
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Record
 from benchmark.records.store import Store, StoreError
 from zoo import ZooEntry
 
