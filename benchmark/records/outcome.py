@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,31 +58,36 @@ class Outcome:
     majority: list[int] = field(default_factory=list)
 
     @classmethod
-    def of_columns(cls, columns: Mapping[str, NDArray[Any]], others: Mapping[str, Any]) -> Outcome:
-        """The outcome with these columns, which become lists when they are asked for: most never are.
+    def of_columns(cls, column: Callable[[str], NDArray[Any]], others: Mapping[str, Any]) -> Outcome:
+        """An outcome whose columns become lists when they are asked for, which most never are.
 
-        others: the fields that are no columns.
+        column: reads one of `COLUMNS`, empty where there is none. others: the fields that are no columns.
         """
         outcome = cls.__new__(cls)
-        outcome.__dict__.update(others, _arrays=columns)
+        outcome.__dict__.update(others, _column=column)
         return outcome
 
     def __getattr__(self, name: str) -> Any:
         """A column that is no list yet."""
-        arrays = self.__dict__.get("_arrays", {})
-        if name not in arrays:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.__dict__[name] = values = arrays[name].tolist()
+        if name not in COLUMNS or "_column" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        self.__dict__[name] = values = self.array(name).tolist()
         return values
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: another process does not get the file that they are read from."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
     def array(self, name: str) -> NDArray[Any]:
-        """(N,) a column; read-only where it was read from a file."""
-        arrays = self.__dict__.get("_arrays", {})
-        return arrays[name] if name in arrays else np.array(getattr(self, name), COLUMNS[name])
+        """(N,) a column. It is not to be changed."""
+        if "_column" in self.__dict__:
+            column: NDArray[Any] = self.__dict__["_column"](name)
+            return column
+        return np.array(getattr(self, name), COLUMNS[name])
 
     def to_json(self) -> dict[str, Any]:
         """The fields, truth values as a word of ones and zeros: there are millions of them."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}  # asdict would copy every number
+        fields = self.__getstate__()  # asdict would copy every number
         for name in _OF_DRAWS:
             if not fields[name]:
                 del fields[name]

@@ -10,7 +10,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -111,7 +111,7 @@ class Record:
     state: State | None = None
     planting: Planting | None = None
 
-    @property
+    @functools.cached_property
     def complete(self) -> bool:
         """Whether every library was evaluated."""
         return all(outcome.error is None for outcome in self.outcomes.values())
@@ -155,11 +155,11 @@ class Record:
             del outcome["seconds"]
         return fields
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, of_outcome: Callable[[Outcome], dict[str, Any]] = Outcome.to_json) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         fields["cell"] = self.cell.to_json()
-        fields["clean"] = self.clean.to_json()
-        fields["outcomes"] = {library: outcome.to_json() for library, outcome in self.outcomes.items()}
+        fields["clean"] = of_outcome(self.clean)
+        fields["outcomes"] = {library: of_outcome(outcome) for library, outcome in self.outcomes.items()}
         fields["agreement"] = [asdict(comparison) for comparison in self.agreement]
         if self.health is None:
             del fields["health"]
@@ -176,7 +176,9 @@ class Record:
         return {"schema": SCHEMA_VERSION, **fields}
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Record:
+    def from_json(
+        cls, fields: dict[str, Any], outcome_of: Callable[[dict[str, Any]], Outcome] = Outcome.from_json
+    ) -> Record:
         """Raises ValueError for a record of another schema."""
         fields = dict(fields)
         if (schema := fields.pop("schema", None)) != SCHEMA_VERSION:
@@ -189,8 +191,8 @@ class Record:
             **{
                 **fields,
                 "cell": Cell.from_json(fields["cell"]),
-                "clean": Outcome.from_json(fields["clean"]),
-                "outcomes": {library: Outcome.from_json(outcome) for library, outcome in fields["outcomes"].items()},
+                "clean": outcome_of(fields["clean"]),
+                "outcomes": {library: outcome_of(outcome) for library, outcome in fields["outcomes"].items()},
                 "agreement": [Comparison(**pair) for pair in pairs],
                 "health": Health(**fields["health"]) if "health" in fields else None,
                 "state": State.from_json(fields["state"]) if "state" in fields else None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmark.attacks.spec import AttackSpec
 from benchmark.plan.cells import Cell, Reading
-from benchmark.records.agreement import Comparison
+from benchmark.records.agreement import Comparison, merged
 from benchmark.records.record import Record
 
 
@@ -105,10 +105,9 @@ def _covers(cell: Cell, other: Cell) -> bool:
 
 def merged_agreement(records: Iterable[Record]) -> dict[tuple[Configuration, AttackSpec], list[Comparison]]:
     """Per configuration and attack one comparison for every pair of libraries, over all shards."""
-    pairs: dict[tuple[Configuration, AttackSpec], dict[tuple[str, str], Comparison]] = defaultdict(dict)
+    found: dict[tuple[Configuration, AttackSpec], dict[tuple[str, str], list[Comparison]]] = defaultdict(dict)
     for record in records:
-        merged = pairs[configuration(record), record.cell.attack]
+        of_attack = found[configuration(record), record.cell.attack]
         for pair in record.agreement:
-            libraries = pair.first, pair.second
-            merged[libraries] = merged[libraries] + pair if libraries in merged else pair
-    return {of: list(merged.values()) for of, merged in pairs.items()}
+            of_attack.setdefault((pair.first, pair.second), []).append(pair)
+    return {of: [merged(pairs) for pairs in of_attack.values()] for of, of_attack in found.items()}

@@ -18,9 +18,11 @@ from benchmark.plan.cells import Reading
 from benchmark.plan.ladder import Ladder, climbed
 from benchmark.plan.nearest import broken_under, says_of
 from benchmark.plan.roles import surviving_examples
+from benchmark.records.agreement import Comparison
 from benchmark.records.outcome import joined
 from benchmark.records.record import Health, Record
-from benchmark.results.frames import IDENTITY, latest, tidy
+from benchmark.results.configuration import Configuration, merged_agreement
+from benchmark.results.frames import IDENTITY, latest, surviving, tidy
 from zoo.kind import Kind
 
 SAME_ANSWER = 1e-6  # nats of entropy between the answers to two images
@@ -104,7 +106,28 @@ class Evidence:
     @cached_property
     def outcomes(self) -> pd.DataFrame:
         """Outcomes of the protocol's attacks, a line per attack, eps, library and image; see `results.frames.tidy`."""
-        return latest(tidy(self.records, _COLUMNS))
+        return latest(tidy(self.records, _COLUMNS, categories=True))
+
+    @cached_property
+    def by_image(self) -> pd.DataFrame:
+        """The worst of all libraries, a line per attack, eps and image.
+
+        correct: under the judge. survives, survives_attacker: under the judge and on the attacker's draws, where the
+        image is right as it is, too.
+        """
+        judged, both = self.outcomes, surviving(self.outcomes)
+        worst = {
+            "correct": judged["correct"],
+            "survives": both["correct"],
+            "survives_attacker": both["correct_attacker"],
+        }
+        of_images = [judged["attack"], judged["eps"], judged["image"]]
+        return pd.DataFrame(worst).groupby(of_images, observed=True).all().reset_index().astype({"attack": str})
+
+    @cached_property
+    def agreement(self) -> dict[tuple[Configuration, AttackSpec], list[Comparison]]:
+        """A comparison for every pair of libraries, attack by attack, over all shards."""
+        return merged_agreement(self.records)
 
     @cached_property
     def healths(self) -> list[Health]:
@@ -167,10 +190,10 @@ class Evidence:
         Those do not count that were not, and that another attack broke. Threat models without a rung are left out.
         """
         found = {}
-        for threat, surviving in self.surviving.items():
+        for threat, survivors in self.surviving.items():
             rungs = [one for one in self.adaptive.get("fresh draws", []) if one.cell.attack.threat == threat]
             attacked = {image for rung in rungs for image in rung.examples}
-            found[threat] = climbed(surviving & (attacked | self.alive[threat]), rungs, self.images[threat])
+            found[threat] = climbed(survivors & (attacked | self.alive[threat]), rungs, self.images[threat])
         return {threat: ladder for threat, ladder in found.items() if ladder.survivors}
 
     def reading(self, reading: Reading, threat: ThreatModel) -> list[Record]:
@@ -243,11 +266,15 @@ class Evidence:
 
     def broken_beyond(self, threat: ThreatModel, images: set[int]) -> dict[str, set[int]]:
         """Attack beyond the columns, as `Role.called` says -> which of the images it broke."""
-        broken: dict[str, set[int]] = {}
+        return {called: broken & images for called, broken in self._broken_by_extra[threat].items()}
+
+    @cached_property
+    def _broken_by_extra(self) -> dict[ThreatModel, dict[str, set[int]]]:
+        broken = {threat: dict[str, set[int]]() for threat in self.surviving}
         for record in self.extra:
-            if says_of(record.cell, threat):
-                called = record.role.called
-                broken.setdefault(called, set()).update(broken_under(record, threat) & images)
+            for threat, by_attack in broken.items():
+                if says_of(record.cell, threat):
+                    by_attack.setdefault(record.role.called, set()).update(broken_under(record, threat))
         return broken
 
     def outside(self, threat: ThreatModel) -> dict[str, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,31 +39,43 @@ class OneDraw:
 
 @dataclass(frozen=True)
 class Readings:
-    """headline: the worst case over all attacks. deterministic: the same, and on the judge's own draws.
+    """The readings of an entry under a threat model, None for what was not measured.
 
-    sample: half of Monte-Carlo samples attacked, judged by the other half. reversals: verdicts that another judge
-    reverses, of how many. None for what was not measured; deterministic is the headline where nothing is drawn.
+    survivors: image -> whether it survives every attack under the threat model.
     """
 
-    headline: Share
-    deterministic: Share | None
-    sample: Share | None
-    one_draw: OneDraw | None
-    reversals: Share | None
+    evidence: Evidence
+    threat: ThreatModel
+    survivors: Mapping[int, bool]
 
+    @property
+    def headline(self) -> Share:
+        """The worst case over all attacks."""
+        return Share(sum(self.survivors.values()), len(self.survivors))
 
-def readings_of(evidence: Evidence, threat: ThreatModel, survivors: Mapping[int, bool]) -> Readings:
-    """survivors: image -> whether it survives every attack under the threat model."""
-    headline = Share(sum(survivors.values()), len(survivors))
-    by_reading = {reading: evidence.reading(reading, threat) for reading in Reading}
-    sample = by_reading[Reading.SAMPLE]
-    return Readings(
-        headline,
-        _deterministic(evidence, by_reading[Reading.DETERMINISTIC], survivors),
-        _worst(sample, survivors),
-        _one_draw(sample or [*_with_votes(evidence, threat), *by_reading[Reading.OTHER_JUDGE]], survivors),
-        _reversals(evidence, by_reading[Reading.OTHER_JUDGE]),
-    )
+    @cached_property
+    def deterministic(self) -> Share | None:
+        """The same, and on the judge's own draws; the headline where nothing is drawn."""
+        return _deterministic(self.evidence, self._of(Reading.DETERMINISTIC), self.survivors)
+
+    @cached_property
+    def sample(self) -> Share | None:
+        """Half of Monte-Carlo samples attacked, judged by the other half."""
+        return _worst(self._of(Reading.SAMPLE), self.survivors)
+
+    @cached_property
+    def one_draw(self) -> OneDraw | None:
+        """Each query answered by one draw."""
+        judged = [*_with_votes(self.evidence, self.threat), *self._of(Reading.OTHER_JUDGE)]
+        return _one_draw(self._of(Reading.SAMPLE) or judged, self.survivors)
+
+    @cached_property
+    def reversals(self) -> Share | None:
+        """Verdicts that another judge reverses, of how many."""
+        return _reversals(self.evidence, self._of(Reading.OTHER_JUDGE))
+
+    def _of(self, reading: Reading) -> list[Record]:
+        return self.evidence.reading(reading, self.threat)
 
 
 def _deterministic(evidence: Evidence, records: list[Record], survivors: Mapping[int, bool]) -> Share | None:

@@ -14,10 +14,9 @@ from benchmark.protocol import ATTACKS, attacks_in
 from benchmark.records.agreement import weakest
 from benchmark.results.audits import Audit
 from benchmark.results.checks import Verdict
-from benchmark.results.configuration import Configuration, merged_agreement
-from benchmark.results.frames import surviving
+from benchmark.results.configuration import Configuration
 from benchmark.results.planted import detection_of
-from benchmark.results.readings import Readings, readings_of
+from benchmark.results.readings import Readings
 from benchmark.results.share import Share
 from benchmark.results.strongest import Distances, autoattack, distances_of
 from benchmark.statistics import expected_calibration_error
@@ -155,28 +154,28 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
     frame = evidence.outcomes[evidence.outcomes["eps"] == threat.eps]
     if not len(frame):
         return None
-    by_attack = surviving(frame).groupby(["attack", "image"])[["correct", "correct_attacker"]].all()
+    by_attack = evidence.by_image[evidence.by_image["eps"] == threat.eps].set_index(["attack", "image"])
     # Only images that were attacked by every attack of the row count, so that all its columns speak of the same images.
-    common = by_attack["correct"].unstack("attack").dropna().index
+    common = by_attack["survives"].unstack("attack").dropna().index
     attacked = len(common)
     common = common if images is None else common[common.isin(images)]
     if not len(common):
         return None
     frame = frame[frame["image"].isin(common)]
     by_attack = by_attack[by_attack.index.get_level_values("image").isin(common)]
-    by_image = by_attack.groupby("image").all()
+    by_image = by_attack[["survives", "survives_attacker"]].groupby("image").all()
     clean = frame.drop_duplicates("image")
     harmful = frame.sort_values("log_p", kind="stable").drop_duplicates("image")
     attacks = [attack for attack in ATTACKS if attack in by_attack.index.get_level_values("attack")]
     agreement = {
         spec.name: weakest(pair.level for pair in comparisons)
-        for (_, spec), comparisons in merged_agreement(evidence.under(threat)).items()
-        if comparisons
+        for (_, spec), comparisons in evidence.agreement.items()
+        if comparisons and spec.threat == threat
     }
     passes = evidence.passes(threat)
-    whitebox = {int(image) for image in by_image.index[by_image["correct"]]}
+    whitebox = {int(image) for image in by_image.index[by_image["survives"]]}
     broken = evidence.broken_beyond(threat, whitebox)
-    survives = by_image["correct"] & ~by_image.index.isin(set().union(*broken.values()))
+    survives = by_image["survives"] & ~by_image.index.isin(set().union(*broken.values()))
     survivors = {int(image): bool(survived) for image, survived in survives.items()}  # type: ignore[call-overload]
     audited = survivors.keys() - evidence.further[threat]
     of_audit = {image: survived for image, survived in survivors.items() if image in audited}
@@ -184,13 +183,13 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
         audit=audit,
         threat=threat,
         clean=_share(clean["clean_correct"]),
-        attacks={attack: _share(by_attack.loc[attack]["correct"]) for attack in attacks},
-        whitebox=_share(by_image["correct"]),
-        attacker=_share(by_image["correct_attacker"]),
+        attacks={attack: _share(by_attack.loc[attack]["survives"]) for attack in attacks},
+        whitebox=_share(by_image["survives"]),
+        attacker=_share(by_image["survives_attacker"]),
         worst=_share(survives),
         survivors=survivors,
         audited=Share(sum(of_audit.values()), len(of_audit)),
-        readings=readings_of(evidence.audited, threat, of_audit),
+        readings=Readings(evidence.audited, threat, of_audit),
         adaptive={name: len(fell & audited) for name, fell in broken.items()},
         autoattack=autoattack(evidence.audited, threat, whitebox & audited, len(audited)),
         distances=distances_of(evidence, survivors),

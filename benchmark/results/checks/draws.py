@@ -20,7 +20,7 @@ from benchmark.results.checks.check import (
     where,
 )
 from benchmark.results.evidence import Evidence
-from benchmark.results.readings import Readings, readings_of
+from benchmark.results.readings import Readings
 from benchmark.statistics import mcnemar, share_below
 from zoo.kind import Kind
 
@@ -182,4 +182,4 @@ def _members(evidence: Evidence) -> int:
 
 
 def _readings(evidence: Evidence, threat: ThreatModel) -> Readings:
-    return readings_of(evidence, threat, evidence.survivors(threat))
+    return Readings(evidence, threat, evidence.survivors(threat))

@@ -13,7 +13,6 @@ from benchmark.protocol import SIGNIFICANCE, required_agreement
 from benchmark.records.agreement import meets, weakest
 from benchmark.records.record import Record
 from benchmark.results.checks.check import NOT_APPLICABLE, Finding, check, first_few, over, risen, summary
-from benchmark.results.configuration import merged_agreement
 from benchmark.results.evidence import Evidence
 from benchmark.statistics import mcnemar
 
@@ -83,7 +82,7 @@ def iterative_beats_single_step(evidence: Evidence) -> Finding:
     if all(record.cell.attack.threat.norm == "l2" for record in evidence.records):
         return "PASS", f"{NOT_APPLICABLE}: fgsm is an attack in linf"
     found: list[Finding] = []
-    linf = evidence.outcomes[evidence.outcomes["attack"].isin(["fgsm", "pgd-linf"])]
+    linf = evidence.by_image[evidence.by_image["attack"].isin(["fgsm", "pgd-linf"])]
     for eps in sorted(linf["eps"].unique()):
         survived = _survival(linf[linf["eps"] == eps], "attack")
         if {"fgsm", "pgd-linf"} <= set(survived.columns) and len(survived):
@@ -102,7 +101,7 @@ def iterative_beats_single_step(evidence: Evidence) -> Finding:
 def monotone_in_eps(evidence: Evidence) -> Finding:
     """Robust accuracy does not rise by more than 1 point from one eps to the next."""
     found: list[Finding] = []
-    for attack, frame in evidence.outcomes.groupby("attack"):
+    for attack, frame in evidence.by_image.groupby("attack"):
         survived = _survival(frame, "eps")
         for low, high in pairwise(sorted(survived.columns)) if len(survived) else ():
             count = len(survived)
@@ -125,7 +124,7 @@ def libraries_agree(evidence: Evidence) -> Finding:
     """
     pairs = [
         (pair, required_agreement(spec), f"{spec.name} eps {format_eps(spec.threat.eps)}")
-        for (_, spec), comparisons in merged_agreement(evidence.records).items()
+        for (_, spec), comparisons in evidence.agreement.items()
         for pair in comparisons
     ]
     if all(record.cell.attack.is_own for record in evidence.records):
@@ -156,6 +155,6 @@ def _outside(records: Iterable[Record]) -> str:
 
 
 def _survival(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Image by `column`, true where no library broke it; only images that have every column."""
-    table = frame.groupby([column, "image"])["correct"].all().unstack(column)
+    """Image by `column`, true where no library broke it; only images that have every column. frame: of `by_image`."""
+    table = frame.set_index([column, "image"])["correct"].unstack(column)
     return table.dropna().astype(bool)
