@@ -26,7 +26,7 @@ def packed(record: Record) -> bytes:
     columns = list[bytes]()
 
     def of_outcome(outcome: Outcome) -> dict[str, Any]:
-        fields = {name: value for name, value in outcome.to_json().items() if name not in COLUMNS}
+        others = {name: getattr(outcome, name) for name in outcome.__dataclass_fields__ if name not in COLUMNS}
         places = dict[str, tuple[int, int]]()
         for name in COLUMNS:
             if len(values := outcome.array(name)):
@@ -34,7 +34,7 @@ def packed(record: Record) -> bytes:
                     raise ValueError(f"{record.cell.label}: {name} has a number that is not finite")
                 places[name] = sum(map(len, columns)), len(values)
                 columns.append(values.tobytes())
-        return {**fields, "columns": places}
+        return {**others, "columns": places}
 
     head = json.dumps(record.to_json(of_outcome), allow_nan=False, separators=(",", ":")).encode()
     return b"".join([FORMAT, len(head).to_bytes(8, "little"), head, *columns])

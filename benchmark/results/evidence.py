@@ -22,7 +22,7 @@ from benchmark.records.agreement import Comparison
 from benchmark.records.outcome import joined
 from benchmark.records.record import Health, Record
 from benchmark.results.configuration import Configuration, merged_agreement
-from benchmark.results.frames import IDENTITY, latest, surviving, tidy
+from benchmark.results.frames import IDENTITY, latest, tidy, worst_by_image
 from zoo.kind import Kind
 
 SAME_ANSWER = 1e-6  # nats of entropy between the answers to two images
@@ -110,19 +110,8 @@ class Evidence:
 
     @cached_property
     def by_image(self) -> pd.DataFrame:
-        """The worst of all libraries, a line per attack, eps and image.
-
-        correct: under the judge. survives, survives_attacker: under the judge and on the attacker's draws, where the
-        image is right as it is, too.
-        """
-        judged, both = self.outcomes, surviving(self.outcomes)
-        worst = {
-            "correct": judged["correct"],
-            "survives": both["correct"],
-            "survives_attacker": both["correct_attacker"],
-        }
-        of_images = [judged["attack"], judged["eps"], judged["image"]]
-        return pd.DataFrame(worst).groupby(of_images, observed=True).all().reset_index().astype({"attack": str})
+        """The worst of all libraries, a line per attack, eps and image; see `results.frames.worst_by_image`."""
+        return worst_by_image(self.outcomes)
 
     @cached_property
     def agreement(self) -> dict[tuple[Configuration, AttackSpec], list[Comparison]]:
@@ -300,16 +289,6 @@ class Evidence:
             threat: surviving - set[int]().union(*self.broken_beyond(threat, surviving).values())
             for threat, surviving in self.surviving.items()
         }
-
-    def passes(self, threat: ThreatModel) -> dict[tuple[object, ...], Counter[str]]:
-        """Attack -> passes per example times draws, in the library and the shard that need most."""
-        most: dict[tuple[object, ...], Counter[str]] = {}
-        for record in self.under(threat) + [one for one in self.extra if says_of(one.cell, threat)]:
-            needed = most.setdefault((record.cell.attack, record.cell.attack_draws), Counter())
-            for outcome in record.outcomes.values():
-                needed["forward"] = max(needed["forward"], outcome.forwards)
-                needed["backward"] = max(needed["backward"], outcome.backwards)
-        return most
 
 
 def _on(images: set[int], records: Iterable[Record]) -> list[Record]:

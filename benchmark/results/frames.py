@@ -99,6 +99,22 @@ def surviving(outcomes: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def worst_by_image(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The worst of all libraries, a line per attack, eps and image.
+
+    correct: under the judge. survives, survives_attacker: under the judge and on the attacker's draws, where the image
+    is right as it is, too.
+    """
+    both = surviving(outcomes)
+    worst = {
+        "correct": outcomes["correct"],
+        "survives": both["correct"],
+        "survives_attacker": both["correct_attacker"],
+    }
+    of_images = [outcomes["attack"], outcomes["eps"], outcomes["image"]]
+    return pd.DataFrame(worst).groupby(of_images, observed=True).all().reset_index().astype({"attack": str})
+
+
 def accuracy_by_eps(outcomes: pd.DataFrame, attack: str) -> pd.DataFrame:
     """Robust accuracy of every network under one attack: the worst case over libraries, per image.
 

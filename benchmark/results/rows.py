@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.nearest import says_of
 from benchmark.plan.roles import OTHER_SETTINGS
 from benchmark.protocol import ATTACKS, attacks_in
 from benchmark.records.agreement import weakest
 from benchmark.results.audits import Audit
 from benchmark.results.checks import Verdict
 from benchmark.results.configuration import Configuration
+from benchmark.results.evidence import Evidence
 from benchmark.results.planted import detection_of
 from benchmark.results.readings import Readings
 from benchmark.results.share import Share
@@ -161,8 +162,9 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
     common = common if images is None else common[common.isin(images)]
     if not len(common):
         return None
-    frame = frame[frame["image"].isin(common)]
-    by_attack = by_attack[by_attack.index.get_level_values("image").isin(common)]
+    if len(common) < frame["image"].nunique():
+        frame = frame[frame["image"].isin(common)]
+        by_attack = by_attack[by_attack.index.get_level_values("image").isin(common)]
     by_image = by_attack[["survives", "survives_attacker"]].groupby("image").all()
     clean = frame.drop_duplicates("image")
     harmful = frame.sort_values("log_p", kind="stable").drop_duplicates("image")
@@ -172,11 +174,11 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
         for (_, spec), comparisons in evidence.agreement.items()
         if comparisons and spec.threat == threat
     }
-    passes = evidence.passes(threat)
-    whitebox = {int(image) for image in by_image.index[by_image["survives"]]}
+    attack_count, passes = _passes(evidence, threat)
+    whitebox = set(by_image.index[by_image["survives"]].tolist())
     broken = evidence.broken_beyond(threat, whitebox)
     survives = by_image["survives"] & ~by_image.index.isin(set().union(*broken.values()))
-    survivors = {int(image): bool(survived) for image, survived in survives.items()}  # type: ignore[call-overload]
+    survivors = dict(zip(survives.index.tolist(), survives.tolist(), strict=True))
     audited = survivors.keys() - evidence.further[threat]
     of_audit = {image: survived for image, survived in survivors.items() if image in audited}
     return Row(
@@ -196,15 +198,22 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
         clean_uncertainty=_uncertainty(clean, "clean_"),
         uncertainty=_uncertainty(harmful, ""),
         agreement={attack: agreement[attack] for attack in attacks if attack in agreement},
-        attack_count=len(passes),
-        passes=_summed(passes.values()),
+        attack_count=attack_count,
+        passes=passes,
         attacked=attacked,
     )
 
 
-def _summed(passes: Iterable[Counter[str]]) -> tuple[int, int]:
-    total = sum(passes, Counter[str]())
-    return total["forward"], total["backward"]
+def _passes(evidence: Evidence, threat: ThreatModel) -> tuple[int, tuple[int, int]]:
+    """How many attacks there are, and their passes per example times draws, in the library and shard that need most."""
+    most: dict[object, tuple[int, int]] = {}
+    for record in evidence.under(threat) + [one for one in evidence.extra if says_of(one.cell, threat)]:
+        attack = record.cell.attack, record.cell.attack_draws
+        forward, backward = most.get(attack, (0, 0))
+        for outcome in record.outcomes.values():
+            forward, backward = max(forward, outcome.forwards), max(backward, outcome.backwards)
+        most[attack] = forward, backward
+    return len(most), (sum(forward for forward, _ in most.values()), sum(backward for _, backward in most.values()))
 
 
 def _share(outcomes: pd.Series[bool]) -> Share:
