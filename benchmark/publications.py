@@ -67,7 +67,7 @@ class _Counted(NamedTuple):
 def _counted(folder: Path, new: Iterable[Record], say: Say) -> _Counted:
     """The records in a folder and the new ones, as far as they count; `say` is told what is dropped."""
     new = list(new)
-    archive = read_records(folder / "records")
+    archive = read_records(folder / "records", keep_copies=True)
     records, dropped = sifted(merged(archive, new).values())
     for line in dropped:
         say(line)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark import papers
-from benchmark.records.archive import Archive, record_texts
+from benchmark.records.archive import Archive, record_files
 from benchmark.records.record import Record
 from benchmark.reports import boards as board_pages
 from benchmark.reports import tables
@@ -31,8 +32,8 @@ def project_pages(
     results = Results(sorted(records, key=_order), protocol=True)
     generated = joined(report(results, folder) for report in (*REPORTS, *of_papers))
     front = board_pages.index_page(results.boards, generated.links)
-    texts = _records(records, folder, archive) | {folder / "README.md": front}
-    return _with_readme(joined([generated, Generated(texts)]), results.boards, folder, readme)
+    parts = generated, _records(records, folder, archive), Generated({folder / "README.md": front})
+    return _with_readme(joined(parts), results.boards, folder, readme)
 
 
 def own_pages(
@@ -52,12 +53,13 @@ def own_pages(
     generated = joined(report(results, folder) for report in (*OWN_REPORTS, *of_papers))
     figures = sorted(path.stem for path in generated.figures)
     front = board_pages.own_index_page(results.boards, generated.links, figures)
-    texts = _records(records, folder, archive) | {folder / "README.md": front}
-    return _with_readme(joined([generated, Generated(texts)]), results.boards, folder, readme)
+    parts = generated, _records(records, folder, archive), Generated({folder / "README.md": front})
+    return _with_readme(joined(parts), results.boards, folder, readme)
 
 
-def _records(records: Sequence[Record], folder: Path, archive: Archive | None) -> dict[Path, str]:
-    return record_texts(sorted(records, key=_order), folder / "records", archive)
+def _records(records: Sequence[Record], folder: Path, archive: Archive | None) -> Generated:
+    files = record_files(sorted(records, key=_order), folder / "records", archive)
+    return Generated(files.texts, lying=files.lying)
 
 
 def _with_readme(generated: Generated, boards: list[Board], folder: Path, readme: Path | None) -> Generated:
@@ -66,7 +68,7 @@ def _with_readme(generated: Generated, boards: list[Board], folder: Path, readme
         return generated
     sections = {"leaderboard": tables.headline(_headline(boards), f"{folder.name}/")}
     texts = {path: text for path, text in generated.texts.items() if path.resolve() != readme.resolve()}
-    return Generated(texts, generated.figures, {readme: with_sections(readme, sections)})
+    return replace(generated, texts=texts, sections={readme: with_sections(readme, sections)})
 
 
 def _headline(boards: list[Board]) -> list[Board]:

@@ -116,7 +116,7 @@ class AttackSpec:
         ]
         return [part for part in parts if part]
 
-    @property
+    @functools.cached_property
     def method(self) -> Method:
         """The method, which is the same in every norm."""
         return method_of(self.name)

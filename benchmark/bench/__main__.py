@@ -15,7 +15,18 @@ from zoo.commands import mistakes_in_one_line
 
 app = typer.Typer(add_completion=False)
 
-TABLES = ("gradients", "resnet", "chunks", "libraries", "overhead", "growth", "options", "forecast", "audits")
+TABLES = (
+    "gradients",
+    "resnet",
+    "chunks",
+    "libraries",
+    "overhead",
+    "growth",
+    "options",
+    "forecast",
+    "audits",
+    "records",
+)
 
 
 @app.command()
@@ -78,6 +89,7 @@ def _measures(repeats: int) -> dict[str, Any]:
     from benchmark.bench.growth import growth_tables
     from benchmark.bench.harness import ENTRIES, gradients_computed, library_table, overhead_table
     from benchmark.bench.options import option_table
+    from benchmark.bench.records import record_table
     from benchmark.bench.resnet import resnet_tables
 
     return {
@@ -93,6 +105,7 @@ def _measures(repeats: int) -> dict[str, Any]:
         "options": option_table,
         "forecast": forecast_tables,
         "audits": audit_tables,
+        "records": record_table,
     }
 
 

@@ -32,7 +32,8 @@ from benchmark.plan.cells import Cell, Reading, Subject
 from benchmark.plan.nearest import is_of_every_eps
 from benchmark.protocol import LIBRARIES, example_order
 from benchmark.records.agreement import compare_libraries
-from benchmark.records.record import Health, Outcome, Record, cell_key, provenance
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Health, Record, cell_key, provenance
 from benchmark.records.state import State
 from benchmark.timing import Timing
 from zoo import ZooEntry, models

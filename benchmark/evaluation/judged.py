@@ -9,7 +9,7 @@ from benchmark.attacks.craft import Crafted
 from benchmark.attacks.memo import ImageMemo
 from benchmark.evaluation.judge import Judged, distance, judge, violations
 from benchmark.plan.cells import Cell
-from benchmark.records.record import Outcome
+from benchmark.records.outcome import Outcome
 from benchmark.timing import Timing
 from zoo.prediction.expected import ExpectedPrediction
 

@@ -16,7 +16,7 @@ from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.decisive import Tried, audited_count, beyond, decisive
 from benchmark.plan.expected import expected_cells
 from benchmark.plan.ladder import Ladder, climbed
-from benchmark.plan.roles import role_of, surviving_examples
+from benchmark.plan.roles import surviving_examples
 from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 from benchmark.plan.suite import WhiteboxSuite, by_shard
 from benchmark.plan.survival import Expected, Survival
@@ -70,7 +70,7 @@ class AdaptiveSuite(WhiteboxSuite):
         records = list(records)
         known = {record.cell: record for record in records}
         # what else a user asked for decides nothing: the suite attacks the same images with it and without
-        surviving, cells = surviving_examples(record for record in records if not role_of(record.cell).further), []
+        surviving, cells = surviving_examples(record for record in records if not record.role.further), []
         audit = self.audit_of(selection)
         for subject in subjects:
             of_subject = list[Cell]()

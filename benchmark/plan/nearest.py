@@ -6,7 +6,8 @@ only if whatever was rounded to that distance lies in the ball. Pure: no torch.
 
 from __future__ import annotations
 
-import math
+import functools
+from collections.abc import Set
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from benchmark.protocol import EVERYWHERE
 
 if TYPE_CHECKING:
     from benchmark.plan.cells import Cell
-    from benchmark.records.record import Outcome, Record
+    from benchmark.records.outcome import Outcome
+    from benchmark.records.record import Record
 
 DIGITS = 4  # of a distance in a record
 
@@ -30,28 +32,11 @@ def says_of(cell: Cell, threat: ThreatModel) -> bool:
     return cell.attack.threat == threat or (is_of_every_eps(cell.attack) and cell.attack.threat.norm == threat.norm)
 
 
-def broken_under(record: Record, threat: ThreatModel) -> set[int]:
+def broken_under(record: Record, threat: ThreatModel) -> Set[int]:
     """The examples that a record breaks under a threat model of which it says something."""
     if is_of_every_eps(record.cell.attack):
-        return {example for example, distance in distances(record).items() if distance <= threat.eps}
+        return {example for example, distance in record.distances.items() if distance <= threat.eps}
     return record.broken
-
-
-def distances(record: Record) -> dict[int, float]:
-    """Example -> how far at most the nearest image is that is judged wrong.
-
-    0 for one that is misclassified as it is, infinite where no image was found.
-    """
-    nearest = {
-        example: math.inf if right else 0.0
-        for example, right in zip(record.examples, record.clean.correct, strict=True)
-    }
-    for outcome in record.outcomes.values():
-        if outcome.error is None:
-            for place, example in enumerate(record.examples):
-                if not outcome.correct[place]:
-                    nearest[example] = min(nearest[example], rounded_up(outcome.distance[place]))
-    return nearest
 
 
 def is_within(record: Record, outcome: Outcome, place: int, threat: ThreatModel) -> bool:
@@ -59,6 +44,7 @@ def is_within(record: Record, outcome: Outcome, place: int, threat: ThreatModel)
     return not is_of_every_eps(record.cell.attack) or rounded_up(outcome.distance[place]) <= threat.eps
 
 
+@functools.lru_cache(maxsize=100_000)  # distances have few digits, and come again and again
 def rounded_up(distance: float) -> float:
     """The largest number that is rounded to a distance of four significant digits.
 

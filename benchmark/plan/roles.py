@@ -6,7 +6,6 @@ Pure: no torch. Everything that sorts records asks here.
 from __future__ import annotations
 
 import functools
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -174,13 +173,12 @@ def surviving_examples(
     shards: dict[tuple[str, ThreatModel, int, int], list[Record]] = defaultdict(list)
     for record in records:
         cell = record.cell
-        if role_of(cell).is_white_box:
+        if record.role.is_white_box:
             shards[cell.model, cell.attack.threat, cell.start, cell.stop].append(record)
     surviving: dict[tuple[str, ThreatModel], dict[tuple[int, int], tuple[int, ...]]] = defaultdict(dict)
     for (model, threat, start, stop), attacks in shards.items():
         if all(record.complete for record in attacks):
             broken = set[int]().union(*(record.broken for record in attacks))
-            right = (set(itertools.compress(record.examples, record.clean.correct)) for record in attacks)
-            if survivors := set.intersection(*right) - broken:
+            if survivors := frozenset.intersection(*(record.right for record in attacks)) - broken:
                 surviving[model, threat][start, stop] = tuple(e for e in attacks[0].examples if e in survivors)
     return dict(surviving)

@@ -5,15 +5,14 @@ Most adaptive attacks are run on the surviving images, so their time depends on 
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import defaultdict
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.cells import Cell
-from benchmark.plan.roles import role_of
 from benchmark.protocol import eps_grid
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class _Shard:
     right: images that were right before every attack. broken: images that some attack broke. attacks: their names.
     """
 
-    right: set[int] | None = None
+    right: Set[int] | None = None
     broken: set[int] = field(default_factory=set)
     attacks: set[str] = field(default_factory=set)
     failed: bool = False
@@ -70,12 +69,11 @@ class Survival:
     def learn(self, record: Record) -> None:
         """Take in a record; only those of white-box attacks count."""
         cell = record.cell
-        if not role_of(cell).is_white_box or role_of(cell).further:
+        if not record.role.is_white_box or record.role.further:
             return
         shards = self._shards[cell.model, cell.attack.threat]
         shard = shards.setdefault((cell.start, cell.stop), _Shard())
-        right = set(itertools.compress(record.examples, record.clean.correct))
-        shard.right = right if shard.right is None else shard.right & right
+        shard.right = record.right if shard.right is None else shard.right & record.right
         shard.broken |= record.broken
         shard.attacks.add(cell.attack.name)
         shard.failed |= not record.complete

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING
 
 from benchmark.protocol import IDENTICAL_PIXELS, PIXEL_TOLERANCE, SAME_VERDICTS, SIGNIFICANCE
@@ -45,18 +45,19 @@ class Comparison:
             return "statistical"
         return "disagree"
 
-    def __add__(self, other: Comparison) -> Comparison:
-        """The same two libraries over the examples of both."""
-        return Comparison(
-            self.first,
-            self.second,
-            self.pixels + other.pixels,
-            self.close + other.close,
-            max(self.max_difference, other.max_difference),
-            self.examples + other.examples,
-            self.only_first + other.only_first,
-            self.only_second + other.only_second,
-        )
+
+def merged(pairs: Sequence[Comparison]) -> Comparison:
+    """The same two libraries over the examples of all comparisons; at least one."""
+    return Comparison(
+        pairs[0].first,
+        pairs[0].second,
+        sum(pair.pixels for pair in pairs),
+        sum(pair.close for pair in pairs),
+        max(pair.max_difference for pair in pairs),
+        sum(pair.examples for pair in pairs),
+        tuple(chain.from_iterable(pair.only_first for pair in pairs)),
+        tuple(chain.from_iterable(pair.only_second for pair in pairs)),
+    )
 
 
 def compare_libraries(

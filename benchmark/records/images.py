@@ -13,7 +13,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from benchmark.records.record import Outcome
+from benchmark.records.outcome import Outcome
 
 LEVEL = 1  # of zlib: a hundred images of 3 x 224 x 224 in a quarter of the time of its own choice, as small but for 2 %
 _LOSSES = "losses/"  # before the name of a library

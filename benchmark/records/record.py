@@ -4,83 +4,38 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
+import math
 import os
 import platform
 import subprocess
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import benchmark
 from benchmark.plan.cells import Cell
+from benchmark.plan.nearest import rounded_up
+from benchmark.plan.roles import Role, role_of
 from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, REFEREE
 from benchmark.records.agreement import Comparison
+from benchmark.records.outcome import Outcome
 from benchmark.records.state import State
 
 SCHEMA_VERSION = 3
 
-_FLAGS = ("correct", "correct_attacker")
-_OF_DRAWS = (
-    "mutual_information",
-    "right_draws",
-    "majority",
-)  # left out for a network without draws, and by old records
 _PACKAGES = {
     "torchattacks": "torchattacks",
     "foolbox": "foolbox",
     "art": "adversarial-robustness-toolbox",
     REFEREE: REFEREE,
 }
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One library's attack (or, under the name `clean`, none) on the examples of a cell.
-
-    correct, predicted, log_p, entropy, confidence: per example, under the judge's draws.
-    correct_attacker: per example, under the attacker's draws.
-    mutual_information: per example, of label and weights under the judge's draws; empty for a network without draws.
-    right_draws, majority: per example, how many of the judge's draws are right alone, and the label that most of them
-        give; empty for a network without draws, and in records that are older than these fields.
-    distance: per example, in the attack's norm. violations: indices outside budget or box; such an image is
-        no attack, so its example keeps its clean outcome.
-    forwards, backwards: passes per example times draws. seconds: wall time.
-    error: what the library raised; then the lists are empty.
-    """
-
-    correct: list[bool] = field(default_factory=list)
-    correct_attacker: list[bool] = field(default_factory=list)
-    predicted: list[int] = field(default_factory=list)
-    log_p: list[float] = field(default_factory=list)
-    entropy: list[float] = field(default_factory=list)
-    confidence: list[float] = field(default_factory=list)
-    distance: list[float] = field(default_factory=list)
-    violations: list[int] = field(default_factory=list)
-    forwards: int = 0
-    backwards: int = 0
-    seconds: float = 0.0
-    error: str | None = None
-    mutual_information: list[float] = field(default_factory=list)
-    right_draws: list[int] = field(default_factory=list)
-    majority: list[int] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields, truth values as a word of ones and zeros: there are millions of them."""
-        fields = dict(vars(self))  # asdict would copy every number
-        for name in _OF_DRAWS:
-            if not fields[name]:
-                del fields[name]
-        for name in _FLAGS:
-            fields[name] = "".join("01"[flag] for flag in fields[name])
-        return fields
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Outcome:
-        return cls(**{**fields, **{name: list(map("1".__eq__, fields[name])) for name in _FLAGS}})
 
 
 @dataclass(frozen=True)
@@ -156,16 +111,40 @@ class Record:
     state: State | None = None
     planting: Planting | None = None
 
-    @property
+    @functools.cached_property
     def complete(self) -> bool:
         """Whether every library was evaluated."""
         return all(outcome.error is None for outcome in self.outcomes.values())
 
-    @property
-    def broken(self) -> set[int]:
+    @functools.cached_property
+    def role(self) -> Role:
+        """What its cell is to the results."""
+        return role_of(self.cell)
+
+    @functools.cached_property
+    def right(self) -> frozenset[int]:
+        """The examples that are right as they are."""
+        return frozenset(itertools.compress(self.examples, self.clean.array("correct").tolist()))
+
+    @functools.cached_property
+    def broken(self) -> frozenset[int]:
         """The examples that are misclassified after an attack of some library that ran."""
-        ran = (outcome for outcome in self.outcomes.values() if outcome.error is None)
-        return {e for outcome in ran for e, right in zip(self.examples, outcome.correct, strict=True) if not right}
+        ran = [~outcome.array("correct") for outcome in self.outcomes.values() if outcome.error is None]
+        return frozenset(itertools.compress(self.examples, np.any(ran, axis=0).tolist())) if ran else frozenset()
+
+    @functools.cached_property
+    def distances(self) -> Mapping[int, float]:
+        """Example -> how far at most the nearest image is that is judged wrong.
+
+        0 for one that is misclassified as it is, infinite where no image was found.
+        """
+        nearest = {example: math.inf if example in self.right else 0.0 for example in self.examples}
+        for outcome in self.outcomes.values():
+            if outcome.error is None:
+                for example, right, distance in zip(self.examples, outcome.correct, outcome.distance, strict=True):
+                    if not right:
+                        nearest[example] = min(nearest[example], rounded_up(distance))
+        return nearest
 
     @property
     def outcome(self) -> dict[str, Any]:
@@ -176,11 +155,11 @@ class Record:
             del outcome["seconds"]
         return fields
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, of_outcome: Callable[[Outcome], dict[str, Any]] = Outcome.to_json) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         fields["cell"] = self.cell.to_json()
-        fields["clean"] = self.clean.to_json()
-        fields["outcomes"] = {library: outcome.to_json() for library, outcome in self.outcomes.items()}
+        fields["clean"] = of_outcome(self.clean)
+        fields["outcomes"] = {library: of_outcome(outcome) for library, outcome in self.outcomes.items()}
         fields["agreement"] = [asdict(comparison) for comparison in self.agreement]
         if self.health is None:
             del fields["health"]
@@ -197,7 +176,9 @@ class Record:
         return {"schema": SCHEMA_VERSION, **fields}
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Record:
+    def from_json(
+        cls, fields: dict[str, Any], outcome_of: Callable[[dict[str, Any]], Outcome] = Outcome.from_json
+    ) -> Record:
         """Raises ValueError for a record of another schema."""
         fields = dict(fields)
         if (schema := fields.pop("schema", None)) != SCHEMA_VERSION:
@@ -210,8 +191,8 @@ class Record:
             **{
                 **fields,
                 "cell": Cell.from_json(fields["cell"]),
-                "clean": Outcome.from_json(fields["clean"]),
-                "outcomes": {library: Outcome.from_json(outcome) for library, outcome in fields["outcomes"].items()},
+                "clean": outcome_of(fields["clean"]),
+                "outcomes": {library: outcome_of(outcome) for library, outcome in fields["outcomes"].items()},
                 "agreement": [Comparison(**pair) for pair in pairs],
                 "health": Health(**fields["health"]) if "health" in fields else None,
                 "state": State.from_json(fields["state"]) if "state" in fields else None,

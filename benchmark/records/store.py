@@ -7,16 +7,17 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from benchmark.attacks.methods import OUTSIDE
-from benchmark.records.record import SCHEMA_VERSION, Record
+from benchmark.records.packed import packed, unpacked
+from benchmark.records.record import Record
 from zoo.catalogue.behaviour import Behaviour, same_behaviour
 
-STORE_VERSION = 1
+STORE_VERSION = 2  # 1: records as JSON alone. They are read as they lie; programs of then read no others.
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -30,13 +31,14 @@ CREATE TABLE IF NOT EXISTS cells (
     stop INTEGER NOT NULL,
     stored_at TEXT NOT NULL,
     sha256 TEXT NOT NULL,
-    record TEXT NOT NULL
+    record BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS images (key TEXT PRIMARY KEY, sha256 TEXT NOT NULL, packed BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS behaviours (model TEXT NOT NULL, fingerprint TEXT NOT NULL, behaviour TEXT NOT NULL);
 """
 
 
+_AT_ONCE = 100  # records in memory twice, as they are stored and as they are
 _OUTSIDE_KEYS = "SELECT key FROM cells WHERE model = ? AND attack LIKE ?"
 
 
@@ -66,6 +68,7 @@ class Store:
             with self._connection:
                 self._connection.executescript(_TABLES)
                 self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (str(STORE_VERSION),))
+                self._connection.execute("UPDATE meta SET value = ? WHERE value = '1'", (str(STORE_VERSION),))
             (found,) = self._connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
         if found != str(STORE_VERSION):
             self.close()
@@ -93,15 +96,14 @@ class Store:
 
     def __contains__(self, key: str) -> bool:
         """Whether a complete, undamaged record is stored; one with a library's error in it is to be tried again."""
-        return self._undamaged(key, complete=True) is not None
+        return key in self._undamaged([key], complete=True)
 
     def put(self, record: Record, images: bytes | None = None) -> None:
         """Store a record in one transaction. It replaces one of the same key, but never a complete one by a failure.
 
         images: of its cell that are kept with it, as `benchmark.records.images.CellImages` packs them.
         """
-        text = json.dumps(record.to_json(), allow_nan=False)
-        cell = record.cell
+        content, cell = packed(record), record.cell
         row = (
             record.key,
             record.complete,
@@ -111,8 +113,8 @@ class Store:
             cell.start,
             cell.stop,
             datetime.now(UTC).isoformat(timespec="seconds"),
-            hashlib.sha256(text.encode()).hexdigest(),
-            text,
+            hashlib.sha256(content).hexdigest(),
+            content,
         )
         with self._translated("write"), self._connection:
             if not record.complete and record.key in self:
@@ -167,15 +169,17 @@ class Store:
             stored = self._connection.execute(
                 "SELECT key FROM cells ORDER BY model, attack, eps, start, stop, key"
             ).fetchall()
-        for (key,) in stored:
-            if keys is not None and key not in keys:
-                continue
-            text = self._undamaged(key)
-            if text is None:
-                raise StoreError(f"{self.path}: the record {key[:12]}… is damaged; the run that made it makes it again")
-            fields = json.loads(text)
-            if fields["schema"] == SCHEMA_VERSION:  # another schema has other keys: it is not this program's
-                yield Record.from_json(fields)
+        wanted = [key for (key,) in stored if keys is None or key in keys]
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            contents = self._undamaged(some)
+            for key in some:
+                if key not in contents:
+                    raise StoreError(
+                        f"{self.path}: the record {key[:12]}… is damaged; the run that made it makes it again"
+                    )
+                if (record := unpacked(contents[key])) is not None:
+                    yield record
 
     def outside(self, model: str) -> set[str]:
         """Keys of the records of an entry whose images were made elsewhere."""
@@ -189,18 +193,19 @@ class Store:
             keys = self._connection.execute(
                 "SELECT key FROM cells WHERE model = ? ORDER BY stored_at DESC, key LIMIT ?", (model, count)
             ).fetchall()
-        for (key,) in keys:
-            text = self._undamaged(key)
-            if text is not None and (fields := json.loads(text))["schema"] == SCHEMA_VERSION:
-                yield Record.from_json(fields)
+        contents = self._undamaged([key for (key,) in keys])
+        yield from filter(None, (unpacked(contents[key]) for (key,) in keys if key in contents))
 
-    def _undamaged(self, key: str, complete: bool = False) -> str | None:
-        """The text of a record whose checksum holds; with `complete`, only of one without a library's error."""
+    def _undamaged(self, keys: Sequence[str], complete: bool = False) -> dict[str, bytes]:
+        """Key -> packed record, where the checksum holds; with `complete`, only of one without a library's error."""
+        marks = ", ".join("?" * len(keys))
         with self._translated("read"):
-            row = self._connection.execute(
-                "SELECT sha256, record FROM cells WHERE key = ? AND complete >= ?", (key, complete)
-            ).fetchone()
-            return row[1] if row is not None and hashlib.sha256(row[1].encode()).hexdigest() == row[0] else None
+            rows = self._connection.execute(
+                "SELECT key, sha256, CAST(record AS BLOB) FROM cells "  # noqa: S608 - question marks
+                f"WHERE key IN ({marks}) AND complete >= ?",
+                (*keys, complete),
+            )
+            return {key: content for key, sha256, content in rows if hashlib.sha256(content).hexdigest() == sha256}
 
     def _undamaged_images(self, key: str) -> bytes | None:
         """The packed images of a cell whose checksum holds."""

@@ -7,10 +7,10 @@ import itertools
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
-from benchmark.plan.roles import role_of
 from benchmark.protocol import ATTACKS, LIBRARIES, PIXEL_TOLERANCE, required_agreement
 from benchmark.records.agreement import Comparison, meets, weakest
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Record
 from benchmark.reports.page import render_page
 from benchmark.reports.tables import csv_text, markdown
 from benchmark.results import Results
@@ -31,7 +31,7 @@ def agreement_page(results: Results) -> str:
         if pairs:
             title = attack if schedule is Schedule.FROZEN else f"{attack}, fresh draws at each step"
             attacks.append({"name": title, "matrix": markdown(_matrix(pairs))})
-    on_boards = [record for record in results.records if role_of(record.cell).board]
+    on_boards = [record for record in results.records if record.role.board]
     return render_page(
         "agreement.md",
         tolerance=f"{PIXEL_TOLERANCE:g}",
@@ -43,7 +43,7 @@ def agreement_page(results: Results) -> str:
 
 def agreement_table(results: Results) -> str:
     """Every comparison of two libraries on the boards' attacks, as CSV; empty where there is none."""
-    on_boards = [record for record in results.records if role_of(record.cell).board]
+    on_boards = [record for record in results.records if record.role.board]
     lines = [
         {
             "entry": config.model,

@@ -74,7 +74,18 @@ def performance_page(measured: dict[str, object], machine: str, repeats: int) ->
     """What `benchmark.bench` measured, by table; a table that was not measured is left out."""
     tables = (
         dict.fromkeys(
-            ("gradients", "resnet", "chunks", "libraries", "overhead", "growth", "options", "forecast", "audits")
+            (
+                "gradients",
+                "resnet",
+                "chunks",
+                "libraries",
+                "overhead",
+                "growth",
+                "options",
+                "forecast",
+                "audits",
+                "records",
+            )
         )
         | measured
     )

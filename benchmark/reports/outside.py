@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 
 from benchmark.attacks.spec import format_eps
@@ -23,8 +22,7 @@ def outside_text(outside: Sequence[int], record: Record | None, effect: Effect |
 
 
 def _lines(record: Record, effect: Effect | None) -> Iterator[str]:
-    threat, as_they_are = record.cell.attack.threat, itertools.compress(record.examples, record.clean.correct)
-    wrong = len(record.broken - set(as_they_are))
+    threat, wrong = record.cell.attack.threat, len(record.broken - record.right)
     yield f"judged wrong: {len(record.broken)} of {len(record.examples)}, {wrong} of them without an attack, too"
     if effect is None:
         yield f"nothing else is recorded under {threat.norm} {format_eps(threat.eps)}, so there is no row to lower"

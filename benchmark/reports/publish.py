@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmark.records.beside import copy_of
 from zoo import style
 from zoo.files import write_whole
 
@@ -35,12 +36,19 @@ class Generated:
 
     sections: that file -> its whole text with the sections replaced.
     links: a line of Markdown each, for the front page.
+    lying: files that lie there as they should be -> sha256 of their content.
     """
 
     texts: dict[Path, str]
     figures: dict[Path, Callable[[], Figure]] = field(default_factory=dict)
     sections: dict[Path, str] = field(default_factory=dict)
     links: tuple[str, ...] = ()
+    lying: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def digests(self) -> dict[Path, str]:
+        """Path -> sha256 of the content, of all but the figures."""
+        return self.lying | {path: sha256(text.encode()) for path, text in self.texts.items()}
 
 
 def joined(parts: Iterable[Generated]) -> Generated:
@@ -54,6 +62,7 @@ def joined(parts: Iterable[Generated]) -> Generated:
             whole.figures | part.figures,
             whole.sections | part.sections,
             whole.links + part.links,
+            whole.lying | part.lying,
         )
     return whole
 
@@ -67,13 +76,15 @@ def in_folder(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> dict
 class Publication:
     """What a run is going to do in a folder; nothing is touched before `carry_out`.
 
-    contents: path -> content of every file that is generated. changed: paths where another content lies, or none.
+    contents: path -> content of every file that is generated, but for those that lie there as they should be.
+    lying: these -> sha256. changed: paths where another content lies, or none.
     sections: the user's own files, with their text. leftovers: files of the last run that are no longer generated.
     figures_of: digest of all that the figures are drawn from.
     """
 
     folder: Path
     contents: dict[Path, bytes]
+    lying: dict[Path, str]
     changed: list[Path]
     sections: dict[Path, str]
     leftovers: dict[Path, str]
@@ -93,10 +104,12 @@ class Publication:
             content = digest(path)
             if content == written:
                 path.unlink()
+                copy_of(path).unlink(missing_ok=True)
                 lines.append(f"deleted {path}")
             elif content is not None:
                 lines.append(f"kept {path}: no record gives it any more, but it was changed since it was written")
-        files = {_name(path, self.folder): sha256(content) for path, content in self.contents.items()}
+        digests = self.lying | {path: sha256(content) for path, content in self.contents.items()}
+        files = {_name(path, self.folder): content for path, content in digests.items()}
         manifest = _manifest_text(Manifest(files, self.figures_of))
         path = self.folder / MANIFEST
         if digest(path) != sha256(manifest):
@@ -123,14 +136,13 @@ def planned(generated: Generated, folder: Path) -> Publication:
             f"{', '.join(map(str, sorted(in_the_way)))}: not written by this program, or changed since, so nothing was "
             f"written; move or delete {'it' if len(in_the_way) == 1 else 'them'}, or choose another folder by --folder"
         )
-    return Publication(
-        folder, contents, changed, generated.sections, _leftovers(generated, folder, written), figures_of
-    )
+    leftovers = _leftovers(generated, folder, written)
+    return Publication(folder, contents, generated.lying, changed, generated.sections, leftovers, figures_of)
 
 
 def _source(generated: Generated, folder: Path) -> str:
     """Digest of what figures are drawn from: all texts, which hold every number shown, and the code that draws."""
-    texts = {_name(path, folder): sha256(text.encode()) for path, text in generated.texts.items()}
+    texts = {_name(path, folder): content for path, content in generated.digests.items()}
     modules = {inspect.getmodule(inspect.unwrap(getattr(draw, "func", draw))) for draw in generated.figures.values()}
     code = {module.__name__: sha256(inspect.getsource(module).encode()) for module in (*modules, style) if module}
     return sha256(json.dumps([texts, code], sort_keys=True).encode())
@@ -140,9 +152,8 @@ def stale_files(generated: Generated, folder: Path) -> list[Path]:
     """Files that are missing, differ or are no longer generated; a figure is compared with the manifest."""
     manifest = read_manifest(folder)
     written = manifest.files
-    expected = {path: sha256(text.encode()) for path, text in generated.texts.items()}
-    expected |= {path: written.get(_name(path, folder), "") for path in generated.figures}
-    stale = [path for path, content in expected.items() if digest(path) != content]
+    expected = generated.digests | {path: written.get(_name(path, folder), "") for path in generated.figures}
+    stale = [path for path, content in expected.items() if path not in generated.lying and digest(path) != content]
     stale += [path for path, text in generated.sections.items() if path.read_bytes().decode() != text]
     stale += [path for path in _leftovers(generated, folder, written) if digest(path) is not None]
     named = {_name(path, folder): content for path, content in expected.items()}
@@ -152,7 +163,7 @@ def stale_files(generated: Generated, folder: Path) -> list[Path]:
 
 def _leftovers(generated: Generated, folder: Path, written: Mapping[str, str]) -> dict[Path, str]:
     """Files of the manifest that are no longer generated -> digest in it; never a file that is the user's own now."""
-    kept = {path.resolve() for path in (*generated.texts, *generated.figures, *generated.sections)}
+    kept = {path.resolve() for path in (*generated.texts, *generated.lying, *generated.figures, *generated.sections)}
     named = {folder / name: content for name, content in written.items()}
     return {path: content for path, content in named.items() if path.resolve() not in kept}
 

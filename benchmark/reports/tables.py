@@ -11,7 +11,6 @@ from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.reports.shares import of_audit, percent
 from benchmark.reports.strongest import strongest, strongest_columns, strongest_values
 from benchmark.results.boards import Board, by_images
-from benchmark.results.ranking import paired_tests
 from benchmark.results.rows import Row
 
 
@@ -119,7 +118,7 @@ def separations(board: Board) -> list[dict[str, object]]:
     lines: dict[int, dict[str, object]] = {
         number: {"": str(number), "entry": labelled(row)} for number, row in enumerate(board.rows, 1)
     }
-    for pair in paired_tests(board.rows):
+    for pair in board.pairs:
         if pair.better is None:
             sign = "–" if pair.needed is None else f"{pair.needed:,}"
         else:
@@ -147,7 +146,7 @@ def pairs_table(boards: Iterable[Board]) -> str:
             "images_to_separate": pair.needed,
         }
         for board in boards
-        for pair in paired_tests(board.rows)
+        for pair in board.pairs
     ]
     return csv_text(pd.DataFrame(lines)) if lines else ""
 

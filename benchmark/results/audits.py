@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.roles import role_of
 from benchmark.records.record import Record
 from benchmark.results.checks import Status, Verdict, verdicts, worst_status
 from benchmark.results.configuration import Configuration, configuration
@@ -56,22 +55,15 @@ def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]
     An attack with other draws than the protocol's is an adaptive attack where the network was also attacked with the
     protocol's draws; where it was not, the attack is a column itself.
     """
-    records = list(records)
-    groups = {
-        configuration(record).group
-        for record in records
-        if (role := role_of(record.cell)).is_column and role.protocol_draws
-    }
-    with_columns = {
-        (configuration(record).group, record.cell.attack.threat.norm)
-        for record in records
-        if role_of(record.cell).is_column
-    }
+    configured = [(record, configuration(record)) for record in records]
+    of_columns = [(record, config.group) for record, config in configured if record.role.is_column]
+    groups = {group for record, group in of_columns if record.role.protocol_draws}
+    with_columns = {(group, record.cell.attack.threat.norm) for record, group in of_columns}
     columns: dict[Configuration, list[Record]] = defaultdict(list)
     extra: dict[tuple[object, ...], list[Record]] = defaultdict(list)
     readings: dict[tuple[object, ...], list[Record]] = defaultdict(list)
-    for record in records:
-        role, config = role_of(record.cell), configuration(record)
+    for record, config in configured:
+        role = record.role
         alone = role.may_stand_alone and (config.group, record.cell.attack.threat.norm) not in with_columns
         if alone or (role.is_column and (role.protocol_draws or config.group not in groups)):
             columns[config].append(record)
@@ -89,6 +81,6 @@ def audits_of(records: Iterable[Record], reference: bool = False) -> list[Audit]
 def _evidence(norm: str, columns: list[Record], extra: list[Record], readings: list[Record]) -> Evidence:
     return Evidence(
         [record for record in columns if record.cell.attack.threat.norm == norm],
-        [record for record in extra if record.cell.attack.threat.norm == norm or role_of(record.cell).is_of_every_norm],
+        [record for record in extra if record.cell.attack.threat.norm == norm or record.role.is_of_every_norm],
         [record for record in readings if record.cell.attack.threat.norm == norm],
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from benchmark.attacks.methods import Norm
 from benchmark.results.audits import Audit
-from benchmark.results.ranking import ranked
+from benchmark.results.ranking import Paired, paired_tests, ranked
 from benchmark.results.rows import Images, Row, row_of
 
 
@@ -20,6 +21,11 @@ class Board:
     norm: Norm
     eps: float
     rows: list[Row]
+
+    @cached_property
+    def pairs(self) -> list[Paired]:
+        """Every two rows against each other."""
+        return paired_tests(self.rows)
 
     @property
     def images(self) -> Images:

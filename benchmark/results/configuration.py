@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from benchmark.attacks.spec import AttackSpec
 from benchmark.plan.cells import Cell, Reading
-from benchmark.records.agreement import Comparison
+from benchmark.records.agreement import Comparison, merged
 from benchmark.records.record import Record
 
 
@@ -67,14 +67,34 @@ def without_subsumed(records: Iterable[Record]) -> list[Record]:
     the one finished last.
     """
     records = list(records)
-    kept: dict[tuple[Configuration, AttackSpec, str | None], list[Record]] = defaultdict(list)
-    for record in sorted(records, key=lambda record: (record.complete, str(record.provenance["finished"]))):
-        same = kept[configuration(record), record.cell.attack, record.fingerprints.get("attack")]
-        same[:] = [other for other in same if not _covers(record.cell, other.cell)]
-        if not any(_covers(other.cell, record.cell) for other in same):
-            same.append(record)
-    counted = {id(record) for same in kept.values() for record in same}
+    by_attack: dict[tuple[Configuration, AttackSpec, str | None], list[Record]] = defaultdict(list)
+    for record in records:
+        by_attack[configuration(record), record.cell.attack, record.fingerprints.get("attack")].append(record)
+    counted = {
+        id(record) for same in by_attack.values() for part in _overlapping(same) for record in _not_covered(part)
+    }
     return [record for record in records if id(record) in counted]
+
+
+def _overlapping(records: list[Record]) -> Iterator[list[Record]]:
+    """Parts without a position in common: a record and one that covers it are in the same."""
+    part, end = list[Record](), 0
+    for record in sorted(records, key=lambda record: record.cell.start):
+        if part and record.cell.start >= end:
+            yield part
+            part = []
+        part.append(record)
+        end = max(end, record.cell.stop)
+    yield part
+
+
+def _not_covered(records: list[Record]) -> list[Record]:
+    kept = list[Record]()
+    for record in sorted(records, key=lambda record: (record.complete, str(record.provenance["finished"]))):
+        kept = [other for other in kept if not _covers(record.cell, other.cell)]
+        if not any(_covers(other.cell, record.cell) for other in kept):
+            kept.append(record)
+    return kept
 
 
 def _covers(cell: Cell, other: Cell) -> bool:
@@ -85,10 +105,9 @@ def _covers(cell: Cell, other: Cell) -> bool:
 
 def merged_agreement(records: Iterable[Record]) -> dict[tuple[Configuration, AttackSpec], list[Comparison]]:
     """Per configuration and attack one comparison for every pair of libraries, over all shards."""
-    pairs: dict[tuple[Configuration, AttackSpec], dict[tuple[str, str], Comparison]] = defaultdict(dict)
+    found: dict[tuple[Configuration, AttackSpec], dict[tuple[str, str], list[Comparison]]] = defaultdict(dict)
     for record in records:
-        merged = pairs[configuration(record), record.cell.attack]
+        of_attack = found[configuration(record), record.cell.attack]
         for pair in record.agreement:
-            libraries = pair.first, pair.second
-            merged[libraries] = merged[libraries] + pair if libraries in merged else pair
-    return {of: list(merged.values()) for of, merged in pairs.items()}
+            of_attack.setdefault((pair.first, pair.second), []).append(pair)
+    return {of: [merged(pairs) for pairs in of_attack.values()] for of, of_attack in found.items()}

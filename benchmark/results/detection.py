@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome, joined
+from benchmark.records.record import Record
 from benchmark.statistics import expected_calibration_error
 
 ATTACKERS = {"doubled steps": "unaware", "confident": "aware"}  # adaptive attack -> what it knows of the detector
@@ -75,8 +76,8 @@ def detections(model: str, dataset: str, adaptive: Mapping[str, list[Record]]) -
 def _detection(
     model: str, dataset: str, threat: ThreatModel, attacker: str, clean: list[Outcome], attacked: list[Outcome]
 ) -> Detection:
-    right = _joined(clean, "correct").astype(bool)
-    wrong = right & ~_joined(attacked, "correct").astype(bool)
+    right = joined(clean, "correct")
+    wrong = right & ~joined(attacked, "correct")
     before, after = _measures(clean), _measures(attacked)
     auroc, unnoticed = {}, {}
     for name in before.keys() & after.keys() if right.any() else ():
@@ -101,23 +102,19 @@ def _detection(
 
 def _measures(outcomes: Sequence[Outcome]) -> dict[str, NDArray[np.float64]]:
     """Name -> one value an image, larger for the less certain; no mutual information for a network without draws."""
-    confidence = 1 - _joined(outcomes, "confidence")
-    measures = {"entropy": _joined(outcomes, "entropy"), "1 - confidence": confidence}
-    information = _joined(outcomes, "mutual_information")
+    confidence = 1 - joined(outcomes, "confidence")
+    measures = {"entropy": joined(outcomes, "entropy"), "1 - confidence": confidence}
+    information = joined(outcomes, "mutual_information")
     return measures | ({"mutual information": information} if len(information) == len(confidence) else {})
 
 
 def _level(outcomes: Sequence[Outcome]) -> Level:
-    measures, correct = _measures(outcomes), _joined(outcomes, "correct")
+    measures, correct = _measures(outcomes), joined(outcomes, "correct")
     information = measures.get("mutual information")
     return Level(
         accuracy=float(correct.mean()),
-        nll=float(-_joined(outcomes, "log_p").mean()),
+        nll=float(-joined(outcomes, "log_p").mean()),
         entropy=float(measures["entropy"].mean()),
         mutual_information=None if information is None else float(information.mean()),
-        ece=expected_calibration_error(_joined(outcomes, "confidence"), correct),
+        ece=expected_calibration_error(joined(outcomes, "confidence"), correct),
     )
-
-
-def _joined(outcomes: Sequence[Outcome], name: str) -> NDArray[np.float64]:
-    return np.concatenate([np.asarray(getattr(outcome, name), float) for outcome in outcomes])

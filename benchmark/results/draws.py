@@ -10,7 +10,6 @@ from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attack import doubled
 from benchmark.plan.adaptive_attacks import with_fresh_draws
 from benchmark.plan.cells import Reading
-from benchmark.plan.roles import role_of
 from benchmark.records.record import Record
 from benchmark.results.share import Share
 from zoo.kind import Kind
@@ -59,7 +58,7 @@ def by_draws(records: Iterable[Record]) -> list[ByDraws]:
 
 def _way(record: Record) -> Way | None:
     """None for an attack that is in no such comparison."""
-    cell, role = record.cell, role_of(record.cell)
+    cell, role = record.cell, record.role
     counts = cell.kind is Kind.CONTINUOUS if cell.reading is Reading.HEADLINE else cell.reading is Reading.SAMPLE
     if not (counts and role.budget and role.whole and cell.seed == 0):
         return None
@@ -77,8 +76,9 @@ def _name(spec: AttackSpec) -> str:
 def _surviving(records: list[Record]) -> Share:
     right: dict[int, bool] = {}
     for record in records:
-        for example, clean in zip(record.examples, record.clean.correct, strict=True):
-            right[example] = right.get(example, True) and clean and example not in record.broken
+        survivors = record.right - record.broken
+        for example in record.examples:
+            right[example] = right.get(example, True) and example in survivors
     return Share(sum(right.values()), len(right))
 
 

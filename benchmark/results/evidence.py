@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from benchmark.attacks.methods import Norm
@@ -16,9 +17,12 @@ from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Reading
 from benchmark.plan.ladder import Ladder, climbed
 from benchmark.plan.nearest import broken_under, says_of
-from benchmark.plan.roles import role_of, surviving_examples
+from benchmark.plan.roles import surviving_examples
+from benchmark.records.agreement import Comparison
+from benchmark.records.outcome import joined
 from benchmark.records.record import Health, Record
-from benchmark.results.frames import IDENTITY, latest, tidy
+from benchmark.results.configuration import Configuration, merged_agreement
+from benchmark.results.frames import IDENTITY, latest, tidy, worst_by_image
 from zoo.kind import Kind
 
 SAME_ANSWER = 1e-6  # nats of entropy between the answers to two images
@@ -75,12 +79,12 @@ class Evidence:
 
     @cached_property
     def _audited_images(self) -> set[int]:
-        shards = {(one.cell.start, one.cell.stop): set(one.examples) for one in self.records if role_of(one.cell).whole}
+        shards = {(one.cell.start, one.cell.stop): set(one.examples) for one in self.records if one.role.whole}
         first = {image for (start, _), images in shards.items() if start == 0 for image in images}
         tried: dict[tuple[object, ...], set[int]] = {}
         on_first: dict[tuple[object, ...], Record] = {}
         for record in [*self.extra, *self.readings]:
-            adaptive = role_of(record.cell).adaptive
+            adaptive = record.role.adaptive
             if adaptive is not None and adaptive.on != "strong" and adaptive.images is None:
                 attack = record.cell.attack, record.cell.attack_draws, record.cell.reading
                 tried.setdefault(attack, set()).update(record.examples)
@@ -91,7 +95,7 @@ class Evidence:
             return all(
                 tried[attack].issuperset(
                     images
-                    if (threat := record.cell.attack.threat) not in self.surviving or role_of(record.cell).whole
+                    if (threat := record.cell.attack.threat) not in self.surviving or record.role.whole
                     else images & self.surviving[threat]
                 )
                 for attack, record in on_first.items()
@@ -102,7 +106,17 @@ class Evidence:
     @cached_property
     def outcomes(self) -> pd.DataFrame:
         """Outcomes of the protocol's attacks, a line per attack, eps, library and image; see `results.frames.tidy`."""
-        return latest(tidy(self.records, _COLUMNS))
+        return latest(tidy(self.records, _COLUMNS, categories=True))
+
+    @cached_property
+    def by_image(self) -> pd.DataFrame:
+        """The worst of all libraries, a line per attack, eps and image; see `results.frames.worst_by_image`."""
+        return worst_by_image(self.outcomes)
+
+    @cached_property
+    def agreement(self) -> dict[tuple[Configuration, AttackSpec], list[Comparison]]:
+        """A comparison for every pair of libraries, attack by attack, over all shards."""
+        return merged_agreement(self.records)
 
     @cached_property
     def healths(self) -> list[Health]:
@@ -133,7 +147,7 @@ class Evidence:
         """Adaptive attack -> its complete records."""
         by_name: dict[str, list[Record]] = {}
         for record in self.extra:
-            if record.complete and (adaptive := role_of(record.cell).adaptive) is not None:
+            if record.complete and (adaptive := record.role.adaptive) is not None:
                 by_name.setdefault(adaptive.name, []).append(record)
         return by_name
 
@@ -147,10 +161,16 @@ class Evidence:
 
         What fresh draws break says that few frozen ones are not the network, and nothing of steps, starts or rounding.
         """
-        return {threat: images - self._broken_by("fresh draws", threat) for threat, images in self.surviving.items()}
+        return self.beyond(["fresh draws"])
 
-    def _broken_by(self, name: str, threat: ThreatModel) -> set[int]:
-        return set[int]().union(*(broken_under(record, threat) for record in self.of_adaptive(name, threat)))
+    @cached_property
+    def _broken_by(self) -> dict[tuple[str, ThreatModel], set[int]]:
+        """Adaptive attack and threat model -> the images that it breaks there."""
+        return {
+            (name, threat): set[int]().union(*(broken_under(one, threat) for one in self.of_adaptive(name, threat)))
+            for name in self.adaptive
+            for threat in self.surviving
+        }
 
     @cached_property
     def ladders(self) -> dict[ThreatModel, Ladder]:
@@ -159,10 +179,10 @@ class Evidence:
         Those do not count that were not, and that another attack broke. Threat models without a rung are left out.
         """
         found = {}
-        for threat, surviving in self.surviving.items():
+        for threat, survivors in self.surviving.items():
             rungs = [one for one in self.adaptive.get("fresh draws", []) if one.cell.attack.threat == threat]
             attacked = {image for rung in rungs for image in rung.examples}
-            found[threat] = climbed(surviving & (attacked | self.alive[threat]), rungs, self.images[threat])
+            found[threat] = climbed(survivors & (attacked | self.alive[threat]), rungs, self.images[threat])
         return {threat: ladder for threat, ladder in found.items() if ladder.survivors}
 
     def reading(self, reading: Reading, threat: ThreatModel) -> list[Record]:
@@ -172,7 +192,7 @@ class Evidence:
             for record in self.readings
             if record.complete
             and (record.cell.reading, record.cell.attack.threat) == (reading, threat)
-            and role_of(record.cell).adaptive is not None
+            and record.role.adaptive is not None
         ]
 
     def verdicts_of(self, attack: AttackSpec, library: str, by: Literal["judge", "attacker"]) -> dict[int, bool]:
@@ -203,7 +223,7 @@ class Evidence:
         """Of the `surviving` images, those that survive these adaptive attacks, too."""
         names = list(attacks)
         return {
-            threat: images.difference(*(self._broken_by(name, threat) for name in names))
+            threat: images.difference(*(self._broken_by.get((name, threat), ()) for name in names))
             for threat, images in self.surviving.items()
         }
 
@@ -215,9 +235,8 @@ class Evidence:
         """
         classes = {label for record in self.records for label in record.labels}
         clean = [record.clean for record in self.records if record.clean.error is None]
-        labels = {label for outcome in clean for label in outcome.predicted}
-        entropies = [entropy for outcome in clean for entropy in outcome.entropy]
-        return len(labels) == 1 < len(classes) and max(entropies) - min(entropies) <= SAME_ANSWER
+        one_label = len(np.unique(joined(clean, "predicted"))) == 1
+        return one_label and len(classes) > 1 and bool(np.ptp(joined(clean, "entropy")) <= SAME_ANSWER)
 
     def under(self, threat: ThreatModel) -> list[Record]:
         """The records of the protocol's attacks under one threat model."""
@@ -236,11 +255,15 @@ class Evidence:
 
     def broken_beyond(self, threat: ThreatModel, images: set[int]) -> dict[str, set[int]]:
         """Attack beyond the columns, as `Role.called` says -> which of the images it broke."""
-        broken: dict[str, set[int]] = {}
+        return {called: broken & images for called, broken in self._broken_by_extra[threat].items()}
+
+    @cached_property
+    def _broken_by_extra(self) -> dict[ThreatModel, dict[str, set[int]]]:
+        broken = {threat: dict[str, set[int]]() for threat in self.surviving}
         for record in self.extra:
-            if says_of(record.cell, threat):
-                called = role_of(record.cell).called
-                broken.setdefault(called, set()).update(broken_under(record, threat) & images)
+            for threat, by_attack in broken.items():
+                if says_of(record.cell, threat):
+                    by_attack.setdefault(record.role.called, set()).update(broken_under(record, threat))
         return broken
 
     def outside(self, threat: ThreatModel) -> dict[str, int]:
@@ -266,16 +289,6 @@ class Evidence:
             threat: surviving - set[int]().union(*self.broken_beyond(threat, surviving).values())
             for threat, surviving in self.surviving.items()
         }
-
-    def passes(self, threat: ThreatModel) -> dict[tuple[object, ...], Counter[str]]:
-        """Attack -> passes per example times draws, in the library and the shard that need most."""
-        most: dict[tuple[object, ...], Counter[str]] = {}
-        for record in self.under(threat) + [one for one in self.extra if says_of(one.cell, threat)]:
-            attack = record.cell.attack, record.cell.attack_draws
-            for outcome in record.outcomes.values():
-                needed = Counter(forward=outcome.forwards, backward=outcome.backwards)
-                most[attack] = most.get(attack, Counter()) | needed
-        return most
 
 
 def _on(images: set[int], records: Iterable[Record]) -> list[Record]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.attacks.methods import METHOD_OF
 from benchmark.plan.nearest import rounded_up
 from benchmark.protocol import EVERYWHERE, label_of
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import joined
+from benchmark.records.record import Record
 from benchmark.statistics import wilson
 from zoo.lookup import lookup
 
@@ -34,51 +36,48 @@ _OF_RECORD: dict[str, Callable[[Record], object]] = {
     "judge_draws": lambda record: record.cell.judge_draws,
     "seed": lambda record: record.cell.seed,
 }
-_OF_IMAGE: dict[str, Callable[[Record], Sequence[object]]] = {
-    "image": lambda record: record.examples,
-    "label": lambda record: record.labels,
-    "clean_correct": lambda record: record.clean.correct,
-    "clean_correct_attacker": lambda record: record.clean.correct_attacker,
-    "clean_log_p": lambda record: record.clean.log_p,
-    "clean_entropy": lambda record: record.clean.entropy,
-    "clean_confidence": lambda record: record.clean.confidence,
+_OF_IMAGE: dict[str, Callable[[Record], NDArray[Any]]] = {
+    "image": lambda record: np.array(record.examples, int),
+    "label": lambda record: np.array(record.labels, int),
+    "clean_correct": lambda record: record.clean.array("correct"),
+    "clean_correct_attacker": lambda record: record.clean.array("correct_attacker"),
+    "clean_log_p": lambda record: record.clean.array("log_p"),
+    "clean_entropy": lambda record: record.clean.array("entropy"),
+    "clean_confidence": lambda record: record.clean.array("confidence"),
 }
-_OF_OUTCOME: dict[str, Callable[[Outcome], Sequence[object]]] = {
-    "correct": lambda outcome: outcome.correct,
-    "predicted": lambda outcome: outcome.predicted,
-    "log_p": lambda outcome: outcome.log_p,
-    "entropy": lambda outcome: outcome.entropy,
-    "confidence": lambda outcome: outcome.confidence,
-    "distance": lambda outcome: outcome.distance,
-    "correct_attacker": lambda outcome: outcome.correct_attacker,
-}
+_OF_OUTCOME = ("correct", "predicted", "log_p", "entropy", "confidence", "distance", "correct_attacker")
 COLUMNS = (*_OF_RECORD, "library", *_OF_IMAGE, *_OF_OUTCOME)
 IDENTITY = ("attack", "norm", "eps", "library", "image")  # of a line, among records of one configuration
 
 
-def tidy(records: Iterable[Record], columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+def tidy(records: Iterable[Record], columns: Sequence[str] = COLUMNS, categories: bool = False) -> pd.DataFrame:
     """A line per network, attack, eps, library and image. columns: which, of `COLUMNS`.
 
+    categories: whether the columns of text are categories in the order of the alphabet: millions are sorted faster.
     target: what the gradient is of. image: index into the test split. correct, predicted, log_p (of the label, nats),
     entropy (nats), confidence: under the judge; correct_attacker: under the attacker's draws; clean_*: the same of the
     image as it is. distance: in the norm.
     An image that is misclassified as it is counts as broken by every attack: `clean_correct & correct`.
     """
-    lines = [
-        (record, library, outcome)
+    ran = [
+        (record, [library for library, outcome in record.outcomes.items() if outcome.error is None])
         for record in records
-        for library, outcome in record.outcomes.items()
-        if outcome.error is None
     ]
-    counts = np.array([len(record.examples) for record, _, _ in lines], int)
+    lines = [(record, library) for record, libraries in ran for library in libraries]
+    counts = np.array([len(record.examples) for record, _ in lines], int)
 
     def values(name: str) -> object:
         if name in _OF_IMAGE:
-            return list(chain.from_iterable(_OF_IMAGE[name](record) for record, _, _ in lines))
+            of_images = [of for record, libraries in ran for of in [_OF_IMAGE[name](record)] * len(libraries)]
+            return np.concatenate(of_images) if of_images else []
         if name in _OF_OUTCOME:
-            return list(chain.from_iterable(_OF_OUTCOME[name](outcome) for _, _, outcome in lines))
-        of_record = (library if name == "library" else _OF_RECORD[name](record) for record, library, _ in lines)
-        return np.repeat(np.array(list(of_record)), counts)
+            return joined((record.outcomes[library] for record, library in lines), name)
+        of_lines = [library if name == "library" else _OF_RECORD[name](record) for record, library in lines]
+        if not any(isinstance(value, str) for value in of_lines):
+            return np.repeat(np.array(of_lines), counts)
+        texts, codes = np.unique(np.array(of_lines), return_inverse=True)
+        codes = np.repeat(codes, counts)
+        return pd.Categorical.from_codes(codes, pd.Index(texts)) if categories else texts.astype(object)[codes]
 
     return pd.DataFrame({name: values(name) for name in columns})
 
@@ -98,6 +97,22 @@ def surviving(outcomes: pd.DataFrame) -> pd.DataFrame:
         correct=outcomes["correct"] & outcomes["clean_correct"],
         correct_attacker=outcomes["correct_attacker"] & outcomes["clean_correct_attacker"],
     )
+
+
+def worst_by_image(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The worst of all libraries, a line per attack, eps and image.
+
+    correct: under the judge. survives, survives_attacker: under the judge and on the attacker's draws, where the image
+    is right as it is, too.
+    """
+    both = surviving(outcomes)
+    worst = {
+        "correct": outcomes["correct"],
+        "survives": both["correct"],
+        "survives_attacker": both["correct_attacker"],
+    }
+    of_images = [outcomes["attack"], outcomes["eps"], outcomes["image"]]
+    return pd.DataFrame(worst).groupby(of_images, observed=True).all().reset_index().astype({"attack": str})
 
 
 def accuracy_by_eps(outcomes: pd.DataFrame, attack: str) -> pd.DataFrame:

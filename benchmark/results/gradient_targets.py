@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.roles import role_of
 from benchmark.protocol import attacks_in
 from benchmark.records.record import Record
 from benchmark.results.configuration import Configuration, configuration, last_finished
@@ -48,7 +47,7 @@ def by_gradient_target(records: Iterable[Record]) -> list[TargetComparison]:
         lambda: defaultdict(list)
     )
     for record in records:
-        cell, role = record.cell, role_of(record.cell)
+        cell, role = record.cell, record.role
         if role.board and record.complete and role.target is not None:
             by_configuration[configuration(record), cell.dataset, cell.attack.threat][role.target].append(record)
     rows: dict[tuple[str, ThreatModel], list[TargetComparison]] = {}
@@ -94,9 +93,7 @@ def _worst_case(records: list[Record], threat: ThreatModel) -> dict[int, bool] |
     wrong = set[int]()
     for record in records:
         attacked[record.cell.attack.name].update(record.examples)
-        wrong |= record.broken | {
-            e for e, right in zip(record.examples, record.clean.correct, strict=True) if not right
-        }
+        wrong |= record.broken | (set(record.examples) - record.right)
     if set(attacked) != set(attacks_in(threat.norm)):
         return None
     return {image: image not in wrong for image in sorted(set.intersection(*attacked.values()))}

@@ -16,7 +16,8 @@ from benchmark.plan.nearest import is_within
 from benchmark.protocol import label_of
 from benchmark.records.image_files import write_images
 from benchmark.records.images import CellImages, harm
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Record
 from benchmark.results.rows import Row
 
 if TYPE_CHECKING:

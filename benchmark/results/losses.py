@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.attacks.spec import AttackSpec, format_eps
-from benchmark.plan.roles import role_of
 from benchmark.protocol import label_of
 from benchmark.records.images import CellImages
 from benchmark.records.record import Record
@@ -67,7 +66,7 @@ def _by_name(entry: Entry) -> dict[str, dict[float, list[Record]]]:
     found: dict[str, dict[float, list[Record]]] = {}
     for audit in entry.audits.values():
         for record in audit.evidence.records + audit.evidence.extra:
-            if role_of(record.cell).counts_in_worst_case:
+            if record.role.counts_in_worst_case:
                 spec = record.cell.attack
                 found.setdefault(label_of(spec), {}).setdefault(spec.threat.eps, []).append(record)
     return found

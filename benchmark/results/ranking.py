@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmark.results.rows import Row
 from benchmark.statistics import corrected, images_to_separate, mcnemar
 
@@ -39,17 +42,30 @@ class Paired:
 
 def paired_tests(rows: Sequence[Row]) -> list[Paired]:
     """All pairs of rows that have images in common, with p-values corrected for their number."""
-    counts = []
-    for first, second in combinations(rows, 2):
-        if common := first.survivors.keys() & second.survivors.keys():
-            only_first = sum(first.survivors[e] and not second.survivors[e] for e in common)
-            only_second = sum(second.survivors[e] and not first.survivors[e] for e in common)
-            counts.append((first, second, only_first, only_second, len(common)))
+    on, alive = _images_of(rows)
+    common, only = on @ on.T, alive @ (on - alive).T
+    counts = [
+        (rows[i], rows[j], int(only[i, j]), int(only[j, i]), int(common[i, j]))
+        for i, j in combinations(range(len(rows)), 2)
+        if common[i, j]
+    ]
     p_values = [mcnemar(only_first, only_second) for _, _, only_first, only_second, _ in counts]
     return [
         Paired(*pair, p, adjusted, images_to_separate(*pair[2:]))
         for pair, p, adjusted in zip(counts, p_values, corrected(p_values), strict=True)
     ]
+
+
+def _images_of(rows: Sequence[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(rows, images) 1 for an image that a row is on, and 1 for one that survives, of all images of the rows."""
+    examples = [np.fromiter(row.survivors.keys(), np.int64) for row in rows]
+    images = np.unique(np.concatenate([np.empty(0, np.int64), *examples]))
+    on, alive = np.zeros((2, len(rows), len(images)))
+    for place, (row, of_row) in enumerate(zip(rows, examples, strict=True)):
+        columns = np.searchsorted(images, of_row)
+        on[place, columns] = 1
+        alive[place, columns] = np.fromiter(row.survivors.values(), bool)
+    return on, alive
 
 
 def ranked(rows: list[Row]) -> list[Row]:

@@ -8,8 +8,10 @@ are deployed as what they are, so that all of them are attacked and judge; as a 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -37,31 +39,43 @@ class OneDraw:
 
 @dataclass(frozen=True)
 class Readings:
-    """headline: the worst case over all attacks. deterministic: the same, and on the judge's own draws.
+    """The readings of an entry under a threat model, None for what was not measured.
 
-    sample: half of Monte-Carlo samples attacked, judged by the other half. reversals: verdicts that another judge
-    reverses, of how many. None for what was not measured; deterministic is the headline where nothing is drawn.
+    survivors: image -> whether it survives every attack under the threat model.
     """
 
-    headline: Share
-    deterministic: Share | None
-    sample: Share | None
-    one_draw: OneDraw | None
-    reversals: Share | None
+    evidence: Evidence
+    threat: ThreatModel
+    survivors: Mapping[int, bool]
 
+    @property
+    def headline(self) -> Share:
+        """The worst case over all attacks."""
+        return Share(sum(self.survivors.values()), len(self.survivors))
 
-def readings_of(evidence: Evidence, threat: ThreatModel, survivors: Mapping[int, bool]) -> Readings:
-    """survivors: image -> whether it survives every attack under the threat model."""
-    headline = Share(sum(survivors.values()), len(survivors))
-    by_reading = {reading: evidence.reading(reading, threat) for reading in Reading}
-    sample = by_reading[Reading.SAMPLE]
-    return Readings(
-        headline,
-        _deterministic(evidence, by_reading[Reading.DETERMINISTIC], survivors),
-        _worst(sample, survivors),
-        _one_draw(sample or [*_with_votes(evidence, threat), *by_reading[Reading.OTHER_JUDGE]], survivors),
-        _reversals(evidence, by_reading[Reading.OTHER_JUDGE]),
-    )
+    @cached_property
+    def deterministic(self) -> Share | None:
+        """The same, and on the judge's own draws; the headline where nothing is drawn."""
+        return _deterministic(self.evidence, self._of(Reading.DETERMINISTIC), self.survivors)
+
+    @cached_property
+    def sample(self) -> Share | None:
+        """Half of Monte-Carlo samples attacked, judged by the other half."""
+        return _worst(self._of(Reading.SAMPLE), self.survivors)
+
+    @cached_property
+    def one_draw(self) -> OneDraw | None:
+        """Each query answered by one draw."""
+        judged = [*_with_votes(self.evidence, self.threat), *self._of(Reading.OTHER_JUDGE)]
+        return _one_draw(self._of(Reading.SAMPLE) or judged, self.survivors)
+
+    @cached_property
+    def reversals(self) -> Share | None:
+        """Verdicts that another judge reverses, of how many."""
+        return _reversals(self.evidence, self._of(Reading.OTHER_JUDGE))
+
+    def _of(self, reading: Reading) -> list[Record]:
+        return self.evidence.reading(reading, self.threat)
 
 
 def _deterministic(evidence: Evidence, records: list[Record], survivors: Mapping[int, bool]) -> Share | None:
@@ -84,9 +98,7 @@ def _worst(records: list[Record], images: Mapping[int, bool]) -> Share | None:
     wrong = set[int]()
     for record in records:
         by_attack.setdefault(record.cell.attack, set()).update(record.examples)
-        wrong |= record.broken | {
-            image for image, right in zip(record.examples, record.clean.correct, strict=True) if not right
-        }
+        wrong |= record.broken | (set(record.examples) - record.right)
     attacked = set.intersection(*by_attack.values()) & set(images)
     return Share(len(attacked - wrong), len(attacked)) if attacked else None
 
@@ -97,30 +109,34 @@ def _with_votes(evidence: Evidence, threat: ThreatModel) -> list[Record]:
 
 def _one_draw(records: Iterable[Record], images: Mapping[int, bool]) -> OneDraw | None:
     """None where not every image has votes."""
-    lowest: dict[int, float] = {}
-    majority: dict[int, bool] = {}
+    examples, lowest, majority = [], [], []
     for record in records:
         for outcome in (record.clean, *record.outcomes.values()):
-            if outcome.error is None and outcome.right_draws:
-                votes = zip(record.examples, record.labels, outcome.right_draws, outcome.majority, strict=True)
-                for image, label, right, most in votes:
-                    lowest[image] = min(lowest.get(image, 1.0), right / record.cell.judge_draws)
-                    majority[image] = majority.get(image, True) and most == label
-    if not images or set(images) - set(lowest):
+            if outcome.error is None and len(right := outcome.array("right_draws")):
+                examples.append(record.examples)
+                lowest.append(right / record.cell.judge_draws)
+                majority.append(outcome.array("majority") == record.labels)
+    voted, places = np.unique(np.concatenate(examples or [[]]), return_inverse=True)
+    wanted = np.fromiter(images, np.int64)
+    if not images or not np.isin(wanted, voted).all():
         return None
-    shares = np.array([lowest[image] for image in images])
+    least, always = np.ones(len(voted)), np.ones(len(voted), bool)
+    np.minimum.at(least, places, np.concatenate(lowest))
+    np.logical_and.at(always, places, np.concatenate(majority))
+    at = np.searchsorted(voted, wanted)
     return OneDraw(
-        {count: float((shares**count).mean()) for count in SUBMISSIONS},
-        Share(sum(majority[image] for image in images), len(images)),
+        {count: float((least[at] ** count).mean()) for count in SUBMISSIONS},
+        Share(int(always[at].sum()), len(images)),
     )
 
 
 def _reversals(evidence: Evidence, records: list[Record]) -> Share | None:
     """Of the same images, made by the same attack, those on which the two judges differ."""
     reversed_, count = 0, 0
+    verdicts_of = functools.cache(evidence.verdicts_of)  # of all shards, and asked for shard by shard
     for record in records:
         (library,) = record.cell.libraries
-        verdicts = evidence.verdicts_of(record.cell.attack, library, "judge")
+        verdicts = verdicts_of(record.cell.attack, library, "judge")
         pairs = [
             (right, verdicts[image])
             for image, right in zip(record.examples, record.outcomes[library].correct, strict=True)

@@ -24,7 +24,6 @@ import pandas as pd
 
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel, format_eps
-from benchmark.plan.roles import role_of
 from benchmark.records.agreement import Comparison
 from benchmark.records.record import Record
 from benchmark.results.audits import Audit, audits_of
@@ -197,7 +196,7 @@ class Results:
         return ranking_text(self) if self.boards else f"Results of {len(self.records)} cells, no ranking{failed}"
 
     def _on_boards(self, records: Iterable[Record]) -> list[Record]:
-        return [record for record in records if not self.protocol or role_of(record.cell).on_leaderboards]
+        return [record for record in records if not self.protocol or record.role.on_leaderboards]
 
 
 class Text(str):

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.roles import OTHER_SETTINGS, role_of
+from benchmark.plan.nearest import says_of
+from benchmark.plan.roles import OTHER_SETTINGS
 from benchmark.protocol import ATTACKS, attacks_in
 from benchmark.records.agreement import weakest
 from benchmark.results.audits import Audit
 from benchmark.results.checks import Verdict
-from benchmark.results.configuration import Configuration, merged_agreement
-from benchmark.results.frames import surviving
+from benchmark.results.configuration import Configuration
+from benchmark.results.evidence import Evidence
 from benchmark.results.planted import detection_of
-from benchmark.results.readings import Readings, readings_of
+from benchmark.results.readings import Readings
 from benchmark.results.share import Share
 from benchmark.results.strongest import Distances, autoattack, distances_of
 from benchmark.statistics import expected_calibration_error
@@ -124,8 +124,8 @@ class Row:
     @property
     def further(self) -> list[str]:
         """Own attacks and other settings that its worst case is over, too."""
-        in_place = [] if self.attacks else [role_of(record.cell) for record in self.audit.evidence.under(self.threat)]
-        beside = (role_of(one.cell) for one in self.audit.evidence.extra if one.cell.attack.threat == self.threat)
+        in_place = [] if self.attacks else [record.role for record in self.audit.evidence.under(self.threat)]
+        beside = (one.role for one in self.audit.evidence.extra if one.cell.attack.threat == self.threat)
         names = [role.called for role in (*in_place, *(role for role in beside if role.further))]
         return [name for name in dict.fromkeys(names) if name != OTHER_SETTINGS]
 
@@ -137,7 +137,7 @@ class Row:
     @property
     def on_leaderboards(self) -> bool:
         """Whether it has the columns that leaderboards demand: every attack of the norm, on the protocol's terms."""
-        terms = all(role_of(record.cell).board for record in self.audit.evidence.under(self.threat))
+        terms = all(record.role.board for record in self.audit.evidence.under(self.threat))
         return terms and set(self.attacks) == set(attacks_in(self.threat.norm))
 
     @property
@@ -155,57 +155,65 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
     frame = evidence.outcomes[evidence.outcomes["eps"] == threat.eps]
     if not len(frame):
         return None
-    by_attack = surviving(frame).groupby(["attack", "image"])[["correct", "correct_attacker"]].all()
+    by_attack = evidence.by_image[evidence.by_image["eps"] == threat.eps].set_index(["attack", "image"])
     # Only images that were attacked by every attack of the row count, so that all its columns speak of the same images.
-    common = by_attack["correct"].unstack("attack").dropna().index
+    common = by_attack["survives"].unstack("attack").dropna().index
     attacked = len(common)
     common = common if images is None else common[common.isin(images)]
     if not len(common):
         return None
-    frame = frame[frame["image"].isin(common)]
-    by_attack = by_attack[by_attack.index.get_level_values("image").isin(common)]
-    by_image = by_attack.groupby("image").all()
+    if len(common) < frame["image"].nunique():
+        frame = frame[frame["image"].isin(common)]
+        by_attack = by_attack[by_attack.index.get_level_values("image").isin(common)]
+    by_image = by_attack[["survives", "survives_attacker"]].groupby("image").all()
     clean = frame.drop_duplicates("image")
     harmful = frame.sort_values("log_p", kind="stable").drop_duplicates("image")
     attacks = [attack for attack in ATTACKS if attack in by_attack.index.get_level_values("attack")]
     agreement = {
         spec.name: weakest(pair.level for pair in comparisons)
-        for (_, spec), comparisons in merged_agreement(evidence.under(threat)).items()
-        if comparisons
+        for (_, spec), comparisons in evidence.agreement.items()
+        if comparisons and spec.threat == threat
     }
-    passes = evidence.passes(threat)
-    whitebox = {int(image) for image in by_image.index[by_image["correct"]]}
+    attack_count, passes = _passes(evidence, threat)
+    whitebox = set(by_image.index[by_image["survives"]].tolist())
     broken = evidence.broken_beyond(threat, whitebox)
-    survives = by_image["correct"] & ~by_image.index.isin(set().union(*broken.values()))
-    survivors = {int(image): bool(survived) for image, survived in survives.items()}  # type: ignore[call-overload]
+    survives = by_image["survives"] & ~by_image.index.isin(set().union(*broken.values()))
+    survivors = dict(zip(survives.index.tolist(), survives.tolist(), strict=True))
     audited = survivors.keys() - evidence.further[threat]
     of_audit = {image: survived for image, survived in survivors.items() if image in audited}
     return Row(
         audit=audit,
         threat=threat,
         clean=_share(clean["clean_correct"]),
-        attacks={attack: _share(by_attack.loc[attack]["correct"]) for attack in attacks},
-        whitebox=_share(by_image["correct"]),
-        attacker=_share(by_image["correct_attacker"]),
+        attacks={attack: _share(by_attack.loc[attack]["survives"]) for attack in attacks},
+        whitebox=_share(by_image["survives"]),
+        attacker=_share(by_image["survives_attacker"]),
         worst=_share(survives),
         survivors=survivors,
         audited=Share(sum(of_audit.values()), len(of_audit)),
-        readings=readings_of(evidence.audited, threat, of_audit),
+        readings=Readings(evidence.audited, threat, of_audit),
         adaptive={name: len(fell & audited) for name, fell in broken.items()},
         autoattack=autoattack(evidence.audited, threat, whitebox & audited, len(audited)),
         distances=distances_of(evidence, survivors),
         clean_uncertainty=_uncertainty(clean, "clean_"),
         uncertainty=_uncertainty(harmful, ""),
         agreement={attack: agreement[attack] for attack in attacks if attack in agreement},
-        attack_count=len(passes),
-        passes=_summed(passes.values()),
+        attack_count=attack_count,
+        passes=passes,
         attacked=attacked,
     )
 
 
-def _summed(passes: Iterable[Counter[str]]) -> tuple[int, int]:
-    total = sum(passes, Counter[str]())
-    return total["forward"], total["backward"]
+def _passes(evidence: Evidence, threat: ThreatModel) -> tuple[int, tuple[int, int]]:
+    """How many attacks there are, and their passes per example times draws, in the library and shard that need most."""
+    most: dict[object, tuple[int, int]] = {}
+    for record in evidence.under(threat) + [one for one in evidence.extra if says_of(one.cell, threat)]:
+        attack = record.cell.attack, record.cell.attack_draws
+        forward, backward = most.get(attack, (0, 0))
+        for outcome in record.outcomes.values():
+            forward, backward = max(forward, outcome.forwards), max(backward, outcome.backwards)
+        most[attack] = forward, backward
+    return len(most), (sum(forward for forward, _ in most.values()), sum(backward for _, backward in most.values()))
 
 
 def _share(outcomes: pd.Series[bool]) -> Share:

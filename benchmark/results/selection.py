@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from benchmark.plan.roles import role_of
 from benchmark.protocol import PROTOCOL_VERSION, SHARD, surrogate_fingerprint
 from benchmark.records.record import Record
 from benchmark.results.configuration import without_subsumed
@@ -119,6 +118,6 @@ def _why_apart(record: Record) -> str:
     cell = record.cell
     if cell.attack.is_own:
         return f"attacked by {cell.attack.name}"
-    adaptive = role_of(cell).adaptive
+    adaptive = record.role.adaptive
     whole = SHARD if adaptive is None or adaptive.images is None else adaptive.images
     return "" if cell.start > 0 or cell.stop >= whole else f"{cell.stop} images, fewer than {whole}"

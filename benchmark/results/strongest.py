@@ -10,7 +10,6 @@ from functools import cached_property
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
-from benchmark.plan.nearest import distances
 from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 from benchmark.results.evidence import Evidence
 from benchmark.results.share import Share
@@ -63,7 +62,7 @@ def distances_of(evidence: Evidence, images: Collection[int]) -> Distances | Non
         if adaptive.is_nearest and evidence.norm in adaptive.norms:
             for record in evidence.adaptive.get(name, []):
                 looked |= set(record.examples)
-                for image, distance in distances(record).items():
+                for image, distance in record.distances.items():
                     if image in found:
                         found[image] = min(found[image], distance)
     return Distances(found) if images and looked >= set(images) else None

@@ -12,7 +12,8 @@ from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED, UNBOUND
 from benchmark.plan.cells import Reading
 from benchmark.plan.ladder import RUNGS
 from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, eps_grid
-from benchmark.records.record import Health, Outcome, Planting, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Health, Planting, Record
 from benchmark.records.state import Passage, State
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence

@@ -11,7 +11,8 @@ from benchmark.papers.robustness_of_bayesian_approach.suite import MODELS
 from benchmark.plan.cells import Cell
 from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, PROTOCOL_VERSION, eps_grid, standard_attack
 from benchmark.records.agreement import Comparison
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Record
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence
 from zoo import models

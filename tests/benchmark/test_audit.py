@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.audit import app
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Record
 from benchmark.reports.audits import audit_page, conclusion, detection_table, short_audit
 from benchmark.reports.tables import statuses
 from benchmark.results import Results

@@ -193,7 +193,7 @@ def test_two_classes_are_attacked_by_all_that_two_are_enough_for() -> None:
         eps={"linf": [8 / 255], "l2": [0.75]},
     )
     assert found.errors == {}
-    ran = {role.adaptive.name for record in found.records if (role := role_of(record.cell)).adaptive}
+    ran = {role.adaptive.name for record in found.records if (role := record.role).adaptive}
     assert {"apgd-ce", "square", "noise", "confident"} <= ran
     assert "apgd-dlr" not in ran
     assert "apgd-dlr" in ADAPTIVE_ATTACKS

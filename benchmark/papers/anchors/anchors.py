@@ -39,7 +39,8 @@ ANCHORS: tuple[Anchor, ...] = (
 
 def compare_with_published(records: Sequence[Record]) -> list[tuple[Anchor, Share | None]]:
     """Each anchor with our share of surviving images, None where it was not measured. records: as in `Results`."""
-    return [(anchor, _measured(anchor, records)) for anchor in ANCHORS]
+    of_entries = [record for record in records if record.cell.model in {anchor.entry for anchor in ANCHORS}]
+    return [(anchor, _measured(anchor, of_entries)) for anchor in ANCHORS]
 
 
 def _measured(anchor: Anchor, records: Sequence[Record]) -> Share | None:

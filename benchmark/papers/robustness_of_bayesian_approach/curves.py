@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
-from benchmark.plan.roles import role_of
 from benchmark.protocol import ATTACKS, LIBRARIES
 from benchmark.records.record import Record
 from benchmark.results.configuration import Configuration, configuration, last_finished
@@ -62,7 +61,7 @@ def build_curves(records: Iterable[Record]) -> list[Curve]:
     """
     by_curve: dict[tuple[Configuration, str, str], dict[float, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        spec, role = record.cell.attack, role_of(record.cell)
+        spec, role = record.cell.attack, record.role
         on_grid = role.usual and spec.threat.eps in GRID
         if on_grid and role.target is not None and _is_attack(record):
             by_curve[configuration(record), spec.name, role.target][spec.threat.eps].append(record)

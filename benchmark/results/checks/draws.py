@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from benchmark.attacks.spec import ThreatModel
@@ -19,7 +20,7 @@ from benchmark.results.checks.check import (
     where,
 )
 from benchmark.results.evidence import Evidence
-from benchmark.results.readings import Readings, readings_of
+from benchmark.results.readings import Readings
 from benchmark.statistics import mcnemar, share_below
 from zoo.kind import Kind
 
@@ -79,10 +80,11 @@ def one_draw(evidence: Evidence) -> Finding:
     if evidence.kind is Kind.POINT:
         return NO_DRAWS
     found: list[Finding] = []
+    verdicts_of = functools.cache(evidence.verdicts_of)  # of all shards, and asked for shard by shard
     for record in evidence.adaptive.get("one draw", []):
         threat, library = record.cell.attack.threat, record.cell.libraries[0]
         alone = dict(zip(record.examples, record.outcomes[library].correct_attacker, strict=True))
-        together = evidence.verdicts_of(record.cell.attack, library, "attacker")
+        together = verdicts_of(record.cell.attack, library, "attacker")
         common = alone.keys() & together.keys()
         if common:
             only_alone = sum(alone[e] and not together[e] for e in common)
@@ -180,4 +182,4 @@ def _members(evidence: Evidence) -> int:
 
 
 def _readings(evidence: Evidence, threat: ThreatModel) -> Readings:
-    return readings_of(evidence, threat, evidence.survivors(threat))
+    return Readings(evidence, threat, evidence.survivors(threat))

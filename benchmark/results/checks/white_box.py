@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
 from benchmark.attacks.spec import format_eps
@@ -12,7 +13,6 @@ from benchmark.protocol import SIGNIFICANCE, required_agreement
 from benchmark.records.agreement import meets, weakest
 from benchmark.records.record import Record
 from benchmark.results.checks.check import NOT_APPLICABLE, Finding, check, first_few, over, risen, summary
-from benchmark.results.configuration import merged_agreement
 from benchmark.results.evidence import Evidence
 from benchmark.statistics import mcnemar
 
@@ -30,15 +30,17 @@ def no_budget(evidence: Evidence) -> Finding:
         if record.cell.attack.threat.eps == 0:
             for library, outcome in sorted(record.outcomes.items()):
                 where = f"{library} {record.cell.attack.name}"
-                moved = sum(distance != 0 for distance in outcome.distance) + len(outcome.violations)
-                flipped = sum(a != b for a, b in zip(outcome.correct, record.clean.correct, strict=False))
                 if outcome.error is not None:
                     if record.cell.attack.threat.norm == evidence.norm:
                         found.append(("ERROR", f"{where} failed: {outcome.error}"))
-                elif moved or flipped:
+                    continue
+                distance = outcome.array("distance")
+                moved = np.count_nonzero(distance) + len(outcome.violations)
+                flipped = np.count_nonzero(outcome.array("correct") != record.clean.array("correct"))
+                if moved or flipped:
                     found.append(("FAIL", f"{where}: {moved} images changed, {flipped} verdicts"))
                 else:
-                    found.append(("PASS", f"{where}: {len(outcome.distance)} images unchanged"))
+                    found.append(("PASS", f"{where}: {len(distance)} images unchanged"))
     return summary(found, "no attack ran at eps 0")
 
 
@@ -61,7 +63,9 @@ def budget_and_box(evidence: Evidence) -> Finding:
                 return "ERROR", f"{library} failed on {record.cell.label}: {outcome.error}"
     if outside := _outside(record for record in records if not record.cell.attack.is_own):
         return "FAIL", f"images outside budget or box: {outside}"
-    count = sum(len(outcome.distance) for record in records for outcome in record.outcomes.values())
+    count = sum(
+        len(record.examples) for record in records for outcome in record.outcomes.values() if outcome.error is None
+    )
     left = _outside(record for record in records if record.cell.attack.is_own)
     own = f"; of own attacks some were outside and count for nothing: {left}" if left else ""
     return "PASS", f"{count} adversarial images within budget and box{own}"
@@ -78,7 +82,7 @@ def iterative_beats_single_step(evidence: Evidence) -> Finding:
     if all(record.cell.attack.threat.norm == "l2" for record in evidence.records):
         return "PASS", f"{NOT_APPLICABLE}: fgsm is an attack in linf"
     found: list[Finding] = []
-    linf = evidence.outcomes[evidence.outcomes["attack"].isin(["fgsm", "pgd-linf"])]
+    linf = evidence.by_image[evidence.by_image["attack"].isin(["fgsm", "pgd-linf"])]
     for eps in sorted(linf["eps"].unique()):
         survived = _survival(linf[linf["eps"] == eps], "attack")
         if {"fgsm", "pgd-linf"} <= set(survived.columns) and len(survived):
@@ -97,7 +101,7 @@ def iterative_beats_single_step(evidence: Evidence) -> Finding:
 def monotone_in_eps(evidence: Evidence) -> Finding:
     """Robust accuracy does not rise by more than 1 point from one eps to the next."""
     found: list[Finding] = []
-    for attack, frame in evidence.outcomes.groupby("attack"):
+    for attack, frame in evidence.by_image.groupby("attack"):
         survived = _survival(frame, "eps")
         for low, high in pairwise(sorted(survived.columns)) if len(survived) else ():
             count = len(survived)
@@ -120,7 +124,7 @@ def libraries_agree(evidence: Evidence) -> Finding:
     """
     pairs = [
         (pair, required_agreement(spec), f"{spec.name} eps {format_eps(spec.threat.eps)}")
-        for (_, spec), comparisons in merged_agreement(evidence.records).items()
+        for (_, spec), comparisons in evidence.agreement.items()
         for pair in comparisons
     ]
     if all(record.cell.attack.is_own for record in evidence.records):
@@ -151,6 +155,6 @@ def _outside(records: Iterable[Record]) -> str:
 
 
 def _survival(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Image by `column`, true where no library broke it; only images that have every column."""
-    table = frame.groupby([column, "image"])["correct"].all().unstack(column)
+    """Image by `column`, true where no library broke it; only images that have every column. frame: of `by_image`."""
+    table = frame.set_index([column, "image"])["correct"].unstack(column)
     return table.dropna().astype(bool)

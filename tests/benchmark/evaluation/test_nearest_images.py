@@ -16,7 +16,6 @@ from benchmark import Data, Results, evaluate
 from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.cascade import PROBE
-from benchmark.plan.roles import role_of
 from benchmark.reports.boards import dataset_page
 from benchmark.reports.figures.boards import worst_case_curves
 from benchmark.reports.tables import csv_table
@@ -119,7 +118,7 @@ def test_no_row_column_or_grid_point_is_made_of_it(found: Results) -> None:
     for row in rows(found).values():
         assert set(row.attacks) <= {"fgsm", "bim", "pgd-linf", "pgd-l2"}
     for record in found.records:
-        if role_of(record.cell).every_eps:
+        if record.role.every_eps:
             assert record.cell.attack.threat.eps in (1.0, 1000.0)
     assert not {(board.norm, board.eps) for board in found.boards} & {("linf", 1.0), ("l2", 1000.0)}
 
@@ -128,7 +127,7 @@ def test_strong_attacks_meet_what_the_nearest_images_left(found: Results) -> Non
     by_threat = rows(found)
     tried = 0
     for record in found.records:
-        adaptive = role_of(record.cell).adaptive
+        adaptive = record.role.adaptive
         if adaptive is not None and adaptive.on == "strong" and not adaptive.is_nearest:
             alive = {image for image, right in by_threat[record.cell.attack.threat].survivors.items() if right}
             assert set(record.examples) <= alive

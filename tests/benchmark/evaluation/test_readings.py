@@ -12,7 +12,8 @@ from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Cell, Reading
 from benchmark.protocol import example_order, standard_attack
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Record
 from zoo import ZooEntry, models
 from zoo.catalogue.registry import source_of
 from zoo.datasets import load_split

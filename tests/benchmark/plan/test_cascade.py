@@ -12,7 +12,6 @@ from benchmark.plan.adaptive_suite import AdaptiveSuite
 from benchmark.plan.cascade import PROBE, telling
 from benchmark.plan.cells import Cell, Selection, Subject
 from benchmark.plan.ladder import RUNGS
-from benchmark.plan.roles import role_of
 from benchmark.plan.suite import Suite
 from benchmark.plan.suites import SUITES
 from benchmark.protocol import REFEREE, SHARD
@@ -228,7 +227,7 @@ def test_where_nothing_is_left_none_is_run() -> None:
 
 def test_a_selection_of_one_strong_attack_leaves_the_others_out() -> None:
     _, records = run(SUITE, nothing_falls, selection=Selection(attacks=("brendel-bethge-l2",)))
-    assert {called(r.cell) for r in records if role_of(r.cell).adaptive} == {"brendel-bethge"}
+    assert {called(r.cell) for r in records if r.role.adaptive} == {"brendel-bethge"}
     assert of(records, "brendel-bethge") == list(range(PROBE))
 
 

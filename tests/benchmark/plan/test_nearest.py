@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, planned
 from benchmark.plan.cells import Cell, Subject
-from benchmark.plan.nearest import broken_under, distances, is_of_every_eps, is_within, rounded_up, says_of
+from benchmark.plan.nearest import broken_under, is_of_every_eps, is_within, rounded_up, says_of
 from benchmark.plan.roles import role_of, surviving_examples
 from benchmark.protocol import EVERYWHERE, usual_attack
 from benchmark.records.record import Record
@@ -50,7 +50,7 @@ def test_an_image_just_outside_stays_outside(eps: float) -> None:
 def test_an_image_is_broken_at_its_distance_and_beyond_and_nowhere_before() -> None:
     record = found_at([0.05, 0.2, 0.0, 0.01], [False, False, True, False])
     record = dataclasses.replace(record, clean=outcome([True, True, True, False]))
-    assert distances(record) == {0: 0.050005, 1: 0.20005, 2: math.inf, 3: 0.0}
+    assert record.distances == {0: 0.050005, 1: 0.20005, 2: math.inf, 3: 0.0}
     assert broken_under(record, LINF) == {0, 3}
     assert broken_under(record, ThreatModel("linf", 0.3)) == {0, 1, 3}
     assert broken_under(record, ThreatModel("linf", 0.001)) == {3}  # it is wrong as it is
@@ -63,7 +63,7 @@ def test_an_image_is_broken_at_its_distance_and_beyond_and_nowhere_before() -> N
 def test_a_library_that_failed_found_nothing() -> None:
     record = found_at([0.05])
     failed = dataclasses.replace(record, outcomes={"foolbox": dataclasses.replace(outcome([]), error="no")})
-    assert distances(failed) == {0: math.inf}
+    assert failed.distances == {0: math.inf}
 
 
 def test_it_is_evidence_at_every_eps_and_no_row_column_or_unbounded_attack() -> None:

@@ -80,7 +80,7 @@ def test_the_committed_records_have_the_roles_that_their_suites_gave_them() -> N
     """Of every shard the white-box attacks at two eps in two norms, each at eps 0, and nothing that is of no use."""
     roles = Counter[tuple[str, str, int]]()
     for record in read_records(ROOT / "leaderboards" / "records").values():
-        role, cell = role_of(record.cell), record.cell
+        role, cell = record.role, record.cell
         assert role.usual or role.adaptive is not None or role.target is None
         kind = "column" if role.is_column and role.board else "eps 0" if not role.budget else "other"
         roles[kind if role.adaptive is None else "adaptive", cell.model, cell.start] += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.records.agreement import Comparison, compare_libraries, meets, weakest
+from benchmark.records.agreement import Comparison, compare_libraries, meets, merged, weakest
 
 
 def comparison(close: int = 0, only_first: int = 0, only_second: int = 0, examples: int = 100) -> Comparison:
@@ -42,7 +42,7 @@ def test_counts_are_those_of_the_images() -> None:
 
 
 def test_shards_add_up() -> None:
-    total = comparison(close=1000) + comparison(close=500, only_first=3)
+    total = merged([comparison(close=1000), comparison(close=500, only_first=3)])
     assert (total.pixels, total.close, total.examples, len(total.only_first)) == (2000, 1500, 200, 3)
     assert total.level == "same-verdict"
 

@@ -6,7 +6,8 @@ import dataclasses
 
 from benchmark.protocol import LIBRARIES
 from benchmark.records.archive import merged
-from benchmark.records.record import Health, Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Health, Record
 from tests.benchmark.handmade import make, row
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -17,7 +19,8 @@ import pytest
 from benchmark.evaluation.evaluator import Evaluator
 from benchmark.plan.cells import Cell
 from benchmark.protocol import standard_attack
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Record
 from benchmark.records.store import Store, StoreError
 from zoo import ZooEntry
 
@@ -77,7 +80,7 @@ def test_records_of_another_schema_are_passed_over(
 ) -> None:
     with Store(tmp_path / "r.sqlite") as store:
         store.put(record)
-        monkeypatch.setattr("benchmark.records.store.SCHEMA_VERSION", 99)
+        monkeypatch.setattr("benchmark.records.packed.SCHEMA_VERSION", 99)
         assert list(store.records()) == []
         monkeypatch.setattr("benchmark.records.record.SCHEMA_VERSION", 99)
         assert Evaluator().key(record.cell) not in store
@@ -103,8 +106,8 @@ def test_a_file_that_is_no_store_or_a_newer_one_is_refused(record: Record, tmp_p
     with Store(newer) as store:
         store.put(record)
     with sqlite3.connect(newer) as connection:
-        connection.execute("UPDATE meta SET value = '2'")
-    with pytest.raises(StoreError, match="version 2"):
+        connection.execute("UPDATE meta SET value = '3'")
+    with pytest.raises(StoreError, match="version 3"):
         Store(newer)
 
 
@@ -208,11 +211,36 @@ def test_two_processes_on_one_store_do_not_corrupt_it(uninterrupted: list[dict[s
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_records_are_strict_json(record: Record, tmp_path: Path) -> None:
-    def refuse(constant: str) -> float:
-        raise ValueError(constant)
-
+def test_numbers_that_json_does_not_know_are_refused(record: Record, tmp_path: Path) -> None:
     with Store(tmp_path / "r.sqlite") as store:
+        with pytest.raises(ValueError, match="log_p has a number that is not finite"):
+            store.put(dataclasses.replace(record, clean=dataclasses.replace(record.clean, log_p=[math.nan] * 4)))
+        assert list(store.records()) == []
+
+
+def test_a_store_of_before_opens_and_takes_new_records(record: Record, tmp_path: Path) -> None:
+    """Version 1 held the JSON of a record as text, and the checksum of that."""
+    path, other = tmp_path / "r.sqlite", dataclasses.replace(record, key="f" * 64)
+    with Store(path) as store:
         store.put(record)
-        (text,) = store._connection.execute("SELECT record FROM cells").fetchone()
-    assert json.loads(text, parse_constant=refuse)["key"] == record.key
+        store.put(other)
+        text = json.dumps(record.to_json(), allow_nan=False)
+        old = text, hashlib.sha256(text.encode()).hexdigest(), record.key
+        store._connection.execute("UPDATE cells SET record = ?, sha256 = ? WHERE key = ?", old)
+        store._connection.execute("UPDATE meta SET value = '1'")
+        store._connection.commit()
+    with Store(path) as store:
+        assert record.key in store
+        assert sorted(store.records(), key=lambda one: one.key) == sorted([record, other], key=lambda one: one.key)
+        assert len(list(store.recent(record.cell.model, 9))) == 2
+        store._connection.execute("UPDATE cells SET record = replace(record, 'log_p', 'log_q') WHERE key = ?", old[2:])
+        assert record.key not in store
+
+
+def test_more_records_than_are_read_at_once_come_in_their_order(record: Record, tmp_path: Path) -> None:
+    copies = [dataclasses.replace(record, key=f"{number:064}") for number in range(250)]
+    with Store(tmp_path / "r.sqlite") as store:
+        for one in reversed(copies):
+            store.put(one)
+        assert list(store.records()) == copies
+        assert list(store.records({one.key for one in copies[90:210]})) == copies[90:210]

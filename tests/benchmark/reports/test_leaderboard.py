@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from benchmark import publications
 from benchmark.leaderboard import app
-from benchmark.plan.roles import role_of
 from benchmark.protocol import LIBRARIES, SHARD
 from benchmark.records.agreement import Comparison
 from benchmark.records.archive import read_records
@@ -74,7 +73,7 @@ def small_boards(committed: list[Record], tmp_path_factory: pytest.TempPathFacto
     shutil.copy(ROOT / "README.md", readme)
     models = ("mnist/lenet", "mnist/alexnet")
     of_both = [record for record in committed if record.cell.model in models and record.cell.stop <= SHARD]
-    records = [record for record in of_both if role_of(record.cell).board]
+    records = [record for record in of_both if record.role.board]
     planned(project_pages(records, folder, readme), folder).carry_out()
     return folder, readme
 

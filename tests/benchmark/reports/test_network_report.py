@@ -20,7 +20,6 @@ from scipy.stats import binomtest
 import benchmark
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.robustness_of_bayesian_approach.curves import GRID
-from benchmark.plan.roles import role_of
 from benchmark.records.archive import read_records
 from benchmark.records.record import Record
 from benchmark.reports.audits import conclusion
@@ -66,7 +65,7 @@ def small(model: str = "mnist/a") -> list[Record]:
 
 
 def called(record: Record) -> str | None:
-    return None if (adaptive := role_of(record.cell).adaptive) is None else adaptive.name
+    return None if (adaptive := record.role.adaptive) is None else adaptive.name
 
 
 def in_words(share: Share) -> str:

@@ -7,7 +7,6 @@ import dataclasses
 import pytest
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.roles import role_of
 from benchmark.records.record import Record
 from benchmark.results.audits import Audit
 from benchmark.results.configuration import configuration
@@ -51,7 +50,7 @@ def beyond(
     extra = [
         shifted(record, N, [place < survive for place in range(among)])
         for record in audit.extra
-        if (one := role_of(record.cell).adaptive) is not None and one.name in attacks
+        if (one := record.role.adaptive) is not None and one.name in attacks
     ]
     records = [shifted(record, N, [place < white_box for place in range(among)]) for record in audit.records]
     return Evidence([*audit.records, *records], [*audit.extra, *extra], audit.readings)

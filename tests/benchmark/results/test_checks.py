@@ -8,7 +8,6 @@ import pytest
 
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
 from benchmark.plan.cells import Reading
-from benchmark.plan.roles import role_of
 from benchmark.protocol import standard_attack
 from benchmark.records.agreement import Comparison
 from benchmark.records.record import Record
@@ -202,7 +201,7 @@ def on_the_first(count: int, name: str, found: Evidence) -> Evidence:
     few = {"examples": list(range(count)), "labels": [0] * count, "clean": outcome([True] * count)}
     fewer = [
         dataclasses.replace(r, **few, outcomes={library: outcome([True] * count) for library in r.outcomes})
-        if (one := role_of(r.cell).adaptive) is not None and one.name == name
+        if (one := r.role.adaptive) is not None and one.name == name
         else r
         for r in found.extra
     ]

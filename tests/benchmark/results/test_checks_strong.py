@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.plan.roles import role_of
 from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Record
 from benchmark.reports.strongest import strongest, strongest_columns, strongest_values
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence
@@ -30,9 +30,7 @@ def stands(broken: set[int]) -> list[bool]:
 
 def without(found: Evidence, *names: str) -> Evidence:
     """The same, had these adaptive attacks not been run."""
-    kept = [
-        one for one in found.extra if (role := role_of(one.cell)).adaptive is None or role.adaptive.name not in names
-    ]
+    kept = [one for one in found.extra if (role := one.role).adaptive is None or role.adaptive.name not in names]
     return Evidence(found.records, kept, found.readings)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Record
 from benchmark.results.detection import detections
 from tests.benchmark.handmade import make
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from benchmark.protocol import LIBRARIES
-from benchmark.records.record import Outcome
+from benchmark.records.outcome import Outcome
 from benchmark.reports.figures import masking_figures
 from benchmark.reports.gradient_targets import masking_page, masking_table
 from benchmark.results.gradient_targets import by_gradient_target

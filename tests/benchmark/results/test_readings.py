@@ -10,7 +10,8 @@ from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, doubled, with_fresh_draws
 from benchmark.plan.cells import Cell, Reading
 from benchmark.protocol import LIBRARIES, standard_attack
-from benchmark.records.record import Outcome, Record
+from benchmark.records.outcome import Outcome
+from benchmark.records.record import Record
 from benchmark.results import Results
 from benchmark.results.draws import Way, by_draws
 from benchmark.results.rows import Row

@@ -13,7 +13,7 @@ from benchmark.papers.robustness_of_bayesian_approach.figures import curve_figur
 from benchmark.papers.robustness_of_bayesian_approach.page import claims_page, paper_page
 from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS, MODELS
 from benchmark.protocol import ATTACKS
-from benchmark.records.record import Outcome
+from benchmark.records.outcome import Outcome
 from benchmark.reports.figures import zoo_figures
 from benchmark.statistics import wilson
 from tests.benchmark.handmade import N, attacked, outcome, paper_records, walk
