@@ -16,7 +16,7 @@ from zoo.bounds.steps import Back, Step
 
 Method = Literal["crown", "crown-ibp", "interval"]
 METHODS: tuple[Method, ...] = get_args(Method)
-TENSORS = 8  # of the size of its widest layer, that a backward pass holds at once
+TENSORS, WINDOWED = 20, 10  # of the size of its widest layer, that are held at once, measured: of maps, of windows
 
 
 class Link(NamedTuple):
@@ -34,7 +34,7 @@ class Chain:
     method: how bounds of units within the network are found; functions of the output are bounded backwards by all but
         "interval". crown: every layer's by a backward pass of its own (Zhang et al. 2018). crown-ibp: by intervals
         (Zhang et al. 2020). interval: nothing goes backwards (Gowal et al. 2018).
-    max_bytes: bound on what a backward pass holds; its rows are taken in parts.
+    max_bytes: bound on what a backward pass holds, to which its rows are taken in parts; a single one may be more.
     """
 
     steps: Sequence[Step]
@@ -123,7 +123,7 @@ class Chain:
         windowed = len(shape) == 3 and self.by_windows(shape)
         rows = 2 * (shape[0] if windowed else torch.Size(shape).numel())
         cases = max(len(units.lower) for units in self.units) * len(self.region.images)
-        cost = TENSORS * like.element_size() * self.widest(windowed) * cases
+        cost = (WINDOWED if windowed else TENSORS) * like.element_size() * self.widest(windowed) * cases
         count = max(1, self.max_bytes // cost)
         parts = [identity(shape, like, windowed, first, count) for first in range(0, rows, count)]
         found = torch.cat([self._backwards(part, exact) for part in parts], -1)  # (S, B, P, 2 C) or (S, B, 1, 2 D)

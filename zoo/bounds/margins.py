@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 # the rules register themselves
 from zoo.bounds import activations, affine, pooling  # noqa: F401
-from zoo.bounds.chain import METHODS, Chain, Method
+from zoo.bounds.chain import METHODS, TENSORS, Chain, Method
 from zoo.bounds.region import Region
 from zoo.bounds.rows import Interval
 from zoo.bounds.steps import Step, steps_of
 
-MAX_BYTES = 128 << 20
+MAX_BYTES = 48 << 20  # measured fastest on LeNet: more leaves the caches
 ROWS = 64  # of a backward pass that should go at once: a case is a network on an image
 
 Networks = nn.Module | Sequence[nn.Module]
@@ -108,6 +108,6 @@ def _over(
 def _at_once(steps: Sequence[Step], region: Region, max_bytes: int) -> tuple[int, int]:
     """How many images, and how many networks: many images before many networks, whose weights take space, too."""
     alone = Chain(steps, Region(region.images[:1], region.eps, region.norm), "interval", max_bytes)
-    cases = max(1, max_bytes // (ROWS * 8 * 8 * alone.widest()))
+    cases = max(1, max_bytes // (ROWS * TENSORS * 8 * alone.widest()))
     wide = min(len(region.images), cases)
     return wide, max(1, cases // wide)

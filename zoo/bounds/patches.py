@@ -46,7 +46,10 @@ class Patches:
         return Rows(cropped(found, patch.pad, self.before), bias)
 
     def _of_windows(self, rows: Rows, window: Window) -> Rows:
-        """One place of the windows after the other: the unit there, and its patch, of all windows at once."""
+        """One place of the windows after the other: the unit there, and its patch, of all windows at once.
+
+        What lies beyond the map is left to who comes next: the region, or patches, of which there are none.
+        """
         patch, signed = self.patch, _signed(rows.a.movedim(3, -2))  # (S, B, P or 1, h, w, 2 C', R)
         maps, (height, width) = self._padded(window.pad), rows.shape[1:]
         size = window.before(patch.size, patch.stride, patch.pad)
@@ -64,7 +67,7 @@ class Patches:
                 bias = bias + part[..., -1, :]
                 rows_there, columns_there = places((i * patch.stride[0], j * patch.stride[1]), (1, 1), patch.size)
                 found[..., rows_there, columns_there, :] += part[..., :-1, :].unflatten(3, (-1, *patch.size))
-        return Rows(found, bias, size).inside(self.before)
+        return Rows(found, bias, size)
 
     @property
     def patch(self) -> Window:
