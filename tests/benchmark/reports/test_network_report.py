@@ -255,12 +255,11 @@ def test_a_report_with_images_stays_below_400_kilobytes(shape: tuple[int, ...]) 
 
 
 def test_the_command_that_is_told_makes_the_report_again(failed: Results) -> None:
-    assert (
-        made.command(failed.entry())
-        == "python -m benchmark.audit mnist/lenet-adversarial --examples 100 --thorough --report report.html"
-    )
+    count = f"--examples {len({image for record in failed.records for image in record.examples})}"
+    told = made.command(failed.entry())
+    assert told == f"python -m benchmark.audit mnist/lenet-adversarial {count} --thorough --report report.html"
     few = [record for record in failed.records if called(record) != "fab-t"]
-    assert made.command(Results(few, protocol=True).entry()).endswith(" --examples 100 --report report.html")
+    assert made.command(Results(few, protocol=True).entry()).endswith(f" {count} --report report.html")
     own = made.command(random().entry())
     compile(own, "report", "exec")
     for words in (
