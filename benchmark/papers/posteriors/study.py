@@ -43,7 +43,8 @@ class Study:
                 with Store(self.store) as store, models.with_entries(*entries):
                     machine = Machine(data_root=self.data_root)
                     done = run(POSTERIOR_SUITE, Selection(examples=self.examples), entries, store, How(machine))
-                yield f"{entry.name}: {len(done.records)} cells, {done.seconds:.0f} s"
+                own = sum(record.cell.model == entry.name for record in done.records)
+                yield f"{entry.name}: {own} cells, {done.seconds:.0f} s"
 
     def left(self, kinds: Iterable[str]) -> dict[str, str]:
         """By kind, how many of its networks are there, and how many of these were measured."""
