@@ -55,25 +55,26 @@ class Making:
         """Where a network's weights lie: another file for another way to make them."""
         return self.folder / f"{posterior}-{training}-{self._tag(posterior)}.safetensors"
 
-    def entry(self, posterior: str, training: int) -> ZooEntry:
+    def entry(self, posterior: str, training: int, *, attacked: bool = True) -> ZooEntry:
         """The network of one training, from 1; it is made where it is not there yet.
 
-        The maximum is the source of transfers to all others, and the exact posterior, once it is there, of those back.
+        attacked: whether it has sources of transfers: for all others the maximum of the same training, and for that the
+            exact posterior, once it is there.
         """
         path, problem = self.path(posterior, training), self.problem
         if not path.is_file():
             self._make(posterior)
-        is_map = posterior == MAP
-        back = is_map and EXACT in problem.posteriors and self.path(EXACT, training).is_file()
+        source = EXACT if posterior == MAP else MAP
+        there = attacked and source in problem.posteriors and (source == MAP or self.path(source, training).is_file())
         return ZooEntry(
             self.name(posterior, training),
             problem.dataset,
-            "frequentist" if is_map else "bayesian",
+            "frequentist" if posterior == MAP else "bayesian",
             lambda: _network(problem, path),
             None,
             path,
-            map=None if is_map else self.name(MAP, training),
-            twin=self.name(EXACT, training) if back else None,
+            map=self.name(source, training) if there and source == MAP else None,
+            twin=self.name(source, training) if there and source == EXACT else None,
         )
 
     def name(self, posterior: str, training: int) -> str:

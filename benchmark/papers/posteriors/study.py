@@ -39,7 +39,7 @@ class Study:
             for training in range(1, TRAININGS + 1):
                 entry = self.making.entry(kind, training)
                 self._measure(entry, kind, training)
-                entries = [entry, *self._sources(kind, training)]
+                entries = [entry, *self._sources(entry, kind, training)]
                 with Store(self.store) as store, models.with_entries(*entries):
                     machine = Machine(data_root=self.data_root)
                     done = run(POSTERIOR_SUITE, Selection(examples=self.examples), entries, store, How(machine))
@@ -75,11 +75,9 @@ class Study:
         write_whole(folder / "measures.csv", pd.DataFrame(rows).to_csv(index=False).encode())
         return folder
 
-    def _sources(self, kind: str, training: int) -> list[ZooEntry]:
-        if kind != MAP:
-            return [self.making.entry(MAP, training)]
-        there = EXACT in self.problem.posteriors and self.making.path(EXACT, training).is_file()
-        return [self.making.entry(EXACT, training)] if there else []
+    def _sources(self, entry: ZooEntry, kind: str, training: int) -> list[ZooEntry]:
+        """The networks that an entry names as sources of transfers."""
+        return [self.making.entry(EXACT if kind == MAP else MAP, training, attacked=False) for _ in entry.sources]
 
     def _measure(self, entry: ZooEntry, kind: str, training: int) -> None:
         path = self.making.path(kind, training).with_suffix(_MEASURES)

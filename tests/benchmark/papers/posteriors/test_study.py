@@ -125,6 +125,7 @@ def test_nothing_is_made_or_attacked_again(study: Study, monkeypatch: pytest.Mon
     monkeypatch.setitem(EPS, "mnist", {"linf": (0.05, 0.2), "l2": (1.0,)})
     before = {path: path.stat().st_mtime_ns for path in study.making.folder.rglob("*.safetensors")}
     again = Study(PROBLEM, study.making.folder.parent, None, 8)
+    assert next(again.run(["dropout"])).startswith("mnist/small-dropout-1-")  # beside an exact posterior that is there
     assert next(again.run([EXACT])).startswith("mnist/small-hmc-1-")
     assert before == {path: path.stat().st_mtime_ns for path in study.making.folder.rglob("*.safetensors")}
     assert again.left([EXACT, "swag"]) == {EXACT: "3 made, 3 measured", "swag": "3 made, 0 measured"}
