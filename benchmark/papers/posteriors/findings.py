@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,16 +25,22 @@ NORM_OF = "norm of "  # columns of the mean gradient norm, by draws
 
 @dataclass(frozen=True)
 class Findings:
-    """One problem's tables. measures: a line for each training of each posterior."""
+    """One problem's tables.
+
+    measures: a line for each training of each posterior. sampling: posterior -> training -> how its sampler went.
+    """
 
     problem: Problem
     outcomes: Outcomes
     measures: pd.DataFrame
+    sampling: dict[str, dict[str, dict[str, Any]]]
 
     @classmethod
     def read(cls, folder: Path) -> Findings:
         """Of the folder that `study.Study.write` wrote. Raises ValueError for damaged tables."""
-        return cls(PROBLEMS[folder.name], Outcomes(read_outcomes(folder)), pd.read_csv(folder / "measures.csv"))
+        sampling = json.loads((folder / "sampling.json").read_text())
+        outcomes, measures = Outcomes(read_outcomes(folder)), pd.read_csv(folder / "measures.csv")
+        return cls(PROBLEMS[folder.name], outcomes, measures, sampling)
 
     @property
     def posteriors(self) -> list[str]:

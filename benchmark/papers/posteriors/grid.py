@@ -83,9 +83,14 @@ def _mlp() -> Problem:
         "ensemble-10": Posterior(replace(exact, sampler=Ensemble(10)), "deep ensemble of 10"),
         "dropout": Posterior(minibatches, "MC dropout, half of the hidden units", dropout=0.5),
         **{f"mean-field-t{t:g}": mean_field(t) for t in (1.0, 0.3, 0.1, 0.03, 0.01)},
-        "swag": Posterior(
-            sampled(Swag(rank=20, draws=size, burn_in=20), 120, 0.05), "SWAG, rank 20", starts_at_map=True
-        ),
+        **{
+            name: Posterior(
+                sampled(Swag(rank=20, draws=size, burn_in=20), 120, step),
+                f"SWAG, rank 20, step {step}",
+                starts_at_map=True,
+            )
+            for name, step in (("swag", 0.05), ("swag-wide", 0.2))
+        },
         "laplace-last": Posterior(
             laplace(structure="full", subset="last_layer"), "Laplace, last layer", starts_at_map=True
         ),

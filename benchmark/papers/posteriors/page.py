@@ -62,6 +62,7 @@ def _problem(findings: Findings) -> dict[str, object]:
         "robust": {threat_title(one.norm, one.eps): markdown(_robust(findings, one)) for one in middle(findings)},
         "by_eps": {norm: markdown(_by_eps(findings, findings.threats(norm))) for norm in ("linf", "l2")},
         "trainings": markdown(_by_training(findings, middle(findings))),
+        "sampling": markdown(_sampling(findings)),
     }
 
 
@@ -81,6 +82,27 @@ def _measures(findings: Findings) -> Iterator[dict[str, object]]:
             "all": f"{list(norms.values())[-1]:.3f}",
             "limit": "" if math.isnan(limit) else f"{limit:.3f}",
         }
+
+
+def _sampling(findings: Findings) -> Iterator[dict[str, object]]:
+    for name in findings.posteriors:
+        for training, figures in findings.sampling.get(name, {}).items():
+            energy, chains = figures["energy"], figures.get("test_log_probabilities")
+            yield {
+                "posterior": name,
+                "training": f"{figures['chains']} chains" if figures["chains"] > 1 else training,
+                "samples": figures["samples"],
+                "acceptance": " / ".join(f"{one:.2f}" for one in figures.get("acceptance_by_chain", [])),
+                "energy": f"{energy['mean']:,.0f} ± {energy['standard_deviation_in_chains']:.0f}",
+                "its split R-hat": energy.get("split_rhat", ""),
+                "weights² / prior²": f"{figures['mean_square_of_weights_over_prior']:.2f}",
+                "split R-hat of test log p: median, most": ""
+                if chains is None
+                else f"{chains['split_rhat_median']:.3f}, {chains['split_rhat_max']:.2f}",
+                "ESS: median, least": "" if chains is None else f"{chains['ess_median']:.0f}, {chains['ess_min']:.0f}",
+                "mixed": "" if chains is None else "yes" if figures["converged"] else "no",
+                "passes": f"{figures['passes_through_all_images']:,.0f}",
+            }
 
 
 def _robust(findings: Findings, threat: ThreatModel) -> Iterator[dict[str, object]]:

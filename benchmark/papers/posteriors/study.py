@@ -73,7 +73,18 @@ class Study:
             if (path := self.making.path(of.posterior, of.training).with_suffix(_MEASURES)).is_file()
         ]
         write_whole(folder / "measures.csv", pd.DataFrame(rows).to_csv(index=False).encode())
+        write_whole(folder / "sampling.json", (json.dumps(self._sampling(), indent=1) + "\n").encode())
         return folder
+
+    def _sampling(self) -> dict[str, dict[str, object]]:
+        """Posterior -> training -> how its sampler went; chains of one sampling are told together, under the first."""
+        found: dict[str, dict[str, object]] = {}
+        for kind, of in self.problem.posteriors.items():
+            for training in range(1, 2 if of.has_chains else TRAININGS + 1):
+                path = self.making.path(kind, training).with_suffix(".json")
+                if of.recipe.sampler is not None and path.is_file():
+                    found.setdefault(kind, {})[str(training)] = json.loads(path.read_text())
+        return found
 
     def _sources(self, entry: ZooEntry, kind: str, training: int) -> list[ZooEntry]:
         """The networks that an entry names as sources of transfers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,23 @@ SHARES = {  # of images that survive at the smallest eps: less by a fifth of it 
     MAP: {Attacker.ALL: 0.7},
     "swag": {Attacker.ALL: 0.7, Attacker.MEAN: 0.72, Attacker.SINGLE: 0.75, Attacker.FROZEN: 0.71},
     EXACT: {Attacker.ALL: 0.9, Attacker.TRANSFER: 0.85, Attacker.MEAN: 0.99, Attacker.SINGLE: 0.97},
+}
+
+
+SAMPLING = {
+    "chains": 3,
+    "samples": 300,
+    "acceptance_by_chain": [0.8, 0.7, 0.75],
+    "energy": {"mean": 20954.0, "standard_deviation_in_chains": 140.8, "split_rhat": 1.009},
+    "mean_square_of_weights_over_prior": 1.02,
+    "test_log_probabilities": {
+        "split_rhat_median": 1.0124,
+        "split_rhat_max": 1.12,
+        "ess_median": 184.1,
+        "ess_min": 23.8,
+    },
+    "converged": False,
+    "passes_through_all_images": 21948.0,
 }
 
 
@@ -63,6 +81,7 @@ def _tables(folder: Path, trainings: int = TRAININGS) -> Path:
     at.mkdir(parents=True)
     write_outcomes(pd.DataFrame(rows, columns=list(COLUMNS)), at)
     pd.DataFrame(measures).to_csv(at / "measures.csv", index=False)
+    (at / "sampling.json").write_text(json.dumps({EXACT: {"1": SAMPLING}}))
     return at
 
 
@@ -107,6 +126,9 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     rows = [line for line in text.splitlines() if line.startswith(f"| {EXACT} ")]
     assert any("more robust" in row for row in rows)
     assert not any("robust" in line for line in text.splitlines() if line.startswith("| swag "))
+    (told,) = [line for line in text.splitlines() if "3 chains" in line]
+    assert "0.80 / 0.70 / 0.75" in told
+    assert "| no " in told  # chains that have not mixed are shown as such
     assert len(generated.figures) == 3
     assert len(generated.links) == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -114,6 +115,12 @@ def test_the_table_has_every_attack_on_every_network(study: Study, tmp_path: Pat
             assert means == sorted(means, reverse=True)
     transfers = found.frame[found.frame["attacker"] == "transfer"].groupby("posterior").size()
     assert set(transfers.index) == set(ATTACKED)  # from the maximum to all, from HMC to the maximum
+    sampling = json.loads((folder / "sampling.json").read_text())
+    assert {kind: [*trainings] for kind, trainings in sampling.items()} == {
+        "ensemble-5": ["1", "2", "3"],
+        "swag": ["1", "2", "3"],
+        EXACT: ["1"],
+    }
     measured = pd.read_csv(folder / "measures.csv")
     assert len(measured) == len(ATTACKED) * TRAININGS
     assert (measured[measured["posterior"] == MAP]["mutual_information"] == 0).all()
