@@ -173,9 +173,8 @@ class Making:
 
     def _tag(self, posterior: str) -> str:
         problem = self.problem
-        kinds = [problem.posteriors[posterior]] + [problem.posteriors[MAP]] * problem.posteriors[
-            posterior
-        ].starts_at_map
+        names = [posterior, *([MAP] if problem.posteriors[posterior].starts_at_map else [])]
+        kinds = [replace(problem.posteriors[name], words="") for name in names]
         of = (problem.dataset, problem.architecture, problem.images, problem.prior, problem.size, kinds)
         return hashlib.sha256(repr(of).encode()).hexdigest()[:8]
 
