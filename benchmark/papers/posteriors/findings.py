@@ -72,11 +72,11 @@ class Findings:
         alone = self.survivors(posterior, threat, [attacker])
         return None if not alone.size else float(alone.mean() - self.survivors(posterior, threat).mean())
 
-    def beyond_map(self, threat: ThreatModel) -> dict[str, Estimate]:
+    def beyond_map(self, threat: ThreatModel, own: bool = False) -> dict[str, Estimate]:
         """By posterior, how much more robust it is than the maximum; p-values corrected for all of them together."""
         base = self.survivors(MAP, threat)
         found = {
-            name: difference_over_trainings(self.survivors(name, threat), base)
+            name: difference_over_trainings(self.survivors(name, threat, own=own), base)
             for name in self.posteriors
             if name != MAP
         }

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, middle
 from benchmark.papers.posteriors.findings import Findings
-from benchmark.papers.posteriors.grid import MAP, TRAININGS
+from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS
 from benchmark.papers.posteriors.study import FOLDER
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.reports.figures import Figures
@@ -58,12 +58,53 @@ def _problem(findings: Findings) -> dict[str, object]:
         "images": images,
         "what": f"{problem.architecture} given {problem.images or 'all'} images of {problem.dataset}, prior N(0, "
         f"{problem.prior:g}²) on every weight; {images} test images",
+        "says": [*_says(findings)],
         "measures": markdown(_measures(findings)),
         "robust": {threat_title(one.norm, one.eps): markdown(_robust(findings, one)) for one in middle(findings)},
         "by_eps": {norm: markdown(_by_eps(findings, findings.threats(norm))) for norm in ("linf", "l2")},
         "trainings": markdown(_by_training(findings, middle(findings))),
         "sampling": markdown(_sampling(findings)),
     }
+
+
+def _says(findings: Findings) -> Iterator[str]:
+    """What the tables say, in sentences that can be quoted."""
+    for threat in middle(findings):
+        at = threat_title(threat.norm, threat.eps)
+        for own, reading in ((False, "in the limit of many draws"), (True, "on the judge's own draws")):
+            beyond = findings.beyond_map(threat, own)
+            told = {name: _verdict(one) for name, one in beyond.items()}
+            parts = [
+                f"{verdict} than the maximum: {', '.join(names)}"
+                for verdict in ("more robust", "less robust")
+                if (names := [name for name, one in told.items() if one == verdict])
+            ]
+            parts += (
+                [f"not told apart from it: {', '.join(names)}"] if (names := [n for n in told if not told[n]]) else []
+            )
+            yield f"**{at}, {reading}** {'; '.join(parts)}."
+        if EXACT in findings.posteriors:
+            single = 100 * findings.survivors(EXACT, threat, [Attacker.SINGLE]).mean()
+            limit, own, best = (
+                100 * findings.robust(name, threat, own=own).mean
+                for name, own in ((EXACT, False), (EXACT, True), (MAP, False))
+            )
+            yield (
+                f"**{at}, full-batch HMC**: an attack by one draw's gradient leaves {single:.0f} %, every strong one "
+                f"together {limit:.0f} % in the limit and {own:.0f} % on the judge's own draws, where the maximum of the "
+                f"posterior has {best:.0f} %."
+            )
+    if EXACT in findings.posteriors:
+        norms, limit = findings.norms(EXACT), findings.mean(EXACT, "limit")
+        (one, *_), (most, *_) = norms.values(), reversed(norms.values())
+        yield (
+            f"**Gradients**: the expected gradient's mean norm under HMC is {one:.2f} with one draw, {most:.2f} with "
+            f"{max(norms)} and {limit:.2f} in the limit; at the maximum it is {findings.norms(MAP)[1]:.2f}."
+        )
+
+
+def _verdict(more: Estimate) -> str:
+    return "" if more.p >= LEVEL else "more robust" if more.mean > 0 else "less robust"
 
 
 def _measures(findings: Findings) -> Iterator[dict[str, object]]:
@@ -121,7 +162,7 @@ def _robust(findings: Findings, threat: ThreatModel) -> Iterator[dict[str, objec
                 for attacker in (Attacker.SINGLE, Attacker.FROZEN, Attacker.MEAN)
             },
             "beyond the maximum [95 %]": "" if more is None else _estimate(more),
-            "": "" if more is None or more.p >= LEVEL else "more robust" if more.mean > 0 else "less robust",
+            "": "" if more is None else _verdict(more),
         }
 
 

@@ -126,6 +126,8 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     rows = [line for line in text.splitlines() if line.startswith(f"| {EXACT} ")]
     assert any("more robust" in row for row in rows)
     assert not any("robust" in line for line in text.splitlines() if line.startswith("| swag "))
+    assert f"- **linf, eps {at.eps:g}, in the limit of many draws** more robust than the maximum: {EXACT}" in text
+    assert "under HMC is 0.50 with one draw, 0.31 with 100 and 0.30 in the limit; at the maximum it is 0.50" in text
     (told,) = [line for line in text.splitlines() if "3 chains" in line]
     assert "0.80 / 0.70 / 0.75" in told
     assert "| no " in told  # chains that have not mixed are shown as such
