@@ -85,21 +85,21 @@ def _says(findings: Findings) -> Iterator[str]:
             yield f"**{at}, {reading}** {'; '.join(parts)}."
         if EXACT in findings.posteriors:
             single = 100 * findings.survivors(EXACT, threat, [Attacker.SINGLE]).mean()
-            limit, own, best = (
+            limit, known, best = (
                 100 * findings.robust(name, threat, own=own).mean
                 for name, own in ((EXACT, False), (EXACT, True), (MAP, False))
             )
             yield (
                 f"**{at}, full-batch HMC**: an attack by one draw's gradient leaves {single:.0f} %, every strong one "
-                f"together {limit:.0f} % in the limit and {own:.0f} % on the judge's own draws, where the maximum of the "
-                f"posterior has {best:.0f} %."
+                f"together {limit:.0f} % in the limit and {known:.0f} % on the judge's own draws, where the maximum of "
+                f"the posterior has {best:.0f} %."
             )
     if EXACT in findings.posteriors:
-        norms, limit = findings.norms(EXACT), findings.mean(EXACT, "limit")
+        norms, in_limit = findings.norms(EXACT), findings.mean(EXACT, "limit")
         (one, *_), (most, *_) = norms.values(), reversed(norms.values())
         yield (
             f"**Gradients**: the expected gradient's mean norm under HMC is {one:.2f} with one draw, {most:.2f} with "
-            f"{max(norms)} and {limit:.2f} in the limit; at the maximum it is {findings.norms(MAP)[1]:.2f}."
+            f"{max(norms)} and {in_limit:.2f} in the limit; at the maximum it is {findings.norms(MAP)[1]:.2f}."
         )
 
 
