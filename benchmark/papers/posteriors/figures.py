@@ -8,10 +8,10 @@ from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.posteriors.findings import Findings
 from benchmark.papers.posteriors.grid import EXACT, MAP
-from benchmark.papers.posteriors.suite import STRONG, Attacker
+from benchmark.papers.posteriors.suite import Attacker
 from zoo.style import COLUMN
 
-_MARKS: dict[Attacker | None, tuple[str, str]] = {  # None: every strong attacker
+_MARKS: dict[Attacker | None, tuple[str, str]] = {  # None: all of them together
     Attacker.MEAN: ("D", "C1"),
     Attacker.SINGLE: ("P", "C0"),
     Attacker.FROZEN: ("s", "C4"),
@@ -21,7 +21,7 @@ _MARKS: dict[Attacker | None, tuple[str, str]] = {  # None: every strong attacke
 
 
 def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
-    """Robust accuracy of every posterior as an attacker by each gradient finds it; the strongest has an interval."""
+    """Robust accuracy of every posterior as an attacker by each gradient finds it; under all together with intervals."""
     names = findings.posteriors
     figure = Figure(figsize=(2 * COLUMN, 0.6 + 0.24 * len(names)))
     for axis, threat in zip(figure.subplots(1, len(threats), sharey=True, squeeze=False)[0], threats, strict=True):
@@ -31,9 +31,9 @@ def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
                     found = findings.robust(name, threat)
                     low, high = (100 * min(1.0, max(0.0, end)) for end in (found.low, found.high))
                     axis.plot([low, high], [place, place], color=colour, linewidth=1.4, zorder=2)
-                alone = findings.survivors(name, threat, STRONG if attacker is None else [attacker])
+                alone = findings.survivors(name, threat, Attacker if attacker is None else [attacker])
                 if alone.size:
-                    label = (attacker or "strongest") if place == len(names) // 2 else None
+                    label = (attacker or "all together") if place == len(names) // 2 else None
                     axis.plot(
                         100 * alone.mean(),
                         place,

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel
-from benchmark.papers.posteriors.grid import MAP, PROBLEMS, Problem
+from benchmark.papers.posteriors.grid import MAP, PROBLEMS, TRAININGS, Problem
 from benchmark.papers.posteriors.outcomes import Outcomes, read_outcomes
-from benchmark.papers.posteriors.suite import STRONG, Attacker
+from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.cells import Reading
 from benchmark.statistics import Estimate, corrected, difference_over_trainings, over_trainings
 
@@ -47,7 +47,7 @@ class Findings:
         """Those that every training of was attacked and measured, as the problem lists them."""
         trainings = self.measures.groupby("posterior")["training"].nunique()
         attacked = self.outcomes.frame.groupby("posterior")["training"].nunique()
-        both = {name for name in trainings.index if min(trainings[name], attacked.get(name, 0)) > 1}
+        both = {name for name in trainings.index if min(trainings[name], attacked.get(name, 0)) >= TRAININGS}
         return [name for name in self.problem.posteriors if name in both]
 
     def threats(self, norm: Norm) -> list[ThreatModel]:
@@ -55,7 +55,7 @@ class Findings:
         return self.outcomes.threats(self.problem.name, norm)
 
     def survivors(
-        self, posterior: str, threat: ThreatModel, attackers: Iterable[Attacker] = STRONG, own: bool = False
+        self, posterior: str, threat: ThreatModel, attackers: Iterable[Attacker] = tuple(Attacker), own: bool = False
     ) -> NDArray[np.bool_]:
         """(T, N). own: on the judge's own draws, and else on other ones, where there are any."""
         readings = self.outcomes.frame.loc[self.outcomes.frame["posterior"] == posterior, "reading"].unique()
@@ -64,7 +64,7 @@ class Findings:
         return self.outcomes.survivors(self.problem.name, posterior, threat, chosen, attackers)
 
     def robust(self, posterior: str, threat: ThreatModel, own: bool = False) -> Estimate:
-        """Robust accuracy under every strong attacker."""
+        """Robust accuracy under all attackers together."""
         return over_trainings(self.survivors(posterior, threat, own=own))
 
     def over(self, posterior: str, threat: ThreatModel, attacker: Attacker) -> float | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel
-from benchmark.papers.posteriors.suite import STRONG, Attacker, attacker_of
+from benchmark.papers.posteriors.suite import Attacker, attacker_of
 from benchmark.plan.cells import Reading
 from benchmark.records.record import Record
 from zoo.files import write_whole
@@ -96,7 +96,7 @@ class Outcomes:
         posterior: str,
         threat: ThreatModel,
         reading: Reading,
-        attackers: Iterable[Attacker] = STRONG,
+        attackers: Iterable[Attacker] = tuple(Attacker),
     ) -> NDArray[np.bool_]:
         """(T, N): which images of each training survive all of these attackers. T = 0 where none was measured."""
         named = {str(attacker) for attacker in attackers}

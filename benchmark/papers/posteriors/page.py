@@ -80,7 +80,9 @@ def _says(findings: Findings) -> Iterator[str]:
                 if (names := [name for name, one in told.items() if one == verdict])
             ]
             parts += (
-                [f"not told apart from it: {', '.join(names)}"] if (names := [n for n in told if not told[n]]) else []
+                [f"not told apart from the maximum: {', '.join(names)}"]
+                if (names := [n for n in told if not told[n]])
+                else []
             )
             yield f"**{at}, {reading}** {'; '.join(parts)}."
         if EXACT in findings.posteriors:
@@ -90,7 +92,7 @@ def _says(findings: Findings) -> Iterator[str]:
                 for name, own in ((EXACT, False), (EXACT, True), (MAP, False))
             )
             yield (
-                f"**{at}, full-batch HMC**: an attack by one draw's gradient leaves {single:.0f} %, every strong one "
+                f"**{at}, full-batch HMC**: an attack by one draw's gradient leaves {single:.0f} %, all attacks "
                 f"together {limit:.0f} % in the limit and {known:.0f} % on the judge's own draws, where the maximum of "
                 f"the posterior has {best:.0f} %."
             )

@@ -42,9 +42,6 @@ class Attacker(StrEnum):
     """Another network's: a posterior's maximum for the posterior, a posterior for its maximum."""
 
 
-STRONG = (Attacker.ALL, Attacker.FRESH, Attacker.TRANSFER)  # which a robust accuracy is the worst case over
-
-
 class Way(NamedTuple):
     """An attack, how many draws the attacker has, and the library that runs it."""
 

@@ -97,7 +97,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
 SMALLEST = ThreatModel("linf", 0.02)
 
 
-def test_a_robust_accuracy_is_the_worst_case_over_the_strong_attackers(findings: Findings) -> None:
+def test_a_robust_accuracy_is_the_worst_case_over_all_attackers(findings: Findings) -> None:
     assert findings.posteriors == [MAP, "swag", EXACT]
     assert findings.robust(EXACT, SMALLEST).mean == pytest.approx(0.85 - 0.02)  # the transfer's
     assert findings.robust(EXACT, SMALLEST, own=True).mean == pytest.approx(0.75 - 0.02)

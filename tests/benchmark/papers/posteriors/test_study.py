@@ -20,6 +20,7 @@ from benchmark.papers.posteriors.outcomes import Outcomes, read_outcomes
 from benchmark.papers.posteriors.study import FOLDER, Study
 from benchmark.papers.posteriors.suite import EPS
 from benchmark.plan.cells import Reading
+from benchmark.records.store import Store
 from zoo.catalogue.samplers import Ensemble, Hmc, Laplace, Swag
 from zoo.datasets import Split, load_split
 from zoo.posteriors import SampledNetwork, posterior_of
@@ -138,6 +139,22 @@ def test_nothing_is_made_or_attacked_again(study: Study, monkeypatch: pytest.Mon
     assert again.left([EXACT, "swag"]) == {EXACT: "3 made, 3 measured", "swag": "3 made, 0 measured"}
     other = dataclasses.replace(PROBLEM, prior=1.0)
     assert Study(other, study.making.folder.parent, None, 8).left([EXACT]) == {EXACT: "0 made, 0 measured"}
+
+
+def test_a_network_that_is_made_again_is_in_the_table_once(study: Study, tmp_path: Path) -> None:
+    """With its last outcomes, of whatever network of that name they are."""
+    before = read_outcomes(study.write(tmp_path / "before"))
+    with Store(study.store) as store:
+        first = next(record for record in store.records() if record.cell.model == study.making.name(EXACT, 1))
+        later = {**first.provenance, "finished": "2100-01-01T00:00:00+00:00"}
+        worse = {library: dataclasses.replace(one, correct=[False] * 8) for library, one in first.outcomes.items()}
+        store.put(dataclasses.replace(first, key="another", outcomes=worse, provenance=later))
+    after = read_outcomes(study.write(tmp_path / "after"))
+    assert len(after) == len(before)
+    assert (after["images"] == 8).all()
+    changed = after[after["each"] != before["each"]]
+    assert list(changed["survive"]) in ([0], [])  # of a cell that nothing survived before there is nothing to see
+    assert (after.loc[after["posterior"] == EXACT, "survive"] == 0).any()
 
 
 def test_a_damaged_network_is_not_half_read(study: Study) -> None:
