@@ -21,9 +21,9 @@ _MARKS: dict[Attacker | None, tuple[str, str]] = {  # None: all of them together
 
 
 def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
-    """Robust accuracy of every posterior as an attacker by each gradient finds it; under all together with intervals."""
+    """Robust accuracy of every posterior as each gradient finds it, and under all together with intervals."""
     names = findings.posteriors
-    figure = Figure(figsize=(2 * COLUMN, 0.6 + 0.24 * len(names)))
+    figure = Figure(figsize=(2 * COLUMN, 0.95 + 0.24 * len(names)))
     for axis, threat in zip(figure.subplots(1, len(threats), sharey=True, squeeze=False)[0], threats, strict=True):
         for attacker, (marker, colour) in _MARKS.items():
             for place, name in enumerate(names):
@@ -46,11 +46,12 @@ def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
                     )
         axis.set(title=_title(threat), xlabel="robust accuracy in %", xlim=(-2, 100), yticks=range(len(names)))
         axis.set_yticklabels(names, fontsize=7)
-        axis.invert_yaxis()
+        axis.set_ylim(len(names) - 0.5, -0.5)
         axis.tick_params(labelsize=7)
         axis.grid(linewidth=0.4)
-    figure.axes[-1].legend(fontsize=6.5, loc="lower right", title="gradient of", title_fontsize=6.5)
-    figure.tight_layout(pad=0.5)
+    shown = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*shown, fontsize=7, loc="lower center", ncols=len(_MARKS), frameon=False, handletextpad=0.2)
+    figure.tight_layout(pad=0.5, rect=(0, 0.25 / figure.get_figheight(), 1, 1))
     return figure
 
 
@@ -67,6 +68,7 @@ def by_width(findings: Findings, threats: list[ThreatModel]) -> Figure:
             axis.annotate(name, (width, 100 * found.mean), xytext=(3, 3), textcoords="offset points", fontsize=5.5)
         axis.set(title=_title(threat), xlabel="mutual information in nats", ylabel="robust accuracy in %")
         axis.set_ylim(bottom=0)
+        axis.set_xlim(right=1.2 * axis.get_xlim()[1])  # room for the last name
         axis.tick_params(labelsize=7)
         axis.grid(linewidth=0.4)
     figure.tight_layout(pad=0.5)
@@ -75,21 +77,18 @@ def by_width(findings: Findings, threats: list[ThreatModel]) -> Figure:
 
 def by_draws(findings: Findings) -> Figure:
     """Mean norm of the gradient of the averaged prediction against how many draws are averaged."""
-    figure = Figure(figsize=(1.4 * COLUMN, 2.9))
+    figure = Figure(figsize=(1.6 * COLUMN, 2.9))
     axis = figure.subplots()
     shown = [name for name in findings.posteriors if len(findings.norms(name)) > 1]
     for place, name in enumerate(shown):
         norms = findings.norms(name)
         colour = "C3" if name == EXACT else str(0.1 + 0.7 * place / max(1, len(shown) - 1))
-        axis.loglog([*norms], [*norms.values()], marker=".", color=colour, linewidth=1, markersize=4)
-        axis.annotate(
-            name, ([*norms][-1], [*norms.values()][-1]), xytext=(4, -2), textcoords="offset points", fontsize=5.5
-        )
+        axis.loglog([*norms], [*norms.values()], marker=".", color=colour, linewidth=1, markersize=4, label=name)
     if MAP in findings.posteriors:
-        axis.axhline(findings.norms(MAP)[1], color="black", linestyle=":", linewidth=1)
-        axis.annotate(MAP, (1, findings.norms(MAP)[1]), xytext=(2, 2), textcoords="offset points", fontsize=5.5)
-    axis.set(xlabel="draws", ylabel="mean gradient norm (l2)", xlim=(0.9, 300))
-    axis.tick_params(labelsize=7)
+        axis.axhline(findings.norms(MAP)[1], color="black", linestyle=":", linewidth=1, label=MAP)
+    axis.legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    axis.set(xlabel="draws", ylabel="mean gradient norm (l2)", xlim=(0.9, 130))
+    axis.tick_params(which="both", labelsize=7)
     axis.grid(linewidth=0.4)
     figure.tight_layout(pad=0.5)
     return figure

@@ -44,11 +44,12 @@ class Findings:
 
     @property
     def posteriors(self) -> list[str]:
-        """Those that every training of was attacked and measured, as the problem lists them."""
-        trainings = self.measures.groupby("posterior")["training"].nunique()
-        attacked = self.outcomes.frame.groupby("posterior")["training"].nunique()
-        both = {name for name in trainings.index if min(trainings[name], attacked.get(name, 0)) >= TRAININGS}
-        return [name for name in self.problem.posteriors if name in both]
+        """Those that every training of was measured, and met every attack of the others, as the problem lists them."""
+        measured = self.measures.groupby("posterior")["training"].nunique()
+        attacks = self.outcomes.frame.groupby(["posterior", "training"]).size().groupby("posterior")
+        met = attacks.agg(["count", "min", "max"])
+        whole = met[(met["count"] >= TRAININGS) & (met["min"] == met["max"])].index
+        return [name for name in self.problem.posteriors if name in whole and measured.get(name, 0) >= TRAININGS]
 
     def threats(self, norm: Norm) -> list[ThreatModel]:
         """The smallest eps first."""

@@ -13,7 +13,7 @@ from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, middle
 from benchmark.papers.posteriors.findings import Findings
 from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS
-from benchmark.papers.posteriors.outcomes import COLUMNS, write_outcomes
+from benchmark.papers.posteriors.outcomes import COLUMNS, read_outcomes, write_outcomes
 from benchmark.papers.posteriors.page import report
 from benchmark.papers.posteriors.suite import EPS, Attacker
 from benchmark.plan.cells import Reading
@@ -139,6 +139,15 @@ def test_nothing_measured_is_no_page(tmp_path: Path) -> None:
     assert report(Results([]), tmp_path).texts == {}
     _tables(tmp_path, trainings=1)  # of which there is no spread
     assert report(Results([]), tmp_path).texts == {}
+
+
+def test_a_posterior_that_is_not_done_is_not_on_the_page(tmp_path: Path) -> None:
+    """Fewer attacks leave more images."""
+    at = _tables(tmp_path)
+    outcomes = read_outcomes(at)
+    last = (outcomes["posterior"] == "swag") & (outcomes["training"] == TRAININGS)
+    write_outcomes(outcomes.drop(index=outcomes[last].index[-1:]), at)
+    assert Findings.read(at).posteriors == [MAP, EXACT]
 
 
 def test_figures_show_every_posterior(findings: Findings) -> None:
