@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.posteriors.findings import Findings
 from benchmark.papers.posteriors.grid import EXACT, MAP
 from benchmark.papers.posteriors.suite import Attacker
+from benchmark.plan.adaptive_attack import NORMS
 from zoo.style import COLUMN
 
 _MARKS: dict[Attacker | None, tuple[str, str]] = {  # None: all of them together
@@ -94,12 +94,18 @@ def by_draws(findings: Findings) -> Figure:
     return figure
 
 
-def middle(findings: Findings, norms: tuple[Norm, ...] = ("linf", "l2")) -> list[ThreatModel]:
-    """The eps of each norm at which the maximum's robust accuracy is nearest a half: where most can be told."""
-    return [
-        min(findings.threats(norm), key=lambda threat: abs(float(findings.survivors(MAP, threat).mean()) - 0.5))
-        for norm in norms
-    ]
+def middle(findings: Findings, count: int = 1) -> list[ThreatModel]:
+    """The eps of each norm at which the maximum's robust accuracy is nearest a half, where most can be told.
+
+    count: so many of each norm, the smallest first.
+    """
+    found = []
+    for norm in NORMS:
+        by_distance = sorted(
+            findings.threats(norm), key=lambda threat: abs(float(findings.survivors(MAP, threat).mean()) - 0.5)
+        )
+        found += sorted(by_distance[:count], key=lambda threat: threat.eps)
+    return found
 
 
 def _title(threat: ThreatModel) -> str:

@@ -22,6 +22,7 @@ from benchmark.results import Results
 from benchmark.statistics import Estimate
 
 LEVEL = 0.05
+SHOWN = 2  # eps of each norm in full
 
 
 def report(_results: Results, folder: Path) -> Generated:
@@ -60,16 +61,18 @@ def _problem(findings: Findings) -> dict[str, object]:
         f"{problem.prior:g}²) on every weight; {images} test images",
         "says": [*_says(findings)],
         "measures": markdown(_measures(findings)),
-        "robust": {threat_title(one.norm, one.eps): markdown(_robust(findings, one)) for one in middle(findings)},
+        "robust": {
+            threat_title(one.norm, one.eps): markdown(_robust(findings, one)) for one in middle(findings, SHOWN)
+        },
         "by_eps": {norm: markdown(_by_eps(findings, findings.threats(norm))) for norm in ("linf", "l2")},
-        "trainings": markdown(_by_training(findings, middle(findings))),
+        "trainings": markdown(_by_training(findings, middle(findings, SHOWN))),
         "sampling": markdown(_sampling(findings)),
     }
 
 
 def _says(findings: Findings) -> Iterator[str]:
     """What the tables say, in sentences that can be quoted."""
-    for threat in middle(findings):
+    for threat in middle(findings, SHOWN):
         at = threat_title(threat.norm, threat.eps)
         for own, reading in ((False, "in the limit of many draws"), (True, "on the judge's own draws")):
             beyond = findings.beyond_map(threat, own)
