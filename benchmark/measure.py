@@ -7,6 +7,18 @@ import time
 from collections.abc import Callable, Mapping
 
 Line = dict[str, object]  # of a table
+TABLES = (  # of `python -m benchmark.bench` and its page
+    "gradients",
+    "resnet",
+    "chunks",
+    "libraries",
+    "overhead",
+    "growth",
+    "options",
+    "forecast",
+    "audits",
+    "records",
+)
 
 
 def side_by_side(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:

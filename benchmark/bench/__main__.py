@@ -11,22 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmark.measure import TABLES
 from zoo.commands import mistakes_in_one_line
 
 app = typer.Typer(add_completion=False)
-
-TABLES = (
-    "gradients",
-    "resnet",
-    "chunks",
-    "libraries",
-    "overhead",
-    "growth",
-    "options",
-    "forecast",
-    "audits",
-    "records",
-)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmark.measure import TABLES
 from benchmark.protocol import ECE_BINS
 from benchmark.reports.audits import reason
 from benchmark.reports.page import render_page
@@ -72,21 +73,5 @@ def _worst_cases(boards: list[Board]) -> list[str]:
 
 def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:
     """What `benchmark.bench` measured, by table; a table that was not measured is left out."""
-    tables = (
-        dict.fromkeys(
-            (
-                "gradients",
-                "resnet",
-                "chunks",
-                "libraries",
-                "overhead",
-                "growth",
-                "options",
-                "forecast",
-                "audits",
-                "records",
-            )
-        )
-        | measured
-    )
-    return render_page("performance.md", machine=machine, repeats=repeats, **tables)
+    tables: dict[str, object] = dict.fromkeys(TABLES) | measured
+    return render_page("performance.md", None, machine=machine, repeats=repeats, **tables)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,10 @@ from numpy.typing import NDArray
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posteriors.grid import MAP, PROBLEMS, TRAININGS, Problem
-from benchmark.papers.posteriors.outcomes import Outcomes, read_outcomes
+from benchmark.papers.posteriors.outcomes import NORM_OF, Outcomes, read_outcomes
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.cells import Reading
 from benchmark.statistics import Estimate, corrected, difference_over_trainings, over_trainings
-
-NORM_OF = "norm of "  # columns of the mean gradient norm, by draws
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Findings:
         outcomes, measures = Outcomes(read_outcomes(folder)), pd.read_csv(folder / "measures.csv")
         return cls(PROBLEMS[folder.name], outcomes, measures, sampling)
 
-    @property
+    @cached_property
     def posteriors(self) -> list[str]:
         """Those that every training of was measured, and met every attack of the others, as the problem lists them."""
         measured = self.measures.groupby("posterior")["training"].nunique()

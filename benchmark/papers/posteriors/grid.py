@@ -9,6 +9,7 @@ from zoo.catalogue.recipes import Recipe
 from zoo.catalogue.samplers import Ensemble, Hmc, Laplace, Sampler, Sghmc, Swag
 
 TRAININGS = 3  # of every posterior, and chains of what has chains
+NUMBERS = range(1, TRAININGS + 1)  # of the trainings
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS, Posterior, Problem
+from benchmark.papers.posteriors.grid import EXACT, MAP, NUMBERS, Posterior, Problem
 from zoo import ZooEntry
 from zoo.datasets import Split
 from zoo.files import write_whole
@@ -89,14 +89,10 @@ class Making:
         make: Callable[[Posterior, int, Path], Made] = (
             self._published if kind.as_published else self._draw if kind.mean_field or kind.dropout else self._train
         )
-        for training in self._trainings:
+        for training in NUMBERS:
             if not self.path(posterior, training).is_file():
                 self._keep(posterior, training, make(kind, training, self._checkpoint(posterior, training)), {})
         return None
-
-    @property
-    def _trainings(self) -> range:
-        return range(1, TRAININGS + 1)
 
     def _train(self, kind: Posterior, training: int, checkpoint: Path) -> Made:
         return Made(_stacked([self._trained(kind, training, checkpoint, self._initialised(training))]), False)
@@ -129,7 +125,7 @@ class Making:
         return Made(target.named(samples.positions[0, chosen]), True)
 
     def _sample(self, posterior: str, kind: Posterior) -> None:
-        for training in (1,) if kind.has_chains else self._trainings:
+        for training in NUMBERS[:1] if kind.has_chains else NUMBERS:
             if self.path(posterior, training).is_file():
                 continue
             made = sample(

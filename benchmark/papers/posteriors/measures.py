@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import torch
 
+from benchmark.papers.posteriors.outcomes import NORM_OF
 from benchmark.statistics import expected_calibration_error
 from zoo import ZooEntry
 from zoo.combine import answered, expected
 from zoo.datasets import Split
-from zoo.posteriors import posterior_of
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed
 from zoo.uncertainty import entropies
@@ -38,13 +38,13 @@ class Measures(NamedTuple):
     def fields(self) -> dict[str, float | None]:
         """Flat, for a table."""
         fields = self._asdict()
-        return {**{f"norm of {n}": norm for n, norm in fields.pop("norms").items()}, **fields}
+        return {**{f"{NORM_OF}{n}": norm for n, norm in fields.pop("norms").items()}, **fields}
 
 
 def measures_of(entry: ZooEntry, test: Split) -> Measures:
     """Of a network and the test split of its data set."""
-    network, _ = entry.load()
-    members = posterior_of(network).draws(posterior_of(network).size or 1, 0)
+    _, posterior = entry.load()
+    members = posterior.draws(posterior.size or 1, 0)
     prediction = ExpectedPrediction(members)
     images, labels = test.pixels(), torch.from_numpy(test.labels.copy())
     logits = prediction.logits_in_batches(images)

@@ -31,6 +31,7 @@ COLUMNS = (
     "seconds",
 )
 FILE = "grid.csv"
+NORM_OF = "norm of "  # columns of the measures: the mean gradient norm, by draws
 
 
 class Trained(NamedTuple):
@@ -47,7 +48,8 @@ def outcomes_of(records: Iterable[Record], networks: dict[str, Trained]) -> pd.D
     for record in sorted((one for one in records if one.complete), key=lambda one: one.cell.start):
         cell, network = record.cell, networks[record.cell.model]
         threat = cell.attack.threat
-        survive = [right and image not in record.broken for image, right in _clean(record).items()]
+        survivors = record.right - record.broken
+        survive = [image in survivors for image in record.examples]
         of = (*network, threat.norm, threat.eps, str(cell.reading), str(attacker_of(cell)))
         before, seconds = lines.get(of, ([], 0.0))
         lines[of] = before + survive, seconds + sum(one.seconds for one in record.outcomes.values())
@@ -60,10 +62,6 @@ def outcomes_of(records: Iterable[Record], networks: dict[str, Trained]) -> pd.D
         for of, (each, seconds) in lines.items()
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(list(COLUMNS[:7]), ignore_index=True)
-
-
-def _clean(record: Record) -> dict[int, bool]:
-    return dict(zip(record.examples, record.clean.correct, strict=True))
 
 
 def write_outcomes(frame: pd.DataFrame, folder: Path) -> None:

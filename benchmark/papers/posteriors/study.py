@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.evaluation.loop import How, run
 from benchmark.evaluation.machine import Machine
-from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS, Problem
+from benchmark.papers.posteriors.grid import EXACT, MAP, NUMBERS, Problem
 from benchmark.papers.posteriors.making import Making
 from benchmark.papers.posteriors.measures import measures_of
 from benchmark.papers.posteriors.outcomes import Trained, outcomes_of, write_outcomes
@@ -36,7 +36,7 @@ class Study:
     def run(self, kinds: Iterable[str]) -> Iterator[str]:
         """A line for each network once it is measured; the maximum comes last, when what transfers to it is there."""
         for kind in sorted(kinds, key=lambda name: name == MAP):
-            for training in range(1, TRAININGS + 1):
+            for training in NUMBERS:
                 entry = self.making.entry(kind, training)
                 self._measure(entry, kind, training)
                 entries = [entry, *self._sources(entry, kind, training)]
@@ -50,7 +50,7 @@ class Study:
         """By kind, how many of its networks are there, and how many of these were measured."""
         found = {}
         for kind in kinds:
-            paths = [self.making.path(kind, training) for training in range(1, TRAININGS + 1)]
+            paths = [self.making.path(kind, training) for training in NUMBERS]
             made, measured = (sum(path.with_suffix(end).is_file() for path in paths) for end in (_WEIGHTS, _MEASURES))
             found[kind] = f"{made} made, {measured} measured"
         return found
@@ -61,7 +61,7 @@ class Study:
         names = {
             self.making.name(kind, training): Trained(self.problem.name, kind, training)
             for kind in self.problem.posteriors
-            for training in range(1, TRAININGS + 1)
+            for training in NUMBERS
         }
         with Store(self.store) as store:
             own = (record for record in store.records() if record.cell.model in names)
@@ -83,7 +83,7 @@ class Study:
         """Posterior -> training -> how its sampler went; chains of one sampling are told together, under the first."""
         found: dict[str, dict[str, object]] = {}
         for kind, of in self.problem.posteriors.items():
-            for training in range(1, 2 if of.has_chains else TRAININGS + 1):
+            for training in NUMBERS[:1] if of.has_chains else NUMBERS:
                 path = self.making.path(kind, training).with_suffix(".json")
                 if of.recipe.sampler is not None and path.is_file():
                     found.setdefault(kind, {})[str(training)] = json.loads(path.read_text())

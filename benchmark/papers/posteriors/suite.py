@@ -72,12 +72,9 @@ def attacker_of(cell: Cell) -> Attacker:
         return Attacker.FRESH
     if gradient.target == "mean-weights":
         return Attacker.MEAN
-    few = cell.attack_draws < cell.judge_draws // 2
-    return (
-        {1: Attacker.SINGLE, ATTACK_DRAWS: Attacker.FROZEN}.get(cell.attack_draws, Attacker.ALL)
-        if few
-        else (Attacker.ALL)
-    )
+    if cell.attack_draws >= cell.judge_draws // 2:
+        return Attacker.ALL
+    return {1: Attacker.SINGLE, ATTACK_DRAWS: Attacker.FROZEN}.get(cell.attack_draws, Attacker.ALL)
 
 
 class PosteriorSuite(Suite):
