@@ -121,6 +121,8 @@ def recipe_of(card: dict[str, Any]) -> Recipe:
     fields = dict(card["recipe"])
     if fields.get("adversarial") is not None:
         fields["adversarial"] = Adversarial(**fields["adversarial"])
+    if fields.get("certified") is not None:
+        fields["certified"] = Certified(**fields["certified"])
     if "hmc" in fields:  # as it was called when there was no other sampler
         settings = fields.pop("hmc")
         fields["sampler"] = None if settings is None else {"hmc": settings}

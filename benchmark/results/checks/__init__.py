@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmark.results.checks import (  # noqa: F401 - importing registers
     adaptive,
     beyond,
+    bounds,
     draws,
     planted,
     state,
