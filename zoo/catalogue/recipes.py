@@ -36,6 +36,10 @@ class Certified:
     ramp: int = 20
     share: float = 0.5
 
+    def check(self, recipe: Recipe) -> None:
+        """Raises ValueError for a recipe with another loss, or images that are not as they are."""
+        require_as_they_are(recipe, "interval-bound training", but=("certified", "rho", "start_from"))
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -100,10 +104,9 @@ class Recipe:
         for name in ("draws", "rho", "start_from"):
             if self.is_set(name) and not self.is_bayesian:
                 raise ValueError(f"{name}={getattr(self, name)} is for Bayesian networks, not for {self.architecture}")
-        if self.certified is not None and (self.adversarial is not None or self.draws > 1):
-            raise ValueError("certified training has a loss of its own: leave out adversarial and draws")
-        if self.sampler is not None:
-            self.sampler.check(self)
+        for settings in (self.sampler, self.certified):
+            if settings is not None:
+                settings.check(self)
         if self.optimizer == "l-bfgs":
             require_all_images(self, "l-bfgs")
             require_as_they_are(self, "l-bfgs", but=("optimizer",))

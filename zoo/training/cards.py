@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from zoo.catalogue.entries import WEIGHTS
 from zoo.catalogue.entry import ZooEntry
-from zoo.catalogue.recipes import NOTES, Adversarial, Recipe
+from zoo.catalogue.recipes import NOTES, Adversarial, Certified, Recipe
 from zoo.catalogue.registry import models
 from zoo.catalogue.samplers import named_samplers
 from zoo.combine import answered
