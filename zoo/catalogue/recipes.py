@@ -104,14 +104,16 @@ class Recipe:
         for name in ("draws", "rho", "start_from"):
             if self.is_set(name) and not self.is_bayesian:
                 raise ValueError(f"{name}={getattr(self, name)} is for Bayesian networks, not for {self.architecture}")
-        for settings in (self.sampler, self.certified):
-            if settings is not None:
-                settings.check(self)
+        for part in self._parts():
+            part.check(self)
         if self.optimizer == "l-bfgs":
             require_all_images(self, "l-bfgs")
             require_as_they_are(self, "l-bfgs", but=("optimizer",))
         if self.prior is not None and self.architecture.startswith("bayesian-"):
             raise ValueError(f"prior={self.prior} is for ordinary networks: the layers of {self.architecture} have one")
+
+    def _parts(self) -> list[Sampler | Certified]:
+        return [part for part in (self.sampler, self.certified) if part is not None]
 
     @property
     def family(self) -> str:
