@@ -61,10 +61,7 @@ def intervals(found: Iterable[Bounded]) -> list[dict[str, object]]:
         {
             "network": one.configuration.model.partition("/")[2] or one.configuration.model,
             "of": described(one),
-            **{
-                f"{one.norm} {format_eps(eps)}": interval(one.below(eps), one.above(eps)) if eps <= _last(one) else ""
-                for eps in radii
-            },
+            **{f"{one.norm} {format_eps(eps)}": interval(one.below(eps), one.above(eps)) for eps in radii},
         }
         for one in found
     ]
@@ -116,11 +113,6 @@ def _by_norm(found: Iterable[Bounded]) -> dict[str, list[Bounded]]:
     for one in found:
         groups[one.norm].append(one)
     return {norm: group for norm, group in groups.items() if group}
-
-
-def _last(one: Bounded) -> float:
-    """The largest eps of which anything is known: bounds were tried there, or attacks."""
-    return one.tried[-1]
 
 
 def _half(one: Bounded) -> str:

@@ -28,7 +28,8 @@ class Bounded:
     certified: image -> the largest eps that was tried at which no attack breaks it; 0 for none.
     broken: image -> how far at most the nearest image is that any attack found, also on the judge's own draws, and that
         the judge takes for another label; 0 for one that is misclassified as it is, infinite where none was found.
-    tried: the eps of the bounds, the smallest first. At a larger one only images were tried that were certified before.
+    tried: the eps of the bounds, and of attacks on the same draws beside them, the smallest first. At a larger one only
+        images were bounded that were certified before.
     attacked: whether any attack was run, or the images were classified as they are and no more.
     seconds: of computing the bounds, each on the machine that did, as busy as it was.
     """
@@ -124,7 +125,7 @@ def _bounded(certificates: list[Record], records: Iterable[Record], images: Coll
         judges,
         certified,
         broken,
-        tuple(sorted({one.cell.attack.threat.eps for one in certificates})),
+        tuple(sorted({one.cell.attack.threat.eps for one in by_the_judge if one.cell.reading is Reading.CERTIFIED})),
         any(record.role.budget and record.certificate is None for record in by_the_judge),
         sum(float(one.provenance["seconds"]) for one in certificates),
     )

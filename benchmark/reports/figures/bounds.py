@@ -14,22 +14,26 @@ from benchmark.attacks.spec import format_eps
 from benchmark.results.bounds import Bounded
 from zoo.style import family_line, network_style
 
-_COLUMNS = 4
+_BESIDE = 2  # networks in a line, each with a panel a norm
 
 
 def bands(found: Sequence[Bounded]) -> Figure:
     """Certified and attacked accuracy against eps, a panel a network and norm. found: of one data set."""
-    by_norm = [[one for one in found if one.norm == norm] for norm in ("linf", "l2")]
-    lines = [group[start : start + _COLUMNS] for group in by_norm for start in range(0, len(group), _COLUMNS)]
-    figure = Figure(figsize=(7.0, 0.35 + 1.55 * len(lines)))
-    grid = figure.subplots(len(lines), _COLUMNS, sharey=True, squeeze=False)
-    for axes, line in zip(grid, lines, strict=True):
-        for place, axis in enumerate(axes):
-            if place < len(line):
-                _panel(axis, line[place])
-            else:
-                axis.set_visible(False)
-        axes[0].set_ylabel("accuracy in %", fontsize=8)
+    models = list(dict.fromkeys(one.configuration.model for one in found))
+    norms = [norm for norm in ("linf", "l2") if any(one.norm == norm for one in found)]
+    radii = {norm: sorted({eps for one in found if one.norm == norm for eps in one.tried}) for norm in norms}
+    lines = math.ceil(len(models) / _BESIDE)
+    figure = Figure(figsize=(7.0, 0.4 + 1.5 * lines))
+    grid = figure.subplots(lines, _BESIDE * len(norms), sharey=True, squeeze=False)
+    for axis in grid.flat:
+        axis.set_visible(False)
+    for one in found:
+        line, beside = divmod(models.index(one.configuration.model), _BESIDE)
+        axis = grid[line, beside * len(norms) + norms.index(one.norm)]
+        axis.set_visible(True)
+        _panel(axis, one, radii[one.norm])
+    for axes in grid:
+        axes[0].set_ylabel("accuracy in %", fontsize=7.5)
     handles = [
         Line2D([], [], color="gray", linewidth=1.2, label="left by attacks"),
         Patch(facecolor="gray", alpha=0.25, label="not known"),
@@ -40,18 +44,19 @@ def bands(found: Sequence[Bounded]) -> Figure:
     return figure
 
 
-def _panel(axis: Axes, one: Bounded) -> None:
-    eps = [one.tried[0] / 2, *one.tried]  # the scale is logarithmic; at the left edge the images as they are
-    above = [100 * one.above(0.0 if radius < one.tried[0] else radius).value for radius in eps]
-    below = [above[0], *(100 * one.below(radius).value for radius in one.tried)]
-    colour, _ = network_style(one.configuration.model)
+def _panel(axis: Axes, one: Bounded, radii: Sequence[float]) -> None:
+    """On a logarithmic scale, at whose left edge are the images as they are."""
+    eps = [radii[0] / 2, *radii]
+    above = [100 * one.above(0.0 if place == 0 else radius).value for place, radius in enumerate(eps)]
+    below = [above[0], *(100 * one.below(radius).value for radius in radii)]
+    (colour, _), line = network_style(one.configuration.model), family_line(one.family)
     axis.fill_between(eps, below, above, color=colour, alpha=0.25, linewidth=0)
-    axis.plot(eps, above, color=colour, linewidth=1.2, linestyle=family_line(one.family))
-    axis.plot(eps, below, color=colour, linewidth=2.2, linestyle=family_line(one.family))
+    axis.plot(eps, above, color=colour, linewidth=1.2, linestyle=line)
+    axis.plot(eps, below, color=colour, linewidth=2.2, linestyle=line)
     axis.set_xscale("log")
-    shown = one.tried[:: math.ceil(len(one.tried) / 4)]
-    axis.set_xticks([eps[0], *shown], ["0", *map(format_eps, shown)], fontsize=6.5)
+    shown = radii[:: math.ceil(len(radii) / 4)]
+    axis.set_xticks([eps[0], *shown], ["0", *map(format_eps, shown)], fontsize=6)
     axis.minorticks_off()
     axis.set_ylim(-3, 103)
     axis.tick_params(axis="y", labelsize=7)
-    axis.set_title(f"{one.configuration.model.partition('/')[2]}, {one.norm}", fontsize=7.5)
+    axis.set_title(f"{one.configuration.model.partition('/')[2]}, {one.norm}", fontsize=7)
