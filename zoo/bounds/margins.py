@@ -19,8 +19,8 @@ from zoo.bounds.region import Region
 from zoo.bounds.rows import Interval
 from zoo.bounds.steps import Step, steps_of
 
-MAX_BYTES = 48 << 20  # measured fastest on LeNet: more leaves the caches
-ROWS = 64  # of a backward pass that should go at once: a case is a network on an image
+MAX_BYTES = 96 << 20  # measured fastest on LeNet
+ROWS = 32  # of a backward pass that should go at once: a case is a network on an image
 
 Networks = nn.Module | Sequence[nn.Module]
 
