@@ -74,10 +74,14 @@ class Chain:
             return self.units[-1]
         return self.units[-1].within(self._of_units(exact=True))
 
-    def least(self, coefficients: Tensor) -> Tensor:
-        """Bounds below functions of the outputs: (B, K, R) coefficients -> (S, B, R)."""
+    def least(self, coefficients: Tensor) -> tuple[Tensor, Rows | None]:
+        """Bounds below functions of the outputs: (B, K, R) coefficients -> (S, B, R).
+
+        And the functions of the pixels, nowhere larger, that they are the least values of; of intervals there are none.
+        """
         a = coefficients[None, :, None]
-        return self._backwards(Rows(a, a.new_zeros(1, len(coefficients), 1, a.shape[-1])), exact=True)[:, :, 0]
+        least, rows = self._backwards(Rows(a, a.new_zeros(1, len(coefficients), 1, a.shape[-1])), exact=True)
+        return least[:, :, 0], rows
 
     def widest(self, windowed: bool = False) -> int:
         """The most numbers that one row of the layer that was reached has on its way back, over all windows."""
@@ -145,7 +149,7 @@ class Chain:
         return Interval(*(torch.where(wanted, new, old) for new, old in zip(found, x, strict=True)))
 
     def _of_some(self, x: Interval, wanted: Tensor) -> Interval:
-        """x with the bounds of wanted units, (S, B, D), by a backward pass that is for every case's own.
+        """X with the bounds of wanted units, (S, B, D), by a backward pass that is for every case's own.
 
         Up to the last activation functions are alike for all images.
         """
@@ -163,7 +167,7 @@ class Chain:
             for link in reversed(self.links[stop:]):
                 rows = link.back(rows)
             for places in places_of(part).split(at_once, -1):
-                least = self._backwards(picked(rows, places), False, stop)[:, :, 0]
+                least = self._backwards(picked(rows, places), False, stop)[0][:, :, 0]
                 found, negative = least.chunk(2, -1)
                 lower.scatter_(-1, places + first, found)
                 upper.scatter_(-1, places + first, -negative)
@@ -179,15 +183,16 @@ class Chain:
         cost = (WINDOWED if windowed else TENSORS) * like.element_size() * self.widest(windowed) * cases
         count = max(1, self.max_bytes // cost)
         parts = [identity(shape, like, windowed, first, count) for first in range(0, rows, count)]
-        found = torch.cat([self._backwards(part, exact) for part in parts], -1)  # (S, B, P, 2 C) or (S, B, 1, 2 D)
+        found = torch.cat([self._backwards(part, exact)[0] for part in parts], -1)  # (S, B, P, 2 C) or (S, B, 1, 2 D)
         lower, negative = found.mT.reshape(*found.shape[:2], 2, *shape).unbind(2)
         return Interval(lower, -negative)
 
-    def _backwards(self, rows: Rows, exact: bool, stop: int | None = None) -> Tensor:
+    def _backwards(self, rows: Rows, exact: bool, stop: int | None = None) -> tuple[Tensor, Rows | None]:
         """Bounds below rows of the layer that was reached, or of the input of link `stop`: (S, B, P, R).
 
         The better of the backward pass to the pixels and of the intervals of the last layer that is not affine, whose
-        units then count as independent: so no bound is looser than that of intervals.
+        units then count as independent: so no bound is looser than that of intervals. And the functions of the pixels,
+        nowhere larger, that the pass ends with; of intervals there are none.
         """
         from_intervals: Tensor | None = None
         for link in reversed(self.links[:stop]):
@@ -195,7 +200,7 @@ class Chain:
                 last = self.steps[link.steps][-1]
                 from_intervals = rows.least(last.interval(self.units[link.steps.stop - 1]))
                 if self.method == "interval":
-                    return from_intervals
+                    return from_intervals, None
             rows = link.back(rows)
         least = self.region.least(rows, exact)
-        return least if from_intervals is None else torch.maximum(from_intervals, least)
+        return (least if from_intervals is None else torch.maximum(from_intervals, least)), rows

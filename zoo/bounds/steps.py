@@ -45,9 +45,10 @@ class Step(ABC):
         return window
 
     def matter(self, x: Interval, after: Matter) -> Matter:
-        """Which inputs matter, of a layer that is not affine. after: which outputs do. All, where a rule knows no better.
+        """Which inputs matter, of a layer that is not affine. after: which outputs do.
 
-        What it says must be right for any tighter bounds of the inputs, too.
+        All, where a rule knows no better. It must hold for any tighter bounds of the inputs, too. What is left out keeps
+        looser bounds, never wrong ones.
         """
         every = torch.ones_like(x.lower, dtype=torch.bool)
         return Matter(every, every)
