@@ -47,8 +47,8 @@ class Step(ABC):
     def matter(self, x: Interval, after: Matter) -> Matter:
         """Which inputs matter, of a layer that is not affine. after: which outputs do.
 
-        All, where a rule knows no better. It must hold for any tighter bounds of the inputs, too. What is left out keeps
-        looser bounds, never wrong ones.
+        All, where a rule knows no better. It must hold for any tighter bounds of the inputs, too. What is left out
+        keeps looser bounds, never wrong ones.
         """
         every = torch.ones_like(x.lower, dtype=torch.bool)
         return Matter(every, every)
