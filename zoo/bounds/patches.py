@@ -123,7 +123,8 @@ def _times(units: Tensor, rows: Tensor) -> Tensor:
     """(S, B, P, n, m) times (S, B, P or 1, m, R): one product for all windows where they have the same rows."""
     if rows.shape[2] > 1:
         return units @ rows
-    return (units.flatten(2, 3) @ rows[:, :, 0]).unflatten(2, units.shape[2:4])
+    product: Tensor = (units.flatten(2, 3) @ rows[:, :, 0]).unflatten(2, units.shape[2:4])
+    return product
 
 
 def _signed(a: Tensor) -> Tensor:
