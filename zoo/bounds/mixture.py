@@ -69,7 +69,7 @@ def certified(
         alone = torch.stack([mean for mean, _ in means]).sum(0)  # (B, K)
         lines = [below for _, below in means if below is not None]
         if lines:
-            joint = Rows(*(torch.stack(sides).sum(0) for sides in zip(*((one.a, one.bias) for one in lines), strict=True)))
+            joint = Rows(torch.stack([one.a for one in lines]).sum(0), torch.stack([one.bias for one in lines]).sum(0))
             least = Region(images[part].double(), eps, norm).least(joint, exact=True)[0, :, 0]
             alone = torch.where(_own(alone, y[part]), alone, torch.maximum(alone, least))
         found.append(alone.amin(-1))
