@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.bounds.rows import Interval
-from zoo.bounds.steps import Back, Lines, Step, rule
+from zoo.bounds.steps import Back, Lines, Matter, Step, rule
 
 Function = Callable[[Tensor], Tensor]
 HALVINGS = 50  # of an interval, to find where a tangent touches
@@ -29,8 +29,19 @@ class Activation(Step):
     def interval(self, x: Interval) -> Interval:
         return Interval(self.f(x.lower), self.f(x.upper))
 
+    def matter(self, x: Interval, after: Matter) -> Matter:
+        return Matter(after.used, after.used)
+
     def back(self, x: Interval) -> Back:
         return self.lines(x.lower, x.upper).back
+
+
+class Relu(Activation):
+    """max(x, 0): of a unit whose sign is known both lines are the function, whatever else is known of it."""
+
+    def matter(self, x: Interval, after: Matter) -> Matter:
+        on, off = x.lower >= 0, x.upper <= 0
+        return Matter(after.used & ~off, after.used & ~off & (after.bounds | ~on))
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,9 @@ class Softplus(Step):
         lower, upper = (torch.where(self._is_linear(side), side, self._f(side)) for side in x)
         upper = torch.where(self._steps(x), torch.maximum(upper, self._f(x.upper)), upper)
         return Interval(torch.where(self._steps(x), lower - self._step(), lower), upper)
+
+    def matter(self, x: Interval, after: Matter) -> Matter:
+        return Matter(after.used, after.used)
 
     def back(self, x: Interval) -> Back:
         lines = convex_lines(self._f, lambda values: torch.sigmoid(self.beta * values), x.lower, x.upper)
@@ -138,7 +152,7 @@ def _chord(f: Function, derivative: Function, lower: Tensor, upper: Tensor) -> T
 
 @rule.register
 def _(layer: nn.ReLU, column: Sequence[nn.Module], dtype: torch.dtype) -> Sequence[Step]:
-    return [Activation(torch.relu, relu_lines)]
+    return [Relu(torch.relu, relu_lines)]
 
 
 @rule.register

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -12,19 +13,29 @@ from torch import Tensor
 from zoo.bounds.patches import Patches
 from zoo.bounds.region import Region
 from zoo.bounds.rows import Interval, Rows, Shape, Window, identity
+from zoo.bounds.selection import needed, picked, places_of
 from zoo.bounds.steps import Back, Step
 
 Method = Literal["crown", "crown-ibp", "interval"]
 METHODS: tuple[Method, ...] = get_args(Method)
+PICKED = 2  # how much more a row costs that is a case's own, measured
 TENSORS, WINDOWED = 20, 10  # of the size of its widest layer, that are held at once, measured: of maps, of windows
 
 
-class Link(NamedTuple):
-    """One step backwards, through one layer or several: which steps it is of, and whether they are affine."""
+@dataclass
+class Link:
+    """One step backwards, through one layer or several: which steps it is of, and whether they are affine.
+
+    made: of what it does, when it is first asked for: of intervals alone most is never.
+    """
 
     steps: slice
     affine: bool
-    back: Back
+    made: Callable[[], Back]
+
+    @functools.cached_property
+    def back(self) -> Back:
+        return self.made()
 
 
 @dataclass
@@ -49,10 +60,10 @@ class Chain:
         for index, step in enumerate(self.steps):
             self.units.append(x)
             if not step.affine and self.method == "crown" and not self._is_exact(index):
-                self.units[-1] = x = x.within(self._of_units(exact=False))
-            elif step.affine and self.links and not self.links[-1].affine and len(x.shape) == 3:
+                self.units[-1] = x = self._narrowed(x, needed(self.steps[index:], x))
+            elif self.method != "interval" and step.affine and self._ends_in_activation and len(x.shape) == 3:
                 self._fold(x)
-            self.links.append(Link(slice(index, index + 1), step.affine, step.back(x)))
+            self.links.append(Link(slice(index, index + 1), step.affine, functools.partial(step.back, x)))
             x = step.interval(x)
         self.units.append(x)
 
@@ -63,10 +74,14 @@ class Chain:
             return self.units[-1]
         return self.units[-1].within(self._of_units(exact=True))
 
-    def least(self, coefficients: Tensor) -> Tensor:
-        """Bounds below functions of the outputs: (B, K, R) coefficients -> (S, B, R)."""
+    def least(self, coefficients: Tensor) -> tuple[Tensor, Rows | None]:
+        """Bounds below functions of the outputs: (B, K, R) coefficients -> (S, B, R).
+
+        And the functions of the pixels, nowhere larger, that they are the least values of; of intervals there are none.
+        """
         a = coefficients[None, :, None]
-        return self._backwards(Rows(a, a.new_zeros(1, len(coefficients), 1, a.shape[-1])), exact=True)[:, :, 0]
+        least, rows = self._backwards(Rows(a, a.new_zeros(1, len(coefficients), 1, a.shape[-1])), exact=True)
+        return least[:, :, 0], rows
 
     def widest(self, windowed: bool = False) -> int:
         """The most numbers that one row of the layer that was reached has on its way back, over all windows."""
@@ -84,6 +99,10 @@ class Chain:
         """Whether less is computed where every unit of a map sees its window alone."""
         return self.widest(windowed=True) < shape[1] * shape[2] * self.widest()
 
+    @property
+    def _ends_in_activation(self) -> bool:
+        return bool(self.links) and not self.links[-1].affine
+
     def _fold(self, reached: Interval) -> None:
         """Take the last activations, and the affine layers before them, as one link of patches, all being maps."""
         first = len(self.links)
@@ -99,7 +118,7 @@ class Chain:
             functions = link.back(functions)
         del self.links[first:]
         patches = Patches(functions, reached.shape, before)
-        self.links.append(Link(slice(start, taken[-1].steps.stop), False, patches.back))
+        self.links.append(Link(slice(start, taken[-1].steps.stop), False, lambda: patches.back))
 
     def _is_exact(self, index: int) -> bool:
         """Whether intervals are as good as a backward pass from what comes after so many steps.
@@ -116,6 +135,44 @@ class Chain:
             and sum(step.mixes for step in before) <= 1
         )
 
+    def _narrowed(self, x: Interval, wanted: Tensor) -> Interval:
+        """Of the layer that was reached: x, and where they are wanted the bounds of a backward pass."""
+        most = int(wanted.flatten(2).sum(-1).max())
+        if not most:
+            return x
+        every = torch.Size(x.shape).numel() * self.widest()
+        if len(x.shape) == 3:
+            every = min(every, x.shape[0] * self.widest(windowed=True))
+        some = PICKED * most * self.widest() < every
+        found = x.within(self._of_some(x, wanted.flatten(2)) if some else self._of_units(exact=False))
+        # the others stay as they are, however many are bounded: what is found is the same in any company of cases
+        return Interval(*(torch.where(wanted, new, old) for new, old in zip(found, x, strict=True)))
+
+    def _of_some(self, x: Interval, wanted: Tensor) -> Interval:
+        """X with the bounds of wanted units, (S, B, D), by a backward pass that is for every case's own.
+
+        Up to the last activation functions are alike for all images.
+        """
+        lower, upper = (side.expand(*wanted.shape[:2], *x.shape).flatten(2).clone() for side in x)
+        stop, cases = len(self.links), wanted.shape[0] * wanted.shape[1]
+        while stop and self.links[stop - 1].affine:
+            stop -= 1
+        size = TENSORS * lower.element_size() * self.widest()
+        at_once, count = max(1, self.max_bytes // size // cases), max(1, self.max_bytes // size)
+        for first in range(0, wanted.shape[-1], count):
+            part = wanted[..., first : first + count]
+            if not part.any():
+                continue
+            rows = identity(x.shape, x.lower, False, first, part.shape[-1])
+            for link in reversed(self.links[stop:]):
+                rows = link.back(rows)
+            for places in places_of(part).split(at_once, -1):
+                least = self._backwards(picked(rows, places), False, stop)[0][:, :, 0]
+                found, negative = least.chunk(2, -1)
+                lower.scatter_(-1, places + first, found)
+                upper.scatter_(-1, places + first, -negative)
+        return Interval(lower.unflatten(2, x.shape), upper.unflatten(2, x.shape))
+
     def _of_units(self, exact: bool) -> Interval:
         """Bounds of the units of the layer that was reached, by a backward pass. exact: as of `Region.least`."""
         reached = self.units[-1]
@@ -126,23 +183,24 @@ class Chain:
         cost = (WINDOWED if windowed else TENSORS) * like.element_size() * self.widest(windowed) * cases
         count = max(1, self.max_bytes // cost)
         parts = [identity(shape, like, windowed, first, count) for first in range(0, rows, count)]
-        found = torch.cat([self._backwards(part, exact) for part in parts], -1)  # (S, B, P, 2 C) or (S, B, 1, 2 D)
+        found = torch.cat([self._backwards(part, exact)[0] for part in parts], -1)  # (S, B, P, 2 C) or (S, B, 1, 2 D)
         lower, negative = found.mT.reshape(*found.shape[:2], 2, *shape).unbind(2)
         return Interval(lower, -negative)
 
-    def _backwards(self, rows: Rows, exact: bool) -> Tensor:
-        """Bounds below rows of the layer that was reached: (S, B, P, R).
+    def _backwards(self, rows: Rows, exact: bool, stop: int | None = None) -> tuple[Tensor, Rows | None]:
+        """Bounds below rows of the layer that was reached, or of the input of link `stop`: (S, B, P, R).
 
         The better of the backward pass to the pixels and of the intervals of the last layer that is not affine, whose
-        units then count as independent: so no bound is looser than that of intervals.
+        units then count as independent: so no bound is looser than that of intervals. And the functions of the pixels,
+        nowhere larger, that the pass ends with; of intervals there are none.
         """
         from_intervals: Tensor | None = None
-        for link in reversed(self.links):
+        for link in reversed(self.links[:stop]):
             if not link.affine and from_intervals is None:
                 last = self.steps[link.steps][-1]
                 from_intervals = rows.least(last.interval(self.units[link.steps.stop - 1]))
                 if self.method == "interval":
-                    return from_intervals
+                    return from_intervals, None
             rows = link.back(rows)
         least = self.region.least(rows, exact)
-        return least if from_intervals is None else torch.maximum(from_intervals, least)
+        return (least if from_intervals is None else torch.maximum(from_intervals, least)), rows

@@ -7,7 +7,9 @@ rounding, some 1e-6 of the logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +18,11 @@ from torch import Tensor, nn
 from zoo.bounds import activations, affine, pooling  # noqa: F401
 from zoo.bounds.chain import METHODS, TENSORS, Chain, Method
 from zoo.bounds.region import Region
-from zoo.bounds.rows import Interval
+from zoo.bounds.rows import Interval, Rows
 from zoo.bounds.steps import Step, steps_of
 
-MAX_BYTES = 48 << 20  # measured fastest on LeNet: more leaves the caches
-ROWS = 64  # of a backward pass that should go at once: a case is a network on an image
+MAX_BYTES = 96 << 20  # measured fastest on LeNet
+ROWS = 32  # of a backward pass that should go at once: a case is a network on an image
 
 Networks = nn.Module | Sequence[nn.Module]
 
@@ -59,20 +61,65 @@ def margins(
 
     labels: (B,). The rest is as of `bounds`. Raises ValueError for labels that are no classes, too.
     """
+    return _over(
+        networks,
+        images,
+        eps,
+        norm,
+        method,
+        max_bytes,
+        lambda chain, part: differences(chain, labels_of(labels, images)[part])[0],
+    )
+
+
+def differences(chain: Chain, labels: Tensor) -> tuple[Interval, Rows | None]:
+    """Bounds of f_y - f_j, (S, B, K) each, and the functions of the pixels below them, as of `Chain.least`."""
+    classes = chain.units[-1].shape[0]
+    if not bool(((labels >= 0) & (labels < classes)).all()):
+        raise ValueError(f"labels are classes from 0 to {classes - 1}, not {sorted(set(labels.tolist()))}")
+    every = torch.eye(classes, dtype=torch.float64, device=labels.device)
+    wanted = every[labels][:, :, None] - every  # (B, K, K): a class, and the function of it that is bounded
+    least, rows = chain.least(torch.cat([wanted, -wanted], -1))
+    lower, negative = least.chunk(2, -1)
+    below = None if rows is None else replace(rows, a=rows.a[..., :classes], bias=rows.bias[..., :classes])
+    return Interval(lower, -negative), below
+
+
+def labels_of(labels: Tensor, images: Tensor) -> Tensor:
+    """On the images' device. Raises ValueError where they are not one an image."""
     if labels.shape != images.shape[:1]:
         raise ValueError(f"labels are one an image, ({len(images)},), not {tuple(labels.shape)}")
+    return labels.to(images.device)
 
-    def of(chain: Chain, part: slice) -> Interval:
-        classes = chain.units[-1].shape[0]
-        y = labels[part].to(images.device)
-        if not bool(((y >= 0) & (y < classes)).all()):
-            raise ValueError(f"labels are classes from 0 to {classes - 1}, not {sorted(set(y.tolist()))}")
-        every = torch.eye(classes, dtype=torch.float64, device=images.device)
-        rows = every[y][:, :, None] - every  # (B, K, K): a class, and the function of it that is bounded
-        lower, negative = chain.least(torch.cat([rows, -rows], -1)).chunk(2, -1)
-        return Interval(lower, -negative)
 
-    return _over(networks, images, eps, norm, method, max_bytes, of)
+def chains(
+    networks: Networks, images: Tensor, eps: float, norm: str, method: Method, max_bytes: int
+) -> Iterator[tuple[slice, list[tuple[slice, Callable[[], Chain]]]]]:
+    """Parts of the images, each with the parts of the networks and how to get their chain, one at a time."""
+    every = list_of(networks)
+    if method not in METHODS:
+        raise ValueError(f"no method {method!r}; there are: {', '.join(METHODS)}")
+    if max_bytes < 1:
+        raise ValueError(f"max_bytes must be positive, not {max_bytes}")
+    region = Region(images.double(), eps, norm)
+    wide, high = _at_once(steps_of(every[:1], torch.float64), region, max_bytes)
+    for start in range(0, len(images), wide):
+        part = slice(start, start + wide)
+        own = Region(region.images[part], eps, norm)
+
+        def chain(which: slice, own: Region = own) -> Chain:
+            return Chain(steps_of(every[which], torch.float64), own, method, max_bytes)
+
+        slices = [slice(first, first + high) for first in range(0, len(every), high)]
+        yield part, [(which, functools.partial(chain, which)) for which in slices]
+
+
+def list_of(networks: Networks) -> list[nn.Module]:
+    """Raises ValueError for none."""
+    every = [networks] if isinstance(networks, nn.Module) else list(networks)
+    if not every:
+        raise ValueError("bounds are of at least one network, and none was given")
+    return every
 
 
 def _over(
@@ -84,25 +131,15 @@ def _over(
     max_bytes: int,
     of: Callable[[Chain, slice], Interval],
 ) -> Interval:
-    every = [networks] if isinstance(networks, nn.Module) else list(networks)
-    if not every:
-        raise ValueError("bounds are of at least one network, and none was given")
-    if method not in METHODS:
-        raise ValueError(f"no method {method!r}; there are: {', '.join(METHODS)}")
-    if max_bytes < 1:
-        raise ValueError(f"max_bytes must be positive, not {max_bytes}")
-    region = Region(images.double(), eps, norm)
-    wide, high = _at_once(steps_of(every[:1], torch.float64), region, max_bytes)
-    parts = []
-    for first in range(0, len(every), high):
-        steps, row = steps_of(every[first : first + high], torch.float64), []
-        for start in range(0, len(images), wide):
-            part = slice(start, start + wide)
-            chain = Chain(steps, Region(region.images[part], eps, norm), method, max_bytes)
-            row.append(of(chain, part))
-        parts.append([torch.cat(sides, 1) for sides in zip(*row, strict=True)])
-    lower, upper = (torch.cat(sides) for sides in zip(*parts, strict=True))
-    return Interval(*(side.expand(len(every), *side.shape[1:]) for side in (lower, upper)))
+    count, columns = len(list_of(networks)), []
+    for part, made in chains(networks, images, eps, norm, method, max_bytes):
+        found = []
+        for which, chain in made:
+            sides = of(chain(), part)
+            found.append([side.expand(len(range(count)[which]), *side.shape[1:]) for side in sides])
+        columns.append([torch.cat(sides) for sides in zip(*found, strict=True)])
+    lower, upper = (torch.cat(sides, 1) for sides in zip(*columns, strict=True))
+    return Interval(lower, upper)
 
 
 def _at_once(steps: Sequence[Step], region: Region, max_bytes: int) -> tuple[int, int]:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from zoo.bounds.chain import Method
-from zoo.bounds.margins import MAX_BYTES, Networks, margins
-from zoo.bounds.rows import Interval
-
-LARGEST = 690.0  # its exponential, and the sum of many, are numbers in float64
+from zoo.bounds.chain import Chain, Method
+from zoo.bounds.margins import MAX_BYTES, Networks, chains, differences, labels_of, list_of
+from zoo.bounds.planes import LARGEST, curve_of, exponential
+from zoo.bounds.region import Region
+from zoo.bounds.rows import Interval, Rows
 
 
 def lead(differences: Interval, labels: Tensor) -> Tensor:
@@ -29,14 +29,17 @@ def lead(differences: Interval, labels: Tensor) -> Tensor:
     the bounds, each d_i anywhere in its own, is at the lower bound of d_j, and of the others at their lower bounds if
     that is positive, at their upper bounds if not: exact for the bounds.
     """
-    own = torch.zeros_like(differences.lower, dtype=torch.bool).scatter_(
-        -1, labels.expand(differences.lower.shape[:-1])[..., None], True
-    )
-    large, small = ((-side).clamp(max=LARGEST).exp().masked_fill(own, 0.0) for side in differences)
-    ahead = differences.lower >= 0
-    rest = torch.where(ahead, large.sum(-1, keepdim=True) - large, small.sum(-1, keepdim=True) - small).clamp_min(0)
-    least = -(-differences.lower).clamp(max=LARGEST).expm1() / (1 + large + rest)
+    own = _own(differences.lower, labels)
+    curve, lower = curve_of(differences, own), differences.lower
+    rest = torch.where(lower >= 0, curve.most, curve.least)
+    least = -(-lower).clamp(max=LARGEST).expm1() / (1 + exponential(lower) + rest)
     return least.masked_fill(own, 1.0)
+
+
+def _own(values: Tensor, labels: Tensor) -> Tensor:
+    """Where class j is the label itself, of (..., B, K)."""
+    own = torch.zeros_like(values, dtype=torch.bool)
+    return own.scatter_(-1, labels.expand(own.shape[:-1])[..., None], True)
 
 
 def certified(
@@ -53,17 +56,44 @@ def certified(
     """Bounds below the lead of the label, min over j of p_y - p_j of the averaged softmax: (B,).
 
     No image x' with |x' - x| <= eps and 0 <= x' <= 1 has a smaller one: where the bound is positive, no attack changes
-    the answer of these frozen networks. It is the mean over networks of their own bounds, `lead`: what one image cannot
-    do to all networks at once is not taken into account.
+    the answer of these frozen networks. It is, class by class, the better of two: the mean over networks of their own
+    bounds, `lead`, to each of which an attack may bring its own image; and the least value that the mean of functions
+    of the pixels below the leads has at one image (`zoo.bounds.planes`); "interval" has the first alone.
     weights: how much each network counts, in any unit; alike by default. The rest is as of `margins`.
     Raises ValueError as `margins` does, and for weights that are not one number >= 0 a network, not all of them 0.
     """
-    found = margins(networks, images, labels, eps, norm, method=method, max_bytes=max_bytes)
-    count = len(found.lower)
+    share = _shares(weights, len(list_of(networks))).to(images.device)
+    y, found = labels_of(labels, images), []
+    for part, made in chains(networks, images, eps, norm, method, max_bytes):
+        means = [_mean(share[which], chain(), y[part]) for which, chain in made]
+        alone = torch.stack([mean for mean, _ in means]).sum(0)  # (B, K)
+        lines = [below for _, below in means if below is not None]
+        if lines:
+            joint = Rows(torch.stack([one.a for one in lines]).sum(0), torch.stack([one.bias for one in lines]).sum(0))
+            least = Region(images[part].double(), eps, norm).least(joint, exact=True)[0, :, 0]
+            alone = torch.where(_own(alone, y[part]), alone, torch.maximum(alone, least))
+        found.append(alone.amin(-1))
+    return torch.cat(found)
+
+
+def _mean(share: Tensor, chain: Chain, labels: Tensor) -> tuple[Tensor, Rows | None]:
+    """The networks' part of the mean lead: bounds of it by their own worst cases, (B, K), and functions below it."""
+    bounds, below = differences(chain, labels)
+    bounds = Interval(*(side.expand(len(share), *side.shape[1:]) for side in bounds))
+    alone = torch.tensordot(share, lead(bounds, labels), 1)
+    if below is None:
+        return alone, None
+    slope, shift = curve_of(bounds, _own(bounds.lower, labels)).line(bounds)
+    # a slope is never negative: functions below the differences become functions below the lines
+    bias = torch.tensordot(share, slope * below.bias[:, :, 0] + shift, 1)
+    slope = share[:, None, None] * slope
+    a = (below.a.movedim(-1, 2)[:, :, :, 0] * slope.view(*slope.shape, *[1] * len(below.shape))).sum(0)
+    return alone, Rows(a.movedim(1, -1)[None, :, None], bias[None, :, None])
+
+
+def _shares(weights: Sequence[float] | None, count: int) -> Tensor:
     share = torch.ones(count) if weights is None else torch.tensor([float(weight) for weight in weights])
-    share = share.to(found.lower)
+    share = share.double()
     if share.shape != (count,) or not bool((share >= 0).all() and share.isfinite().all() and share.sum() > 0):
         raise ValueError(f"weights are one number >= 0 for each of {count} networks, not all of them 0, not {weights}")
-    own = lead(found, labels.to(images.device))
-    mean: Tensor = torch.tensordot(share / share.sum(), own, 1)
-    return mean.amin(-1)
+    return share / share.sum()

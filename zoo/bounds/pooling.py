@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.bounds.rows import Interval, Pair, Rows, Shape, Window, places
-from zoo.bounds.steps import Back, Step, rule
+from zoo.bounds.steps import Back, Matter, Step, rule
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,21 @@ class MaxPooling(Pooling):
 
     def interval(self, x: Interval) -> Interval:
         return Interval(*(self._taps(side).amax(0) for side in x))
+
+    def matter(self, x: Interval, after: Matter) -> Matter:
+        """A unit whose upper bound is not above another's lower one is never chosen, and one without rivals always."""
+        lower, upper = self._taps(x.lower), self._taps(x.upper)
+        alive = (upper > lower.amax(0)) | (_one_hot(lower.argmax(0), len(lower), lower.dtype) > 0)
+        contested = alive & (alive.sum(0) > 1)
+        return Matter(self._any(alive & after.used, x), self._any(contested & after.used | alive & after.bounds, x))
+
+    def _any(self, taps: Tensor, x: Interval) -> Tensor:
+        """(T, ..., C, H', W') of windows -> (..., C, H, W): whether it is so of a unit in some window."""
+        found = torch.zeros_like(x.lower, dtype=torch.bool)
+        for tap, part in enumerate(taps):
+            lines, columns = places(divmod(tap, self.kernel[1]), self.stride, (part.shape[-2], part.shape[-1]))
+            found[..., lines, columns] |= part
+        return found
 
     def back(self, x: Interval) -> Back:
         lower, upper = self._taps(x.lower), self._taps(x.upper)

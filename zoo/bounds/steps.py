@@ -6,6 +6,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,17 @@ from torch import Tensor, nn
 from zoo.bounds.rows import Interval, Rows, Window
 
 Back = Callable[[Rows], Rows]
+
+
+class Matter(NamedTuple):
+    """Which units of a layer matter to what comes after, (S, B, *shape) each.
+
+    used: whether a function of them may have a coefficient that is not 0. bounds: whether those functions depend on the
+    bounds of the unit, so that tighter ones make a difference.
+    """
+
+    used: Tensor
+    bounds: Tensor
 
 
 class Step(ABC):
@@ -31,6 +43,15 @@ class Step(ABC):
     def window(self, window: Window) -> Window:
         """What a window on a map of the output sees of the input."""
         return window
+
+    def matter(self, x: Interval, after: Matter) -> Matter:
+        """Which inputs matter, of a layer that is not affine. after: which outputs do.
+
+        All, where a rule knows no better. It must hold for any tighter bounds of the inputs, too. What is left out
+        keeps looser bounds, never wrong ones.
+        """
+        every = torch.ones_like(x.lower, dtype=torch.bool)
+        return Matter(every, every)
 
     @abstractmethod
     def back(self, x: Interval) -> Back:

@@ -40,6 +40,37 @@ def test_what_comes_in_parts_is_what_comes_at_once(chain: str) -> None:
         assert close(whole, parts)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("chain", CHAINS)
+def test_units_of_every_case_alone_and_all_units_give_the_same(
+    chain: str, norm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for activation in ("relu", "tanh"):
+        networks, x, found = built(chain, activation, 5, 2, 2.0), pictures(chain, 5), []
+        for picked in (0.0, 1e9):
+            monkeypatch.setattr("zoo.bounds.chain.PICKED", picked)
+            found += [bounds(networks, x, 0.05, norm, max_bytes=size) for size in (1 << 28, 1 << 15)]
+        assert all(close(found[0], other) for other in found[1:])
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_bounds_of_units_that_do_not_matter_change_nothing_that_goes_back(
+    chain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks, x, found = built(chain, "relu", 5, 3), pictures(chain, 5, 4), []
+    some, asked = Chain._narrowed, []
+
+    def every(chain: Chain, units: Interval, wanted: Tensor) -> Interval:
+        asked.append(float(wanted.double().mean()))
+        return some(chain, units, torch.ones_like(wanted))
+
+    for narrowed in (some, every):
+        monkeypatch.setattr(Chain, "_narrowed", narrowed)
+        found.append(bounds(networks, x, 0.01, "linf"))
+    assert close(*found)
+    assert not asked or min(asked) < 0.5
+
+
 @pytest.mark.parametrize("chain", CHAINS)
 def test_networks_together_are_as_alone(chain: str) -> None:
     networks, x = built(chain, "tanh", 7, 3, 2.0), pictures(chain, 7)
@@ -53,8 +84,8 @@ def test_nothing_larger_than_the_bound_is_held(monkeypatch: pytest.MonkeyPatch) 
     sizes: list[int] = []
     back = Chain._backwards
 
-    def noted(chain: Chain, rows: Rows, exact: bool) -> Tensor:
-        least = back(chain, rows, exact)
+    def noted(chain: Chain, rows: Rows, exact: bool, stop: int | None = None) -> tuple[Tensor, Rows | None]:
+        least = back(chain, rows, exact, stop)
         cases = len(chain.region.images) * max(len(units.lower) for units in chain.units)
         sizes.append(8 * rows.a.shape[-1] * chain.widest(rows.window is not None) * cases)
         return least

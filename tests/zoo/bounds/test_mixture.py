@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from tests.zoo.bounds.soundness import TOLERANCE, built, candidates, pictures
 from zoo.bounds import Interval, certified, lead, margins
+from zoo.bounds.planes import Curve, curve_of
 from zoo.combine import expected
 from zoo.posteriors import SampledNetwork, posterior_of
 from zoo.seeding import private_generator
@@ -68,6 +70,86 @@ def test_no_image_has_a_smaller_lead(chain: str, norm: str, seed: int, eps: floa
             assert (found <= value + TOLERANCE).all()
             if eps == 0:
                 assert torch.allclose(found, value, rtol=0, atol=1e-10)
+
+
+def boxes(seed: int, spread: float) -> tuple[Interval, Tensor]:
+    """Bounds of differences, (1, 4) each, class 1 being the label, and 2,000 differences between them."""
+    generator = private_generator("lines", seed)
+    lower = 4 * torch.randn(1, 4, generator=generator, dtype=torch.float64)
+    upper = lower + spread * torch.rand(1, 4, generator=generator, dtype=torch.float64)
+    lower[0, 1] = upper[0, 1] = 0.0
+    ends = torch.tensor(list(itertools.product((0.0, 1.0), repeat=4)), dtype=torch.float64)
+    inside = torch.rand(1000, 4, generator=generator, dtype=torch.float64)
+    corners = (torch.rand(984, 4, generator=generator, dtype=torch.float64) < 0.5).double()
+    corners[:, seed % 4] = torch.rand(984, generator=generator, dtype=torch.float64)  # along the edges
+    return Interval(lower, upper), lower + (upper - lower) * torch.cat([ends, inside, corners])
+
+
+def above_line(line: Callable[[Curve, Interval], tuple[Tensor, Tensor]], seed: int, spread: float) -> float:
+    """The least that leads over a box are above their lines; negative where one crosses."""
+    box, differences = boxes(seed, spread)
+    slope, shift = line(curve_of(box, torch.tensor([[False, True, False, False]])), box)
+    values = leads(-differences, torch.full((len(differences),), 1))
+    above = (values - slope * differences - shift)[:, [0, 2, 3]]
+    return float(above.min())
+
+
+@given(seed=st.integers(0, 10_000), spread=st.sampled_from([0.0, 0.3, 3.0, 30.0]))
+@settings(max_examples=100)
+def test_lines_are_below_the_lead(seed: int, spread: float) -> None:
+    assert above_line(Curve.line, seed, spread) >= -1e-12
+
+
+def the_chord(curve: Curve, ends: Interval) -> tuple[Tensor, Tensor]:
+    slope, _ = curve.line(ends)
+    return slope, curve.at(ends.lower) - slope * ends.lower
+
+
+def without_others(curve: Curve, ends: Interval) -> tuple[Tensor, Tensor]:
+    return Curve(curve.least, curve.least).line(ends)
+
+
+@pytest.mark.parametrize("wrong", [the_chord, without_others])
+def test_a_wrong_line_is_found(wrong: Callable[[Curve, Interval], tuple[Tensor, Tensor]]) -> None:
+    assert min(above_line(wrong, seed, 3.0) for seed in range(20)) < -1e-3
+
+
+def rivals() -> tuple[list[nn.Module], Tensor, Tensor]:
+    """Two networks with a lead that falls with different pixels: no image takes it from both."""
+    networks: list[nn.Module] = []
+    for pixel in (0, 1):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(2, 2)).double().eval()
+        network[1].weight.data.zero_()[0, pixel], network[1].weight.data[0, 1 - pixel] = 8.0, -7.0
+        network[1].bias.data.copy_(torch.tensor([0.5, 0.0]))
+        networks.append(network)
+    return networks, torch.full((1, 1, 1, 2), 0.5, dtype=torch.float64), torch.tensor([0])
+
+
+def test_one_image_must_do_it_to_all_networks() -> None:
+    networks, x, y = rivals()
+    found = margins(networks, x, y, 0.1, "linf")
+    assert float(lead(found, y).mean(0).amin()) < 0 < float(certified(networks, x, y, 0.1, "linf"))
+
+
+def test_a_line_that_crosses_makes_a_claim_that_an_attack_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks, x, y = rivals()
+
+    def least() -> float:
+        return float(certified(networks, x, y, 0.45, "linf"))
+
+    with torch.no_grad():
+        images = candidates(networks, x, 0.45, "linf")
+        each = [leads(torch.stack([network(image) for network in networks]), y) for image in images]
+    attacked = min(float(values.mean(0).amin()) for values in each)
+    assert least() <= attacked + TOLERANCE
+    right = Curve.line
+
+    def too_high(curve: Curve, ends: Interval) -> tuple[Tensor, Tensor]:
+        slope, shift = right(curve, ends)
+        return slope, shift + 0.9
+
+    monkeypatch.setattr(Curve, "line", too_high)
+    assert least() > attacked + 0.01
 
 
 def test_one_network_is_certified_by_its_margins() -> None:
