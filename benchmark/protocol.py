@@ -47,6 +47,8 @@ SHARD = 100  # examples in a cell
 
 SURROGATE_RECIPE = "1"  # of `benchmark.evaluation.surrogate`: part of the keys of the cells that it is the source of
 
+BOUNDS_VERSION = "2"  # of `zoo.bounds`: part of the keys of what it certifies, which is more or less by its rules
+
 BUDGET_TOLERANCE = 1e-6  # in the threat model's norm
 PIXEL_TOLERANCE = 1e-6
 IDENTICAL_PIXELS = 0.999

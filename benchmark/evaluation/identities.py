@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+from benchmark.attacks.methods import BOUND
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Cell
-from benchmark.protocol import surrogate_fingerprint
+from benchmark.protocol import BOUNDS_VERSION, surrogate_fingerprint
 from zoo import ZooEntry
 from zoo.catalogue.behaviour import same_behaviour
 from zoo.datasets import Split
@@ -22,11 +23,13 @@ class Identities:
         self._known: dict[str, str] = {}
 
     def fingerprints(self, cell: Cell) -> dict[str, str]:
-        """Of a cell's network and images, of the network that a transfer comes from, and of an own attack."""
+        """Of a cell's network and images, of a transfer's source, of an own attack, and of the rules of bounds."""
         found = self.identity(cell)
         if (source := cell.attack.source) is not None:
             of = found["model"]
             found["source"] = surrogate_fingerprint(of) if source == SURROGATE else self._of(source)
+        if cell.attack.method is BOUND:
+            found["bounds"] = BOUNDS_VERSION
         if cell.attack.is_own:
             found["attack"] = self._machine.own_attack(cell.attack).digest
         return found

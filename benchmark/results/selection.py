@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from benchmark.protocol import PROTOCOL_VERSION, SHARD, surrogate_fingerprint
+from benchmark.protocol import BOUNDS_VERSION, PROTOCOL_VERSION, SHARD, surrogate_fingerprint
 from benchmark.records.record import Record
 from benchmark.results.configuration import without_subsumed
 from zoo import models
@@ -74,6 +74,8 @@ def _out_of_date(record: Record, networks: Mapping[str, str]) -> str:
         fingerprints["model"]
     ):
         return "surrogates are made otherwise now"
+    if record.certificate is not None and fingerprints["bounds"] != BOUNDS_VERSION:
+        return "bounds are computed otherwise now"
     return ""
 
 
