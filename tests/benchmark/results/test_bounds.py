@@ -10,6 +10,7 @@ import pytest
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.cells import Reading
 from benchmark.plan.certify_suite import bound
+from benchmark.protocol import BOUNDS_VERSION
 from benchmark.records.parts import Certificate
 from benchmark.records.record import Record
 from benchmark.reports.audits import audit_page
@@ -18,6 +19,7 @@ from benchmark.reports.tables import csv_table, ranking
 from benchmark.results.bounds import bounded_in, bounded_networks
 from benchmark.results.evidence import Evidence
 from benchmark.results.results import Results
+from benchmark.results.selection import sifted
 from benchmark.results.share import Share
 from tests.benchmark.evidence import LINF, N, evidence, verdict
 from tests.benchmark.handmade import outcome
@@ -164,3 +166,11 @@ def test_bounds_are_shown_where_nothing_was_attacked() -> None:
 def test_an_interval_is_one_number_where_both_ends_meet(below: int, above: int, text: str) -> None:
     assert interval(Share(below, N), Share(above, N)) == text
     assert interval(Share(5, 1000), Share(5, 1000)) == "0.5"
+
+
+def test_bounds_by_other_rules_do_not_count() -> None:
+    now = dataclasses.replace(certificate(40, 0.01), fingerprints={"model": "m", "data": "d", "bounds": BOUNDS_VERSION})
+    before = dataclasses.replace(now, fingerprints={**now.fingerprints, "bounds": "0"})
+    kept, dropped = sifted([now, before])
+    assert kept == [now]
+    assert dropped == ["dropped 1 records of mnist/a: bounds are computed otherwise now"]
