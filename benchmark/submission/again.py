@@ -109,5 +109,3 @@ def lifting(records: Sequence[Record]) -> int | None:
 def _in_order(records: list[Record]) -> list[Record]:
     """Cells of the same images after each other, which share what was computed."""
     return sorted(records, key=lambda one: (one.cell.start, one.cell.stop, one.cell.only or (), one.key))
-
-

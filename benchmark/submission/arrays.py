@@ -52,7 +52,9 @@ def images_findings(folder: Folder, about: AboutImages, split: Split) -> Iterato
         yield Finding("images", f"{IMAGES} is not of test images of shape {shape} with indices below {len(split)}")
         return
     if outside := outside_of(file, about.threat, split):
-        yield Finding("ball", f"{len(outside)} of {len(file.indices)} images are outside the ball or the box: {few(outside)}")
+        yield Finding(
+            "ball", f"{len(outside)} of {len(file.indices)} images are outside the ball or the box: {few(outside)}"
+        )
 
 
 def outside_of(file: ImageFile, threat: ThreatModel, split: Split) -> list[str]:

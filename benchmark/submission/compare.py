@@ -138,9 +138,7 @@ def _numbers(submitted: Record, here: Record) -> Iterator[str]:
             yield f"image {image} as it is has log p {first}, here {second}"
             return
     for library in submitted.cell.libraries:
-        pairs = [
-            (one.outcomes[library].log_p if library in one.outcomes else []) for one in (submitted, here)
-        ]
+        pairs = [(one.outcomes[library].log_p if library in one.outcomes else []) for one in (submitted, here)]
         if pairs[0] and len(pairs[0]) == len(pairs[1]):
             typical = median(abs(a - b) for a, b in zip(*pairs, strict=True))
             if typical > MEDIAN:

@@ -37,7 +37,12 @@ class Images(NamedTuple):
 
 def findings(record: Record, images: Images, model: str) -> Iterator[Finding]:
     """What speaks against one record. model: fingerprint of the network that is submitted."""
-    for check, says in (*_key(record), *_network(record, images, model), *_images(record, images), *_all(record, images)):
+    for check, says in (
+        *_key(record),
+        *_network(record, images, model),
+        *_images(record, images),
+        *_all(record, images),
+    ):
         yield Finding(check, f"{record.cell.label}: {says}")
 
 
@@ -70,7 +75,9 @@ def _network(record: Record, images: Images, model: str) -> Iterator[tuple[str, 
         yield "network", f"is of another network, {str(of)[:12]}…, than the one that is submitted, {model[:12]}…"
     if images.fingerprint is not None and (of := found.get("data")) != images.fingerprint:
         yield "examples", f"is of other test images, {str(of)[:12]}…, here {images.fingerprint[:12]}…"
-    wanted = {"model", "data"} | ({"source"} if source else set()) | ({"attack"} if record.cell.attack.is_own else set())
+    wanted = (
+        {"model", "data"} | ({"source"} if source else set()) | ({"attack"} if record.cell.attack.is_own else set())
+    )
     if set(found) != wanted:
         yield "network", f"has fingerprints of {', '.join(sorted(found))}; its cell has {', '.join(sorted(wanted))}"
     if source == SURROGATE and found.get("source") != surrogate_fingerprint(str(found.get("model"))):
@@ -100,7 +107,10 @@ def _all(record: Record, images: Images) -> Iterator[tuple[str, str]]:
         yield "outcome", "a library failed: run it again"
         return
     if set(record.outcomes) != set(record.cell.libraries):
-        yield "outcome", f"has outcomes of {', '.join(record.outcomes)}; its cell is of {', '.join(record.cell.libraries)}"
+        yield (
+            "outcome",
+            f"has outcomes of {', '.join(record.outcomes)}; its cell is of {', '.join(record.cell.libraries)}",
+        )
         return
     if len(record.labels) != len(record.examples):
         return
@@ -152,7 +162,9 @@ def _probabilities(record: Record, outcome: Outcome, labels: Sequence[int], clas
             yield f"image {image} is judged otherwise on the attacker's draws, and the network has none"
         if not (log_p <= ROUNDING and 1 / classes - ROUNDING <= confidence <= 1 + ROUNDING):
             yield f"image {image} has log p {log_p} and confidence {confidence}"
-        if (right and abs(p - confidence) > ROUNDING * (1 + abs(log_p)) * confidence) or p > confidence * (1 + ROUNDING) + ROUNDING:
+        if (right and abs(p - confidence) > ROUNDING * (1 + abs(log_p)) * confidence) or p > confidence * (
+            1 + ROUNDING
+        ) + ROUNDING:
             yield f"image {image} is {'right' if right else 'wrong'} at log p {log_p} and confidence {confidence}"
         if not right and p + confidence > 1 + ROUNDING:
             yield f"image {image} has probabilities {p:.4g} and {confidence:.4g} of two classes"

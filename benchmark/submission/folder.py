@@ -1,10 +1,10 @@
 """A submission's folder: what may lie in it, and reading it without executing or following anything.
 
-    submission.json        what it says of itself; see `benchmark.submission.registration`
-    network.safetensors    the weights                                  images.safetensors   or adversarial images
-    network.json           the model card beside them
-    source/                the modules that build the network, as they are imported
-    records/               records as the leaderboards keep them
+submission.json        what it says of itself; see `benchmark.submission.registration`
+network.safetensors    the weights                                  images.safetensors   or adversarial images
+network.json           the model card beside them
+source/                the modules that build the network, as they are imported
+records/               records as the leaderboards keep them
 """
 
 from __future__ import annotations

@@ -28,8 +28,14 @@ def read(folder: Folder) -> list[Record]:
     found: list[Record] = []
     for name in folder.record_files:
         fields = strict_json(_unpacked(folder.bytes(name), name), name)
-        if not isinstance(fields, dict) or set(fields) != {"entry", "records"} or not isinstance(fields["records"], list):
-            raise RefusedError("records", f"{name} is no file of records: copy those that python -m benchmark.submit made")
+        if (
+            not isinstance(fields, dict)
+            or set(fields) != {"entry", "records"}
+            or not isinstance(fields["records"], list)
+        ):
+            raise RefusedError(
+                "records", f"{name} is no file of records: copy those that python -m benchmark.submit made"
+            )
         found += [_record(one, f"{name}, record {number}") for number, one in enumerate(fields["records"])]
     if not found:
         raise RefusedError("records", f"there is no record below {RECORDS}/")
@@ -50,7 +56,9 @@ def _unpacked(content: bytes, name: str) -> str:
     try:
         text = unpacker.decompress(content, LARGEST_TEXT)
         if not unpacker.eof:
-            raise RefusedError("records", f"{name} is cut short, or more than {LARGEST_TEXT:,} bytes when it is unpacked")
+            raise RefusedError(
+                "records", f"{name} is cut short, or more than {LARGEST_TEXT:,} bytes when it is unpacked"
+            )
         if unpacker.unused_data:
             raise RefusedError("records", f"{name} goes on behind its end")
         return text.decode()

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmark.attacks.identity import digest
 from benchmark.attacks.methods import OUTSIDE, own_name
 from benchmark.records.record import Record
 from benchmark.submission import arrays, card, consistency, source, suite
 from benchmark.submission.finding import Finding, RefusedError
-from benchmark.submission.folder import SOURCE, Folder
+from benchmark.submission.folder import IMAGES, SOURCE, SUBMISSION, Folder
 from benchmark.submission.others import images_of, is_taken, others_of
 from benchmark.submission.reading import misplaced, read
 from benchmark.submission.registration import AboutImages, AboutNetwork, require_licence
@@ -29,14 +30,17 @@ class Checked(NamedTuple):
     findings: list[Finding]
 
 
-def check(path: Path, data_root: Path | None = None, download: bool = False) -> Checked:
-    """The schema check of a folder. data_root, download: of the test images, for labels and indices."""
+def check(path: Path, data_root: Path | None = None, download: bool = False, accepted: Path | None = None) -> Checked:
+    """The schema check of a folder. data_root, download: of the test images, for labels and indices.
+
+    accepted: the folder of earlier submissions, none of which may have its name.
+    """
     folder: Folder | None = None
     records: list[Record] = []
     found: list[Finding] = []
     try:
         folder = Folder(path)
-        found += [*folder.findings(), *_licence(folder)]
+        found += [*folder.findings(), *_licence(folder), *_earlier(folder, accepted)]
         if any(one.check == "files" for one in found):  # no file is read any further that should not be there
             return Checked(folder, records, found)
         records += read(folder)
@@ -53,6 +57,13 @@ def _licence(folder: Folder) -> Iterator[Finding]:
         require_licence(folder.about.licence)
     except ValueError as error:
         yield Finding("licence", str(error))
+
+
+def _earlier(folder: Folder, accepted: Path | None) -> Iterator[Finding]:
+    """Another submission of the same name; one in a folder of the same name is the earlier version of this one."""
+    for path in sorted(accepted.glob(f"*/{SUBMISSION}")) if accepted is not None else []:
+        if path.parent.name != folder.path.name and Folder(path.parent).about.name == folder.about.name:
+            yield Finding("registration", f"{folder.about.name} is submitted already, as {path.parent.name}")
 
 
 def _network(folder: Folder, records: list[Record], root: Path | None, download: bool) -> Iterator[Finding]:
@@ -94,6 +105,8 @@ def _images(folder: Folder, records: list[Record], root: Path | None, download: 
         is_of = cell.model, cell.dataset, cell.attack.name, cell.attack.threat, cell.libraries
         if is_of != (about.model, about.dataset, own_name(OUTSIDE, about.norm), about.threat, (about.name,)):
             yield Finding("records", f"{cell.label} by {', '.join(cell.libraries)} is not what submission.json says")
+        if record.fingerprints.get("attack") != digest(about.files[IMAGES]):
+            yield Finding("records", f"{cell.label}: is of other images than {IMAGES}")
         yield from consistency.findings(record, images, about.fingerprint)
 
 

@@ -21,7 +21,19 @@ ALLOWED = (
 )
 # Not forbidden, as a network may have use for them: a reviewer looks there first.
 CALLS = (
-    *("__import__", "breakpoint", "compile", "delattr", "eval", "exec", "getattr", "globals", "input", "locals", "open"),
+    *(
+        "__import__",
+        "breakpoint",
+        "compile",
+        "delattr",
+        "eval",
+        "exec",
+        "getattr",
+        "globals",
+        "input",
+        "locals",
+        "open",
+    ),
     *("setattr", "vars"),
 )
 ATTRIBUTES = ("hub", "load", "load_library", "ops", "save", "serialization", "utils", "modules", "tofile", "fromfile")
