@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from benchmark.evaluation.machine import Machine
     from benchmark.records.record import Record
     from benchmark.submission.schema import Checked
+    from zoo.kind import Said
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -97,13 +98,13 @@ def submit(
     command, 130 if interrupted.
     """
     from benchmark.cli import interruptible
+    from zoo.kind import Said
 
     with interruptible():
         if check is not None:
             if reference is not None or images is not None:
                 raise ValueError(f"--check {check} checks a folder that was made: leave out {reference or '--images'}")
-            how = data_root, download, device, threads
-            raise typer.Exit(_checked(check, run, seed, *how))
+            raise typer.Exit(_checked(check, run, seed, _machine(device, data_root, download, threads)))
         if run or seed is not None:
             raise ValueError("--run and --seed are of a check: name its folder, as in --check FOLDER --run")
         if reference is None:
@@ -112,64 +113,54 @@ def submit(
             raise ValueError("--licence is missing: a submission is published, under MIT, Apache-2.0, CC-BY-4.0, ...")
         machine = _machine(device, data_root, download, threads)
         if images is not None:
-            made, count = _images(reference, images, name, norm, eps, licence, out, machine), 1
+            made = _images(reference, images, name, norm, eps, licence, out, machine)
         else:
-            said = dataset, family, randomness, outputs
-            made, count = _network(reference, name, licence, said, (examples, audited), store, out, machine)
-    typer.echo(f"made {made} with {count} records; check it: python -m benchmark.submit --check {made} --run")
+            said = Said(family, randomness, outputs)
+            made = _network(reference, name, licence, dataset, said, (examples, audited), store, out, machine)
+    typer.echo(f"made {made}; check it: python -m benchmark.submit --check {made} --run")
 
 
 def _network(
     reference: str,
     name: str | None,
     licence: str,
-    about: tuple[str | None, str | None, str, str],
+    dataset: str | None,
+    said: Said,
     counts: tuple[int, int],
     store: Path,
     out: Path | None,
     machine: Machine,
-) -> tuple[Path, int]:
-    """The folder of a network, and how many records it has."""
+) -> Path:
+    """The folder of a network that is made. counts: of images in the suite, and in its audit."""
     from benchmark.records.store import Store
     from benchmark.reports.tables import audit_name
     from benchmark.submission.making import Wanted, make, require_free
     from benchmark.submission.registration import require_licence
     from zoo.catalogue.registry import find_entry
-    from zoo.kind import Said
 
     require_licence(licence)  # before a network is built
-    dataset, *said = about
-    entry = find_entry(reference, dataset, Said(*said))
+    entry = find_entry(reference, dataset, said)
     place = _place(out, name or audit_name(entry.name))
     require_free(place)
+    again = _command(reference, dataset, said, counts, store, machine)
     if not store.is_file():
-        raise ValueError(f"no store {store}; run: {_command(reference, about, counts, store, machine)}")
-    again = _command(reference, about, counts, store, machine)
+        raise ValueError(f"no store {store}; run: {again}")
     with Store(store) as opened:
-        return place, len(make(Wanted(entry, reference, licence, *counts, again), opened, machine, place))
+        make(Wanted(entry, reference, licence, *counts, again), opened, machine, place)
+    return place
 
 
 def _command(
-    reference: str,
-    about: tuple[str | None, str | None, str, str],
-    counts: tuple[int, int],
-    store: Path,
-    machine: Machine,
+    reference: str, dataset: str | None, said: Said, counts: tuple[int, int], store: Path, machine: Machine
 ) -> str:
     """What runs the suite whose records are missing."""
-    dataset, family, randomness, outputs = about
-    said = {
-        "--dataset": dataset,
-        "--family": family,
-        "--randomness": None if randomness == "auto" else randomness,
-        "--outputs": None if outputs == "logits" else outputs,
-        "--examples": None if counts[0] == SHARD else counts[0],
-        "--audited": None if counts[1] == SHARD else counts[1],
-        "--data-root": machine.data_root,
-        "--store": store,
-    }
-    told = " ".join(f"{option} {value}" for option, value in said.items() if value is not None)
-    return f"python -m benchmark.run --suite adaptive --model {reference} {told}"
+    from zoo.kind import Said
+
+    chosen = {"dataset": dataset, **said._asdict(), "examples": counts[0], "audited": counts[1]}
+    usual = {**Said()._asdict(), "examples": SHARD, "audited": SHARD}
+    chosen |= {"data-root": machine.data_root, "store": store}
+    told = [f"--{name} {value}" for name, value in chosen.items() if value not in (None, usual.get(name))]
+    return " ".join(["python -m benchmark.run --suite adaptive --model", reference, *told])
 
 
 def _images(
@@ -181,8 +172,8 @@ def _images(
     licence: str,
     out: Path | None,
     machine: Machine,
-) -> tuple[Path, int]:
-    """The folder of adversarial images, and how many records it has."""
+) -> Path:
+    """The folder of adversarial images that is made."""
     from benchmark.cli import own_name, threat_model
     from benchmark.publications import PROJECT, SUBMISSIONS
     from benchmark.records.image_files import read_images
@@ -198,7 +189,7 @@ def _images(
     file = read_images(path)
     with attacked_network(model, PROJECT / SUBMISSIONS) as attacked:
         make_images(file, attacked, threat, author, licence, machine, place)
-    return place, 1
+    return place
 
 
 def _place(out: Path | None, name: str) -> Path:
@@ -212,23 +203,20 @@ def _place(out: Path | None, name: str) -> Path:
     return (PROJECT / SUBMISSIONS if PROJECT.is_dir() else Path()) / name
 
 
-def _checked(
-    path: Path, run: bool, seed: int | None, data_root: Path | None, download: bool, device: str, threads: int | None
-) -> int:
+def _checked(path: Path, run: bool, seed: int | None, machine: Machine) -> int:
     """Print what the check says; the exit status. Nothing of the folder is executed without `run`."""
     from benchmark.publications import PROJECT, SUBMISSIONS
     from benchmark.submission.schema import check
 
     if not path.is_dir():
         raise ValueError(f"--check {path}: there is no such folder")
-    root = None if data_root is None else data_root.resolve()
-    checked = check(path, root, download, PROJECT / SUBMISSIONS)
+    checked = check(path, machine.data_root, machine.download, PROJECT / SUBMISSIONS)
     if not run or checked.findings:
-        from benchmark.submission.comment import schema_text
+        from benchmark.submission.summary import schema_text
 
         typer.echo(schema_text(checked))
         return int(bool(checked.findings))
-    text, refused = _run_again(checked, seed, _machine(device, root, download, threads))
+    text, refused = _run_again(checked, seed, machine)
     typer.echo(text)
     return int(refused)
 

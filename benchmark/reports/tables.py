@@ -13,7 +13,6 @@ from benchmark.reports.strongest import strongest, strongest_columns, strongest_
 from benchmark.results.boards import Board, by_images
 from benchmark.results.rows import Row
 
-
 SUBMITTED = "submitted, re-run by CI"
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmark.records.record import Record
+from benchmark.results.share import Share
 from benchmark.submission.consistency import clean_share
 from benchmark.submission.finding import Finding, RefusedError
 from benchmark.submission.folder import CARD, WEIGHTS, Folder, strict_json
 from benchmark.submission.registration import AboutNetwork
-from benchmark.results.share import Share
 
 
 def results_of(records: Sequence[Record]) -> dict[str, object]:

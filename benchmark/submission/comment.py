@@ -1,4 +1,4 @@
-"""What a check says, as Markdown: for the terminal, and as the comment that a workflow posts."""
+"""What running again says, as Markdown: for the terminal, and as the comment that a workflow posts."""
 
 from __future__ import annotations
 
@@ -12,30 +12,15 @@ from benchmark.reports.tables import compact, rank
 from benchmark.results import Results
 from benchmark.submission.again import Rerun
 from benchmark.submission.compare import MARGIN, Difference
-from benchmark.submission.finding import Finding
 from benchmark.submission.outside import Judged
-from benchmark.submission.registration import About, AboutNetwork
-from benchmark.submission.schema import Checked, texts_of
-from benchmark.submission.source import to_read
-
-SHOWN = 20  # findings, differences and lines of source that are listed
-
-
-def schema_text(checked: Checked) -> str:
-    """What the schema check found. Nothing of the submission was executed."""
-    title = f"## {_title(checked)}: schema check {'failed' if checked.findings else 'passed'}"
-    parts = [title, *_listed("Found", checked.findings)]
-    if not checked.findings and checked.folder is not None:
-        parts.append(f"{len(checked.records)} records. Nothing of the submission was executed.")
-        if isinstance(checked.folder.about, AboutNetwork):
-            parts += _reading(checked)
-    return "\n\n".join(parts) + "\n"
+from benchmark.submission.schema import Checked
+from benchmark.submission.summary import SHOWN, listed, title_of
 
 
 def rerun_text(checked: Checked, rerun: Rerun, reference: Iterable[Record], command: str) -> str:
     """What the re-run found, and the row. reference: the leaderboards' records. command: which repeats the sample."""
     differences = [one for each in rerun.again for one in each.differences]
-    parts = [f"## {_title(checked)}: {'refused' if rerun.findings else 'accepted'}", *_listed("Found", rerun.findings)]
+    parts = [f"## {title_of(checked)}: {'refused' if rerun.findings else 'accepted'}", *listed("Found", rerun.findings)]
     if rerun.again:
         parts += [_sample(rerun, command), *_differences(rerun, differences)]
     if not rerun.findings:
@@ -46,8 +31,8 @@ def rerun_text(checked: Checked, rerun: Rerun, reference: Iterable[Record], comm
 def images_text(checked: Checked, judged: Judged) -> str:
     """What a network's judge made of images, and how far its row falls."""
     parts = [
-        f"## {_title(checked)}: {'refused' if judged.findings else 'accepted'}",
-        *_listed("Found", judged.findings),
+        f"## {title_of(checked)}: {'refused' if judged.findings else 'accepted'}",
+        *listed("Found", judged.findings),
     ]
     if judged.record is not None:
         parts.append(outside_text([], judged.record, judged.effect).replace("\n", "  \n"))
@@ -76,46 +61,12 @@ def row_table(records: Sequence[Record], reference: Iterable[Record]) -> str:
     return compact(lines) if lines else "No row: the records have no complete set of columns under any threat model."
 
 
-def _title(checked: Checked) -> str:
-    if checked.folder is None:
-        return "Submission"
-    about: About = checked.folder.about
-    if isinstance(about, AboutNetwork):
-        return f"`{about.name}`"
-    return f"Images of `{about.name}` against `{about.model}`, {about.norm} {format_eps(about.eps)}"
-
-
-def _listed(title: str, findings: Sequence[Finding]) -> Iterator[str]:
-    if findings:
-        lines = [f"- **{one.check}**: {_plain(one.says)}" for one in findings[:SHOWN]]
-        more = [f"- and {len(findings) - SHOWN} more"] if len(findings) > SHOWN else []
-        yield "\n".join([f"{title}:", "", *lines, *more])
-
-
-def _plain(text: str) -> str:
-    """A line of text in which nothing is Markdown, HTML or somebody's name."""
-    line = " ".join(text.split())[:400]
-    return "".join(f"\\{one}" if one in "\\`*_{}[]<>#|~" else "@\u200b" if one == "@" else one for one in line)
-
-
-def _reading(checked: Checked) -> Iterator[str]:
-    assert checked.folder is not None
-    texts = texts_of(checked.folder)
-    count = sum(text.count("\n") + 1 for text in texts.values())
-    yield f"To be read before the label is set: {count} lines of Python in {', '.join(f'`source/{name}`' for name in texts)}."
-    if lines := to_read(texts):
-        shown = "\n".join(f"- {_plain(line)}" for line in lines[:SHOWN])
-        more = f"\n- and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-        yield f"First these:\n\n{shown}{more}"
-
-
 def _sample(rerun: Rerun, command: str) -> str:
     tenth = -(-rerun.cells // 10)
     escapes = [f"of one forged cell {_percent(rerun.escapes(1))}", f"of {tenth} {_percent(rerun.escapes(tenth))}"]
     if rerun.lifting is not None:
-        escapes.append(
-            f"of the {rerun.lifting} that at least have to be forged to save one image {_percent(rerun.escapes(rerun.lifting))}"
-        )
+        fewest = _percent(rerun.escapes(rerun.lifting))
+        escapes.append(f"of the {rerun.lifting} that at least have to be forged to save one image {fewest}")
     return (
         f"{len(rerun.again)} of {rerun.cells} cells were run again, drawn at random by the seed {rerun.seed}; "
         f"`{command}` repeats it. The probability that none is found: {', '.join(escapes)}."
@@ -127,7 +78,8 @@ def _differences(rerun: Rerun, differences: Sequence[Difference]) -> Iterator[st
     if not differences:
         yield f"All {count:,} verdicts are equal."
         return
-    yield f"{len(differences)} of {count:,} verdicts differ; borderline is below {MARGIN:g}, or of an attack without gradients:"
+    rule = f"borderline is below {MARGIN:g}, or of an attack without gradients"
+    yield f"{len(differences)} of {count:,} verdicts differ; {rule}:"
     yield compact(
         [
             {

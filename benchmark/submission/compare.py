@@ -7,8 +7,8 @@ Machines round differently, and what an attack ends with depends on roundings. T
   distance over eps. It is refused where it is not borderline.
 - Of an attack that takes no gradient, a rounding decides which query is accepted, and everything after it: its verdicts
   may differ by any margin.
-- No more than `SHARE` of all verdicts may differ, and those that do may not lean to the submitter: refused where so many
-  of them call an image surviving that is broken here would come by chance in fewer than one in a hundred.
+- No more than `SHARE` of all verdicts may differ, and those that do may not lean to the submitter: it is refused where
+  that so many of them call an image surviving that is broken here has a chance below `LEAN`.
 - Clean images, which nothing is attacked in, are equal but for ties, and their log-probabilities but for rounding.
 - Of the other numbers, the median difference of log p over a library's images is at most `MEDIAN` nats.
 """

@@ -1,4 +1,4 @@
-"""Whether a record agrees with itself, its key, its test images and the other records: all that no network is needed for.
+"""Whether a record agrees with itself, its key, its test images and the other records. No network is needed for that.
 
 A forger who changes one number has to change all that hang on it. What holds for every record of this project is asked
 here; the rules are tried on all committed records.
@@ -157,7 +157,8 @@ def _probabilities(record: Record, outcome: Outcome, labels: Sequence[int], clas
         if not 0 <= predicted < classes:
             yield f"image {image} is taken for class {predicted} of {classes}"
         if right != (predicted == label):
-            yield f"image {image} of class {label} is taken for {predicted} and counts as {'right' if right else 'wrong'}"
+            counts = "right" if right else "wrong"
+            yield f"image {image} of class {label} is taken for {predicted} and counts as {counts}"
         if alone and right != outcome.correct_attacker[place]:
             yield f"image {image} is judged otherwise on the attacker's draws, and the network has none"
         if not (log_p <= ROUNDING and 1 / classes - ROUNDING <= confidence <= 1 + ROUNDING):
@@ -189,7 +190,7 @@ def _distances(record: Record, outcome: Outcome) -> Iterator[str]:
         yield "images outside the ball that are none of its images"
     for place, image in enumerate(record.examples):
         distance = outcome.distance[place]
-        if not 0 <= distance or 2 * distance - rounded_up(distance) > eps + BUDGET_TOLERANCE:
+        if distance < 0 or 2 * distance - rounded_up(distance) > eps + BUDGET_TOLERANCE:
             yield f"image {image} is {distance} away, outside the ball of {eps:g}"
         if (image in outside or distance == 0) and outcome.predicted[place] != clean.predicted[place]:
             yield f"image {image} is the original, and judged otherwise"

@@ -37,7 +37,10 @@ from zoo.kind import Outputs
 
 
 class Wanted(NamedTuple):
-    """What is submitted. reference: `package.module:factory`, as it was typed. again: the command that runs the suite."""
+    """What is submitted. reference: `package.module:factory`, as it was typed. again: the command that runs the suite.
+
+    examples, audited: of the suite.
+    """
 
     entry: ZooEntry
     reference: str

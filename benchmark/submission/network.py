@@ -57,7 +57,7 @@ def _imported(root: Path, about: AboutNetwork) -> ZooEntry:
 
 @contextlib.contextmanager
 def _importable(root: Path, tops: set[str]) -> Iterator[None]:
-    """Modules below `root` are importable in the block, last, so that they hide none; those of their names are put by."""
+    """Modules below `root` are importable in the block, last, so that they hide none; others of their names are not."""
     put_by = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in tops}
     before, bytecode = list(sys.path), sys.dont_write_bytecode
     sys.path[:] = [one for one in before if not _has(one, tops)] + [str(root)]

@@ -98,9 +98,10 @@ def rejudge(
 
 @contextlib.contextmanager
 def attacked_network(name: str, submissions: Path) -> Iterator[Attacked]:
-    """The network of that name, of the zoo or of an accepted submission. Raises KeyError, with suggestions, for neither.
+    """The network of that name, of the zoo or of an accepted submission.
 
     submissions: the folder of those that were accepted, whose code a maintainer has read.
+    Raises KeyError, with suggestions, for neither.
     """
     if is_taken(name):
         yield Attacked(models[name], None)
