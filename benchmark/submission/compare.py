@@ -10,7 +10,7 @@ Machines round differently, and what an attack ends with depends on roundings. T
 - No more than `SHARE` of all verdicts may differ, and those that do may not lean to the submitter: it is refused where
   that so many of them call an image surviving that is broken here has a chance below `LEAN`.
 - Clean images, which nothing is attacked in, are equal but for ties, and their log-probabilities but for rounding.
-- Of the other numbers, the median difference of log p over a library's images is at most `MEDIAN` nats.
+- Of a library's other numbers, the median difference over images is at most `MEDIAN` nats, or that share of a distance.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from benchmark.submission.finding import Finding
 
 MARGIN, SHARE, LEAN, MEDIAN = 0.05, 0.01, 0.01, 0.05
 CLEAN = 1e-2  # relative, of a clean image's log-probability
+PASSES, PLANTED = 0.1, 0.05  # shares that passes and planted examples may differ by
 
 
 class Difference(NamedTuple):
@@ -137,22 +138,55 @@ def _numbers(submitted: Record, here: Record) -> Iterator[str]:
         ):
             yield f"image {image} as it is has log p {first}, here {second}"
             return
-    for library in submitted.cell.libraries:
-        pairs = [(one.outcomes[library].log_p if library in one.outcomes else []) for one in (submitted, here)]
-        if pairs[0] and len(pairs[0]) == len(pairs[1]):
-            typical = median(abs(a - b) for a, b in zip(*pairs, strict=True))
-            if typical > MEDIAN:
-                yield f"{library}: log p differs by {typical:.3g} nats in the median"
-    if submitted.health is not None and here.health is not None and _health(submitted) != _health(here):
-        yield f"health {_health(submitted)}, here {_health(here)}"
-    for name in ("health", "state", "planting"):
-        if (getattr(submitted, name) is None) != (getattr(here, name) is None):
-            yield f"{name} is there in one of the two alone"
+    yield from (says for library in submitted.cell.libraries for says in _columns(submitted, here, library))
+    yield from _beside(submitted, here)
+
+
+def _columns(submitted: Record, here: Record, library: str) -> Iterator[str]:
+    """What differs in a library's numbers by more than roundings make of them."""
+    if library not in submitted.outcomes or here.outcomes[library].error is not None:
+        return
+    first, second = submitted.outcomes[library], here.outcomes[library]
+    for name in ("log_p", "entropy", "mutual_information"):
+        if (typical := _typical(getattr(first, name), getattr(second, name))) > MEDIAN:
+            yield f"{library}: {name} differs by {typical:.3g} nats in the median"
+    largest = max(second.distance, default=0.0)
+    if (typical := _typical(first.distance, second.distance)) > MEDIAN * largest:
+        yield f"{library}: distances differ by {typical:.3g} in the median"
+    for what in ("forwards", "backwards"):
+        passes = getattr(first, what), getattr(second, what)
+        if abs(passes[0] - passes[1]) > PASSES * max(passes):
+            yield f"{library}: {passes[0]} {what} a draw and image, here {passes[1]}"
+
+
+def _typical(first: Sequence[float], second: Sequence[float]) -> float:
+    """The median difference; infinite for columns of other lengths."""
+    if len(first) != len(second):
+        return math.inf
+    return median(abs(a - b) for a, b in zip(first, second, strict=True)) if first else 0.0
+
+
+def _beside(submitted: Record, here: Record) -> Iterator[str]:
+    """What differs in what a record holds beside outcomes."""
+    for name, of in (("health", _health), ("state", _state)):
+        if of(submitted) != of(here):
+            yield f"{name} {of(submitted)}, here {of(here)}"
+    planted = [() if one.planting is None else one.planting.planted for one in (submitted, here)]
+    if len(set(planted[0]) ^ set(planted[1])) > max(1, PLANTED * len(submitted.examples)):
+        yield f"examples are planted in {len(planted[0])} balls, here in {len(planted[1])}"
 
 
 def _health(record: Record) -> tuple[object, ...]:
     health = record.health
     return () if health is None else (health.dead, health.undefined, health.probabilities, tuple(health.missed))
+
+
+def _state(record: Record) -> tuple[object, ...]:
+    state = record.state
+    if state is None:
+        return ()
+    parts = state.weights, state.attributes, state.remembers, state.draws, state.optimises, [*state.failed]
+    return tuple(tuple(sorted(part)) for part in parts)
 
 
 def _errors(record: Record) -> str:

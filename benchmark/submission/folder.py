@@ -36,7 +36,9 @@ class Folder:
         self.names = sorted(_files(path))
         if SUBMISSION not in self.names:
             raise RefusedError("files", f"{path} has no {SUBMISSION}: python -m benchmark.submit makes the folder")
-        self.about: About = about_of(self.text(SUBMISSION))
+        text = self.text(SUBMISSION)
+        strict_json(text, SUBMISSION)  # a name that is there twice, which is said in no other way
+        self.about: About = about_of(text)
 
     def bytes(self, name: str) -> bytes:
         """Of a file that is listed, no longer than it may be. Raises RefusedError for a longer one."""

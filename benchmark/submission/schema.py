@@ -49,6 +49,8 @@ def check(path: Path, data_root: Path | None = None, download: bool = False, acc
         found += of_kind(folder, records, data_root, download)
     except RefusedError as refused:
         found.append(refused.finding)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # of numbers that no record has
+        found.append(Finding("records", f"they cannot be checked: {type(error).__name__}: {error}"))
     return Checked(folder, records, found)
 
 
