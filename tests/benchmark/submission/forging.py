@@ -54,13 +54,12 @@ def rekey(record: Fields) -> None:
     record["key"] = cell_key(Cell.from_json(record["cell"]), record["fingerprints"], record["provenance"]["packages"])
 
 
-def of(records: list[Fields], name: str, eps: float | None = None) -> Iterator[Fields]:
-    """The records of an attack."""
+def of(records: list[Fields], name: str, eps: float) -> Iterator[Fields]:
+    """The records of an attack by the network's own gradient."""
     for record in records:
         attack = record["cell"]["attack"]
-        if attack["name"] == name and attack["threat"]["eps"] == (eps or attack["threat"]["eps"]):
-            if attack["source" if "source" in attack else "name"] == name:
-                yield record
+        if (attack["name"], attack["threat"]["eps"]) == (name, eps) and "source" not in attack:
+            yield record
 
 
 def broken(record: Fields, library: str) -> list[int]:

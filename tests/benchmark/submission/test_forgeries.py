@@ -215,7 +215,7 @@ def name_twice(folder: Path) -> None:
 
 def fewer_attacks(folder: Path) -> None:
     subject = json.loads((folder / "submission.json").read_text())["subject"]
-    about(folder, subject={**subject, "undefined": []})
+    about(folder, subject={**subject, "undefined": ["propagation"]})
 
 
 def consistent(record: Fields) -> None:

@@ -227,11 +227,14 @@ def test_the_schema_check_executes_nothing_of_the_submission_and_imports_no_torc
     """In a process of its own, that does not know the data set: what is parsed before that is enough to see it."""
     (folder / "source" / "stranger" / "nets.py").write_text("raise SystemExit('executed')")
     reseal(folder)
-    code = (
-        "import sys; from pathlib import Path; from benchmark.submission.schema import check; "
-        "from benchmark.submission.summary import schema_text; "
-        f"print(schema_text(check(Path({str(folder)!r})))); print([m for m in ('torch', 'stranger') if m in sys.modules])"
-    )
+    code = f"""
+import sys
+from pathlib import Path
+from benchmark.submission.schema import check
+from benchmark.submission.summary import schema_text
+print(schema_text(check(Path({str(folder)!r}))))
+print([name for name in ("torch", "stranger") if name in sys.modules])
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("[]")

@@ -1,13 +1,14 @@
-"""Adversarial images handed in against a network of the zoo: what is honest lowers its row, what is forged is refused."""
+"""Adversarial images handed in against a network of the zoo: honest ones lower its row, forged ones are refused."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,25 +44,19 @@ def attacked(steps: int = 20) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def reference() -> list[Record]:
-    """What is known of the network: noise alone, which leaves it a row to lower."""
+    """What is known of the network: FGSM alone, which leaves it a row to lower."""
     found = evaluate(MODEL, attacks=["fgsm"], eps={"linf": [EPS]}, examples=COUNT, progress=False, threads=1)
-    records = []
-    for record in found.records:
-        one = record.outcomes["foolbox"]
-        assert len(broken_images := record.broken & record.right) < COUNT, broken_images
-        records.append(record)
-        assert one.error is None
-    return records
+    return list(found.records)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("outsider")
     images, indices = attacked()
     np.savez(place / "images.npz", images=images, indices=indices)
     said = submit(MODEL, "--images", place / "images.npz", "--name", "walker", *OPTIONS, "--out", place / "walker")
     assert said.exit_code == 0, said.output
-    yield place / "walker"
+    return place / "walker"
 
 
 @pytest.fixture
@@ -105,8 +100,6 @@ def test_images_that_lower_nothing_are_refused(
 
 def replaced_outcomes(record: Record, by: Record) -> Record:
     """The record of an attack that found what the images are."""
-    import dataclasses
-
     (outcome,) = by.outcomes.values()
     return dataclasses.replace(record, outcomes=dict.fromkeys(record.outcomes, outcome))
 
@@ -193,11 +186,13 @@ def test_a_verdict_that_the_judge_does_not_give_is_refused(
 
 
 def test_the_whole_schema_check_imports_no_torch(folder: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from benchmark.submission.schema import check; "
-        "from benchmark.submission.summary import schema_text; "
-        f"print(check(Path({str(folder)!r})).findings, [m for m in ('torch', 'art') if m in sys.modules])"
-    )
+    code = f"""
+import sys
+from pathlib import Path
+from benchmark.submission.schema import check
+from benchmark.submission.summary import schema_text
+print(check(Path({str(folder)!r})).findings, [name for name in ("torch", "art") if name in sys.modules])
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[] []", done.stderr
 
