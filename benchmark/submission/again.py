@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from benchmark.attacks.spec import ThreatModel
 from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Subject
+from benchmark.plan.nearest import broken_under, says_of
 from benchmark.records.record import Record
 from benchmark.submission.compare import Again, compared, judged
 from benchmark.submission.finding import Finding, RefusedError
@@ -59,9 +61,10 @@ def rerun(
             evaluator = Evaluator(machine, entries={entry.name: entry})
             found += identified(entry, about, evaluator, records)
             if not found:
+                alive = surviving(records)
                 for number, record in enumerate(chosen := _in_order(sampled(records, seed, share)), 1):
                     say(f"{number} of {len(chosen)}: {record.cell.label}")
-                    again.append(compared(record, evaluator.evaluate(record.cell)))
+                    again.append(compared(record, evaluator.evaluate(record.cell), alive))
                 found += judged(again)
     except RefusedError as refused:
         found.append(refused.finding)
@@ -94,6 +97,20 @@ def about_subject(subject: Subject) -> AboutSubject:
         undefined=subject.undefined,
         sources=subject.sources,  # type: ignore[arg-type]
     )
+
+
+def surviving(records: Sequence[Record]) -> dict[ThreatModel, set[int]]:
+    """Threat model -> the images that survive in its row: right as they are, and broken by no attack that counts."""
+    counting = [record for record in records if record.role.counts_in_worst_case]
+    whole = [record for record in counting if record.role.is_column]
+    alive: dict[ThreatModel, set[int]] = {record.cell.attack.threat: set() for record in whole}
+    for record in whole:
+        alive[record.cell.attack.threat] |= record.right
+    for threat, images in alive.items():
+        for record in counting:
+            if says_of(record.cell, threat):
+                images -= broken_under(record, threat)
+    return alive
 
 
 def lifting(records: Sequence[Record]) -> int | None:

@@ -6,7 +6,7 @@ Machines round differently, and what an attack ends with depends on roundings. T
   nats between the wrong label and the right one; of an attack that looks for the nearest image, in the logarithm of
   distance over eps. It is refused where it is not borderline.
 - Of an attack that takes no gradient, a rounding decides which query is accepted, and everything after it: its verdicts
-  may differ by any margin.
+  may differ by any margin on images that another attack breaks anyway, where the row is the same.
 - No more than `SHARE` of all verdicts may differ, and those that do may not lean to the submitter: it is refused where
   that so many of them call an image surviving that is broken here has a chance below `LEAN`.
 - Clean images, which nothing is attacked in, are equal but for ties, and their log-probabilities but for rounding.
@@ -16,7 +16,7 @@ Machines round differently, and what an attack ends with depends on roundings. T
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from statistics import median
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ class Difference(NamedTuple):
     """A verdict that differs. by: library, or the eps of an attack that looks for the nearest image.
 
     survives: in the submitted record. margin: by which the record that calls it broken does so. chaotic: of an attack
-    without gradients.
+    without gradients, on an image that does not survive in the row.
     """
 
     cell: str
@@ -62,16 +62,21 @@ class Again(NamedTuple):
     findings: list[Finding]
 
 
-def compared(submitted: Record, here: Record) -> Again:
-    """A record beside that of running its cell again."""
+Alive = Mapping[ThreatModel, Set[int]]  # the images that survive in a submission's rows
+
+
+def compared(submitted: Record, here: Record, alive: Alive) -> Again:
+    """A record beside that of running its cell again. alive: what survives all of the submission's attacks."""
     label = submitted.cell.label
     found = [Finding("re-run", f"{label}: {says}") for says in _numbers(submitted, here)]
     if set(here.outcomes) != set(submitted.outcomes) or not here.complete:
         return Again(label, 0, [], [*found, Finding("re-run", f"{label}: a library failed here: {_errors(here)}")])
     if is_of_every_eps(submitted.cell.attack):
-        differences, count = list(_nearest(submitted, here)), len(submitted.examples) * len(_threats(submitted))
+        differences, count = list(_nearest(submitted, here, alive)), len(submitted.examples) * len(_threats(submitted))
     else:
-        differences = [one for library in submitted.cell.libraries for one in _of_library(submitted, here, library)]
+        differences = [
+            one for library in submitted.cell.libraries for one in _of_library(submitted, here, library, alive)
+        ]
         count = len(submitted.examples) * len(submitted.cell.libraries)
     return Again(label, count, differences, found)
 
@@ -93,14 +98,14 @@ def judged(again: Sequence[Again]) -> Iterator[Finding]:
         yield Finding("re-run", f"of {len(differences)} verdicts that differ {leaning} are in favour of the submission")
 
 
-def _of_library(submitted: Record, here: Record, library: str) -> Iterator[Difference]:
+def _of_library(submitted: Record, here: Record, library: str, alive: Alive) -> Iterator[Difference]:
     first, second = submitted.outcomes[library], here.outcomes[library]
-    method = submitted.cell.attack.method
-    chaotic = not method.gradients
+    attack = submitted.cell.attack
     for place, image in enumerate(submitted.examples):
         if first.correct[place] != second.correct[place]:
             broken = second if first.correct[place] else first
             margin = _margin(broken, place)
+            chaotic = not attack.method.gradients and image not in alive.get(attack.threat, ())
             yield Difference(submitted.cell.label, library, image, first.correct[place], margin, chaotic)
 
 
@@ -114,14 +119,14 @@ def _threats(record: Record) -> list[ThreatModel]:
     return [ThreatModel(norm, eps) for eps in eps_grid(record.cell.dataset)[norm]]
 
 
-def _nearest(submitted: Record, here: Record) -> Iterator[Difference]:
-    chaotic = not submitted.cell.attack.method.gradients
+def _nearest(submitted: Record, here: Record, alive: Alive) -> Iterator[Difference]:
     for threat in _threats(submitted):
         first, second = broken_under(submitted, threat), broken_under(here, threat)
         for image in sorted(first ^ second):
             distance = (submitted if image in first else here).distances[image]
             margin = math.log(threat.eps / distance) if distance > 0 else math.inf
             by = f"eps {threat.eps:g}"
+            chaotic = not submitted.cell.attack.method.gradients and image not in alive.get(threat, ())
             yield Difference(submitted.cell.label, by, image, image not in first, margin, chaotic)
 
 

@@ -87,7 +87,7 @@ def rejudge(
     found = []
     if here.fingerprints != records[0].fingerprints:
         found.append(Finding("network", f"{about.model} is another network here, or its images are: make it again"))
-    found += judged([compared(records[0], here)])
+    found += judged([compared(records[0], here, {})])
     effect = effect_of(here, others)
     if effect is None:
         found.append(Finding("images", f"the leaderboards have no row of {about.model} that they could lower"))

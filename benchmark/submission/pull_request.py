@@ -1,7 +1,7 @@
 """The one folder that a pull request adds, copied byte by byte out of git: nothing is checked out or followed.
 
-`python -m benchmark.submission.pull_request BASE HEAD TARGET` prints the folder's name. Git's own ways to take files out
-of a commit obey attributes that the commit itself may set: they convert, filter and leave out.
+`python -m benchmark.submission.pull_request BASE HEAD TARGET` prints the folder's name. Git's own ways to take files
+out of a commit obey attributes that the commit itself may set: they convert, filter and leave out.
 """
 
 from __future__ import annotations
@@ -54,6 +54,6 @@ def _git(repository: Path, *arguments: str) -> bytes:
 
 if __name__ == "__main__":
     try:
-        print(taken(Path(), *sys.argv[1:3], Path(sys.argv[3])))
+        print(taken(Path(), sys.argv[1], sys.argv[2], Path(sys.argv[3])))
     except RefusedError as refused:
         sys.exit(str(refused))
