@@ -109,7 +109,7 @@ def surviving(records: Sequence[Record]) -> dict[ThreatModel, set[int]]:
     for threat, images in alive.items():
         for record in counting:
             if says_of(record.cell, threat):
-                images -= broken_under(record, threat)
+                images.difference_update(broken_under(record, threat))
     return alive
 
 

@@ -78,7 +78,7 @@ def _differences(rerun: Rerun, differences: Sequence[Difference]) -> Iterator[st
     if not differences:
         yield f"All {count:,} verdicts are equal."
         return
-    rule = f"borderline is below {MARGIN:g}, or of an attack without gradients"
+    rule = f"borderline is below {MARGIN:g}, or of an attack without gradients on what is broken anyway"
     yield f"{len(differences)} of {count:,} verdicts differ; {rule}:"
     yield compact(
         [

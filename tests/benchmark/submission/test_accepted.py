@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmark import leaderboard, publications
@@ -12,7 +13,7 @@ from benchmark.records.archive import read_records
 from tests.benchmark.handmade import row
 from tests.benchmark.reports.test_publish import stored, tree
 from tests.benchmark.submission.conftest import Honest
-from tests.benchmark.submission.stranger import invoke
+from tests.benchmark.submission.stranger import data, invoke, submit
 
 
 @pytest.fixture
@@ -49,6 +50,24 @@ def test_its_row_is_on_the_boards_and_its_records_stay_where_they_are(honest: Ho
     after = tree(boards)
     assert {name: after[name] for name in before} == before
     assert "tiny-bars.md" not in after
+
+
+def test_images_are_judged_against_an_accepted_network_too(
+    honest: Honest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is built from its folder, and known by the behaviour that it was accepted with."""
+    monkeypatch.setattr(publications, "PROJECT", honest.place / "leaderboards")
+    images, indices = data().images[:] / np.float32(255), np.arange(len(data()))
+    np.savez(tmp_path / "clean.npz", images=images.astype(np.float32), indices=indices)
+    options = "--eps", 0.1, "--name", "nobody", "--licence", "MIT", "--out", tmp_path / "nobody"
+    made = submit("tiny-bars/net", "--images", tmp_path / "clean.npz", *options)
+    assert made.exit_code == 0, made.output
+    (record,) = read_records(tmp_path / "nobody" / "records").values()
+    own = next(iter(read_records(honest.folder / "records").values()))
+    assert record.fingerprints["model"] == own.fingerprints["model"]
+    said = submit("--check", tmp_path / "nobody", "--run")
+    assert said.exit_code == 1
+    assert "they lower no row: every image that they break is broken already" in said.output
 
 
 def test_records_of_accepted_submissions_are_read_by_data_set(honest: Honest, clone: Path) -> None:

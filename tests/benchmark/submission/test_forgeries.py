@@ -14,6 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmark.results import Results
+from benchmark.submission.again import lifting, surviving
 from benchmark.submission.folder import Folder
 from benchmark.submission.reading import read
 from benchmark.submission.sample import sampled
@@ -325,6 +327,14 @@ def test_the_honest_one_is_accepted_by_the_sample_that_finds_the_forged_one(fold
     assert "All " in said.output
     assert re.search(r"The probability that none is found: of one forged cell \d+ %", said.output)
     assert re.search(r"\|tiny-bars/net\|linf 0.1\|83.3\|", said.output)
+
+
+def test_what_survives_is_what_the_rows_say(folder: Path) -> None:
+    found = read(Folder(folder))
+    rows = Results(found).entry().rows
+    assert surviving(found) == {row.threat: {e for e, alive in row.survivors.items() if alive} for row in rows}
+    assert {len(images) for images in surviving(found).values()} == {0, 1}
+    assert lifting(found) == 2  # attacks that break the image that fewest do
 
 
 def test_the_documented_table_is_the_tested_one() -> None:
