@@ -18,7 +18,7 @@ def schema_text(checked: Checked) -> str:
     title = f"## {title_of(checked)}: schema check {'failed' if checked.findings else 'passed'}"
     parts = [title, *listed("Found", checked.findings)]
     if not checked.findings and checked.folder is not None:
-        parts.append(f"{len(checked.records)} records. Nothing of the submission was executed.")
+        parts.append(f"{_counted(len(checked.records))}. Nothing of the submission was executed.")
         if isinstance(checked.folder.about, AboutNetwork):
             parts += _reading(checked)
     return "\n\n".join(parts) + "\n"
@@ -56,3 +56,7 @@ def _reading(checked: Checked) -> Iterator[str]:
         shown = "\n".join(f"- {plain(line)}" for line in lines[:SHOWN])
         more = f"\n- and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
         yield f"First these:\n\n{shown}{more}"
+
+
+def _counted(records: int) -> str:
+    return f"{records} record" + ("" if records == 1 else "s")
