@@ -92,8 +92,8 @@ def evaluate(
     data: the name of a data set, or the user's own; it is known by its name from then on.
     family (for pages), name, accuracy, normalize, map, twin, randomness, outputs: of networks that are not registered;
         see `zoo.register_model`.
-    suite: smoke, whitebox, adaptive, thorough, paper, masking, anchors. examples, eps (for both norms, or norm by
-        norm), libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
+    suite: smoke, whitebox, adaptive, thorough, certify, paper, masking, anchors. examples, eps (for both norms, or norm
+        by norm), libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
     audited: of an adaptive suite, the images that meet every attack; all others meet what decided among these.
     attacks: those that are run, in place of all of the suite's: names, other settings such as `PGD(steps=100)`, and
         attacks of your own or of a library; see `benchmark.attacks.own`.

@@ -18,6 +18,7 @@ TABLES = (  # of `python -m benchmark.bench` and its page
     "forecast",
     "audits",
     "records",
+    "bounds",
 )
 
 

@@ -10,7 +10,7 @@ import hashlib
 import math
 from typing import get_args
 
-from benchmark.attacks.methods import METHOD_OF, NORMS, Norm, Setting, method_of, norm_of
+from benchmark.attacks.methods import BOUND, METHOD_OF, NORMS, Norm, Setting, method_of, norm_of
 from benchmark.attacks.spec import AttackSpec, ThreatModel, format_eps
 from zoo.datasets import DATASETS, dataset_spec
 from zoo.targets import Gradient
@@ -40,6 +40,8 @@ STEP_RATIO = 2.5  # step_size = 2.5 eps / steps for the iterative attacks
 REACH = dict.fromkeys(("apgd-ce", "apgd-dlr", "apgd-t", "pma"), 2.0)
 DECAY = 0.9  # of momentum
 
+_PARTS: dict[Norm, tuple[int, ...]] = {"linf": (20, 10, 5, 2), "l2": (100, 50, 20, 10, 5, 2)}  # of eps, for bounds
+
 ATTACK_DRAWS, JUDGE_DRAWS = 8, 64
 SHARD = 100  # examples in a cell
 
@@ -61,6 +63,18 @@ def eps_grid(dataset: str) -> dict[Norm, tuple[float, ...]]:
     """
     eps = dataset_spec(dataset).eps
     return {norm: eps[norm] for norm in get_args(Norm)}
+
+
+def certified_grid(dataset: str) -> dict[Norm, tuple[float, ...]]:
+    """The eps per norm of the suite of bounds: parts of the data set's smallest, where bounds still say something, and
+    its own. In linf quarters of a level where its eps are levels of 1/255.
+    """
+    found: dict[Norm, tuple[float, ...]] = {}
+    for norm, radii in eps_grid(dataset).items():
+        levels = norm == "linf" and format_eps(radii[0]).endswith("/255")
+        parts = (8, 4, 2) if levels else _PARTS[norm]
+        found[norm] = (*(float(f"{radii[0] / part:.12g}") if not levels else radii[0] / part for part in parts), *radii)
+    return found
 
 
 def is_on_grid(dataset: str, threat: ThreatModel) -> bool:
@@ -119,7 +133,7 @@ def usual_step_size(name: str, eps: float, steps: int) -> float:
 
 def label_of(spec: AttackSpec) -> str:
     """The attack's name and what is not usual about it: `pgd-linf, 100 steps, 5 starts`."""
-    if spec.is_own:
+    if spec.is_own or spec.method is BOUND:
         return spec.label
     eps, parts = spec.threat.eps, [spec.name]
     if spec.steps != usual_steps(spec.name):

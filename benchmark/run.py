@@ -22,7 +22,10 @@ Many = list[str] | None  # options that may be repeated, or hold several values 
 
 # The options, in the order in which --help shows them.
 _Suite = Annotated[
-    str, typer.Option(help="What to run: smoke, whitebox, adaptive, thorough, paper, masking, anchors. See --list.")
+    str,
+    typer.Option(
+        help="What to run: smoke, whitebox, adaptive, thorough, certify, masking, paper, anchors. See --list."
+    ),
 ]
 _Model = Annotated[
     Many, typer.Option(help="Zoo entry such as mnist/lenet, or your own as package.module:factory. All by default.")
@@ -125,6 +128,8 @@ def run(
 
     `python -m benchmark.run --suite adaptive --model mnist/lenet --examples 1000`: the same for ten times the images.
 
+    `python -m benchmark.run --suite certify --model mnist/lenet`: bounds that no attack can leave.
+
     `python -m benchmark.run --model my_package.nets:bayesian_net --dataset mnist`: your own network.
 
     `python -m benchmark.run --data photos/test --size 48 --model my_nets:make`: on your own images.
@@ -189,10 +194,13 @@ def run(
 def _print_found(records: list[Record]) -> int:
     """The ranking, and what failed; the number of cells with an error."""
     from benchmark.cli import print_errors
-    from benchmark.reports.console import print_boards
+    from benchmark.reports.console import print_boards, print_bounds
     from benchmark.results import Results
 
-    print_boards(Results(records))
+    results = Results(records)
+    if results.boards or not results.bounds:
+        print_boards(results)
+    print_bounds(results)
     return print_errors(records)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 class Timing(dict[str, float]):
-    """Seconds by kind of work: loading, gradients, libraries, judge, store; and counts of gradients.
+    """Seconds by kind of work: loading, gradients, libraries, bounds, judge, store; and counts of gradients.
 
     asked, computed: batches whose gradient the libraries asked for, and those that were not shared. What several
     processes measured adds up.

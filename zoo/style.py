@@ -23,6 +23,7 @@ NETWORKS: dict[str, tuple[Colour, str]] = {
     "alexnet": (_PALETTE[3], "s"),
     "3conv3fc": (_PALETTE[9], "^"),
     "lenet-adversarial": (_PALETTE[1], "v"),
+    "lenet-certified": (_PALETTE[6], "<"),
     "mlp": (_PALETTE[2], "D"),
     "mlp-50": (_PALETTE[4], "X"),
     "hmc-mlp": (_PALETTE[4], "X"),  # the same network, sampled

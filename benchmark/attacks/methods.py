@@ -128,6 +128,10 @@ METHOD_OF: dict[str, Method] = {method.attack(norm): method for method in METHOD
 NORMS: dict[str, Norm] = {method.attack(norm): norm for method in METHODS.values() for norm in method.norms}
 
 
+# No attack, but a bound of what all of them can do (`zoo.bounds`): nobody asks for it by name, and no library runs it.
+BOUND = Method("crown", loss=Loss.NONE, gradients=False, libraries=("bounds",))
+_BOUNDS: dict[str, Norm] = {BOUND.attack(norm): norm for norm in BOUND.norms}
+
 # What images that were made elsewhere are recorded as: an own attack, `outside:images-linf` in linf.
 OUTSIDE = "outside:images"
 
@@ -147,6 +151,8 @@ def norm_of(name: str) -> Norm:
     """The norm of an attack. Raises ValueError for an unknown name."""
     if is_own(name):
         return "l2" if name.endswith("-l2") else "linf"
+    if name in _BOUNDS:
+        return _BOUNDS[name]
     if name not in NORMS:
         raise ValueError(f"no attack {name!r}; there are: {', '.join(NORMS)}")
     return NORMS[name]
@@ -157,4 +163,4 @@ def method_of(name: str) -> Method:
     norm = norm_of(name)
     if is_own(name):
         return Method(name.removesuffix(f"-{norm}"), (norm,), Loss.OWN, libraries=("own",))
-    return METHOD_OF[name]
+    return BOUND if name in _BOUNDS else METHOD_OF[name]

@@ -42,7 +42,8 @@ class AttackSpec:
     goal: what it is after; see `Goal`.
     decay: by which the sum of all gradients before is multiplied at each step, for a method with momentum.
     iterate: which image of its walk counts; see `Iterate`.
-    An own attack, called `module:function-linf`, has one step of length 1: what it does is its author's affair.
+    An own attack, called `module:function-linf`, has one step of length 1: what it does is its author's affair. So has
+    a bound of what every attack can do.
     Raises ValueError for settings that no library could run as written.
     """
 
@@ -163,12 +164,12 @@ _LATER = {
 
 
 def format_eps(eps: float) -> str:
-    """`8/255` for a multiple of 1/255 that is no round decimal, otherwise the shortest decimal.
+    """`8/255` for quarters of 1/255 that are no round decimal, otherwise the shortest decimal.
 
-    >>> format_eps(8 / 255), format_eps(0.3), format_eps(1.0)
-    ('8/255', '0.3', '1')
+    >>> format_eps(8 / 255), format_eps(0.25 / 255), format_eps(0.3), format_eps(1.0)
+    ('8/255', '0.25/255', '0.3', '1')
     """
-    levels = eps * 255
+    levels = 4 * eps * 255
     if eps > 0 and abs(levels - round(levels)) < 1e-9 and len(f"{eps:.10g}") > 6:
-        return f"{round(levels)}/255"
+        return f"{round(levels) / 4:g}/255"
     return f"{eps:g}"

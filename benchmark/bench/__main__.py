@@ -72,6 +72,7 @@ def _machine() -> str:
 
 def _measures(repeats: int) -> dict[str, Any]:
     from benchmark.bench.audits import audit_tables
+    from benchmark.bench.bounds import bounds_table
     from benchmark.bench.forecast import forecast_tables
     from benchmark.bench.gradients import chunk_tables, gradient_tables
     from benchmark.bench.growth import growth_tables
@@ -94,6 +95,7 @@ def _measures(repeats: int) -> dict[str, Any]:
         "forecast": forecast_tables,
         "audits": audit_tables,
         "records": record_table,
+        "bounds": bounds_table,
     }
 
 

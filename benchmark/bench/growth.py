@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
+from benchmark.bench.memory import forget_peak, resident
 from benchmark.measure import Line
 from benchmark.plan.cells import Cell, draw_counts
 from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, SHARD, standard_attack
@@ -16,8 +15,6 @@ from benchmark.protocol import ATTACK_DRAWS, LIBRARIES, SHARD, standard_attack
 EXAMPLES = (100, 1000, 10_000)
 DRAWS = (1, 2, 4, 8, 16, 32, 64, 128)
 ENTRIES = ("mnist/lenet", "mnist/lenet-adversarial", "mnist/bayesian-lenet")
-
-_PROC = Path("/proc/self")
 
 
 class Point(NamedTuple):
@@ -88,9 +85,8 @@ def _point(entries: tuple[str, ...], examples: int, draws: int) -> Point:
 
     for entry in entries:  # on other images: libraries, weights and draws are loaded
         evaluate(entry, 10_000 - SHARD)
-    if _PROC.is_dir():
-        (_PROC / "clear_refs").write_text("5")  # the peak starts again from here
-    before = _resident("VmRSS")
+    forget_peak()
+    before = resident("VmRSS")
     evaluator.timing.clear()
     began = time.perf_counter()
     for entry in entries:
@@ -98,13 +94,4 @@ def _point(entries: tuple[str, ...], examples: int, draws: int) -> Point:
             evaluate(entry, start)
     seconds = time.perf_counter() - began
     attack = evaluator.timing["gradients"] + evaluator.timing["libraries"]
-    return Point(seconds, attack, before, _resident("VmHWM"))
-
-
-def _resident(kind: str) -> float:
-    """Resident memory of this process now (VmRSS) or at the most (VmHWM), in MiB; NaN where the system is not Linux."""
-    if not _PROC.is_dir():
-        return math.nan
-    lines = (_PROC / "status").read_text().splitlines()  # in KiB
-    (found,) = [line.split()[1] for line in lines if line.startswith(f"{kind}:")]
-    return int(found) / 1024
+    return Point(seconds, attack, before, resident("VmHWM"))

@@ -12,7 +12,8 @@ import numpy as np
 from benchmark.protocol import SHARD
 from benchmark.records.agreement import Comparison
 from benchmark.records.outcome import COLUMNS, Outcome
-from benchmark.records.record import Planting, Record
+from benchmark.records.parts import Planting
+from benchmark.records.record import Record
 
 _APART = 10_000  # between the indices of an image and of its copy: no test split is larger
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from benchmark.attacks.craft import Adapter, craft
 from benchmark.attacks.memo import MAX_BYTES
 from benchmark.attacks.metered import GradientStore
-from benchmark.attacks.methods import Goal
+from benchmark.attacks.methods import BOUND, Goal
+from benchmark.evaluation.certified import certificate_of
 from benchmark.evaluation.closed_form import Gap, closed_form_gaps
 from benchmark.evaluation.health import examine
 from benchmark.evaluation.identities import Identities
@@ -34,7 +35,8 @@ from benchmark.plan.purposes import draws_seed, purposes_of
 from benchmark.protocol import LIBRARIES, example_order
 from benchmark.records.agreement import compare_libraries
 from benchmark.records.outcome import Outcome
-from benchmark.records.record import Health, Record, cell_key, provenance
+from benchmark.records.parts import Certificate, Health
+from benchmark.records.record import Record, cell_key, provenance
 from benchmark.records.state import State
 from benchmark.timing import Timing
 from zoo import ZooEntry, models
@@ -153,8 +155,13 @@ class Evaluator:
         except Exception as error:  # a network that fails on these very images
             clean = Outcome(error=f"on clean images: {type(error).__name__}: {error}")
             outcomes = dict.fromkeys(cell.libraries, clean)
+        certificate: Certificate | None = None
         for library in cell.libraries if clean.error is None else ():
             try:
+                if cell.attack.method is BOUND:
+                    with self.timing.measuring("bounds"):
+                        certificate = certificate_of(entry, cell, x, y, self.machine)
+                    continue
                 where = self._shared(cell), self.machine.own_adapter(cell) or self.adapters.get(library)
                 if cell.attack.source == SURROGATE:
                     surrogate = surrogate or self._surrogates.of(cell, entry, attacker, self.split(cell.dataset))
@@ -192,6 +199,7 @@ class Evaluator:
             health=self._health(cell, attacker, x, y) if clean.error is None else None,
             state=self._state(cell, attacker, judge, (x, *images.values(), y)) if images else None,
             planting=None if planted is None else planted.recorded(examples),
+            certificate=certificate,
         )
 
     def _health(self, cell: Cell, attacker: ExpectedPrediction, x: Tensor, y: Tensor) -> Health | None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmark.attacks.methods import BOUND
 from benchmark.plan.cells import Cell, Reading
 from zoo.targets import TARGETS, Networks
 
@@ -29,6 +30,7 @@ _PROPAGATED = 8  # draws whose pass takes as long as a pass of moments in place 
 _PLANTING = 120  # points of each ball that `benchmark.evaluation.planted` evaluates
 # Gradients that a step takes: FAB-T and APGD-T walk towards each of nine labels.
 _A_STEP = {"apgd-t": 9, "fab-t": 9}
+_ROWS = 500  # passes that bounds of a network take, whose every unit is bounded: LeNet's
 _HEALTH = 4  # gradients that `benchmark.evaluation.health` takes
 # Seconds that matter only for the smallest cells: of a cell, of a library's step, and of that step for an image.
 _CELL, _STEP, _STEP_OF_IMAGE = 0.03, 0.0003, 0.000025
@@ -91,6 +93,8 @@ def effort(cell: Cell) -> Effort:
     judges = cell.judge_draws + cell.attack_draws
     if cell.reading is Reading.PLANTED:  # most is found in half the steps from one start
         calls, judges = spec.steps / 2, _PLANTING * cell.attack_draws
+    if spec.method is BOUND:
+        calls, judges, draws = float(_ROWS), 0, cell.judge_draws
     weight = GRADIENT if spec.method.gradients else 1
     return Effort(
         network=spec.source or cell.model,
@@ -116,6 +120,8 @@ def seconds_of(record: Record) -> tuple[float, float] | None:
     """Seconds of the attack and of the rest; None for a record that does not say, or with a library's error in it."""
     if not record.complete or "seconds" not in record.provenance:
         return None
+    if record.certificate is not None:
+        return float(record.provenance["seconds"]), 0.0
     attack = sum(outcome.seconds for outcome in record.outcomes.values())
     made = float(
         record.provenance.get("surrogate", {}).get("seconds", 0)

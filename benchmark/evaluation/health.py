@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmark.evaluation.closed_form import Gap
-from benchmark.records.record import Health
+from benchmark.records.parts import Health
 from zoo.prediction.expected import ExpectedPrediction
 
 # Of a log-probability, relative to the largest. Between batches of other sizes the zoo's MNIST networks differ by 2e-7

@@ -31,7 +31,7 @@ from benchmark.evaluation.machine import Machine
 from benchmark.evaluation.readout import solve, without_readout
 from benchmark.plan.cells import Cell
 from benchmark.plan.purposes import draws_seed
-from benchmark.records.record import Planting
+from benchmark.records.parts import Planting
 from zoo import ZooEntry
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.prediction.target_networks import networks_of

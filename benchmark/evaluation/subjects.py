@@ -12,6 +12,7 @@ from torch.utils.flop_counter import flop_registry
 
 from benchmark.plan.cells import Subject
 from zoo import ZooEntry, models
+from zoo.bounds import steps_of
 from zoo.catalogue.conformance import check_accuracy
 from zoo.catalogue.randomness import random_calls
 from zoo.combine import answered, expected
@@ -59,7 +60,17 @@ def subject_of(entry: ZooEntry, split: Split, device: str, together: Iterable[Zo
         is_sample=posterior.is_sample,
         sources=sources,
         classes=spec.classes,
+        bounded=_bounded(posterior),
     )
+
+
+def _bounded(posterior: Posterior) -> bool:
+    """Whether every layer of a draw has a rule in `zoo.bounds`."""
+    try:
+        steps_of(posterior.draws(1, derive_seed("cost")), torch.float32)
+    except ValueError:
+        return False
+    return True
 
 
 class _Counter(TorchDispatchMode):

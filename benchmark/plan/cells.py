@@ -31,6 +31,11 @@ class Reading(StrEnum):
     """Nothing, and a network that is built anew judges, on the same draws: it has seen nothing yet."""
     PLANTED = "planted"
     """Nothing, of another readout, beside which an adversarial image was planted in the ball."""
+    CERTIFIED = "certified"
+    """The draws themselves, beside bounds of what every attacker can do to them."""
+
+
+_OF_THE_JUDGE = (Reading.DETERMINISTIC, Reading.CERTIFIED)  # its own draws, and no others
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,7 @@ class Subject(NamedTuple):
     members: of a finite posterior, how many; None for one that is drawn from.
     is_sample: whether the members are Monte-Carlo samples of a posterior.
     classes: of its data set; some attacks need more than two.
+    bounded: whether bounds of its outputs can be computed: there is a rule for each of its layers.
     sources: what of its own a transfer may come from: (`map` or `twin`, name of an entry), which is among `others`.
     """
 
@@ -132,6 +138,7 @@ class Subject(NamedTuple):
     is_sample: bool = False
     sources: tuple[tuple[str, str], ...] = ()
     classes: int = 10
+    bounded: bool = True
 
     @property
     def kind(self) -> Kind:
@@ -144,7 +151,7 @@ class Subject(NamedTuple):
             half = self.members // 2
             return min(attack_draws or half, half), self.members - half
         attacker, judge = draw_counts(1 if self.deterministic else self.members, attack_draws)
-        return (judge, judge) if reading is Reading.DETERMINISTIC else (attacker, judge)
+        return (judge, judge) if reading in _OF_THE_JUDGE else (attacker, judge)
 
 
 class Further(Protocol):

@@ -96,6 +96,12 @@ class Suite:
         count = self.count(selection)
         return [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
 
+    def shards_of(self, subject: Subject, selection: Selection) -> list[tuple[int, int]]:
+        """The same of one entry. Raises ValueError if more examples are asked for than its split has."""
+        if (count := self.count(selection)) > subject.size:
+            raise ValueError(f"{subject.dataset} has {subject.size} test examples; --examples {count} asks for more")
+        return self.shards(selection)
+
     def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
         """All cells, entry by entry and shard by shard, so that what a shard's cells share is kept no longer.
 
@@ -108,10 +114,6 @@ class Suite:
                 raise ValueError(f"suite {self.name} has {have}; {name} is none of them; --suite adaptive has more")
         cells: list[Cell] = []
         for subject in subjects:
-            if (count := self.count(selection)) > subject.size:
-                raise ValueError(
-                    f"{subject.dataset} has {subject.size} test examples; --examples {count} asks for more"
-                )
             cells += [
                 Cell(
                     subject.model,
@@ -124,7 +126,7 @@ class Suite:
                     selection.seed,
                     finite=subject.kind is Kind.FINITE,
                 )
-                for start, stop in self.shards(selection)
+                for start, stop in self.shards_of(subject, selection)
                 for spec, libraries in [
                     *((spec, self.libraries(spec, start, selection)) for spec in self.attacks(subject, selection)),
                     *self.further(subject, selection),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from benchmark.plan.adaptive_suite import AdaptiveSuite
+from benchmark.plan.certify_suite import CertifySuite
 from benchmark.plan.masking_suite import MaskingSuite
 from benchmark.plan.suite import SmokeSuite, Suite, WhiteboxSuite
 from benchmark.protocol import REFEREE
@@ -23,6 +24,7 @@ SUITES: dict[str, Suite] = {
             thorough=True,
             referee=find_spec(REFEREE) is not None,
         ),
+        CertifySuite("certify", "no attack, but bounds of what all can do, at eps where they say something", 100),
         MaskingSuite("masking", "Bayesian entries: what each wrong gradient hides; as whitebox, every gradient", 100),
     )
 }

@@ -26,6 +26,7 @@ from benchmark.plan.roles import Role, role_of
 from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, REFEREE
 from benchmark.records.agreement import Comparison
 from benchmark.records.outcome import Outcome
+from benchmark.records.parts import PARTS, Certificate, Health, Planting
 from benchmark.records.state import State
 
 SCHEMA_VERSION = 3
@@ -39,62 +40,13 @@ _PACKAGES = {
 
 
 @dataclass(frozen=True)
-class Health:
-    """The health of the attacker's prediction on some images.
-
-    images: how many.
-    repeat: largest difference of a log-probability between evaluations, in either mode, with and without a gradient, on
-        the image where it is most beyond rounding.
-    normalisation: largest |logsumexp| of the outputs.
-    probabilities: images on which every network returns a distribution, where logits belong.
-    dead, undefined: images whose gradient is zero in every pixel, and those where it is NaN or infinite in one.
-    cosine: between the gradients of two independent sets of draws, the median over images; None without draws.
-    shortfall: by library and attack, of the known optimum of a linear model; see `benchmark.evaluation.closed_form`.
-    missed: libraries and attacks that are further from the optimum than they may be.
-    rounding: what rounding may make of a log-probability of that image. vertices: images on which one class has all
-        that an affine image of probabilities gives away, for every network. spread: largest difference between two
-        classes' outputs. None and 0 in records that are older than these fields.
-    """
-
-    images: int
-    repeat: float
-    normalisation: float
-    probabilities: int
-    dead: int
-    undefined: int
-    cosine: float | None
-    shortfall: dict[str, float]
-    missed: list[str]
-    rounding: float | None = None
-    vertices: int = 0
-    spread: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields, without those that are as in older records."""
-        later = ("rounding", "vertices", "spread")
-        return {name: value for name, value in asdict(self).items() if name not in later or value}
-
-
-@dataclass(frozen=True)
-class Planting:
-    """The examples in whose ball an adversarial example was planted; see `benchmark.evaluation.planted`.
-
-    planted: those where it is certainly there. by_chance: of these, those where random points find one.
-    of_logits: whether the logits are what the planted readout reads, for lack of a last linear layer.
-    """
-
-    planted: list[int]
-    by_chance: list[int]
-    of_logits: bool
-
-
-@dataclass(frozen=True)
 class Record:
     """The outcome of a cell. examples, labels: indices into the test split and their labels.
 
     health: of the network, in the record of one attack at eps = 0; see `benchmark.evaluation.health`.
     state: of networks that were built anew, where these judge; see `benchmark.evaluation.state`.
     planting: where adversarial examples were planted, and outcomes are of the planted classes: right is not found.
+    certificate: where bounds were computed; then there are no outcomes but of what raised.
     """
 
     key: str
@@ -110,6 +62,7 @@ class Record:
     health: Health | None = None
     state: State | None = None
     planting: Planting | None = None
+    certificate: Certificate | None = None
 
     @functools.cached_property
     def complete(self) -> bool:
@@ -131,6 +84,12 @@ class Record:
         """The examples that are misclassified after an attack of some library that ran."""
         ran = [~outcome.array("correct") for outcome in self.outcomes.values() if outcome.error is None]
         return frozenset(itertools.compress(self.examples, np.any(ran, axis=0).tolist())) if ran else frozenset()
+
+    @functools.cached_property
+    def certified(self) -> tuple[int, ...]:
+        """The examples that no attack breaks under its threat model."""
+        leads = [] if self.certificate is None else self.certificate.leads
+        return tuple(example for example, lead in zip(self.examples, leads, strict=False) if lead > 0)
 
     @functools.cached_property
     def distances(self) -> Mapping[int, float]:
@@ -161,18 +120,10 @@ class Record:
         fields["clean"] = of_outcome(self.clean)
         fields["outcomes"] = {library: of_outcome(outcome) for library, outcome in self.outcomes.items()}
         fields["agreement"] = [asdict(comparison) for comparison in self.agreement]
-        if self.health is None:
-            del fields["health"]
-        else:
-            fields["health"] = self.health.to_json()
-        if self.state is None:
-            del fields["state"]
-        else:
-            fields["state"] = self.state.to_json()
-        if self.planting is None:
-            del fields["planting"]
-        else:
-            fields["planting"] = asdict(self.planting)
+        for name in PARTS:  # those that came later, or that few cells have
+            part = fields.pop(name)
+            if part is not None:
+                fields[name] = part.to_json() if hasattr(part, "to_json") else asdict(part)
         return {"schema": SCHEMA_VERSION, **fields}
 
     @classmethod
@@ -194,9 +145,7 @@ class Record:
                 "clean": outcome_of(fields["clean"]),
                 "outcomes": {library: outcome_of(outcome) for library, outcome in fields["outcomes"].items()},
                 "agreement": [Comparison(**pair) for pair in pairs],
-                "health": Health(**fields["health"]) if "health" in fields else None,
-                "state": State.from_json(fields["state"]) if "state" in fields else None,
-                "planting": Planting(**fields["planting"]) if "planting" in fields else None,
+                **{name: read(fields[name]) for name, read in PARTS.items() if name in fields},
             }
         )
 

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.attacks.methods import is_own
+from benchmark.attacks.methods import Norm, is_own
 from benchmark.attacks.spec import format_eps
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS, UNBOUNDED_ATTACK
 from benchmark.plan.roles import OTHER_GRADIENTS, OTHER_SETTINGS
 from benchmark.protocol import ATTACKS
+from benchmark.reports.bounds import intervals
 from benchmark.reports.page import NOTICE, render_page
 from benchmark.reports.readings import has_draws, ladders, readings
 from benchmark.reports.shares import percent
 from benchmark.reports.strongest import strongest, strongest_columns
 from benchmark.reports.tables import audit_file, audit_name, csv_text, markdown, span, statuses, threat_title
+from benchmark.results.bounds import Bounded
 from benchmark.results.checks import ALL, Verdict
 from benchmark.results.detection import MEASURES, Detection, Level
 from benchmark.results.entries import Entry
@@ -62,11 +64,17 @@ def audit_page(entry: Entry, notice: str | None = NOTICE) -> str:
         strongest=strongest_columns(entry.rows),
         adaptive=markdown(adaptive_attacks(entry)),
         planted=detected(entry),
+        bounds={norm: markdown(intervals([one])) for norm, one in bounds_of(entry).items()},
         readings=markdown(readings(entry)) if has_draws(entry) else "",
         ladders=markdown(ladders(entry)),
         figure=f"{audit_name(entry.name)}-ladder",
         detection=markdown(_detected(one) for one in entry.detections),
     )
+
+
+def bounds_of(entry: Entry) -> dict[Norm, Bounded]:
+    """Norm -> what no attack can break there, where bounds were computed."""
+    return {row.threat.norm: row.bounded for row in entry.rows if row.bounded is not None}
 
 
 def audited_images(entry: Entry) -> str:

@@ -26,7 +26,7 @@ def print_profile(timing: Timing, seconds: float, processes: int | None) -> None
     table = Table(title="Where the time went", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
     for column in ("work", "seconds", "share"):
         table.add_column(column, justify="left" if column == "work" else "right")
-    parts = {kind: timing[kind] for kind in ("loading", "gradients", "libraries", "judge", "store")}
+    parts = {kind: timing[kind] for kind in ("loading", "gradients", "libraries", "bounds", "judge", "store")}
     if processes is not None:
         parts["other"] = max(0.0, processes * seconds - sum(parts.values()))
     total = sum(parts.values())
@@ -45,6 +45,21 @@ def print_boards(results: Results) -> None:
     from benchmark.reports.standings import standings
 
     console.print(standings(results.boards, console.width), soft_wrap=True, highlight=False)
+
+
+def print_bounds(results: Results) -> None:
+    """What is certified and what attacks left, at every eps; nothing where no bounds were computed."""
+    from benchmark.reports.bounds import by_dataset, intervals
+
+    for dataset, found in by_dataset(results.bounds).items():
+        for norm in dict.fromkeys(one.norm for one in found):
+            lines = intervals(one for one in found if one.norm == norm)
+            table = Table(title=f"{dataset}: % certified–left by attacks", title_justify="left", box=box.SIMPLE_HEAD)
+            for column in lines[0]:
+                table.add_column(column, no_wrap=True)
+            for line in lines:
+                table.add_row(*map(str, line.values()))
+            console.print(table)
 
 
 def ranking_text(results: Results, width: int = 100) -> str:

@@ -12,11 +12,19 @@ from pathlib import Path
 from benchmark.reports import agreement as agreement_pages
 from benchmark.reports import audits as audit
 from benchmark.reports import boards as board_pages
+from benchmark.reports import bounds as bounds_pages
 from benchmark.reports import checks as validity
 from benchmark.reports import gradient_targets as target_pages
 from benchmark.reports import readings, tables
 from benchmark.reports import zoo_cards as zoo
-from benchmark.reports.figures import audit_figures, board_figures, draws_figures, masking_figures, zoo_figures
+from benchmark.reports.figures import (
+    audit_figures,
+    board_figures,
+    bounds_figures,
+    draws_figures,
+    masking_figures,
+    zoo_figures,
+)
 from benchmark.reports.publish import Generated, in_folder
 from benchmark.results import Results
 from benchmark.results.cards import cards
@@ -83,6 +91,18 @@ def gradient_targets(results: Results, folder: Path) -> Generated:
     return Generated(texts, figures, links=("[What a wrong gradient hides](masking.md)",))
 
 
+def bounds(results: Results, folder: Path) -> Generated:
+    """What no attack can break: a page, the numbers, and a figure a data set."""
+    if not (found := results.bounds):
+        return Generated({})
+    texts = {
+        folder / "bounds.md": bounds_pages.bounds_page(found),
+        folder / "bounds.csv": bounds_pages.bounds_table(found),
+    }
+    link = "[What no attack can break](bounds.md): certified accuracy beside attacked accuracy ([CSV](bounds.csv))"
+    return Generated(texts, in_folder(folder, bounds_figures(found)), links=(link,))
+
+
 def agreement(results: Results, folder: Path) -> Generated:
     """Whether the libraries agree."""
     texts = {folder / "agreement.md": agreement_pages.agreement_page(results)}
@@ -95,5 +115,5 @@ def _line(title: str, links: list[str]) -> tuple[str, ...]:
     return (f"{title}: {', '.join(links)}",) if links else ()
 
 
-REPORTS: tuple[Report, ...] = (leaderboards, audits, checks, the_zoo, gradient_targets, agreement)
-OWN_REPORTS: tuple[Report, ...] = (leaderboards, audits, gradient_targets, agreement)  # of a user's own runs
+REPORTS: tuple[Report, ...] = (leaderboards, audits, bounds, checks, the_zoo, gradient_targets, agreement)
+OWN_REPORTS: tuple[Report, ...] = (leaderboards, audits, bounds, gradient_targets, agreement)  # of a user's own runs

@@ -42,6 +42,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
     left out.
     """
     planted = any(row.detection for row in board.rows)
+    bounded = any(row.certified for row in board.rows)
     columns = strongest_columns(board.rows)
     return [
         {
@@ -53,6 +54,7 @@ def ranking(board: Board, link: str | None = None) -> list[dict[str, object]]:
             **{attack: percent(share) for attack, share in row.attacks.items()},
             "white-box": percent(row.whitebox),
             **strongest(row, columns),
+            **({"certified": of_audit(row.certified, row)} if bounded else {}),
             "worst case [95 %]": percent(row.worst, interval=True),
             "judge's own draws": of_audit(row.readings.deterministic, row),
             **({"detection": "" if row.detection is None else percent(row.detection)} if planted else {}),
@@ -216,6 +218,7 @@ def csv_table(boards: list[Board]) -> str:
     lines = []
     mixed = any(row.reference for board in boards for row in board.rows)
     planted = any(row.detection for board in boards for row in board.rows)
+    bounded = any(row.certified for board in boards for row in board.rows)
     columns = strongest_columns([row for board in boards for row in board.rows])
     for board in boards:
         for row in board.rows:
@@ -234,6 +237,7 @@ def csv_table(boards: list[Board]) -> str:
                     **{attack: share.value for attack, share in row.attacks.items()},
                     "whitebox": row.whitebox.value,
                     **strongest_values(row, columns),
+                    **({"certified": None if row.certified is None else row.certified.value} if bounded else {}),
                     "worst_case": row.worst.value,
                     "worst_case_low": low,
                     "worst_case_high": high,

@@ -20,7 +20,8 @@ from benchmark.plan.nearest import broken_under, says_of
 from benchmark.plan.roles import surviving_examples
 from benchmark.records.agreement import Comparison
 from benchmark.records.outcome import joined
-from benchmark.records.record import Health, Record
+from benchmark.records.parts import Health
+from benchmark.records.record import Record
 from benchmark.results.configuration import Configuration, merged_agreement
 from benchmark.results.frames import IDENTITY, latest, tidy, worst_by_image
 from zoo.kind import Kind

@@ -28,6 +28,7 @@ from benchmark.records.agreement import Comparison
 from benchmark.records.record import Record
 from benchmark.results.audits import Audit, audits_of
 from benchmark.results.boards import Board, boards_of
+from benchmark.results.bounds import Bounded, bounded_networks
 from benchmark.results.classes import by_class
 from benchmark.results.configuration import Configuration, merged_agreement, without_subsumed
 from benchmark.results.draws import ByDraws, by_draws
@@ -106,6 +107,11 @@ class Results:
     def draws(self) -> list[ByDraws]:
         """Robust accuracy against the attacker's draws, way by way of using them."""
         return by_draws(self.records)
+
+    @cached_property
+    def bounds(self) -> list[Bounded]:
+        """What no attack can break, of every network and norm that bounds were computed of."""
+        return bounded_networks(self.records)
 
     @cached_property
     def agreement(self) -> Mapping[tuple[Configuration, AttackSpec], list[Comparison]]:

@@ -13,6 +13,7 @@ from benchmark.plan.roles import OTHER_SETTINGS
 from benchmark.protocol import ATTACKS, attacks_in
 from benchmark.records.agreement import weakest
 from benchmark.results.audits import Audit
+from benchmark.results.bounds import Bounded, bounded_in
 from benchmark.results.checks import Verdict
 from benchmark.results.configuration import Configuration
 from benchmark.results.evidence import Evidence
@@ -50,6 +51,7 @@ class Row:
     adaptive: adaptive attack -> how many images it broke that survive the white-box attacks.
     autoattack: what white-box attacks and AutoAttack left; None where not all of its parts ran on all of them.
     distances: of the nearest adversarial images, whatever the eps; None where no attack looked for them all.
+    bounded: what no attack can break in the norm, beside what attacks broke; None where no bounds were computed.
     clean_uncertainty, uncertainty: on clean images, and on each image's most harmful version.
     attack_count: number of attacks, each counted once for all libraries.
     passes: (forward, backward) per image times draws, over all attacks, each in the library that needs most.
@@ -71,6 +73,7 @@ class Row:
     adaptive: Mapping[str, int]
     autoattack: Share | None
     distances: Distances | None
+    bounded: Bounded | None
     clean_uncertainty: Uncertainty
     uncertainty: Uncertainty
     agreement: Mapping[str, str]
@@ -120,6 +123,11 @@ class Row:
         """Of the adversarial examples that were planted, those that the attack finds; None where there are none."""
         found = detection_of(self.audit.evidence.audited, self.threat)
         return None if found is None else found.found
+
+    @property
+    def certified(self) -> Share | None:
+        """The images that no attack breaks, of those that bounds were computed of."""
+        return None if self.bounded is None else self.bounded.below(self.threat.eps)
 
     @property
     def is_rankable(self) -> bool:
@@ -200,6 +208,7 @@ def row_of(audit: Audit, threat: ThreatModel, images: Set[int] | None = None) ->
         adaptive={name: len(fell & audited) for name, fell in broken.items()},
         autoattack=autoattack(evidence.audited, threat, whitebox & audited, len(audited)),
         distances=distances_of(evidence, survivors),
+        bounded=bounded_in(evidence, survivors),
         clean_uncertainty=_uncertainty(clean, "clean_"),
         uncertainty=_uncertainty(harmful, ""),
         agreement={attack: agreement[attack] for attack in attacks if attack in agreement},

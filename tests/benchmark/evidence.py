@@ -13,7 +13,8 @@ from benchmark.plan.cells import Reading
 from benchmark.plan.ladder import RUNGS
 from benchmark.protocol import ATTACKS, LIBRARIES, NORMS, eps_grid
 from benchmark.records.outcome import Outcome
-from benchmark.records.record import Health, Planting, Record
+from benchmark.records.parts import Health, Planting
+from benchmark.records.record import Record
 from benchmark.records.state import Passage, State
 from benchmark.results.checks import verdicts
 from benchmark.results.evidence import Evidence

@@ -25,6 +25,23 @@ class Adversarial:
 
 
 @dataclass(frozen=True)
+class Certified:
+    """Interval-bound training (Gowal et al. 2018) at linf `eps`: the worst logits that intervals allow have a loss.
+
+    Its `share` of the whole and eps grow linearly from 0, over `ramp` epochs after `warm_up` epochs.
+    """
+
+    eps: float
+    warm_up: int = 2
+    ramp: int = 20
+    share: float = 0.5
+
+    def check(self, recipe: Recipe) -> None:
+        """Raises ValueError for a recipe with another loss, or images that are not as they are."""
+        require_as_they_are(recipe, "interval-bound training", but=("certified", "rho", "start_from"))
+
+
+@dataclass(frozen=True)
 class Recipe:
     """max_lr: peak of the one-cycle schedule of Adam. kl_constant: the KL's share of the ELBO if `constant`.
 
@@ -43,6 +60,7 @@ class Recipe:
     prior: standard deviation of a Gaussian prior, centred at 0, on every weight and bias: what is trained is then the
         maximum a posteriori, or with `sampler` the posterior. Mean-field layers have a prior of their own.
     images: train on so many of the images that are not held out, a fixed random choice; fewer are among more.
+    certified: train so that bounds by intervals certify images.
     sampler: how a posterior of an ordinary architecture is made, in place of training one network. What `epochs`,
         `max_lr` and `start_from` are for it is said in `zoo.catalogue.samplers`.
     """
@@ -57,6 +75,7 @@ class Recipe:
     rho: float | None = None
     draws: int = 1
     adversarial: Adversarial | None = None
+    certified: Certified | None = None
     flips: bool = False
     shifts: int = 0
     precision: Precision = "float32"
@@ -85,13 +104,16 @@ class Recipe:
         for name in ("draws", "rho", "start_from"):
             if self.is_set(name) and not self.is_bayesian:
                 raise ValueError(f"{name}={getattr(self, name)} is for Bayesian networks, not for {self.architecture}")
-        if self.sampler is not None:
-            self.sampler.check(self)
+        for part in self._parts():
+            part.check(self)
         if self.optimizer == "l-bfgs":
             require_all_images(self, "l-bfgs")
             require_as_they_are(self, "l-bfgs", but=("optimizer",))
         if self.prior is not None and self.architecture.startswith("bayesian-"):
             raise ValueError(f"prior={self.prior} is for ordinary networks: the layers of {self.architecture} have one")
+
+    def _parts(self) -> list[Sampler | Certified]:
+        return [part for part in (self.sampler, self.certified) if part is not None]
 
     @property
     def family(self) -> str:
@@ -118,6 +140,8 @@ RECIPES: dict[str, Recipe] = {
     "mnist/lenet": Recipe("lenet", epochs=15, max_lr=3e-3),
     "mnist/bayesian-lenet": Recipe("bayesian-lenet", epochs=15, max_lr=3e-3),
     "mnist/lenet-adversarial": Recipe("lenet", epochs=20, max_lr=4e-3, adversarial=Adversarial(eps=0.3)),
+    "mnist/lenet-certified": Recipe("lenet", epochs=40, max_lr=2e-3, certified=Certified(eps=0.3)),
+    "mnist/bayesian-lenet-certified": Recipe("bayesian-lenet", epochs=40, max_lr=2e-3, certified=Certified(eps=0.3)),
     "mnist/alexnet": Recipe("alexnet", epochs=10, max_lr=1.5e-3, batch_size=128, precision="bfloat16"),
     "mnist/bayesian-alexnet": Recipe(
         "bayesian-alexnet", epochs=10, max_lr=1e-3, batch_size=128, kl_constant=0.05, precision="bfloat16"

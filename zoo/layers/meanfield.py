@@ -178,9 +178,13 @@ class MeanFieldLayer(nn.Module):
         output: Tensor = torch.func.functional_call(self._plain[0], weights, (x,))
         return output
 
+    def sampled(self) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias, if there is one, of a draw from its generator, with gradients to the posterior."""
+        return _pair([mu + sigma * self._noise(mu) for mu, sigma in self.posterior()])
+
     def forward(self, x: Tensor) -> Tensor:
         if self.sampling == "weights":
-            return self.affine(x, *_pair([mu + sigma * self._noise(mu) for mu, sigma in self.posterior()]))
+            return self.affine(x, *self.sampled())
         mean = self.affine(x, self.weight_mu, self.bias_mu)
         variance = self.affine(x.square(), *_pair([sigma.square() for _, sigma in self.posterior()]))
         # The floor only matters without a bias, where an all-zero patch has variance 0 and sqrt' is infinite.

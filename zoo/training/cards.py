@@ -17,9 +17,10 @@ from safetensors.torch import save
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
+from zoo.bounds import certified
 from zoo.catalogue.entries import WEIGHTS
 from zoo.catalogue.entry import ZooEntry
-from zoo.catalogue.recipes import NOTES, Adversarial, Recipe
+from zoo.catalogue.recipes import NOTES, Adversarial, Certified, Recipe
 from zoo.catalogue.registry import models
 from zoo.catalogue.samplers import named_samplers
 from zoo.combine import answered
@@ -37,6 +38,7 @@ from zoo.uncertainty import entropies
 CARD_DRAWS, MOST_DRAWS = 64, 128
 HISTORY = 100  # rows of a training on its card
 GRADIENT_IMAGES = 200
+CERTIFIED_IMAGES, CERTIFIED_DRAWS = 1000, 8
 HALF_MAY_COST, HALF_DRAWS = 0.0005, 8  # of accuracy over these draws: half precision is kept if it changes no more
 
 
@@ -121,6 +123,8 @@ def recipe_of(card: dict[str, Any]) -> Recipe:
     fields = dict(card["recipe"])
     if fields.get("adversarial") is not None:
         fields["adversarial"] = Adversarial(**fields["adversarial"])
+    if fields.get("certified") is not None:
+        fields["certified"] = Certified(**fields["certified"])
     if "hmc" in fields:  # as it was called when there was no other sampler
         settings = fields.pop("hmc")
         fields["sampler"] = None if settings is None else {"hmc": settings}
@@ -164,18 +168,34 @@ def measure(network: nn.Module, recipe: Recipe, test: Split) -> dict[str, Any]:
         results["posterior"] = posterior_spread(network, log_p[:card_draws])
         results["gradient_norm_by_draws"] = gradient_norms(network, recipe, test)
     if recipe.adversarial is not None:
-        eps = recipe.adversarial.eps
-        step_size = min(0.01, eps / 4)
-        attack = dataclasses.replace(recipe.adversarial, steps=40, step_ratio=40 * step_size / eps)
-        broken = [
-            adversarial_batch(prediction, x, y, attack, 1.0, derive_seed("card attack", part))
-            for part, (x, y) in enumerate(zip(test.pixels().split(500), labels.split(500), strict=True))
-        ]
-        with torch.no_grad():
-            predicted = answered(torch.cat([prediction(part) for part in broken]), labels)
-        results["pgd40"] = {"eps": eps, "step_size": round(step_size, 6), "library": "torchattacks"}
-        results["pgd40"] |= accuracy(predicted, labels)
+        results["pgd40"] = _under_pgd40(prediction, recipe.adversarial, test)
+    if recipe.certified is not None:
+        results["certified"] = _certified(network, posterior, recipe.certified, seed, test)
     return results
+
+
+def _under_pgd40(prediction: ExpectedPrediction, settings: Adversarial, test: Split) -> dict[str, Any]:
+    """Accuracy under PGD with 40 steps at the eps that was trained for."""
+    step_size, labels = min(0.01, settings.eps / 4), torch.from_numpy(test.labels.copy())
+    attack = dataclasses.replace(settings, steps=40, step_ratio=40 * step_size / settings.eps)
+    broken = [
+        adversarial_batch(prediction, x, y, attack, 1.0, derive_seed("card attack", part))
+        for part, (x, y) in enumerate(zip(test.pixels().split(500), labels.split(500), strict=True))
+    ]
+    with torch.no_grad():
+        predicted = answered(torch.cat([prediction(part) for part in broken]), labels)
+    told = {"eps": settings.eps, "step_size": round(step_size, 6), "library": "torchattacks"}
+    return told | accuracy(predicted, labels)
+
+
+def _certified(network: nn.Module, posterior: Posterior, settings: Certified, seed: int, test: Split) -> dict[str, Any]:
+    """Share of images that intervals certify at the eps that was trained for, of the average of a few draws."""
+    draws = posterior.size or CERTIFIED_DRAWS
+    x, y = test.sample(CERTIFIED_IMAGES, "card images")
+    leads = certified(posterior.draws(draws, seed), x, y, settings.eps, "linf", method="interval")
+    return {"eps": settings.eps, "bounds": "interval", "draws": draws} | accuracy(
+        (leads > 0).long(), torch.ones_like(y)
+    )
 
 
 def draw_counts(posterior: Posterior, most: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The training loop: maximum likelihood or a posteriori, evidence lower bound, or either on PGD examples."""
+"""The training loop: maximum likelihood or a posteriori, evidence lower bound; on images, PGD examples or intervals."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from zoo.layers import MeanFieldLayer, bayesian_layers, kl_divergence, use_gener
 from zoo.networks import build_network
 from zoo.posteriors import evident_posterior, posterior_mean
 from zoo.seeding import derive_seed, forked_random_state, private_generator
+from zoo.training.interval import interval_loss, scheduled
 from zoo.training.subset import Divided, divided
 
 
@@ -126,9 +127,15 @@ class Training:
                 progress = (epoch + (batch + 1) / self.batches) / recipe.adversarial.ramp_epochs
                 seed = derive_seed(recipe.seed, epoch, batch)
                 x = adversarial_batch(self.network, clean, y, recipe.adversarial, min(1.0, progress), seed)
-            logits = self._logits(x)
-            # averaged over draws of the weights: each has its own likelihood (Blundell et al. 2015, equation 2)
-            loss = nll = F.cross_entropy(logits.flatten(0, 1), y.repeat(recipe.draws))
+            if recipe.certified is not None:
+                schedule = scheduled(recipe.certified, epoch + (batch + 1) / self.batches)
+                logits, nll = interval_loss(self.network, clean, y, schedule)
+                logits = logits[None]
+            else:
+                logits = self._logits(x)
+                # averaged over draws of the weights: each has its own likelihood (Blundell et al. 2015, equation 2)
+                nll = F.cross_entropy(logits.flatten(0, 1), y.repeat(recipe.draws))
+            loss = nll
             if has_kl:
                 kl = kl_divergence(self.network)
                 share = kl_share(recipe.kl_weighting, recipe.kl_constant, batch, self.batches, epoch, recipe.epochs)

@@ -12,11 +12,13 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from benchmark.reports.figures.boards import worst_case, worst_case_curves
+from benchmark.reports.figures.bounds import bands
 from benchmark.reports.figures.draws import by_draws, climbed
 from benchmark.reports.figures.gradient_targets import masking
 from benchmark.reports.figures.zoo import accuracy_against_draws, clean_accuracies
 from benchmark.reports.tables import audit_name, figure_name, threat_title
 from benchmark.results.boards import Board, by_images
+from benchmark.results.bounds import Bounded
 from benchmark.results.cards import accuracy_by_draws, cards
 from benchmark.results.draws import ByDraws
 from benchmark.results.entries import Entry
@@ -40,6 +42,14 @@ def board_figures(boards: Sequence[Board]) -> Figures:
             figures[figure_name(dataset, "worst-case", label)] = partial(worst_case, group)
             figures[figure_name(dataset, "curves", label)] = partial(worst_case_curves, group)
     return figures
+
+
+def bounds_figures(found: Sequence[Bounded]) -> Figures:
+    """What is certified and what attacks left, data set by data set."""
+    return {
+        f"{dataset}-bounds": partial(bands, [one for one in found if one.dataset == dataset])
+        for dataset in dict.fromkeys(one.dataset for one in found)
+    }
 
 
 def masking_figures(matrix: Sequence[TargetComparison]) -> Figures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmark.results.checks import (  # noqa: F401 - importing registers
     adaptive,
     beyond,
+    bounds,
     draws,
     planted,
     state,
@@ -19,8 +20,10 @@ __all__ = ["ALL", "OF_AUDITS", "Check", "Status", "Verdict", "verdicts", "worst_
 
 ALL: dict[str, Check] = {name: CHECKS[name] for name in sorted(CHECKS, key=lambda name: int(name[1:]))}
 
-# the checks that an audit of a hundred images can answer: but for the one on images beyond it
-OF_AUDITS: dict[str, Check] = {name: check for name, check in ALL.items() if check is not beyond.further_images}
+# the checks that an audit of a hundred images can answer: not those on images beyond it, and on bounds
+OF_AUDITS: dict[str, Check] = {
+    name: check for name, check in ALL.items() if check not in (beyond.further_images, bounds.certified)
+}
 
 
 def verdicts(evidence: Evidence) -> list[Verdict]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmark.records.record import Health
+from benchmark.records.parts import Health
 from benchmark.results.checks.check import Finding, Status, check, over, summary
 from benchmark.results.evidence import Evidence
 

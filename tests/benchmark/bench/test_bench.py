@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from benchmark.bench import resnet
 from benchmark.bench.__main__ import app
+from benchmark.bench.bounds import bounds_table
 from benchmark.bench.gradients import OURS, works
 from benchmark.bench.peers import missing_peers, peer_kits
 from benchmark.measure import compared, ratio, side_by_side, spread
@@ -97,3 +98,13 @@ def test_a_single_table_is_printed_and_not_written(tmp_path: Path, monkeypatch: 
     refused = CliRunner().invoke(app, ["--table", "gradient"])
     assert refused.exit_code == 2
     assert "did you mean gradients" in refused.output
+
+
+def test_bounds_are_measured_method_by_method() -> None:
+    """The intervals' certificates are CROWN's, too, and cost less."""
+    lines = bounds_table((("mnist/mlp-50", 0.01),), images=3)
+    by_method = {line["method"]: line for line in lines}
+    assert list(by_method) == ["crown", "crown-ibp", "interval"]
+    found = {method: int(str(line["certified"]).split()[0]) for method, line in by_method.items()}
+    assert found["interval"] <= found["crown-ibp"] <= found["crown"] == 3
+    assert "## (i) Bounds" in performance_page({"bounds": lines}, "a machine", 7)

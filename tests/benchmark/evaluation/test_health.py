@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.evaluation.health import examine, rounding, vertices
-from benchmark.records.record import Health
+from benchmark.records.parts import Health
 from tests.benchmark.evidence import HEALTHY, evidence, verdict
 from zoo import models
 from zoo.datasets import load_split

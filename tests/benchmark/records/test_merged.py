@@ -7,7 +7,8 @@ import dataclasses
 from benchmark.protocol import LIBRARIES
 from benchmark.records.archive import merged
 from benchmark.records.outcome import Outcome
-from benchmark.records.record import Health, Record
+from benchmark.records.parts import Health
+from benchmark.records.record import Record
 from tests.benchmark.handmade import make, row
 
 

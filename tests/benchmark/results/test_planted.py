@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from benchmark.plan.cells import Reading
-from benchmark.records.record import Planting, Record
+from benchmark.records.parts import Planting
+from benchmark.records.record import Record
 from benchmark.reports.audits import audit_page
 from benchmark.reports.tables import csv_table, ranking
 from benchmark.results.evidence import Evidence

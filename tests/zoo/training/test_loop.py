@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from zoo.catalogue.recipes import RECIPES, Adversarial, Recipe
+from zoo.catalogue.recipes import RECIPES, Adversarial, Certified, Recipe
 from zoo.catalogue.settings import with_settings
 from zoo.datasets import Split, load_split
 from zoo.layers import kl_divergence, use_generator
@@ -41,9 +41,10 @@ def few() -> Split:
         Recipe("bayesian-lenet", epochs=3, max_lr=3e-3, batch_size=128),
         Recipe("bayesian-lenet", epochs=3, max_lr=3e-3, batch_size=128, draws=2, kl_weighting="soenderby"),
         Recipe("lenet", epochs=3, max_lr=3e-3, batch_size=128, adversarial=Adversarial(0.1, steps=2, ramp_epochs=1)),
+        Recipe("bayesian-lenet", epochs=3, max_lr=2e-3, batch_size=128, certified=Certified(0.1, warm_up=1, ramp=1)),
         Recipe("alexnet", epochs=3, max_lr=1e-3, batch_size=128, flips=True, shifts=2, precision="bfloat16"),
     ],
-    ids=["bayesian", "two-draws", "adversarial", "dropout-augmented-bfloat16"],
+    ids=["bayesian", "two-draws", "adversarial", "certified", "dropout-augmented-bfloat16"],
 )
 def test_a_killed_training_ends_with_the_same_weights(
     recipe: Recipe, few: Split, tmp_path: Path, untouched_global_state: None
