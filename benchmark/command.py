@@ -24,6 +24,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command("benchmark.run", "attack networks, verify, compare, store, print the ranking"),
     "audit": Command("benchmark.audit", "can the numbers of one network be believed? Every check"),
+    "submit": Command("benchmark.submit", "submit a network to the leaderboards, or check a submission"),
     "judge": Command("benchmark.judge", "judge adversarial images that were made elsewhere"),
     "leaderboard": Command("benchmark.leaderboard", "write pages, tables and figures from what is stored"),
     "bench": Command("benchmark.bench.__main__", "measure speed beside other ways to do the same"),

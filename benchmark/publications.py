@@ -14,6 +14,7 @@ from benchmark.render import own_pages, project_pages
 from benchmark.reports.publish import Generated, Publication, planned
 from benchmark.results.selection import Split, sifted, split
 
+SUBMISSIONS = "submissions"  # folder, in the project's leaderboards, of those that were accepted
 PROJECT = Path(zoo.__file__).resolve().parents[1] / "leaderboards"  # of a clone; an installed package has none
 Say = Callable[[str], object]
 
@@ -21,6 +22,20 @@ Say = Callable[[str], object]
 def is_project(folder: Path) -> bool:
     """Whether a folder holds the project's own leaderboards."""
     return folder.resolve() == PROJECT.resolve()
+
+
+def accepted(folder: Path, dataset: str = "*") -> Archive:
+    """The records of the submissions that were accepted into leaderboards; see `benchmark.submission`."""
+    records = Archive()
+    for path in sorted(folder.glob(f"{SUBMISSIONS}/*/records/{dataset}/*.json.xz")):
+        records.read(path)
+    return records
+
+
+def _submitted(folder: Path, project: Iterable[Record]) -> list[Record]:
+    """Of the accepted submissions' records those that count beside the project's own."""
+    there = accepted(folder)
+    return [record for record in sifted([*project, *there.values()]).records if record.key in there] if there else []
 
 
 def publications(folder: Path, store: Path, readme: Path | None, elsewhere: Path | None, say: Say) -> list[Publication]:
@@ -39,7 +54,8 @@ def publications(folder: Path, store: Path, readme: Path | None, elsewhere: Path
     parts = split(counted.records, {record.key for record in stored})
     plans = []
     if parts.project:
-        plans.append(planned(project_pages(parts.project, folder, readme, counted.archive), folder))
+        submitted = _submitted(folder, parts.project)
+        plans.append(planned(project_pages(parts.project, folder, readme, counted.archive, submitted), folder))
     if parts.others:
         say(_stay_out(parts, folder, elsewhere))
         if elsewhere is not None:
@@ -53,7 +69,8 @@ def expected(folder: Path, readme: Path | None) -> tuple[Generated, int]:
     archive = read_records(folder / "records")
     records = sifted(archive.values()).records
     if is_project(folder):
-        return project_pages(split(records, ()).project, folder, readme, archive), len(archive)
+        project = split(records, ()).project
+        return project_pages(project, folder, readme, archive, _submitted(folder, project)), len(archive)
     return _own_pages(_Counted(records, archive), folder, readme), len(archive)
 
 

@@ -22,18 +22,35 @@ BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated sectio
 
 
 def project_pages(
-    records: Sequence[Record], folder: Path, readme: Path | None = None, archive: Archive | None = None
+    records: Sequence[Record],
+    folder: Path,
+    readme: Path | None = None,
+    archive: Archive | None = None,
+    submitted: Sequence[Record] = (),
 ) -> Generated:
     """The project's leaderboards: records, pages, tables, figures, and the sections of its README.
 
     archive: the records that lie in the folder, which are written as they lie.
+    submitted: records of accepted submissions, which count on boards and audits, and lie in folders of their own.
     """
     of_papers = (paper.report for paper in papers.PAPERS)
     results = Results(sorted(records, key=_order), protocol=True)
-    generated = joined(report(results, folder) for report in (*REPORTS, *of_papers))
-    front = board_pages.index_page(results.boards, generated.links)
+    shown = _with_submitted(results, records, submitted)
+    of_all = {report: shown if report in OWN_REPORTS else results for report in REPORTS}
+    reports = (*of_all.items(), *((report, results) for report in of_papers))
+    generated = joined(report(of, folder) for report, of in reports)
+    front = board_pages.index_page(shown.boards, generated.links)
     parts = generated, _records(records, folder, archive), Generated({folder / "README.md": front})
-    return _with_readme(joined(parts), results.boards, folder, readme)
+    return _with_readme(joined(parts), shown.boards, folder, readme)
+
+
+def _with_submitted(results: Results, records: Sequence[Record], submitted: Sequence[Record]) -> Results:
+    """The results with those of accepted submissions; images that lower a row of the project's are of that row."""
+    if not submitted:
+        return results
+    own = {record.cell.model for record in records}
+    names = {record.cell.model for record in submitted} - own
+    return Results(sorted([*records, *submitted], key=_order), protocol=True, submitted=names)
 
 
 def own_pages(

@@ -7,8 +7,8 @@ import math
 from torch import Tensor
 
 from benchmark.evaluation.machine import Machine
-from benchmark.evaluation.predictors import draws_seed
 from benchmark.plan.cells import Cell
+from benchmark.plan.purposes import draws_seed
 from benchmark.records.parts import Certificate
 from zoo import ZooEntry
 from zoo.bounds import certified
@@ -25,7 +25,7 @@ def certificate_of(entry: ZooEntry, cell: Cell, x: Tensor, y: Tensor, machine: M
     with a layer that has no rule.
     """
     network, posterior = entry.load()
-    seed = draws_seed(entry, "judge", cell.seed)
+    seed = draws_seed(entry.name, "judge", cell.seed)
     drawn = networks_of(Networks.DRAWS, network.to(machine.device), posterior, cell.judge_draws, seed)
     threat = cell.attack.threat
     leads = certified(drawn.networks, x, y, threat.eps, threat.norm, weights=drawn.weights)

@@ -24,13 +24,14 @@ from benchmark.evaluation.judged import JudgedImages, judge_crafted, outcome_of
 from benchmark.evaluation.kept import Kept
 from benchmark.evaluation.machine import Machine
 from benchmark.evaluation.planted import Planted, craft_planted, plant_for
-from benchmark.evaluation.predictors import Predictors, draws_seed, purposes_of
+from benchmark.evaluation.predictors import Predictors
 from benchmark.evaluation.ray import judged_along_the_ray
 from benchmark.evaluation.state import UNSEEN, state_of
 from benchmark.evaluation.subjects import subject_of
 from benchmark.evaluation.surrogate import Surrogate, Surrogates
 from benchmark.plan.cells import Cell, Reading, Subject
 from benchmark.plan.nearest import is_of_every_eps
+from benchmark.plan.purposes import draws_seed, purposes_of
 from benchmark.protocol import LIBRARIES, example_order
 from benchmark.records.agreement import compare_libraries
 from benchmark.records.outcome import Outcome
@@ -190,7 +191,7 @@ class Evaluator:
                 self.machine.device,
                 threads=torch.get_num_threads(),
                 stacked=attacked.stacked,
-                seeds={of: draws_seed(entry, purpose, cell.seed) for of, purpose in purposes.items()},
+                seeds={of: draws_seed(entry.name, purpose, cell.seed) for of, purpose in purposes.items()},
                 seconds=round(time.monotonic() - began, 3),
                 libraries=cell.libraries,
             )

@@ -28,9 +28,9 @@ from benchmark.attacks.metered import GradientStore
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.evaluation.judge import violations
 from benchmark.evaluation.machine import Machine
-from benchmark.evaluation.predictors import draws_seed
 from benchmark.evaluation.readout import solve, without_readout
 from benchmark.plan.cells import Cell
+from benchmark.plan.purposes import draws_seed
 from benchmark.records.parts import Planting
 from zoo import ZooEntry
 from zoo.prediction.expected import ExpectedPrediction
@@ -176,7 +176,7 @@ def plant(
 def plant_for(entry: ZooEntry, cell: Cell, x: Tensor, examples: Sequence[int], machine: Machine) -> Planted:
     """Plant an example in the ball of every image of a cell, in the draws that its attacker has."""
     network, posterior = entry.load()
-    seed = draws_seed(entry, "attack", cell.seed)
+    seed = draws_seed(entry.name, "attack", cell.seed)
     drawn = networks_of(Networks.DRAWS, network.to(machine.device), posterior, cell.attack_draws, seed)
     how = cell.attack.threat, examples, cell.seed, Gradient(precision=cell.attack.gradient.precision)
     return plant(drawn.networks, x, *how, weights=drawn.weights, stack=machine.stack)

@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Cell, Reading
+from benchmark.plan.purposes import Purpose, draws_seed
 from zoo import ZooEntry
 from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
-from zoo.seeding import derive_seed
 from zoo.targets import Gradient
 
 KEPT_BYTES = 2 << 30  # of weights in predictors that are kept for later cells; 64 draws of AlexNet have half a gigabyte
-
-Purpose = Literal["attack", "judge", "other judge", "independent"]  # of draws
-
-
-def purposes_of(cell: Cell) -> dict[str, Purpose]:
-    """The draws that the attacker has, and those that judge."""
-    return {
-        "attack": "judge" if cell.reading in (Reading.DETERMINISTIC, Reading.CERTIFIED) else "attack",
-        "judge": "other judge" if cell.reading is Reading.OTHER_JUDGE else "judge",
-    }
-
-
-def draws_seed(entry: ZooEntry, purpose: Purpose, seed: int) -> int:
-    """What draws are derived from: entry, purpose and seed alone, so that they are the same for every shard."""
-    return derive_seed(purpose, entry.name, seed)
 
 
 class PredictorKey(NamedTuple):
@@ -68,7 +53,7 @@ class Predictors(OrderedDict[PredictorKey, ExpectedPrediction]):
         return self._built(entry, key._replace(draws=min(key.draws, most or key.draws)) if fewer else key)
 
     def _built(self, entry: ZooEntry, key: PredictorKey) -> ExpectedPrediction:
-        seed, machine = draws_seed(entry, key.purpose, key.seed), self._machine
+        seed, machine = draws_seed(entry.name, key.purpose, key.seed), self._machine
         return entry.predictor(key.draws, seed, key.gradient, machine.device, machine.stack, key.half)
 
     def _key(self, entry: ZooEntry, purpose: Purpose, cell: Cell, gradient: Gradient) -> PredictorKey:

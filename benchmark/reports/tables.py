@@ -13,6 +13,8 @@ from benchmark.reports.strongest import strongest, strongest_columns, strongest_
 from benchmark.results.boards import Board, by_images
 from benchmark.results.rows import Row
 
+SUBMITTED = "submitted, re-run by CI"
+
 
 def span(counts: Iterable[int]) -> str:
     """`100`, or `100 to 500` where numbers differ."""
@@ -275,9 +277,11 @@ def rank(row: Row) -> str:
 
 
 def labelled(row: Row) -> str:
-    """The entry's name, with the seed where it is not the protocol's 0, and marked where it is a reference."""
+    """The entry's name, with the seed where it is not the protocol's 0, marked where it is a reference or submitted."""
     config = row.configuration
     name = config.model if config.seed == 0 else f"{config.model} (seed {config.seed})"
+    if row.submitted:
+        return f"{name} ({SUBMITTED})"
     return f"{name} (reference)" if row.reference else name
 
 

@@ -18,12 +18,13 @@ from benchmark.results.evidence import Evidence
 class Audit:
     """The evidence on one entry in one norm, and what the checks say of it.
 
-    reference: whether the entry is the project's own, shown beside a user's.
+    reference: whether the entry is the project's own, shown beside a user's. submitted: whether somebody submitted it.
     """
 
     configuration: Configuration
     evidence: Evidence
     reference: bool = False
+    submitted: bool = False
 
     @property
     def dataset(self) -> str:

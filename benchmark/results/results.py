@@ -13,7 +13,7 @@ Everything is computed from the records when it is asked for, once, and needs no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -56,22 +56,27 @@ class Results:
         *,
         protocol: bool = False,
         images: Mapping[str, bytes] = MappingProxyType({}),
+        submitted: Collection[str] = (),
     ) -> None:
         """reference: records of networks that are shown beside the others, on boards alone and on the same images.
 
         protocol: whether boards are those of leaderboards: with the protocol's eps, draws and seed, and only rows with
         all its attacks in a norm. Other attacks within those threat models count there, too.
         images: key of a record -> what its cell kept, packed; see `benchmark.records.images`.
+        submitted: names of networks that were submitted, which boards say.
         """
         self.records = tuple(without_subsumed(records))
         self.protocol = protocol
         self._reference = tuple(without_subsumed(reference))
         self._images = images
+        self._submitted = frozenset(submitted)
 
     @cached_property
     def audits(self) -> list[Audit]:
         """Evidence and verdicts of every entry, norm by norm."""
-        return [*audits_of(self._on_boards(self.records)), *audits_of(self._on_boards(self._reference), reference=True)]
+        own = audits_of(self._on_boards(self.records))
+        own = [replace(one, submitted=one.configuration.model in self._submitted) for one in own]
+        return [*own, *audits_of(self._on_boards(self._reference), reference=True)]
 
     @cached_property
     def boards(self) -> list[Board]:

@@ -100,6 +100,11 @@ class Row:
         return self.audit.reference
 
     @property
+    def submitted(self) -> bool:
+        """Whether somebody submitted its network, and a part of its records was run again."""
+        return self.audit.submitted
+
+    @property
     def verdicts(self) -> Sequence[Verdict]:
         return self.audit.verdicts
 

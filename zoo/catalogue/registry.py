@@ -48,6 +48,11 @@ class ModelRegistry(Mapping[str, ZooEntry]):
             raise ValueError(f"{entry.name!r} is registered already; choose another name")
         self._entries[entry.name] = entry
 
+    def forget(self, name: str) -> None:
+        """Take a network out, as if nobody had registered it; nothing where there is none of that name."""
+        self._load()
+        self._entries.pop(name, None)
+
     @contextlib.contextmanager
     def with_entries(self, *entries: ZooEntry) -> Iterator[None]:
         """The registry holds further entries inside the block. Raises ValueError if a name is taken."""
