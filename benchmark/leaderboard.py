@@ -34,6 +34,10 @@ def leaderboard(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if a page differs from what its records give.")
     ] = False,
+    site: Annotated[
+        Path | None,
+        typer.Option(help="Write a static site of the records in the folder, into this one, and nothing else."),
+    ] = None,
 ) -> None:
     """Write Markdown, CSV, JSON and figures into the leaderboard folder.
 
@@ -46,6 +50,8 @@ def leaderboard(
 
     Only files that `manifest.json` in the folder names, and that are still as they were written, are replaced or
     deleted.
+
+    `--site FOLDER` writes the same numbers as a static site: open its `index.html`, or publish the folder anywhere.
     """
     from benchmark.publications import is_project
 
@@ -54,7 +60,11 @@ def leaderboard(
         readme = main.parent / "README.md"
     gc.disable()  # all records are kept: to look for garbage among them takes a seventh of the time
     try:
-        if check:
+        if check and site is not None:
+            raise ValueError("--check and --site exclude each other: give one of them")
+        if site is not None:
+            _write_site(main, site)
+        elif check:
             _check(main, readme)
         else:
             _write(main, store, readme, OWN if folder is None else None)
@@ -69,6 +79,19 @@ def _write(folder: Path, store: Path, readme: Path | None, elsewhere: Path | Non
     for publication in publications(folder, store, readme, elsewhere, typer.echo):
         for line in publication.carry_out():
             typer.echo(line)
+
+
+def _write_site(folder: Path, target: Path) -> None:
+    """Refuse what cannot be done before the records are read."""
+    from benchmark.publications import site_of
+    from benchmark.reports.site import refuse_foreign, require, write_site
+
+    require()
+    refuse_foreign(target)
+    files = site_of(folder)
+    write_site(files, target)
+    size = sum(map(len, files.values())) / 1e6
+    typer.echo(f"wrote {len(files)} files, {size:.1f} MB: open {target / 'index.html'}")
 
 
 def _check(folder: Path, readme: Path | None) -> None:

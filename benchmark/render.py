@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmark import papers
 from benchmark.records.archive import Archive, record_files
@@ -21,6 +22,13 @@ from benchmark.results.rows import Images
 BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of a README
 
 
+class Rendered(NamedTuple):
+    """Results, and all that is generated from them."""
+
+    results: Results
+    generated: Generated
+
+
 def project_pages(
     records: Sequence[Record], folder: Path, readme: Path | None = None, archive: Archive | None = None
 ) -> Generated:
@@ -28,12 +36,19 @@ def project_pages(
 
     archive: the records that lie in the folder, which are written as they lie.
     """
+    return project(records, folder, readme, archive).generated
+
+
+def project(
+    records: Sequence[Record], folder: Path, readme: Path | None = None, archive: Archive | None = None
+) -> Rendered:
+    """The same, with the results that the pages are made from."""
     of_papers = (paper.report for paper in papers.PAPERS)
     results = Results(sorted(records, key=_order), protocol=True)
     generated = joined(report(results, folder) for report in (*REPORTS, *of_papers))
     front = board_pages.index_page(results.boards, generated.links)
     parts = generated, _records(records, folder, archive), Generated({folder / "README.md": front})
-    return _with_readme(joined(parts), results.boards, folder, readme)
+    return Rendered(results, _with_readme(joined(parts), results.boards, folder, readme))
 
 
 def own_pages(
@@ -48,13 +63,24 @@ def own_pages(
     reference: the project's records. They are not copied, and the project's studies are not repeated.
     archive: the records that lie in the folder, which are written as they lie.
     """
+    return own(records, reference, folder, readme, archive).generated
+
+
+def own(
+    records: Sequence[Record],
+    reference: Sequence[Record],
+    folder: Path,
+    readme: Path | None = None,
+    archive: Archive | None = None,
+) -> Rendered:
+    """The same, with the results that the pages are made from."""
     of_papers = (paper.own_report for paper in papers.PAPERS)
     results = Results(sorted(records, key=_order), reference, protocol=True)
     generated = joined(report(results, folder) for report in (*OWN_REPORTS, *of_papers))
     figures = sorted(path.stem for path in generated.figures)
     front = board_pages.own_index_page(results.boards, generated.links, figures)
     parts = generated, _records(records, folder, archive), Generated({folder / "README.md": front})
-    return _with_readme(joined(parts), results.boards, folder, readme)
+    return Rendered(results, _with_readme(joined(parts), results.boards, folder, readme))
 
 
 def _records(records: Sequence[Record], folder: Path, archive: Archive | None) -> Generated:

@@ -1,0 +1,109 @@
+"""From results to the files of a site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import resources
+
+from benchmark.reports.network_report.made import finished
+from benchmark.reports.site.boards import boards_page
+from benchmark.reports.site.compare import compare_page
+from benchmark.reports.site.curves import TABLE, curves_page, runtime
+from benchmark.reports.site.documents import FOLDER, closure, document, linked, place
+from benchmark.reports.site.downloads import BOARDS, boards_json, downloads_page
+from benchmark.reports.site.entries import entry_page, places_of
+from benchmark.reports.site.frame import Frame
+from benchmark.reports.site.overview import overview
+from benchmark.reports.tables import audit_file, labelled
+from benchmark.results import Results
+from benchmark.results.entries import Entry
+from benchmark.results.twins import twins_of
+
+Read = Callable[[str], bytes | None]
+SCRIPTS = ("boards.js", "compare.js", "curves.js")
+
+
+def site(results: Results, contents: Mapping[str, bytes], read: Read) -> dict[str, bytes]:
+    """Path -> content of every file of the site.
+
+    contents: what the reports give, by path below the folder of the leaderboards. read: a file that lies there and is
+    made elsewhere, None where there is none; those that the reports refer to become part of the site.
+    """
+    frame = _frame(results)
+    files = _assets()
+    files |= _documents(contents, read, frame)
+    files |= {path: content for path, content in contents.items() if path.startswith("records/")}
+    files[BOARDS] = boards_json(results.boards)
+    groups = [group for of_dataset in twins_of(results.entries, results.boards).values() for group in of_dataset]
+    for entry in results.entries:
+        page = entry_page(results, entry, frame, groups, _downloads(entry, files))
+        files[frame.places[entry.configuration]] = page
+    table = contents.get(TABLE)
+    files["curves.html"] = curves_page(results.entries, None if table is None else table.decode(), frame)
+    files["boards.html"] = boards_page(results.boards, frame)
+    files["compare.html"] = compare_page(results.boards, frame)
+    links = [link for link in READ_ON if link["path"] in files]
+    files["index.html"] = overview(results.boards, results.entries, frame, links)
+    files["downloads.html"] = downloads_page(files, frame)
+    return dict(sorted(files.items()))
+
+
+READ_ON = [
+    {"path": "reports/claims.html", "title": "Claims", "about": "A paper's claims, judged one by one."},
+    {"path": "reports/masking.html", "title": "Gradient targets", "about": "What a wrong gradient hides."},
+    {"path": "reports/posteriors.html", "title": "Posteriors", "about": "Every kind of posterior under one judge."},
+    {"path": "reports/agreement.html", "title": "Agreement", "about": "Whether the libraries agree, image by image."},
+    {"path": "reports/validity.html", "title": "Checks", "about": "What is asked of every number, and what fools it."},
+]
+
+
+def _frame(results: Results) -> Frame:
+    entries = results.entries
+    protocols = sorted({entry.configuration.protocol for entry in entries})
+    return Frame(", ".join(protocols), max(map(finished, entries), default=""), places_of(entries))
+
+
+def _documents(contents: Mapping[str, bytes], read: Read, frame: Frame) -> dict[str, bytes]:
+    """The Markdown reports as pages, and the tables and figures that lie beside them."""
+    texts = {name: content.decode() for name, content in contents.items() if name.endswith(".md")}
+
+    def text_of(name: str) -> str | None:
+        content = read(name)
+        return None if content is None else content.decode()
+
+    texts = closure(texts, text_of, texts)
+    beside = {name: content for name, content in contents.items() if name.endswith((".csv", ".png", ".svg"))}
+    for name, text in texts.items():
+        for other in linked(text, name):
+            if other.endswith(".png") and other not in beside and (content := read(other)) is not None:
+                beside[other] = content
+    exists = (texts.keys() | beside.keys()).__contains__
+    files = {place(name): content for name, content in beside.items()}
+    for name, text in texts.items():
+        found = document(text, name, exists)
+        files[place(name)] = frame.page(
+            place(name), "document.html", found.title, found.title, html=found.html, headings=found.headings
+        )
+    return files
+
+
+def _downloads(entry: Entry, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Title -> path of what there is of an entry beside its page."""
+    found = {"complete audit, as tables": place(audit_file(labelled(entry.rows[0])))}
+    for ending, title in (("", "records"), ("-adaptive", "records of adaptive attacks")):
+        found[title] = f"records/{entry.name}{ending}.json.xz"
+    return {title: path for title, path in found.items() if path in files}
+
+
+def _assets() -> dict[str, bytes]:
+    """Styles, scripts, and the libraries of others with their licences."""
+    package = resources.files("benchmark.reports")
+    styles = [package / "templates" / name for name in ("palette.css", "report.css")]
+    css = b"\n".join(path.read_bytes() for path in [*styles, package / "site" / "assets" / "site.css"])
+    files = {"assets/site.css": css, "assets/vega.js": runtime()}
+    files |= {f"assets/{name}": (package / "site" / "assets" / name).read_bytes() for name in SCRIPTS}
+    vendor = package / "site" / "assets" / "vendor"
+    return files | {f"assets/{path.name}": path.read_bytes() for path in vendor.iterdir()}
+
+
+__all__ = ["FOLDER", "site"]
