@@ -48,12 +48,16 @@ class Twins:
 
 
 def twins_of(entries: Iterable[Entry], boards: Sequence[Board]) -> dict[str, list[Twins]]:
-    """Data set -> its networks by architecture, the most robust first. A test is of networks that are ranked."""
+    """Data set -> its networks by architecture, the most robust first; the data set with most networks first.
+
+    A test is of networks that are ranked.
+    """
     by_dataset: dict[str, dict[str, list[Entry]]] = {}
     for entry in entries:
         by_dataset.setdefault(entry.dataset, {}).setdefault(_group(entry), []).append(entry)
     pairs = _pairs(boards)
-    found = {dataset: [_twins(group, pairs) for group in groups.values()] for dataset, groups in by_dataset.items()}
+    by_size = sorted(by_dataset.items(), key=lambda item: -sum(map(len, item[1].values())))
+    found = {dataset: [_twins(group, pairs) for group in groups.values()] for dataset, groups in by_size}
     return {dataset: sorted(groups, key=lambda one: -one.robustness) for dataset, groups in found.items()}
 
 

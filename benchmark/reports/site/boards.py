@@ -17,14 +17,13 @@ from benchmark.results.boards import Board
 from benchmark.results.checks import ALL
 from benchmark.results.rows import Row
 
-COLUMNS = {  # name in addresses -> title
+COLUMNS = {  # name in addresses -> title; after `clean` comes a column an attack
     "rank": "rank",
     "network": "network",
     "worst": "worst case",
     "drawn": "0 to 100",
     "whitebox": "white-box",
     "clean": "clean",
-    "attacks": "attack by attack",
     "own": "judge's own draws",
     "autoattack": "AutoAttack",
     "verdict": "verdict",
@@ -50,12 +49,26 @@ def boards_page(boards: Sequence[Board], frame: Frame) -> bytes:
         "Boards",
         "Robust accuracy of every network under every threat model, with intervals, shared ranks and verdicts.",
         lines=lines,
-        columns=COLUMNS,
+        columns=_columns(boards),
+        methods=_methods(boards),
         hidden=HIDDEN,
         filters=[(name, FILTER_TITLES[name], _values(name, lines)) for name in FILTERS],
         first=_first(boards),
         evidence=[_evidence(name, audit) for name, audit in audits.items()],
     )
+
+
+def _methods(boards: Iterable[Board]) -> list[str]:
+    return list(dict.fromkeys(METHOD_OF[name].name for board in boards for row in board.rows for name in row.attacks))
+
+
+def _columns(boards: Iterable[Board]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for name, title in COLUMNS.items():
+        columns[name] = title
+        if name == "clean":
+            columns |= {method: method for method in _methods(boards)}
+    return columns
 
 
 FILTER_TITLES = {
@@ -93,7 +106,7 @@ def _line(row: Row, board: Board) -> dict[str, object]:
         "bar": Bar.of(row.worst, row.whitebox),
         "worst": row.worst.value,
         "whitebox": percent(row.whitebox),
-        "attacks": ", ".join(f"{METHOD_OF[name].name} {percent(share)}" for name, share in row.attacks.items()),
+        "attacks": {METHOD_OF[name].name: percent(share) for name, share in row.attacks.items()},
         "own": of_audit(row.readings.deterministic, row),
         "autoattack": "" if row.autoattack is None else of_audit(row.autoattack, row),
         "cost": sum(row.passes),

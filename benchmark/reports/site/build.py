@@ -8,7 +8,7 @@ from importlib import resources
 from benchmark.reports.network_report.made import finished
 from benchmark.reports.site.boards import boards_page
 from benchmark.reports.site.compare import compare_page
-from benchmark.reports.site.curves import TABLE, curves_page, runtime
+from benchmark.reports.site.curves import TABLE, curves_page
 from benchmark.reports.site.documents import FOLDER, closure, document, linked, place
 from benchmark.reports.site.downloads import BOARDS, boards_json, downloads_page
 from benchmark.reports.site.entries import entry_page, places_of
@@ -34,16 +34,16 @@ def site(results: Results, contents: Mapping[str, bytes], read: Read) -> dict[st
     files |= _documents(contents, read, frame)
     files |= {path: content for path, content in contents.items() if path.startswith("records/")}
     files[BOARDS] = boards_json(results.boards)
-    groups = [group for of_dataset in twins_of(results.entries, results.boards).values() for group in of_dataset]
+    groups = twins_of(results.entries, results.boards)
     for entry in results.entries:
-        page = entry_page(results, entry, frame, groups, _downloads(entry, files))
+        page = entry_page(results, entry, frame, groups[entry.dataset], _downloads(entry, files))
         files[frame.places[entry.configuration]] = page
     table = contents.get(TABLE)
-    files["curves.html"] = curves_page(results.entries, None if table is None else table.decode(), frame)
+    files["curves.html"] = curves_page(groups, None if table is None else table.decode(), frame)
     files["boards.html"] = boards_page(results.boards, frame)
-    files["compare.html"] = compare_page(results.boards, frame)
+    files["compare.html"] = compare_page(results.boards, groups, frame)
     links = [link for link in READ_ON if link["path"] in files]
-    files["index.html"] = overview(results.boards, results.entries, frame, links)
+    files["index.html"] = overview(results.boards, groups, frame, links)
     files["downloads.html"] = downloads_page(files, frame)
     return dict(sorted(files.items()))
 
@@ -100,8 +100,7 @@ def _assets() -> dict[str, bytes]:
     package = resources.files("benchmark.reports")
     styles = [package / "templates" / name for name in ("palette.css", "report.css")]
     css = b"\n".join(path.read_bytes() for path in [*styles, package / "site" / "assets" / "site.css"])
-    files = {"assets/site.css": css, "assets/vega.js": runtime()}
-    files |= {f"assets/{name}": (package / "site" / "assets" / name).read_bytes() for name in SCRIPTS}
+    files = {"assets/site.css": css} | {f"assets/{name}": (package / "site" / "assets" / name).read_bytes() for name in SCRIPTS}
     vendor = package / "site" / "assets" / "vendor"
     return files | {f"assets/{path.name}": path.read_bytes() for path in vendor.iterdir()}
 

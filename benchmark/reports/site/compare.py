@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.attacks.spec import ThreatModel
+from benchmark.reports.network_report import posterior
 from benchmark.reports.site.bars import Bar
 from benchmark.reports.site.frame import Frame
 from benchmark.reports.site.overview import short
@@ -12,14 +13,15 @@ from benchmark.reports.tables import labelled, threat_title
 from benchmark.results.boards import Board
 from benchmark.results.ranking import Paired
 from benchmark.results.rows import Row
+from benchmark.results.twins import Twins
 
 Key = tuple[str, str]
 
 
-def compare_page(boards: Sequence[Board], frame: Frame) -> bytes:
-    """All pairs; the browser shows the one that is chosen."""
+def compare_page(boards: Sequence[Board], groups: Mapping[str, Sequence[Twins]], frame: Frame) -> bytes:
+    """All pairs; the browser shows the one that is chosen. groups: data set -> its networks, twins together."""
     pairs = pairs_of(boards)
-    names: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {dataset: [] for dataset in groups}
     for board in boards:
         of_dataset = names.setdefault(board.dataset, [])
         of_dataset += [name for row in board.rows if (name := labelled(row)) not in of_dataset]
@@ -29,8 +31,18 @@ def compare_page(boards: Sequence[Board], frame: Frame) -> bytes:
         "Compare",
         "Two networks side by side on the same images, with the exact paired test between them.",
         names={dataset: sorted(of_dataset) for dataset, of_dataset in names.items()},
+        first=_first(groups, pairs),
         pairs=[_pair(key, tests) for key, tests in pairs.items()],
     )
+
+
+def _first(groups: Mapping[str, Sequence[Twins]], pairs: Iterable[Key]) -> Key:
+    """The pair that is shown at first: the first twins, or whatever there is."""
+    for of_dataset in groups.values():
+        for group in of_dataset:
+            if group.frequentist is not None and group.tests:
+                return labelled(group.frequentist.rows[0]), labelled(group.bayesian[0].rows[0])
+    return next(iter(pairs), ("", ""))
 
 
 def pairs_of(boards: Iterable[Board]) -> dict[Key, dict[ThreatModel, Paired]]:
@@ -52,6 +64,12 @@ def _pair(key: Key, tests: dict[ThreatModel, Paired]) -> dict[str, object]:
         "names": [short(name, dataset) for name in key],
         "places": [row.configuration for row in rows[0]],
         "dataset": dataset,
+        "facts": [
+            ("clean accuracy", [Bar.of(row.clean) for row in rows[0]]),
+            ("family", [row.family for row in rows[0]]),
+            ("posterior", [posterior(row) for row in rows[0]]),
+        ],
+        "verdicts": [{row.threat.norm: row.status for row in of} for of in zip(*rows, strict=True)],
         "lines": [_line(pair, first, second) for (_, pair), (first, second) in zip(pairs, rows, strict=True)],
     }
 
@@ -65,9 +83,8 @@ def _line(pair: Paired, first: Row, second: Row) -> dict[str, object]:
     return {
         "threat": threat_title(first.threat.norm, first.threat.eps),
         "images": pair.count,
-        "bars": [Bar.of(row.worst, row.whitebox) for row in (first, second)],
+        "bars": [(Bar.of(row.worst, row.whitebox), row.family) for row in (first, second)],
         "ranked": [row.is_rankable for row in (first, second)],
-        "statuses": [row.status for row in (first, second)],
         "only": [only[id(row)] for row in (first, second)],
         "p": f"{pair.p:.2g}",
         "corrected": f"{pair.corrected:.2g}",

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from benchmark.attacks.methods import METHOD_OF, NORMS
 from benchmark.attacks.spec import format_eps
+from benchmark.protocol import ATTACKS
 from benchmark.reports.network_report.charts import STYLES
 from benchmark.reports.site.frame import Frame, slug
 from benchmark.reports.site.overview import short
 from benchmark.results.entries import Entry
 from benchmark.results.share import Share
+from benchmark.results.twins import Twins
 
 TABLE = "curves.csv"  # of the leaderboards, where a grid of eps was run
 _POINTS = "network,family,eps,accuracy,low,high"
 
 
-def curves_page(entries: Sequence[Entry], table: str | None, frame: Frame) -> bytes:
+def curves_page(groups: Mapping[str, Sequence[Twins]], table: str | None, frame: Frame) -> bytes:
     """A section a data set: the worst case of all attacks norm by norm, then attack by attack.
 
-    table: CSV of accuracy by eps under one attack each, if there is any.
+    groups: data set -> its networks, twins together. table: CSV of accuracy by eps under one attack each, if any.
     """
     sections = []
-    for dataset in dict.fromkeys(entry.dataset for entry in entries):
-        of_dataset = [entry for entry in entries if entry.dataset == dataset]
+    for dataset, of_dataset in groups.items():
         styles = _styles(of_dataset)
-        charts = [*_worst_cases(of_dataset), *_attack_by_attack(dataset, table)]
-        sections.append({"dataset": dataset, "styles": styles, "charts": [_chart(one, styles, dataset) for one in charts]})
+        entries = [entry for group in of_dataset for entry in group.entries]
+        charts = [*_worst_cases(entries), *_attack_by_attack(dataset, table)]
+        sections.append(
+            {"dataset": dataset, "styles": styles, "charts": [_chart(one, styles, dataset) for one in charts]}
+        )
     return frame.page(
         "curves.html",
         "curves.html",
@@ -41,13 +45,16 @@ def curves_page(entries: Sequence[Entry], table: str | None, frame: Frame) -> by
     )
 
 
-def _styles(entries: Iterable[Entry]) -> list[dict[str, object]]:
+def _styles(groups: Sequence[Twins]) -> list[dict[str, object]]:
     """A colour for twins together, a line for each family."""
-    networks = {short(entry.name, entry.dataset): entry.rows[0] for entry in entries}
-    stems = list(dict.fromkeys(name.removeprefix("bayesian-") for name in networks))
     return [
-        {"name": name, "style": stems.index(name.removeprefix("bayesian-")) % STYLES, "family": row.family}
-        for name, row in networks.items()
+        {
+            "name": short(entry.name, entry.dataset),
+            "style": place % STYLES,
+            "family": "frequentist" if entry.rows[0].family == "frequentist" else "other",
+        }
+        for place, group in enumerate(groups)
+        for entry in group.entries
     ]
 
 
@@ -84,10 +91,11 @@ def _attack_by_attack(dataset: str, table: str | None) -> list[tuple[str, str, p
     frame = pd.read_csv(io.StringIO(table))
     frame = frame[(frame["dataset"] == dataset) & (frame["gradient"] == "expected")]
     charts = []
-    for attack, points in frame.groupby("attack", sort=True):
+    for attack in (name for name in ATTACKS if name in set(frame["attack"])):
+        points = frame[frame["attack"] == attack]
         named = points.assign(network=[short(str(name), dataset) for name in points["entry"]])
-        title = f"{METHOD_OF[str(attack)].name.upper()} alone, {NORMS[str(attack)]}"
-        charts.append((title, str(NORMS[str(attack)]), named[_POINTS.split(",")]))
+        title = f"{METHOD_OF[attack].name.upper()} alone, {NORMS[attack]}"
+        charts.append((title, str(NORMS[attack]), named[_POINTS.split(",")]))
     return charts
 
 
@@ -114,9 +122,11 @@ def compiled(points: pd.DataFrame, axis: str, styles: list[dict[str, object]]) -
 
     rounded = points.assign(**{name: (100 * points[name]).round(2) for name in ("accuracy", "low", "high")})
     rounded["eps"] = rounded["eps"].round(5)
+    rounded["family"] = rounded["family"].where(rounded["family"] == "frequentist", "other")
     chosen = "datum.network === focus"
     base = alt.Chart(alt.Data(values=rounded.to_dict(orient="records"))).encode(
-        x=alt.X("eps:Q", title=axis, axis=alt.Axis(grid=False, tickCount=5)),
+        # most happens at small eps, where a linear axis has no room
+        x=alt.X("eps:Q", title=axis, scale=alt.Scale(type="sqrt"), axis=alt.Axis(**_ticks(rounded["eps"].max()))),
         color=alt.Color(
             "network:N",
             legend=None,
@@ -128,7 +138,7 @@ def compiled(points: pd.DataFrame, axis: str, styles: list[dict[str, object]]) -
     )
     accuracy = alt.Y("accuracy:Q", title=None, scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(values=[0, 25, 50, 75, 100]))
     dash = alt.StrokeDash(
-        "family:N", legend=None, scale=alt.Scale(domain=["frequentist", "bayesian"], range=[[1, 0], [5, 3]])
+        "family:N", legend=None, scale=alt.Scale(domain=["frequentist", "other"], range=[[1, 0], [5, 3]])
     )
     shown = {"opacity": alt.condition(f"focus === '' || {chosen}", alt.value(1), alt.value(0.12))}
     band = base.mark_area(line=False).encode(
@@ -149,9 +159,7 @@ def compiled(points: pd.DataFrame, axis: str, styles: list[dict[str, object]]) -
     return dict(vl_convert.vegalite_to_vega(spec.to_dict()))
 
 
-def runtime() -> bytes:
-    """Vega, from the package that compiled the charts: what the page loads."""
-    import vl_convert
-
-    licence = f"/*! Vega {vl_convert.get_vega_version()}, BSD 3-clause: see vega.LICENSE */\n"
-    return (licence + str(vl_convert.javascript_bundle("window.vega = vega;"))).encode()
+def _ticks(last: float) -> dict[str, Any]:
+    """Few enough that none covers another; the eps of the leaderboards are written as they are everywhere."""
+    places = [0.0, *(round(last * share, 5) for share in (0.02, 0.1, 0.2, 0.4, 0.6, 0.8, 1))]
+    return {"grid": False, "values": places, "format": "~g", "labelOverlap": "greedy"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.reports.site.bars import Bar
@@ -11,12 +11,13 @@ from benchmark.reports.tables import threat_title
 from benchmark.results.boards import Board
 from benchmark.results.entries import Entry
 from benchmark.results.rows import Row
-from benchmark.results.twins import Twins, counted, twins_of
+from benchmark.results.twins import Twins, counted
 
 
-def overview(boards: Sequence[Board], entries: Sequence[Entry], frame: Frame, links: Iterable[dict[str, str]]) -> bytes:
-    """The front page. links: title, path and words of the reports that it leads to."""
-    groups = twins_of(entries, boards)
+def overview(
+    boards: Sequence[Board], groups: Mapping[str, Sequence[Twins]], frame: Frame, links: Iterable[dict[str, str]]
+) -> bytes:
+    """The front page. groups: data set -> its networks, twins together. links: reports that it leads to."""
     counts = counted(group for of_dataset in groups.values() for group in of_dataset)
     return frame.page(
         "index.html",
@@ -33,42 +34,45 @@ def overview(boards: Sequence[Board], entries: Sequence[Entry], frame: Frame, li
 def panel(dataset: str, groups: Sequence[Twins], boards: Sequence[Board]) -> dict[str, object]:
     """A data set: its networks down, its threat models across."""
     threats = list(dict.fromkeys(ThreatModel(board.norm, board.eps) for board in boards if board.dataset == dataset))
+    best = {threat: _best(dataset, threat, boards) for threat in threats}
     return {
         "dataset": dataset,
-        "threats": [{"title": threat_title(one.norm, one.eps), "best": best(dataset, one, boards)} for one in threats],
-        "groups": [[_line(entry, group, threats) for entry in group.entries] for group in groups],
+        "threats": [threat_title(one.norm, one.eps) for one in threats],
+        "groups": [[_line(entry, group, best) for entry in group.entries] for group in groups],
     }
 
 
-def best(dataset: str, threat: ThreatModel, boards: Sequence[Board]) -> list[str]:
-    """The networks of rank 1 where most networks are on the same images."""
+def _best(dataset: str, threat: ThreatModel, boards: Sequence[Board]) -> set[object]:
+    """The networks of rank 1 on the board with most of them."""
     of = [board for board in boards if (board.dataset, board.norm, board.eps) == (dataset, threat.norm, threat.eps)]
     largest = max(of, key=lambda board: (len(board.rows), len(board.images[1])))
-    return [short(row.configuration.model, dataset) for row in largest.rows if row.rank == 1]
+    return {row.configuration for row in largest.rows if row.rank == 1}
 
 
 def short(name: str, dataset: str) -> str:
     return name.removeprefix(f"{dataset}/")
 
 
-def _line(entry: Entry, group: Twins, threats: Sequence[ThreatModel]) -> dict[str, object]:
+def _line(entry: Entry, group: Twins, best: Mapping[ThreatModel, set[object]]) -> dict[str, object]:
     rows = {row.threat: row for row in entry.rows}
+    worst = [(norm, status) for norm, status in entry.statuses.items() if status != "PASS"]
     return {
         "configuration": entry.configuration,
         "name": short(entry.name, entry.dataset),
         "family": entry.rows[0].family,
         "clean": Bar.of(entry.rows[0].clean),
-        "cells": [_cell(entry, group, rows.get(threat)) for threat in threats],
-        "statuses": dict(entry.statuses),
+        "cells": [_cell(entry, group, rows.get(threat), of) for threat, of in best.items()],
+        "verdicts": worst or [("", "PASS")],
     }
 
 
-def _cell(entry: Entry, group: Twins, row: Row | None) -> dict[str, object] | None:
+def _cell(entry: Entry, group: Twins, row: Row | None, best: set[object]) -> dict[str, object] | None:
     if row is None:
         return None
     test = group.tests.get((entry.name, row.threat))
     return {
         "bar": Bar.of(row.worst, row.whitebox),
+        "best": row.configuration in best,
         "rankable": row.is_rankable,
         "status": row.status,
         "outcome": group.outcome(entry, row.threat),

@@ -15,7 +15,7 @@
 
   function restore() {
     const wanted = new URLSearchParams(location.hash.slice(1));
-    const [one, other] = pairs.length ? pairs[0].dataset.pair.split("|") : ["", ""];
+    const [one, other] = JSON.parse(tools.dataset.first);
     a.value = wanted.get("a") ?? one;
     b.value = wanted.get("b") ?? other;
     show();
