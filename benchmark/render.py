@@ -12,12 +12,13 @@ from benchmark import papers
 from benchmark.records.archive import Archive, record_files
 from benchmark.records.record import Record
 from benchmark.reports import boards as board_pages
-from benchmark.reports import tables
+from benchmark.reports import overview, tables
 from benchmark.reports.general import OWN_REPORTS, REPORTS
 from benchmark.reports.publish import Generated, joined
 from benchmark.results import Results
 from benchmark.results.boards import Board
 from benchmark.results.rows import Images
+from benchmark.results.twins import twins_of
 
 BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of a README
 
@@ -47,8 +48,14 @@ def project(
     results = Results(sorted(records, key=_order), protocol=True)
     generated = joined(report(results, folder) for report in (*REPORTS, *of_papers))
     front = board_pages.index_page(results.boards, generated.links)
-    parts = generated, _records(records, folder, archive), Generated({folder / "README.md": front})
-    return Rendered(results, _with_readme(joined(parts), results.boards, folder, readme))
+    twins = twins_of(results.entries, results.boards)
+    texts = {
+        folder / "README.md": front,
+        folder / overview.FILE: overview.figure(overview.panels(twins, results.boards)),
+    }
+    whole = joined([generated, _records(records, folder, archive), Generated(texts)])
+    sections = _sections(results.boards, folder) | {"overview": overview.section(twins, f"{folder.name}/")}
+    return Rendered(results, _with_readme(whole, sections, readme))
 
 
 def own_pages(
@@ -80,7 +87,7 @@ def own(
     figures = sorted(path.stem for path in generated.figures)
     front = board_pages.own_index_page(results.boards, generated.links, figures)
     parts = generated, _records(records, folder, archive), Generated({folder / "README.md": front})
-    return Rendered(results, _with_readme(joined(parts), results.boards, folder, readme))
+    return Rendered(results, _with_readme(joined(parts), _sections(results.boards, folder), readme))
 
 
 def _records(records: Sequence[Record], folder: Path, archive: Archive | None) -> Generated:
@@ -88,11 +95,15 @@ def _records(records: Sequence[Record], folder: Path, archive: Archive | None) -
     return Generated(files.texts, lying=files.lying)
 
 
-def _with_readme(generated: Generated, boards: list[Board], folder: Path, readme: Path | None) -> Generated:
+def _sections(boards: list[Board], folder: Path) -> dict[str, str]:
+    """What a README may show, by the name of its marks."""
+    return {"leaderboard": tables.headline(_headline(boards), f"{folder.name}/")}
+
+
+def _with_readme(generated: Generated, sections: Mapping[str, str], readme: Path | None) -> Generated:
     """The pages with a README's sections, if there is one; where it is the front page itself, none is generated."""
     if readme is None or not readme.is_file():
         return generated
-    sections = {"leaderboard": tables.headline(_headline(boards), f"{folder.name}/")}
     texts = {path: text for path, text in generated.texts.items() if path.resolve() != readme.resolve()}
     return replace(generated, texts=texts, sections={readme: with_sections(readme, sections)})
 

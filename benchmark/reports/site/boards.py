@@ -8,9 +8,9 @@ from benchmark.attacks.methods import METHOD_OF
 from benchmark.attacks.spec import format_eps
 from benchmark.reports.network_report import posterior
 from benchmark.reports.shares import of_audit, percent
-from benchmark.reports.site.bars import Bar
+from benchmark.reports.bars import Bar
 from benchmark.reports.site.frame import Frame, slug
-from benchmark.reports.site.overview import short
+from benchmark.reports.overview import short
 from benchmark.reports.tables import labelled
 from benchmark.results.audits import Audit
 from benchmark.results.boards import Board
@@ -141,8 +141,6 @@ def _evidence(name: str, audit: Audit) -> dict[str, object]:
         "configuration": audit.configuration,
         "title": f"{audit.configuration.model}, {audit.evidence.norm}",
         "status": audit.status,
-        "asking": [
-            {"verdict": verdict, "consequence": ALL[verdict.check].consequence} for verdict in asking
-        ],
+        "asking": [{"verdict": verdict, "consequence": ALL[verdict.check].consequence} for verdict in asking],
         "passed": [verdict for verdict in audit.verdicts if verdict.status == "PASS"],
     }

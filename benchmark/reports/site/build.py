@@ -9,7 +9,7 @@ from benchmark.reports.network_report.made import finished
 from benchmark.reports.site.boards import boards_page
 from benchmark.reports.site.compare import compare_page
 from benchmark.reports.site.curves import TABLE, curves_page
-from benchmark.reports.site.documents import FOLDER, closure, document, linked, place
+from benchmark.reports.site.documents import FOLDER, Document, closure, document, linked, place
 from benchmark.reports.site.downloads import BOARDS, boards_json, downloads_page
 from benchmark.reports.site.entries import entry_page, places_of
 from benchmark.reports.site.frame import Frame
@@ -72,19 +72,44 @@ def _documents(contents: Mapping[str, bytes], read: Read, frame: Frame) -> dict[
         return None if content is None else content.decode()
 
     texts = closure(texts, text_of, texts)
+    texts.pop("README.md", None)  # what it refers to is there; the front page is the site's own
     beside = {name: content for name, content in contents.items() if name.endswith((".csv", ".png", ".svg"))}
     for name, text in texts.items():
         for other in linked(text, name):
             if other.endswith(".png") and other not in beside and (content := read(other)) is not None:
                 beside[other] = content
     exists = (texts.keys() | beside.keys()).__contains__
+    found = {name: document(text, name, exists) for name, text in sorted(texts.items())}
     files = {place(name): content for name, content in beside.items()}
-    for name, text in texts.items():
-        found = document(text, name, exists)
+    for name, one in found.items():
         files[place(name)] = frame.page(
-            place(name), "document.html", found.title, found.title, html=found.html, headings=found.headings
+            place(name), "document.html", one.title, one.about, html=one.html, headings=one.headings
         )
-    return files
+    return files | {f"{FOLDER}/index.html": _index(found, frame)}
+
+
+def _index(found: Mapping[str, Document], frame: Frame) -> bytes:
+    """The page that lists the reports, audits apart."""
+    lines = {
+        name: {"file": place(name).removeprefix(f"{FOLDER}/"), "title": one.title, "about": one.about}
+        for name, one in found.items()
+    }
+    audits = {name: line for name, line in lines.items() if "/" in name}
+    return frame.page(
+        f"{FOLDER}/index.html",
+        "reports.html",
+        "Reports",
+        "What the numbers of the leaderboards say, and why they can be believed.",
+        reports=[line for name, line in sorted(lines.items(), key=_order) if name not in audits],
+        audits=[{**line, "title": line["title"].removeprefix("Audit of ")} for line in audits.values()],
+    )
+
+
+def _order(item: tuple[str, object]) -> tuple[int, str]:
+    """The reports that the front page leads to come first."""
+    first = [link["path"] for link in READ_ON]
+    path = place(item[0])
+    return (first.index(path) if path in first else len(first)), path
 
 
 def _downloads(entry: Entry, files: Mapping[str, bytes]) -> dict[str, str]:
@@ -100,9 +125,8 @@ def _assets() -> dict[str, bytes]:
     package = resources.files("benchmark.reports")
     styles = [package / "templates" / name for name in ("palette.css", "report.css")]
     css = b"\n".join(path.read_bytes() for path in [*styles, package / "site" / "assets" / "site.css"])
-    files = {"assets/site.css": css} | {f"assets/{name}": (package / "site" / "assets" / name).read_bytes() for name in SCRIPTS}
+    files = {"assets/site.css": css} | {
+        f"assets/{name}": (package / "site" / "assets" / name).read_bytes() for name in SCRIPTS
+    }
     vendor = package / "site" / "assets" / "vendor"
     return files | {f"assets/{path.name}": path.read_bytes() for path in vendor.iterdir()}
-
-
-__all__ = ["FOLDER", "site"]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.reports.network_report import posterior
-from benchmark.reports.site.bars import Bar
+from benchmark.reports.bars import Bar
 from benchmark.reports.site.frame import Frame
-from benchmark.reports.site.overview import short
+from benchmark.reports.overview import short
 from benchmark.reports.tables import labelled, threat_title
 from benchmark.results.boards import Board
 from benchmark.results.ranking import Paired

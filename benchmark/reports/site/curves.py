@@ -13,7 +13,7 @@ from benchmark.attacks.spec import format_eps
 from benchmark.protocol import ATTACKS
 from benchmark.reports.network_report.charts import STYLES
 from benchmark.reports.site.frame import Frame, slug
-from benchmark.reports.site.overview import short
+from benchmark.reports.overview import short
 from benchmark.results.entries import Entry
 from benchmark.results.share import Share
 from benchmark.results.twins import Twins
@@ -126,7 +126,7 @@ def compiled(points: pd.DataFrame, axis: str, styles: list[dict[str, object]]) -
     chosen = "datum.network === focus"
     base = alt.Chart(alt.Data(values=rounded.to_dict(orient="records"))).encode(
         # most happens at small eps, where a linear axis has no room
-        x=alt.X("eps:Q", title=axis, scale=alt.Scale(type="sqrt"), axis=alt.Axis(**_ticks(rounded["eps"].max()))),
+        x=alt.X("eps:Q", title=axis, scale=alt.Scale(type="sqrt"), axis=_axis(rounded["eps"])),
         color=alt.Color(
             "network:N",
             legend=None,
@@ -136,7 +136,12 @@ def compiled(points: pd.DataFrame, axis: str, styles: list[dict[str, object]]) -
             ),
         ),
     )
-    accuracy = alt.Y("accuracy:Q", title=None, scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(values=[0, 25, 50, 75, 100]))
+    accuracy = alt.Y(
+        "accuracy:Q",
+        title=None,
+        scale=alt.Scale(domain=[0, 100]),
+        axis=alt.Axis(values=[0, 25, 50, 75, 100], labelPadding=8),
+    )
     dash = alt.StrokeDash(
         "family:N", legend=None, scale=alt.Scale(domain=["frequentist", "other"], range=[[1, 0], [5, 3]])
     )
@@ -159,7 +164,8 @@ def compiled(points: pd.DataFrame, axis: str, styles: list[dict[str, object]]) -
     return dict(vl_convert.vegalite_to_vega(spec.to_dict()))
 
 
-def _ticks(last: float) -> dict[str, Any]:
-    """Few enough that none covers another; the eps of the leaderboards are written as they are everywhere."""
-    places = [0.0, *(round(last * share, 5) for share in (0.02, 0.1, 0.2, 0.4, 0.6, 0.8, 1))]
-    return {"grid": False, "values": places, "format": "~g", "labelOverlap": "greedy"}
+def _axis(eps: pd.Series[float]) -> Any:
+    """The eps that were attacked, as many as do not cover one another."""
+    import altair as alt
+
+    return alt.Axis(grid=False, values=sorted(set(eps)), format=".3~g", labelOverlap="greedy", labelSeparation=6)
