@@ -1,4 +1,4 @@
-"""Which networks are robust, and does Bayes help? The one figure of both: for the README, and for the site to show."""
+"""Which networks are robust, and whether Bayes helps: the numbers of the site's first page, and a README's figure."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def sentence(groups: Mapping[str, Sequence[Twins]]) -> str:
     if not sum(counts.values()):
         return ""
     return (
-        f"In {sum(counts.values())} paired tests against a frequentist twin of the same architecture, on the same images "
-        f"and under the worst of all attacks, a Bayesian network is certainly more robust in {counts['more']}, less "
-        f"robust in {counts['less']}, and in {counts['same']} the two cannot be told apart."
+        f"In {sum(counts.values())} paired tests against a frequentist twin of the same architecture, on the same "
+        f"images and under the worst of all attacks, a Bayesian network is certainly more robust in {counts['more']}, "
+        f"less robust in {counts['less']}, and in {counts['same']} the two cannot be told apart."
     )
 
 

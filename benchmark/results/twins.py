@@ -1,4 +1,4 @@
-"""Bayesian networks beside the frequentist ones of the same architecture: does Bayes help?"""
+"""Bayesian networks beside the frequentist ones of the same architecture."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from benchmark.attacks.methods import METHOD_OF
 from benchmark.attacks.spec import format_eps
-from benchmark.reports.network_report import posterior
-from benchmark.reports.shares import of_audit, percent
 from benchmark.reports.bars import Bar
-from benchmark.reports.site.frame import Frame, slug
+from benchmark.reports.network_report import posterior
 from benchmark.reports.overview import short
+from benchmark.reports.shares import of_audit, percent
+from benchmark.reports.site.frame import Frame, slug
 from benchmark.reports.tables import labelled
 from benchmark.results.audits import Audit
 from benchmark.results.boards import Board

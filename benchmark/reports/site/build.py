@@ -71,7 +71,7 @@ def _documents(contents: Mapping[str, bytes], read: Read, frame: Frame) -> dict[
         content = read(name)
         return None if content is None else content.decode()
 
-    texts = closure(texts, text_of, texts)
+    texts = closure(texts, text_of)
     texts.pop("README.md", None)  # what it refers to is there; the front page is the site's own
     beside = {name: content for name, content in contents.items() if name.endswith((".csv", ".png", ".svg"))}
     for name, text in texts.items():

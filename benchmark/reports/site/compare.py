@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.reports.network_report import posterior
 from benchmark.reports.bars import Bar
-from benchmark.reports.site.frame import Frame
+from benchmark.reports.network_report import posterior
 from benchmark.reports.overview import short
+from benchmark.reports.site.frame import Frame
 from benchmark.reports.tables import labelled, threat_title
 from benchmark.results.boards import Board
 from benchmark.results.ranking import Paired

@@ -12,8 +12,8 @@ from benchmark.attacks.methods import METHOD_OF, NORMS
 from benchmark.attacks.spec import format_eps
 from benchmark.protocol import ATTACKS
 from benchmark.reports.network_report.charts import STYLES
-from benchmark.reports.site.frame import Frame, slug
 from benchmark.reports.overview import short
+from benchmark.reports.site.frame import Frame, slug
 from benchmark.results.entries import Entry
 from benchmark.results.share import Share
 from benchmark.results.twins import Twins
@@ -124,7 +124,7 @@ def compiled(points: pd.DataFrame, axis: str, styles: list[dict[str, object]]) -
     rounded["eps"] = rounded["eps"].round(5)
     rounded["family"] = rounded["family"].where(rounded["family"] == "frequentist", "other")
     chosen = "datum.network === focus"
-    base = alt.Chart(alt.Data(values=rounded.to_dict(orient="records"))).encode(
+    base = alt.Chart(alt.InlineData(values=rounded.to_dict(orient="records"))).encode(
         # most happens at small eps, where a linear axis has no room
         x=alt.X("eps:Q", title=axis, scale=alt.Scale(type="sqrt"), axis=_axis(rounded["eps"])),
         color=alt.Color(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.reports.site.frame import slug
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 FOLDER = "reports"  # of the site; what is below is named as in the folder of the leaderboards
 _ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
@@ -67,7 +70,7 @@ def place(name: str) -> str:
     return f"{FOLDER}/{name}" if stem == name else f"{FOLDER}/{stem}.html"
 
 
-def _without_title(tokens: list) -> str:  # type: ignore[type-arg]
+def _without_title(tokens: list[Token]) -> str:
     """Take the first heading out of the tokens; its words."""
     if tokens and tokens[0].tag == "h1":
         words = _words(tokens[1])
@@ -76,7 +79,7 @@ def _without_title(tokens: list) -> str:  # type: ignore[type-arg]
     return "Report"
 
 
-def _first_sentence(tokens: list) -> str:  # type: ignore[type-arg]
+def _first_sentence(tokens: Sequence[Token]) -> str:
     """Of the first paragraph that has one; empty for none."""
     for place, token in enumerate(tokens):
         if token.type == "paragraph_open" and (words := _words(tokens[place + 1]).strip()):
@@ -84,7 +87,7 @@ def _first_sentence(tokens: list) -> str:  # type: ignore[type-arg]
     return ""
 
 
-def _words(inline) -> str:  # type: ignore[no-untyped-def]
+def _words(inline: Token) -> str:
     """The text of a paragraph or heading, without its marks."""
     children = inline.children or []
     return "".join(" " if child.type == "softbreak" else child.content for child in children if child.type != "image")
@@ -99,9 +102,10 @@ def _unused(anchor: str, used: set[str]) -> str:
     return name
 
 
-def _mend(inline, name: str, exists: Callable[[str], bool]) -> None:  # type: ignore[no-untyped-def]
+def _mend(inline: Token, name: str, exists: Callable[[str], bool]) -> None:
     """Links and images of a paragraph lead to where these files lie in the site."""
-    kept, open_links = [], []
+    kept: list[Token] = []
+    open_links: list[str | None] = []
     for child in inline.children or []:
         if child.type == "link_open":
             target = _target(str(child.attrs["href"]), name, exists)
@@ -148,9 +152,9 @@ def _scrolling(html: str) -> str:
     return opened.replace("</table>", "</table></div>")
 
 
-def closure(texts: dict[str, str], read: Callable[[str], str | None], start: Iterable[str]) -> dict[str, str]:
-    """The reports, and those that lie beside them and are referred to. read: a file's text, None where there is none."""
-    found, waiting = dict(texts), list(start)
+def closure(texts: dict[str, str], read: Callable[[str], str | None]) -> dict[str, str]:
+    """The reports, and those beside them that are referred to. read: a file's text, None where there is none."""
+    found, waiting = dict(texts), list(texts)
     while waiting:
         name = waiting.pop()
         for other in linked(found[name], name):

@@ -55,7 +55,7 @@ def root_of(path: str) -> str:
 
 def _section(path: str) -> str:
     """The entry of the navigation that a page belongs to."""
-    return {"entries": "boards.html", "reports": "reports/index.html"}.get(path.split("/")[0], "")
+    return {"entries": "boards.html", "reports": "reports/index.html"}.get(path.partition("/")[0], "")
 
 
 def slug(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The first page: which networks are robust, and does Bayes help?"""
+"""The first page: which networks are robust, and whether Bayes helps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def overview(
         "index.html",
         "index.html",
         "Are Bayesian neural networks robust?",
-        "Which networks are robust to adversarial attacks, and whether being Bayesian helps: intervals and paired tests.",
+        "Which networks are robust to adversarial attacks, and whether being Bayesian helps.",
         counts=counts,
         tests=sum(counts.values()),
         panels=panels(groups, boards),
