@@ -37,7 +37,7 @@ def document(text: str, name: str, exists: Callable[[str], bool]) -> Document:
     """
     from markdown_it import MarkdownIt
 
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table")
     tokens = reader.parse(_NOTICE.sub("", text))
     headings: list[tuple[str, str]] = []
     title, about = _without_title(tokens), _first_sentence(tokens)

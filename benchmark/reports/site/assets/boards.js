@@ -94,7 +94,10 @@
     if (!target.matches("[type=checkbox]")) return;
     picked = picked.filter((one) => one.value !== target.value);
     if (target.checked) picked = [...picked.filter((one) => one.dataset.dataset === target.dataset.dataset), target].slice(-2);
-    for (const box of table.$("input[type=checkbox]")) box.checked = picked.some((one) => one.value === box.value);
+    for (const row of table.rows().nodes().toArray()) {
+      const box = row.querySelector("[type=checkbox]");
+      box.checked = picked.some((one) => one.value === box.value);
+    }
     const chosen = picked.map((one, place) => ["ab"[place], one.value]);
     compare.href = `compare.html#${new URLSearchParams(chosen)}`;
     compare.textContent = chosen.length === 2 ? "Compare the two" : chosen.length ? "Choose one more" : "Compare two";
@@ -102,4 +105,5 @@
 
   restore();
   tools.hidden = false;
+  element.classList.add("ready");
 })();

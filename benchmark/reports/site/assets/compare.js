@@ -8,8 +8,8 @@
 
   function show() {
     const key = [a.value, b.value].sort().join("|");
-    for (const pair of pairs) pair.hidden = pair.dataset.pair !== key;
-    const found = pairs.some((pair) => !pair.hidden);
+    for (const pair of pairs) pair.classList.toggle("chosen", pair.dataset.pair === key);
+    const found = pairs.some((pair) => pair.classList.contains("chosen"));
     status.textContent = found ? "" : a.value === b.value ? "Choose another network to compare it with." : "These two are on no image in common.";
   }
 
