@@ -12,7 +12,7 @@ from benchmark.records.record import Record
 from benchmark.records.store import Store
 from benchmark.render import Rendered, own, own_pages, project, project_pages
 from benchmark.reports.publish import Generated, Publication, contents_of, planned
-from benchmark.reports.site import site
+from benchmark.reports.site import Pictures, site
 from benchmark.results.selection import Split, sifted, split
 
 PROJECT = Path(zoo.__file__).resolve().parents[1] / "leaderboards"  # of a clone; an installed package has none
@@ -55,9 +55,12 @@ def expected(folder: Path, readme: Path | None) -> tuple[Generated, int]:
     return rendered.generated, count
 
 
-def site_of(folder: Path) -> dict[str, bytes]:
-    """Path -> content of the site that the records in a folder give. Raises ValueError where there is none."""
-    rendered, count = _rendered(folder, None)
+def site_of(folder: Path, store: Path, pictures: Pictures | None = None) -> dict[str, bytes]:
+    """Path -> content of the site that the records in a folder give. Raises ValueError where there is none.
+
+    store: where a run kept images of these records, if it exists. pictures: entry -> attacked images in their place.
+    """
+    rendered, count = _rendered(folder, None, store)
     if not count:
         raise ValueError(f"no records in {folder / 'records'}: run python -m benchmark.leaderboard first")
 
@@ -66,16 +69,20 @@ def site_of(folder: Path) -> dict[str, bytes]:
         inside = path.resolve().is_relative_to(folder.resolve())
         return path.read_bytes() if inside and path.is_file() else None
 
-    return site(rendered.results, contents_of(rendered.generated, folder), beside)
+    return site(rendered.results, contents_of(rendered.generated, folder), beside, pictures)
 
 
-def _rendered(folder: Path, readme: Path | None) -> tuple[Rendered, int]:
+def _rendered(folder: Path, readme: Path | None, store: Path | None = None) -> tuple[Rendered, int]:
+    """store: of images, if there are any."""
     archive = read_records(folder / "records")
     records = sifted(archive.values()).records
+    images: dict[str, bytes] = {}
+    if store is not None and store.is_file():
+        with Store(store) as opened:
+            images = opened.images(record.key for record in records)
     if is_project(folder):
-        return project(split(records, ()).project, folder, readme, archive), len(archive)
-    reference = _reference(records)
-    return own(records, reference, folder, readme, archive), len(archive)
+        return project(split(records, ()).project, folder, readme, archive, images), len(archive)
+    return own(records, _reference(records), folder, readme, archive, images), len(archive)
 
 
 class _Counted(NamedTuple):

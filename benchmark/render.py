@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from benchmark import papers
@@ -41,11 +42,15 @@ def project_pages(
 
 
 def project(
-    records: Sequence[Record], folder: Path, readme: Path | None = None, archive: Archive | None = None
+    records: Sequence[Record],
+    folder: Path,
+    readme: Path | None = None,
+    archive: Archive | None = None,
+    images: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Rendered:
-    """The same, with the results that the pages are made from."""
+    """The same, with the results that the pages are made from. images: as `Results` takes them."""
     of_papers = (paper.report for paper in papers.PAPERS)
-    results = Results(sorted(records, key=_order), protocol=True)
+    results = Results(sorted(records, key=_order), protocol=True, images=images)
     generated = joined(report(results, folder) for report in (*REPORTS, *of_papers))
     front = board_pages.index_page(results.boards, generated.links)
     twins = twins_of(results.entries, results.boards)
@@ -79,10 +84,11 @@ def own(
     folder: Path,
     readme: Path | None = None,
     archive: Archive | None = None,
+    images: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Rendered:
-    """The same, with the results that the pages are made from."""
+    """The same, with the results that the pages are made from. images: as `Results` takes them."""
     of_papers = (paper.own_report for paper in papers.PAPERS)
-    results = Results(sorted(records, key=_order), reference, protocol=True)
+    results = Results(sorted(records, key=_order), reference, protocol=True, images=images)
     generated = joined(report(results, folder) for report in (*OWN_REPORTS, *of_papers))
     figures = sorted(path.stem for path in generated.figures)
     front = board_pages.own_index_page(results.boards, generated.links, figures)

@@ -5,8 +5,8 @@ No server and no network: all links are relative, all libraries lie in the site.
 
 from __future__ import annotations
 
-from benchmark.reports.site.build import site
+from benchmark.reports.site.build import Pictures, site
 from benchmark.reports.site.needs import require
 from benchmark.reports.site.writing import refuse_foreign, write_site
 
-__all__ = ["refuse_foreign", "require", "site", "write_site"]
+__all__ = ["Pictures", "refuse_foreign", "require", "site", "write_site"]

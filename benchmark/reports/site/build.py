@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 
 from benchmark.reports.network_report.made import finished
@@ -17,17 +17,22 @@ from benchmark.reports.site.overview import overview
 from benchmark.reports.tables import audit_file, labelled
 from benchmark.results import Results
 from benchmark.results.entries import Entry
+from benchmark.results.images import AttackedImages
 from benchmark.results.twins import twins_of
 
 Read = Callable[[str], bytes | None]
+Pictures = Callable[[Entry], Sequence[AttackedImages]]
 SCRIPTS = ("boards.js", "compare.js", "curves.js")
 
 
-def site(results: Results, contents: Mapping[str, bytes], read: Read) -> dict[str, bytes]:
+def site(
+    results: Results, contents: Mapping[str, bytes], read: Read, pictures: Pictures | None = None
+) -> dict[str, bytes]:
     """Path -> content of every file of the site.
 
     contents: what the reports give, by path below the folder of the leaderboards. read: a file that lies there and is
     made elsewhere, None where there is none; those that the reports refer to become part of the site.
+    pictures: attacked images of an entry, in place of those that its results kept.
     """
     frame = _frame(results)
     files = _assets()
@@ -36,7 +41,8 @@ def site(results: Results, contents: Mapping[str, bytes], read: Read) -> dict[st
     files[BOARDS] = boards_json(results.boards)
     groups = twins_of(results.entries, results.boards)
     for entry in results.entries:
-        page = entry_page(results, entry, frame, groups[entry.dataset], _downloads(entry, files))
+        images = (pictures or results.kept_images)(entry)
+        page = entry_page(results, entry, frame, groups[entry.dataset], _downloads(entry, files), images)
         files[frame.places[entry.configuration]] = page
     table = contents.get(TABLE)
     files["curves.html"] = curves_page(groups, None if table is None else table.decode(), frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from benchmark.reports.site.frame import Frame
@@ -20,7 +21,7 @@ def downloads_page(files: Mapping[str, bytes], frame: Frame) -> bytes:
     for path, content in sorted(files.items()):
         kind = _kind(path)
         if kind is not None:
-            name = path.removeprefix("reports/").removeprefix("records/").removeprefix("figures/")
+            name = re.sub("^(reports|records|downloads|figures)/", "", path)
             kinds[kind].append({"path": path, "name": name, "size": _size(len(content)), "about": ABOUT.get(name, "")})
     return frame.page(
         "downloads.html",
@@ -32,7 +33,7 @@ def downloads_page(files: Mapping[str, bytes], frame: Frame) -> bytes:
 
 
 ABOUT = {
-    "downloads/boards.json": "every row of every board, exact counts and intervals",
+    "boards.json": "every row of every board, exact counts and intervals",
     "agreement.csv": "every pair of libraries under every attack",
     "curves.csv": "accuracy against eps under one attack each",
     "detection.csv": "uncertainty under attack, and whether it gives the attack away",

@@ -13,6 +13,7 @@ from benchmark.results import Results
 from benchmark.results.boards import Board
 from benchmark.results.cards import cards
 from benchmark.results.entries import Entry
+from benchmark.results.images import AttackedImages
 from benchmark.results.twins import Twins
 
 
@@ -32,9 +33,17 @@ def places_of(entries: Sequence[Entry]) -> dict[object, str]:
 
 
 def entry_page(
-    results: Results, entry: Entry, frame: Frame, groups: Sequence[Twins], downloads: Mapping[str, str]
+    results: Results,
+    entry: Entry,
+    frame: Frame,
+    groups: Sequence[Twins],
+    downloads: Mapping[str, str],
+    images: Sequence[AttackedImages],
 ) -> bytes:
-    """The page of a network. downloads: title -> path in the site of its records and its audit."""
+    """The page of a network. downloads: title -> path in the site of its records and its audit.
+
+    images: attacked ones, to be looked at.
+    """
     name = labelled(entry.rows[0])
     return frame.page(
         frame.places[entry.configuration],
@@ -46,7 +55,7 @@ def entry_page(
         ranks=_ranks(entry, results.boards),
         twins=_twins(entry, groups),
         downloads=downloads,
-        **sections(results, entry, results.kept_images(entry)),
+        **sections(results, entry, images),
     )
 
 

@@ -14,7 +14,7 @@ from benchmark.reports.site import site
 from benchmark.results import Results
 from tests.benchmark.handmade import row
 
-HOSTILE = 'mnist/<b>"&\'</script>'
+HOSTILE = "mnist/<b>\"&'</script>"
 CURVES = (
     "dataset,entry,family,attack,gradient,eps,images,accuracy,low,high\n"
     "mnist,mnist/lenet,frequentist,fgsm,expected,0,100,1,0.96,1\n"
@@ -25,9 +25,7 @@ CURVES = (
 
 def bayesian(records: list[Record]) -> list[Record]:
     return [
-        dataclasses.replace(
-            one, family="bayesian", cell=dataclasses.replace(one.cell, attack_draws=8, judge_draws=64)
-        )
+        dataclasses.replace(one, family="bayesian", cell=dataclasses.replace(one.cell, attack_draws=8, judge_draws=64))
         for one in records
     ]
 

@@ -79,7 +79,9 @@ class Reader:
 
     def __init__(self, context: Any, folder: Path) -> None:
         self.page, self.root, self.wrong = context.new_page(), folder.as_uri(), list[str]()
-        self.page.on("console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None)
+        self.page.on(
+            "console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None
+        )
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("requestfailed", lambda request: self.wrong.append(request.url))
 
@@ -187,7 +189,13 @@ def test_an_entry_is_reached_from_its_row(reader: Reader) -> None:
     page = reader.open("boards.html")
     page.get_by_role("link", name="bayesian-lenet").click()
     assert page.get_by_role("heading", level=1).inner_text() == "mnist/bayesian-lenet"
-    for heading in ("Robust accuracy", "Draws and readings", "Can the figures be believed?", "How it was made", "Model card"):
+    for heading in (
+        "Robust accuracy",
+        "Draws and readings",
+        "Can the figures be believed?",
+        "How it was made",
+        "Model card",
+    ):
         assert page.get_by_role("heading", name=heading).is_visible()
     page.get_by_role("link", name="compare with mnist/lenet").click()
     page.locator(".pairing.chosen").wait_for()
@@ -251,9 +259,7 @@ def test_axe_finds_nothing_serious(chromium: Any, folder: Path, path: str, schem
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_cut_off_at_any_width(
-    chromium: Any, folder: Path, tmp_path: Path, width: int, scheme: str
-) -> None:
+def test_nothing_is_cut_off_at_any_width(chromium: Any, folder: Path, tmp_path: Path, width: int, scheme: str) -> None:
     """What is wider than the screen scrolls in itself. The pictures are kept where tox says."""
     pictures = Path(os.environ.get("PICTURES", tmp_path))
     context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)

@@ -9,10 +9,13 @@ import sys
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 
 from benchmark.reports.site import require, site
 from benchmark.results import Results
+from benchmark.results.entries import Entry
+from benchmark.results.images import AttackedImages
 from benchmark.results.rows import Row
 from tests.benchmark.reports.html_pages import Element, parsed
 from tests.benchmark.reports.site.conftest import HOSTILE
@@ -38,7 +41,9 @@ def test_every_link_resolves_to_a_file_of_the_site_by_a_relative_path(
     files: dict[str, bytes], pages: dict[str, Element]
 ) -> None:
     anchors = {path: {one.attributes.get("id") for one in page.all("*")} for path, page in pages.items()}
-    assert {"index.html", "boards.html", "curves.html", "compare.html", "downloads.html", "reports/index.html"} <= set(pages)
+    assert {"index.html", "boards.html", "curves.html", "compare.html", "downloads.html", "reports/index.html"} <= set(
+        pages
+    )
     count = 0
     for path, page in pages.items():
         for _, address in links(page):
@@ -104,7 +109,9 @@ def test_the_overview_says_what_the_paired_tests_say(results: Results, pages: di
     page = pages["index.html"]
     assert "In 1 paired tests" in page.text
     assert "more robust in 0, less robust in 1, and in 0 the two cannot be told apart" in page.text
-    lines = {line.children[0].text: line for line in page.all("tr") if line.children[0].attributes.get("scope") == "row"}
+    lines = {
+        line.children[0].text: line for line in page.all("tr") if line.children[0].attributes.get("scope") == "row"
+    }
     rows = {row.configuration.model: row for board in results.boards for row in board.rows}
     for name, row in rows.items():
         cell = lines[name.removeprefix("mnist/")].all("td")[1]
@@ -117,7 +124,9 @@ def test_a_comparison_shows_the_paired_test(results: Results, pages: dict[str, E
     (board,) = results.boards
     shown = {str(one.attributes["data-pair"]): one for one in pages["compare.html"].all("section", class_="pairing")}
     assert len(shown) == 3
-    pair = next(one for one in board.pairs if HOSTILE not in {one.first.configuration.model, one.second.configuration.model})
+    pair = next(
+        one for one in board.pairs if HOSTILE not in {one.first.configuration.model, one.second.configuration.model}
+    )
     cells = [cell.text for cell in shown["mnist/bayesian-lenet|mnist/lenet"].all("tbody")[0].children[0].children]
     assert cells[3:] == ["0", "40", "100", f"{pair.corrected:.2g}", "lenet"]
 
@@ -126,7 +135,14 @@ def test_the_entry_page_has_card_numbers_and_citation(results: Results, pages: d
     page = pages["entries/mnist-lenet.html"]
     (entry,) = (one for one in results.entries if one.name == "mnist/lenet")
     assert f"{100 * entry.rows[0].worst.value:.1f}" in page.text
-    for heading in ("Verdict", "Robust accuracy", "Can the figures be believed?", "How it was made", "Ranks", "Model card"):
+    for heading in (
+        "Verdict",
+        "Robust accuracy",
+        "Can the figures be believed?",
+        "How it was made",
+        "Ranks",
+        "Model card",
+    ):
         assert heading in [one.text for one in page.all("h2")]
     assert "@software{robustness-zoo," in page.text
     assert "python -m benchmark" in page.text or "evaluate(" in page.text
@@ -180,3 +196,26 @@ def test_a_missing_package_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "altair", None)
     with pytest.raises(ValueError, match=r"^the site needs altair: pip install 'robustness-zoo\[site\]'$"):
         require()
+
+
+def test_attacked_images_are_shown_with_both_predictions(results: Results, contents: dict[str, bytes]) -> None:
+    def pictures(entry: Entry) -> list[AttackedImages]:
+        if entry.name != "mnist/lenet":
+            return []
+        clean = np.zeros((1, 1, 4, 4), np.float32)
+        numbers = ([7], [7], [0.9], [3], [0.8])  # label, and what it is taken for before and after, each with how sure
+        return [
+            AttackedImages(
+                entry.rows[0].threat, entry.name, "mnist", [5], clean, clean + 0.1, *numbers, ["pgd-linf"], ["foolbox"]
+            )
+        ]
+
+    files = site(results, contents, lambda name: None, pictures)
+    page = parsed(files["entries/mnist-lenet.html"].decode())
+    (tile,) = page.all("figure", class_="tile")
+    assert "Label 7: 7 at 90.0 % → 3 at 80.0 %" in tile.text
+    assert [image.attributes["alt"] for image in tile.all("img")][::2] == [
+        "Image 5 as it is, label 7",
+        "Image 5 attacked",
+    ]
+    assert not parsed(files["entries/mnist-bayesian-lenet.html"].decode()).all("figure", class_="tile")
