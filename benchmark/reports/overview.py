@@ -64,10 +64,10 @@ def panels(groups: Mapping[str, Sequence[Twins]], boards: Sequence[Board]) -> li
 def sentence(groups: Mapping[str, Sequence[Twins]]) -> str:
     """Does Bayes help? Of all paired tests; empty without one."""
     counts = counted(group for of_dataset in groups.values() for group in of_dataset)
-    if not sum(counts.values()):
+    if not (tests := sum(counts.values())):
         return ""
     return (
-        f"In {sum(counts.values())} paired tests against a frequentist twin of the same architecture, on the same "
+        f"In {tests} paired test{'s' * (tests > 1)} against a frequentist twin of the same architecture, on the same "
         f"images and under the worst of all attacks, a Bayesian network is certainly more robust in {counts['more']}, "
         f"less robust in {counts['less']}, and in {counts['same']} the two cannot be told apart."
     )

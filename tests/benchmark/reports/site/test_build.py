@@ -107,7 +107,7 @@ def interval(cell: Element) -> list[float]:
 
 def test_the_overview_says_what_the_paired_tests_say(results: Results, pages: dict[str, Element]) -> None:
     page = pages["index.html"]
-    assert "In 1 paired tests" in page.text
+    assert "In 1 paired test against" in page.text
     assert "more robust in 0, less robust in 1, and in 0 the two cannot be told apart" in page.text
     lines = {
         line.children[0].text: line for line in page.all("tr") if line.children[0].attributes.get("scope") == "row"
