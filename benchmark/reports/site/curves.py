@@ -123,8 +123,9 @@ def compiled(points: pd.DataFrame, axis: str, styles: list[dict[str, object]]) -
     rounded = points.assign(**{name: (100 * points[name]).round(2) for name in ("accuracy", "low", "high")})
     rounded["eps"] = rounded["eps"].round(5)
     rounded["family"] = rounded["family"].where(rounded["family"] == "frequentist", "other")
+    values = [{str(name): value for name, value in line.items()} for line in rounded.to_dict(orient="records")]
     chosen = "datum.network === focus"
-    base = alt.Chart(alt.InlineData(values=rounded.to_dict(orient="records"))).encode(
+    base = alt.Chart(alt.InlineData(values=values)).encode(
         # most happens at small eps, where a linear axis has no room
         x=alt.X("eps:Q", title=axis, scale=alt.Scale(type="sqrt"), axis=_axis(rounded["eps"])),
         color=alt.Color(
