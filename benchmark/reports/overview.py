@@ -64,12 +64,13 @@ def panels(groups: Mapping[str, Sequence[Twins]], boards: Sequence[Board]) -> li
 def sentence(groups: Mapping[str, Sequence[Twins]]) -> str:
     """Does Bayes help? Of all paired tests; empty without one."""
     counts = counted(group for of_dataset in groups.values() for group in of_dataset)
-    if not (tests := sum(counts.values())):
+    if not counts.tests:
         return ""
+    nothing = f" ({counts.nothing} of these where no image survives on either)" if counts.nothing else ""
     return (
-        f"In {tests} paired test{'s' * (tests > 1)} against a frequentist twin of the same architecture, on the same "
-        f"images and under the worst of all attacks, a Bayesian network is certainly more robust in {counts['more']}, "
-        f"less robust in {counts['less']}, and in {counts['same']} the two cannot be told apart."
+        f"In {counts.tests} paired test{'s' * (counts.tests > 1)} against a frequentist twin of the same architecture, "
+        "on the same images and under the worst of all attacks, a Bayesian network is certainly more robust in "
+        f"{counts.more}, less robust in {counts.less}, and in {counts.same} the two cannot be told apart{nothing}."
     )
 
 

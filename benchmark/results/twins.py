@@ -39,12 +39,16 @@ class Twins:
 
     def outcome(self, entry: Entry, threat: ThreatModel) -> Outcome | None:
         """Whether a Bayesian network is certainly more robust than its twin, or less; None without a test."""
-        test = self.tests.get((entry.name, threat))
+        return self.outcome_of(entry.name, threat)
+
+    def outcome_of(self, name: str, threat: ThreatModel) -> Outcome | None:
+        """The same, by its name."""
+        test = self.tests.get((name, threat))
         if test is None:
             return None
         if test.better is None:
             return "same"
-        return "more" if test.better.configuration.model == entry.name else "less"
+        return "more" if test.better.configuration.model == name else "less"
 
 
 def twins_of(entries: Iterable[Entry], boards: Sequence[Board]) -> dict[str, list[Twins]]:
@@ -61,15 +65,29 @@ def twins_of(entries: Iterable[Entry], boards: Sequence[Board]) -> dict[str, lis
     return {dataset: sorted(groups, key=lambda one: -one.robustness) for dataset, groups in found.items()}
 
 
-def counted(groups: Iterable[Twins]) -> dict[Outcome, int]:
-    """How many tests of Bayesian networks against their twins ended how."""
-    counts: dict[Outcome, int] = {"more": 0, "less": 0, "same": 0}
-    for group in groups:
-        for entry in group.bayesian:
-            for row in entry.rows:
-                if (outcome := group.outcome(entry, row.threat)) is not None:
-                    counts[outcome] += 1
-    return counts
+@dataclass(frozen=True)
+class Counts:
+    """How many tests of Bayesian networks against their twins ended how.
+
+    nothing: of those that tell nothing apart, how many are where no image survives on either.
+    """
+
+    more: int
+    less: int
+    same: int
+    nothing: int
+
+    @property
+    def tests(self) -> int:
+        return self.more + self.less + self.same
+
+
+def counted(groups: Iterable[Twins]) -> Counts:
+    """All tests of all twins."""
+    tests = [(group, name, threat, test) for group in groups for (name, threat), test in group.tests.items()]
+    outcomes = [group.outcome_of(name, threat) for group, name, threat, _ in tests]
+    nothing = sum(test.first.worst.hits == test.second.worst.hits == 0 for *_, test in tests)
+    return Counts(outcomes.count("more"), outcomes.count("less"), outcomes.count("same"), nothing)
 
 
 def _group(entry: Entry) -> str:

@@ -21,7 +21,6 @@ def overview(
         "Are Bayesian neural networks robust?",
         "Which networks are robust to adversarial attacks, and whether being Bayesian helps.",
         counts=counts,
-        tests=sum(counts.values()),
         panels=panels(groups, boards),
         links=list(links),
     )

@@ -9,7 +9,7 @@ import pytest
 from benchmark.attacks.spec import ThreatModel
 from benchmark.records.record import Record
 from benchmark.results import Results
-from benchmark.results.twins import Twins, counted, twins_of
+from benchmark.results.twins import Counts, Twins, counted, twins_of
 from tests.benchmark.handmade import row
 
 LINF = ThreatModel("linf", 0.1)
@@ -38,7 +38,7 @@ def test_the_outcome_is_that_of_the_paired_test(survive: int, outcome: str) -> N
     (twins,) = groups["mnist"]
     (entry,) = twins.bayesian
     assert twins.outcome(entry, LINF) == outcome
-    assert counted([twins]) == {"more": 0, "less": 0, "same": 0} | {outcome: 1}
+    assert counted([twins]) == Counts(outcome == "more", outcome == "less", outcome == "same", nothing=0)
     assert [one.name for one in twins.entries] == ["mnist/lenet", "mnist/bayesian-lenet"]
 
 
@@ -70,6 +70,12 @@ def test_the_test_is_on_the_most_images_that_both_are_on() -> None:
     )
     twins = groups["mnist"][0]
     assert twins.tests["mnist/bayesian-lenet", LINF].count == 200
+
+
+def test_where_nothing_survives_there_is_nothing_to_tell_apart() -> None:
+    groups = grouped(of_family("frequentist", "mnist/lenet", 0), of_family("bayesian", "mnist/bayesian-lenet", 0))
+    assert counted(groups["mnist"]) == Counts(more=0, less=0, same=1, nothing=1)
+    assert counted([]).tests == 0
 
 
 def test_without_a_twin_there_is_no_outcome() -> None:
