@@ -9,18 +9,18 @@ from benchmark.reports.network_report.made import finished
 from benchmark.reports.site.boards import boards_page
 from benchmark.reports.site.compare import compare_page
 from benchmark.reports.site.curves import TABLE, curves_page
-from benchmark.reports.site.documents import FOLDER, Document, closure, document, linked, place
+from benchmark.reports.site.documents import place
 from benchmark.reports.site.downloads import BOARDS, boards_json, downloads_page
 from benchmark.reports.site.entries import entry_page, places_of
 from benchmark.reports.site.frame import Frame
 from benchmark.reports.site.overview import overview
+from benchmark.reports.site.reports import READ_ON, Read, report_pages
 from benchmark.reports.tables import audit_file, labelled
 from benchmark.results import Results
 from benchmark.results.entries import Entry
 from benchmark.results.images import AttackedImages
 from benchmark.results.twins import twins_of
 
-Read = Callable[[str], bytes | None]
 Pictures = Callable[[Entry], Sequence[AttackedImages]]
 SCRIPTS = ("boards.js", "compare.js", "curves.js")
 
@@ -36,7 +36,7 @@ def site(
     """
     frame = _frame(results)
     files = _assets()
-    files |= _documents(contents, read, frame)
+    files |= report_pages(contents, read, frame)
     files |= {path: content for path, content in contents.items() if path.startswith("records/")}
     files[BOARDS] = boards_json(results.boards)
     groups = twins_of(results.entries, results.boards)
@@ -54,68 +54,10 @@ def site(
     return dict(sorted(files.items()))
 
 
-READ_ON = [
-    {"path": "reports/claims.html", "title": "Claims", "about": "A paper's claims, judged one by one."},
-    {"path": "reports/masking.html", "title": "Gradient targets", "about": "What a wrong gradient hides."},
-    {"path": "reports/posteriors.html", "title": "Posteriors", "about": "Every kind of posterior under one judge."},
-    {"path": "reports/agreement.html", "title": "Agreement", "about": "Whether the libraries agree, image by image."},
-    {"path": "reports/validity.html", "title": "Checks", "about": "What is asked of every number, and what fools it."},
-]
-
-
 def _frame(results: Results) -> Frame:
     entries = results.entries
     protocols = sorted({entry.configuration.protocol for entry in entries})
     return Frame(", ".join(protocols), max(map(finished, entries), default=""), places_of(entries))
-
-
-def _documents(contents: Mapping[str, bytes], read: Read, frame: Frame) -> dict[str, bytes]:
-    """The Markdown reports as pages, and the tables and figures that lie beside them."""
-    texts = {name: content.decode() for name, content in contents.items() if name.endswith(".md")}
-
-    def text_of(name: str) -> str | None:
-        content = read(name)
-        return None if content is None else content.decode()
-
-    texts = closure(texts, text_of)
-    texts.pop("README.md", None)  # what it refers to is there; the front page is the site's own
-    beside = {name: content for name, content in contents.items() if name.endswith((".csv", ".png", ".svg"))}
-    for name, text in texts.items():
-        for other in linked(text, name):
-            if other.endswith(".png") and other not in beside and (content := read(other)) is not None:
-                beside[other] = content
-    exists = (texts.keys() | beside.keys()).__contains__
-    found = {name: document(text, name, exists) for name, text in sorted(texts.items())}
-    files = {place(name): content for name, content in beside.items()}
-    for name, one in found.items():
-        files[place(name)] = frame.page(
-            place(name), "document.html", one.title, one.about, html=one.html, headings=one.headings
-        )
-    return files | {f"{FOLDER}/index.html": _index(found, frame)}
-
-
-def _index(found: Mapping[str, Document], frame: Frame) -> bytes:
-    """The page that lists the reports, audits apart."""
-    lines = {
-        name: {"file": place(name).removeprefix(f"{FOLDER}/"), "title": one.title, "about": one.about}
-        for name, one in found.items()
-    }
-    audits = {name: line for name, line in lines.items() if "/" in name}
-    return frame.page(
-        f"{FOLDER}/index.html",
-        "reports.html",
-        "Reports",
-        "What the numbers of the leaderboards say, and why they can be believed.",
-        reports=[line for name, line in sorted(lines.items(), key=_order) if name not in audits],
-        audits=[{**line, "title": line["title"].removeprefix("Audit of ")} for line in audits.values()],
-    )
-
-
-def _order(item: tuple[str, object]) -> tuple[int, str]:
-    """The reports that the front page leads to come first."""
-    first = [link["path"] for link in READ_ON]
-    path = place(item[0])
-    return (first.index(path) if path in first else len(first)), path
 
 
 def _downloads(entry: Entry, files: Mapping[str, bytes]) -> dict[str, str]:
