@@ -30,7 +30,10 @@
   }
 
   function show() {
-    names.forEach((name, place) => table.column(place).visible(visible(name), false));
+    names.forEach((name, place) => {
+      const column = table.column(place);
+      if (column.visible() !== visible(name)) column.visible(visible(name), false);
+    });
     table.search(search.value).draw();
     const count = table.rows({ search: "applied" }).count();
     const chosen = selects.filter((one) => one.value).map((one) => (one.name === "images" ? `${one.value} images` : one.name === "eps" ? `eps ${one.value}` : one.value));
