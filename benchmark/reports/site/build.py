@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 
+from benchmark.records.archive import file_name
 from benchmark.reports.network_report.made import finished
 from benchmark.reports.site.boards import boards_page
 from benchmark.reports.site.compare import compare_page
@@ -64,7 +65,7 @@ def _downloads(entry: Entry, files: Mapping[str, bytes]) -> dict[str, str]:
     """Title -> path of what there is of an entry beside its page."""
     found = {"complete audit, as tables": place(audit_file(labelled(entry.rows[0])))}
     for ending, title in (("", "records"), ("-adaptive", "records of adaptive attacks")):
-        found[title] = f"records/{entry.name}{ending}.json.xz"
+        found[title] = f"records/{entry.dataset}/{file_name(entry.name)}{ending}.json.xz"
     return {title: path for title, path in found.items() if path in files}
 
 
