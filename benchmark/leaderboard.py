@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.commands import mistakes_in_one_line
+
+if TYPE_CHECKING:
+    from benchmark.reports.site import Pictures
+    from benchmark.results.entries import Entry
+    from benchmark.results.images import AttackedImages
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 FOLDER, OWN = Path("leaderboards"), Path("my-leaderboards")
@@ -34,6 +39,18 @@ def leaderboard(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if a page differs from what its records give.")
     ] = False,
+    site: Annotated[
+        Path | None,
+        typer.Option(help="Write a static site of the records in the folder, into this one, and nothing else."),
+    ] = None,
+    images: Annotated[
+        int,
+        typer.Option(
+            help="With --site: attack this many images of every network of the zoo whose images are bundled again, "
+            "by PGD in foolbox, to show them on its page; 0 shows those that a run kept in the store.",
+            min=0,
+        ),
+    ] = 0,
 ) -> None:
     """Write Markdown, CSV, JSON and figures into the leaderboard folder.
 
@@ -46,6 +63,8 @@ def leaderboard(
 
     Only files that `manifest.json` in the folder names, and that are still as they were written, are replaced or
     deleted.
+
+    `--site FOLDER` writes the same numbers as a static site: open its `index.html`, or publish the folder anywhere.
     """
     from benchmark.publications import is_project
 
@@ -54,7 +73,11 @@ def leaderboard(
         readme = main.parent / "README.md"
     gc.disable()  # all records are kept: to look for garbage among them takes a seventh of the time
     try:
-        if check:
+        if check and site is not None:
+            raise ValueError("--check and --site exclude each other: give one of them")
+        if site is not None:
+            _write_site(main, site, store, images)
+        elif check:
             _check(main, readme)
         else:
             _write(main, store, readme, OWN if folder is None else None)
@@ -69,6 +92,43 @@ def _write(folder: Path, store: Path, readme: Path | None, elsewhere: Path | Non
     for publication in publications(folder, store, readme, elsewhere, typer.echo):
         for line in publication.carry_out():
             typer.echo(line)
+
+
+def _write_site(folder: Path, target: Path, store: Path, images: int) -> None:
+    """What cannot be done is refused before the records are read."""
+    from benchmark.publications import site_of
+    from benchmark.reports.site import refuse_foreign, require, write_site
+
+    require()
+    refuse_foreign(target)
+    files = site_of(folder, store, _attacked(images) if images else None)
+    write_site(files, target)
+    size = sum(map(len, files.values())) / 1e6
+    typer.echo(f"wrote {len(files)} files, {size:.1f} MB: open {target / 'index.html'}")
+
+
+def _attacked(count: int) -> Pictures:
+    """Entry -> its first images attacked again, norm by norm: seconds a network, and no record is touched."""
+    from benchmark.api import evaluate
+    from benchmark.results.selection import is_of_the_zoo
+    from zoo.datasets import BUNDLED
+
+    def pictures(entry: Entry) -> list[AttackedImages]:
+        if not is_of_the_zoo(entry.name) or not (BUNDLED / entry.dataset).is_dir():
+            return []
+        typer.echo(f"attacks {count} images of {entry.name} again")
+        found = evaluate(
+            entry.name,
+            attacks=[f"pgd-{norm}" for norm in entry.audits],
+            libraries=["foolbox"],
+            examples=count,
+            workers=1,
+            keep_images=True,
+            progress=False,
+        )
+        return found.kept_images(found.entry(entry.name))
+
+    return pictures
 
 
 def _check(folder: Path, readme: Path | None) -> None:

@@ -10,8 +10,9 @@ import zoo
 from benchmark.records.archive import Archive, merged, read_records
 from benchmark.records.record import Record
 from benchmark.records.store import Store
-from benchmark.render import own_pages, project_pages
-from benchmark.reports.publish import Generated, Publication, planned
+from benchmark.render import Rendered, own, own_pages, project, project_pages
+from benchmark.reports.publish import Generated, Publication, contents_of, planned
+from benchmark.reports.site import Pictures, site
 from benchmark.results.selection import Split, sifted, split
 
 SUBMISSIONS = "submissions"  # folder, in the project's leaderboards, of those that were accepted
@@ -66,12 +67,39 @@ def publications(folder: Path, store: Path, readme: Path | None, elsewhere: Path
 
 def expected(folder: Path, readme: Path | None) -> tuple[Generated, int]:
     """The pages that the records in a folder give, and how many records these are."""
+    rendered, count = _rendered(folder, readme)
+    return rendered.generated, count
+
+
+def site_of(folder: Path, store: Path, pictures: Pictures | None = None) -> dict[str, bytes]:
+    """Path -> content of the site that the records in a folder give. Raises ValueError where there is none.
+
+    store: where a run kept images of these records, if it exists. pictures: entry -> attacked images in their place.
+    """
+    rendered, count = _rendered(folder, None, store)
+    if not count:
+        raise ValueError(f"no records in {folder / 'records'}: run python -m benchmark.leaderboard first")
+
+    def beside(name: str) -> bytes | None:
+        path = folder / name
+        inside = path.resolve().is_relative_to(folder.resolve())
+        return path.read_bytes() if inside and path.is_file() else None
+
+    return site(rendered.results, contents_of(rendered.generated, folder), beside, pictures)
+
+
+def _rendered(folder: Path, readme: Path | None, store: Path | None = None) -> tuple[Rendered, int]:
+    """store: of images, if there are any."""
     archive = read_records(folder / "records")
     records = sifted(archive.values()).records
+    images: dict[str, bytes] = {}
+    if store is not None and store.is_file():
+        with Store(store) as opened:
+            images = opened.images(record.key for record in records)
     if is_project(folder):
-        project = split(records, ()).project
-        return project_pages(project, folder, readme, archive, _submitted(folder, project)), len(archive)
-    return _own_pages(_Counted(records, archive), folder, readme), len(archive)
+        kept = split(records, ()).project
+        return project(kept, folder, readme, archive, _submitted(folder, kept), images), len(archive)
+    return own(records, _reference(records), folder, readme, archive, images), len(archive)
 
 
 class _Counted(NamedTuple):
@@ -98,12 +126,17 @@ def _own_pages(
     counted: _Counted, folder: Path, readme: Path | None, reference: list[Record] | None = None
 ) -> Generated:
     """reference: the project's records, where they are at hand already."""
-    datasets = {record.cell.dataset for record in counted.records}
+    beside = _reference(counted.records, reference)
+    return own_pages(counted.records, beside, folder, readme, counted.archive)
+
+
+def _reference(records: list[Record], reference: list[Record] | None = None) -> list[Record]:
+    """The project's records of the same data sets, read from where they lie if they are not given."""
+    datasets = {record.cell.dataset for record in records}
     if reference is None:
         lying = [read_records(PROJECT / "records", dataset) for dataset in sorted(datasets)]
         reference = sifted(record for part in lying for record in part.values()).records
-    beside = [record for record in reference if record.cell.dataset in datasets]
-    return own_pages(counted.records, beside, folder, readme, counted.archive)
+    return [record for record in reference if record.cell.dataset in datasets]
 
 
 def _stored(store: Path, say: Say) -> list[Record]:

@@ -6,19 +6,29 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from benchmark import papers
 from benchmark.records.archive import Archive, record_files
 from benchmark.records.record import Record
 from benchmark.reports import boards as board_pages
-from benchmark.reports import tables
+from benchmark.reports import overview, tables
 from benchmark.reports.general import OWN_REPORTS, REPORTS
 from benchmark.reports.publish import Generated, joined
 from benchmark.results import Results
 from benchmark.results.boards import Board
 from benchmark.results.rows import Images
+from benchmark.results.twins import twins_of
 
 BEGIN, END = "<!-- {}:begin -->", "<!-- {}:end -->"  # around a generated section of a README
+
+
+class Rendered(NamedTuple):
+    """Results, and all that is generated from them."""
+
+    results: Results
+    generated: Generated
 
 
 def project_pages(
@@ -33,24 +43,43 @@ def project_pages(
     archive: the records that lie in the folder, which are written as they lie.
     submitted: records of accepted submissions, which count on boards and audits, and lie in folders of their own.
     """
+    return project(records, folder, readme, archive, submitted).generated
+
+
+def project(
+    records: Sequence[Record],
+    folder: Path,
+    readme: Path | None = None,
+    archive: Archive | None = None,
+    submitted: Sequence[Record] = (),
+    images: Mapping[str, bytes] = MappingProxyType({}),
+) -> Rendered:
+    """The same, with the results that the pages are made from. images: as `Results` takes them."""
     of_papers = (paper.report for paper in papers.PAPERS)
-    results = Results(sorted(records, key=_order), protocol=True)
-    shown = _with_submitted(results, records, submitted)
+    results = Results(sorted(records, key=_order), protocol=True, images=images)
+    shown = _with_submitted(results, records, submitted, images)
     of_all = {report: shown if report in OWN_REPORTS else results for report in REPORTS}
     reports = (*of_all.items(), *((report, results) for report in of_papers))
     generated = joined(report(of, folder) for report, of in reports)
-    front = board_pages.index_page(shown.boards, generated.links)
-    parts = generated, _records(records, folder, archive), Generated({folder / "README.md": front})
-    return _with_readme(joined(parts), shown.boards, folder, readme)
+    twins = twins_of(shown.entries, shown.boards)
+    texts = {
+        folder / "README.md": board_pages.index_page(shown.boards, generated.links),
+        folder / overview.FILE: overview.figure(overview.panels(twins, shown.boards)),
+    }
+    whole = joined([generated, _records(records, folder, archive), Generated(texts)])
+    sections = _sections(shown.boards, folder) | {"overview": overview.section(twins, f"{folder.name}/")}
+    return Rendered(shown, _with_readme(whole, sections, readme))
 
 
-def _with_submitted(results: Results, records: Sequence[Record], submitted: Sequence[Record]) -> Results:
+def _with_submitted(
+    results: Results, records: Sequence[Record], submitted: Sequence[Record], images: Mapping[str, bytes]
+) -> Results:
     """The results with those of accepted submissions; images that lower a row of the project's are of that row."""
     if not submitted:
         return results
     own = {record.cell.model for record in records}
     names = {record.cell.model for record in submitted} - own
-    return Results(sorted([*records, *submitted], key=_order), protocol=True, submitted=names)
+    return Results(sorted([*records, *submitted], key=_order), protocol=True, submitted=names, images=images)
 
 
 def own_pages(
@@ -65,13 +94,25 @@ def own_pages(
     reference: the project's records. They are not copied, and the project's studies are not repeated.
     archive: the records that lie in the folder, which are written as they lie.
     """
+    return own(records, reference, folder, readme, archive).generated
+
+
+def own(
+    records: Sequence[Record],
+    reference: Sequence[Record],
+    folder: Path,
+    readme: Path | None = None,
+    archive: Archive | None = None,
+    images: Mapping[str, bytes] = MappingProxyType({}),
+) -> Rendered:
+    """The same, with the results that the pages are made from. images: as `Results` takes them."""
     of_papers = (paper.own_report for paper in papers.PAPERS)
-    results = Results(sorted(records, key=_order), reference, protocol=True)
+    results = Results(sorted(records, key=_order), reference, protocol=True, images=images)
     generated = joined(report(results, folder) for report in (*OWN_REPORTS, *of_papers))
     figures = sorted(path.stem for path in generated.figures)
     front = board_pages.own_index_page(results.boards, generated.links, figures)
     parts = generated, _records(records, folder, archive), Generated({folder / "README.md": front})
-    return _with_readme(joined(parts), results.boards, folder, readme)
+    return Rendered(results, _with_readme(joined(parts), _sections(results.boards, folder), readme))
 
 
 def _records(records: Sequence[Record], folder: Path, archive: Archive | None) -> Generated:
@@ -79,11 +120,15 @@ def _records(records: Sequence[Record], folder: Path, archive: Archive | None) -
     return Generated(files.texts, lying=files.lying)
 
 
-def _with_readme(generated: Generated, boards: list[Board], folder: Path, readme: Path | None) -> Generated:
+def _sections(boards: list[Board], folder: Path) -> dict[str, str]:
+    """What a README may show, by the name of its marks."""
+    return {"leaderboard": tables.headline(_headline(boards), f"{folder.name}/")}
+
+
+def _with_readme(generated: Generated, sections: Mapping[str, str], readme: Path | None) -> Generated:
     """The pages with a README's sections, if there is one; where it is the front page itself, none is generated."""
     if readme is None or not readme.is_file():
         return generated
-    sections = {"leaderboard": tables.headline(_headline(boards), f"{folder.name}/")}
     texts = {path: text for path, text in generated.texts.items() if path.resolve() != readme.resolve()}
     return replace(generated, texts=texts, sections={readme: with_sections(readme, sections)})
 

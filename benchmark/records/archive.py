@@ -75,7 +75,7 @@ def read_records(folder: Path, dataset: str = "*", model: str | None = None, kee
     Raises ValueError naming a file that cannot be read.
     """
     records = Archive()
-    names = ["*"] if model is None else [f"{_file_name(model)}{suffix}" for suffix in ("", _EVIDENCE)]
+    names = ["*"] if model is None else [f"{file_name(model)}{suffix}" for suffix in ("", _EVIDENCE)]
     with _all_kept():
         for path in sorted(path for name in names for path in folder.glob(f"{dataset}/{name}.json.xz")):
             records.read(path, keep_copies)
@@ -122,7 +122,7 @@ def record_files(records: Iterable[Record], folder: Path, archive: Archive | Non
     for record in records:
         dataset, _, _ = record.cell.model.partition("/")
         # in files of their own: adaptive attacks that are run anew change no other file
-        name = f"{_file_name(record.cell.model)}{_EVIDENCE if record.role.is_evidence else ''}"
+        name = f"{file_name(record.cell.model)}{_EVIDENCE if record.role.is_evidence else ''}"
         by_file.setdefault(folder / dataset / f"{name}.json.xz", []).append(record)
     there = Archive() if archive is None else archive
     lying = {path: sha256 for path, of_file in by_file.items() if (sha256 := there.lying(path, of_file)) is not None}
@@ -131,7 +131,8 @@ def record_files(records: Iterable[Record], folder: Path, archive: Archive | Non
     return RecordFiles(texts, lying)
 
 
-def _file_name(model: str) -> str:
+def file_name(model: str) -> str:
+    """An entry's name as that of its file of records, without the folder of its data set and the ending."""
     _, _, name = model.partition("/")
     return name.replace("/", "-").replace(":", "-")
 

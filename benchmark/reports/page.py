@@ -16,7 +16,7 @@ def _environment(package: str | None) -> jinja2.Environment:
     of_package = [] if package is None else [jinja2.PackageLoader(package, ".")]
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([*of_package, jinja2.PackageLoader("benchmark.reports")]),
-        autoescape=jinja2.select_autoescape(["html"], default=False),  # Markdown is escaped where it is rendered
+        autoescape=jinja2.select_autoescape(["html", "svg"], default=False),  # Markdown is escaped where it is rendered
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )

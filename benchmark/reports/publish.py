@@ -126,10 +126,7 @@ def planned(generated: Generated, folder: Path) -> Publication:
     """
     manifest, figures_of = read_manifest(folder), _source(generated, folder)
     written = manifest.files
-    contents = {path: text.encode() for path, text in generated.texts.items()}
-    for path, draw in generated.figures.items():
-        lies = manifest.figures_of == figures_of and digest(path) == written.get(_name(path, folder), "")
-        contents[path] = path.read_bytes() if lies else _drawn(draw)
+    contents = _contents(generated, folder, manifest, figures_of)
     changed = [path for path, content in contents.items() if digest(path) != sha256(content)]
     if in_the_way := {other for path in changed for other in _in_the_way(path, folder, written)}:
         raise ValueError(
@@ -138,6 +135,23 @@ def planned(generated: Generated, folder: Path) -> Publication:
         )
     leftovers = _leftovers(generated, folder, written)
     return Publication(folder, contents, generated.lying, changed, generated.sections, leftovers, figures_of)
+
+
+def contents_of(generated: Generated, folder: Path) -> dict[str, bytes]:
+    """Path below the folder -> bytes of every file that is to lie there, as it is on disk; nothing is written."""
+    contents = _contents(generated, folder, read_manifest(folder), _source(generated, folder))
+    packed = {path: lzma.compress(content) if path.suffix == ".xz" else content for path, content in contents.items()}
+    lying = {path: path.read_bytes() for path in generated.lying}
+    return {_name(path, folder): content for path, content in (packed | lying).items()}
+
+
+def _contents(generated: Generated, folder: Path, manifest: Manifest, figures_of: str) -> dict[Path, bytes]:
+    """Path -> content of all but what lies there already. Figures that lie there and are fresh are not drawn again."""
+    contents = {path: text.encode() for path, text in generated.texts.items()}
+    for path, draw in generated.figures.items():
+        lies = manifest.figures_of == figures_of and digest(path) == manifest.files.get(_name(path, folder), "")
+        contents[path] = path.read_bytes() if lies else _drawn(draw)
+    return contents
 
 
 def _source(generated: Generated, folder: Path) -> str:

@@ -162,12 +162,13 @@ class Results:
         """
         from benchmark.reports.network_report import report_page
 
-        text, path = report_page(self, model, self._kept_images(model)), Path(path)
+        text, path = report_page(self, model, self.kept_images(self.entry(model))), Path(path)
         write_whole(path, text.encode())
         return path
 
-    def _kept_images(self, model: str | None) -> list[AttackedImages]:
-        return [images_of(row, self._images) for row in self.entry(model).rows if kept_whole(row, self._images)]
+    def kept_images(self, entry: Entry) -> list[AttackedImages]:
+        """The most harmful images of a network, of each threat model where all were kept."""
+        return [images_of(row, self._images) for row in entry.rows if kept_whole(row, self._images)]
 
     def curve(self, attack: str = "pgd-linf") -> Curve:
         """Robust accuracy under one attack against eps. Raises KeyError for an attack that was not run."""

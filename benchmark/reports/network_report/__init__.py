@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from benchmark.reports.network_report.page import report_page
+from benchmark.reports.network_report.page import posterior, report_page, sections
 
-__all__ = ["report_page"]
+__all__ = ["posterior", "report_page", "sections"]

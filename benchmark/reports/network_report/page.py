@@ -38,35 +38,38 @@ def report_page(results: Results, model: str | None = None, images: Iterable[Att
 
     Raises KeyError and ValueError as `Results.entry` does.
     """
-    entry = results.entry(model)
+    return render_page("report.html", None, **sections(results, results.entry(model), images))
+
+
+def sections(results: Results, entry: Entry, images: Iterable[AttackedImages] = ()) -> dict[str, object]:
+    """What `report_sections.html` shows of an entry."""
     main, further = _rows(entry)
     shown = Entry(main)
     checks = _checks(shown)
-    return render_page(
-        "report.html",
-        network=shown.name,
-        facts=_facts(shown),
-        statuses=shown.statuses,
-        quote=conclusion(shown).split("\n\n"),
-        passed=_passed(shown),
-        accuracy=robust_accuracy(main),
-        further=robust_accuracy(further) if further else None,
-        curves=_curves(entry.rows, main),
-        nearest=_nearest(main),
-        draws=_draws(shown, results.draws) if has_draws(shown) else None,
-        asking=[check for check in checks if check["status"] in ASKING],
-        others=[check for check in checks if check["status"] not in ASKING],
-        adaptive=table(_numbers_first(adaptive_attacks(shown)), "Images broken beyond the white-box attacks"),
-        planted=detected(shown),
-        galleries=[gallery(of_threat) for of_threat in images],
-        amplified=AMPLIFIED,
-        passes=table(made.passes(shown), "Passes for an image, over all attacks"),
-        times=table(made.times(shown), "Wall time, one cell after the other"),
-        provenance=made.provenance(shown),
-        command=made.command(entry),
-        citation=made.citation(shown),
-        papers=made.papers(shown),
-    )
+    return {
+        "network": shown.name,
+        "facts": _facts(shown),
+        "statuses": shown.statuses,
+        "quote": conclusion(shown).split("\n\n"),
+        "passed": _passed(shown),
+        "accuracy": robust_accuracy(main),
+        "further": robust_accuracy(further) if further else None,
+        "curves": _curves(entry.rows, main),
+        "nearest": _nearest(main),
+        "draws": _draws(shown, results.draws) if has_draws(shown) else None,
+        "asking": [check for check in checks if check["status"] in ASKING],
+        "others": [check for check in checks if check["status"] not in ASKING],
+        "adaptive": table(_numbers_first(adaptive_attacks(shown)), "Images broken beyond the white-box attacks"),
+        "planted": detected(shown),
+        "galleries": [gallery(of_threat) for of_threat in images],
+        "amplified": AMPLIFIED,
+        "passes": table(made.passes(shown), "Passes for an image, over all attacks"),
+        "times": table(made.times(shown), "Wall time, one cell after the other"),
+        "provenance": made.provenance(shown),
+        "command": made.command(entry),
+        "citation": made.citation(shown),
+        "papers": made.papers(shown),
+    }
 
 
 def _rows(entry: Entry) -> tuple[list[Row], list[Row]]:
@@ -85,13 +88,14 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
         ("data set", entry.dataset),
         ("images", span(row.worst.count for row in entry.rows)),
         ("family", row.family),
-        ("posterior", _posterior(row)),
+        ("posterior", posterior(row)),
         ("attacked", made.finished(entry)),
         ("version", f"{benchmark.__version__}, protocol {entry.configuration.protocol}"),
     ]
 
 
-def _posterior(row: Row) -> str:
+def posterior(row: Row) -> str:
+    """`one network`, `100 members` or `continuous, judged by 64 draws`."""
     match row.audit.evidence.kind:
         case Kind.POINT:
             return "one network"

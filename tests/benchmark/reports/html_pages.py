@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-_VOID = {"meta", "img", "br"}
+_VOID = {"meta", "link", "img", "br", "hr", "input"}
 _OF_SVG = {"path", "circle", "rect", "use", "polyline", "polygon"}  # may end themselves
 
 

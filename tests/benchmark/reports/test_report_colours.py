@@ -10,12 +10,12 @@ import pytest
 import benchmark
 from benchmark.reports.network_report import charts
 
-STYLES = (Path(benchmark.__file__).parent / "reports" / "templates" / "report.css").read_text()
+STYLES = (Path(benchmark.__file__).parent / "reports" / "templates" / "palette.css").read_text()
 
 
 def palette(dark: bool) -> dict[str, str]:
     light, _, rest = STYLES.partition("@media screen and (prefers-color-scheme: dark)")
-    block = rest.partition("* {")[0] if dark else light
+    block = rest if dark else light
     return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
 
 

@@ -1,0 +1,67 @@
+"""The Markdown reports as pages of the site, with the tables and figures that lie beside them, and their list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from benchmark.reports.site.documents import FOLDER, Document, closure, document, linked, place
+from benchmark.reports.site.frame import Frame
+
+Read = Callable[[str], bytes | None]
+
+READ_ON = [
+    {"path": "reports/claims.html", "title": "Claims", "about": "A paper's claims, judged one by one."},
+    {"path": "reports/masking.html", "title": "Gradient targets", "about": "What a wrong gradient hides."},
+    {"path": "reports/posteriors.html", "title": "Posteriors", "about": "Every kind of posterior under one judge."},
+    {"path": "reports/agreement.html", "title": "Agreement", "about": "Whether the libraries agree, image by image."},
+    {"path": "reports/validity.html", "title": "Checks", "about": "What is asked of every number, and what fools it."},
+]
+
+
+def report_pages(contents: Mapping[str, bytes], read: Read, frame: Frame) -> dict[str, bytes]:
+    """The Markdown reports as pages, and the tables and figures that lie beside them."""
+    texts = {name: content.decode() for name, content in contents.items() if name.endswith(".md")}
+
+    def text_of(name: str) -> str | None:
+        content = read(name)
+        return None if content is None else content.decode()
+
+    texts = closure(texts, text_of)
+    texts.pop("README.md", None)  # what it refers to is there; the front page is the site's own
+    beside = {name: content for name, content in contents.items() if name.endswith((".csv", ".png", ".svg"))}
+    for name, text in texts.items():
+        for other in linked(text, name):
+            if other.endswith(".png") and other not in beside and (content := read(other)) is not None:
+                beside[other] = content
+    exists = (texts.keys() | beside.keys()).__contains__
+    found = {name: document(text, name, exists) for name, text in sorted(texts.items())}
+    files = {place(name): content for name, content in beside.items()}
+    for name, one in found.items():
+        files[place(name)] = frame.page(
+            place(name), "document.html", one.title, one.about, html=one.html, headings=one.headings
+        )
+    return files | {f"{FOLDER}/index.html": _index(found, frame)}
+
+
+def _index(found: Mapping[str, Document], frame: Frame) -> bytes:
+    """The page that lists the reports, audits apart."""
+    lines = {
+        name: {"file": place(name).removeprefix(f"{FOLDER}/"), "title": one.title, "about": one.about}
+        for name, one in found.items()
+    }
+    audits = {name: line for name, line in lines.items() if "/" in name}
+    return frame.page(
+        f"{FOLDER}/index.html",
+        "reports.html",
+        "Reports",
+        "What the numbers of the leaderboards say, and why they can be believed.",
+        reports=[line for name, line in sorted(lines.items(), key=_order) if name not in audits],
+        audits=[{**line, "title": line["title"].removeprefix("Audit of ")} for line in audits.values()],
+    )
+
+
+def _order(item: tuple[str, object]) -> tuple[int, str]:
+    """The reports that the front page leads to come first."""
+    first = [link["path"] for link in READ_ON]
+    path = place(item[0])
+    return (first.index(path) if path in first else len(first)), path
