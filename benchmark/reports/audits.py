@@ -106,10 +106,12 @@ def conclusion(entry: Entry) -> str:
 
 
 def _alone(row: Row) -> str:
-    """What the figure is without adaptive attacks, or what it is of where no attack of the protocol was run."""
+    """What the figure is without adaptive attacks, what no attack can break, or what it is of where none was run."""
     if not row.attacks:
         return f"under {'; '.join(row.further) or OTHER_SETTINGS} alone"
-    return f"{percent(row.whitebox)} % under the white-box attacks alone"
+    certain = row.certified
+    below = f"; {percent(certain)} % are certified" if certain is not None and certain.hits else ""
+    return f"{percent(row.whitebox)} % under the white-box attacks alone{below}"
 
 
 def short_audit(entry: Entry) -> str:
