@@ -12,9 +12,22 @@ from benchmark.records.record import Record
 from benchmark.records.store import Store
 from benchmark.render import Rendered, own, own_pages, project, project_pages
 from benchmark.reports.publish import Generated, Publication, contents_of, planned
-from benchmark.reports.site import Pictures, site
+from benchmark.reports.site import Pictures, reference_pages, site
 from benchmark.results.selection import Split, sifted, split
 
+# documents in the order in which they are read; others follow
+GUIDES = (
+    "method",
+    "running",
+    "networks",
+    "posteriors",
+    "data",
+    "attacks",
+    "libraries",
+    "submitting",
+    "glossary",
+    "citing",
+)
 SUBMISSIONS = "submissions"  # folder, in the project's leaderboards, of those that were accepted
 PROJECT = Path(zoo.__file__).resolve().parents[1] / "leaderboards"  # of a clone; an installed package has none
 Say = Callable[[str], object]
@@ -85,7 +98,20 @@ def site_of(folder: Path, store: Path, pictures: Pictures | None = None) -> dict
         inside = path.resolve().is_relative_to(folder.resolve())
         return path.read_bytes() if inside and path.is_file() else None
 
-    return site(rendered.results, contents_of(rendered.generated, folder), beside, pictures)
+    contents = contents_of(rendered.generated, folder)
+    if not is_project(folder):
+        return site(rendered.results, contents, beside, pictures)
+    return site(rendered.results, contents, beside, pictures, _guides(folder), reference_pages())
+
+
+def _guides(folder: Path) -> dict[str, str]:
+    """Name, seen from the folder, -> text of the project's documents, in the order in which they are read."""
+    root = folder.resolve().parent
+    first = [root / "docs" / f"{name}.md" for name in GUIDES]
+    others = [path for path in sorted((root / "docs").glob("*.md")) if path not in first]
+    about = [root / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING", "SECURITY", "CHANGELOG")]
+    paths = [path for path in (*first, *others, *about) if path.is_file()]
+    return {f"../{path.relative_to(root).as_posix()}": path.read_text() for path in paths}
 
 
 def _rendered(folder: Path, readme: Path | None, store: Path | None = None) -> tuple[Rendered, int]:

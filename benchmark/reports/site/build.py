@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
+from types import MappingProxyType
 
 from benchmark.records.archive import file_name
 from benchmark.reports.network_report.made import finished
@@ -15,6 +17,7 @@ from benchmark.reports.site.downloads import BOARDS, boards_json, downloads_page
 from benchmark.reports.site.entries import entry_page, places_of
 from benchmark.reports.site.frame import Frame
 from benchmark.reports.site.overview import overview
+from benchmark.reports.site.reference import FIRST
 from benchmark.reports.site.reports import READ_ON, Read, report_pages
 from benchmark.reports.tables import audit_file, labelled
 from benchmark.results import Results
@@ -27,17 +30,23 @@ SCRIPTS = ("boards.js", "compare.js", "curves.js")
 
 
 def site(
-    results: Results, contents: Mapping[str, bytes], read: Read, pictures: Pictures | None = None
+    results: Results,
+    contents: Mapping[str, bytes],
+    read: Read,
+    pictures: Pictures | None = None,
+    guides: Mapping[str, str] = MappingProxyType({}),
+    reference: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, bytes]:
     """Path -> content of every file of the site.
 
     contents: what the reports give, by path below the folder of the leaderboards. read: a file that lies there and is
     made elsewhere, None where there is none; those that the reports refer to become part of the site.
     pictures: attacked images of an entry, in place of those that its results kept.
+    guides: name -> text of the documents beside that folder. reference: pages of `reference_pages`, which they lead to.
     """
-    frame = _frame(results)
-    files = _assets()
-    files |= report_pages(contents, read, frame)
+    frame = replace(_frame(results), guided=bool(guides), reference=FIRST if reference else "")
+    files = {**_assets(), **reference}
+    files |= report_pages(contents, read, frame, guides)
     files |= {path: content for path, content in contents.items() if path.startswith("records/")}
     files[BOARDS] = boards_json(results.boards)
     groups = twins_of(results.entries, results.boards)

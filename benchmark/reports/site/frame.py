@@ -15,6 +15,7 @@ NAVIGATION = {
     "curves.html": "Curves",
     "compare.html": "Compare",
     "reports/index.html": "Reports",
+    "guide/index.html": "Guide",
     "downloads.html": "Downloads",
 }
 
@@ -24,11 +25,14 @@ class Frame:
     """What all pages of a site share.
 
     protocol: its version. finished: the day of the last attack. places: network -> path of its page, below the root.
+    guided: whether there are guides. reference: path of the reference of functions and classes; empty for none.
     """
 
     protocol: str
     finished: str
     places: Mapping[object, str] = field(default_factory=dict)
+    guided: bool = False
+    reference: str = ""
 
     def page(self, path: str, template: str, title: str, description: str, **values: object) -> bytes:
         """A page of that path below the root, from `templates/site`."""
@@ -39,7 +43,7 @@ class Frame:
             root=root_of(path),
             title=title,
             description=description,
-            navigation=NAVIGATION,
+            navigation={to: name for to, name in NAVIGATION.items() if self.guided or name != "Guide"},
             current=path if path in NAVIGATION else _section(path),
             frame=self,
             version=benchmark.__version__,
@@ -55,7 +59,8 @@ def root_of(path: str) -> str:
 
 def _section(path: str) -> str:
     """The entry of the navigation that a page belongs to."""
-    return {"entries": "boards.html", "reports": "reports/index.html"}.get(path.partition("/")[0], "")
+    first = path.partition("/")[0]
+    return "boards.html" if first == "entries" else f"{first}/index.html" if first in ("reports", "guide") else ""
 
 
 def slug(name: str) -> str:

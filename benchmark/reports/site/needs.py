@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-NEEDED = {"altair": "altair", "vl_convert": "vl-convert-python", "markdown_it": "markdown-it-py"}
+NEEDED = {"altair": "altair", "vl_convert": "vl-convert-python", "markdown_it": "markdown-it-py", "pdoc": "pdoc"}
 
 
 def require() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
-from benchmark.reports.site.documents import FOLDER, Document, closure, document, linked, place
+from benchmark.reports.site.documents import FOLDER, GUIDES, Document, closure, document, linked, place
 from benchmark.reports.site.frame import Frame
 
 Read = Callable[[str], bytes | None]
@@ -18,8 +19,13 @@ READ_ON = [
 ]
 
 
-def report_pages(contents: Mapping[str, bytes], read: Read, frame: Frame) -> dict[str, bytes]:
-    """The Markdown reports as pages, and the tables and figures that lie beside them."""
+def report_pages(
+    contents: Mapping[str, bytes], read: Read, frame: Frame, guides: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, bytes]:
+    """The Markdown reports as pages, the tables and figures that lie beside them, and the guides.
+
+    guides: name -> text of the documents beside the folder of the leaderboards, in the order in which they are listed.
+    """
     texts = {name: content.decode() for name, content in contents.items() if name.endswith(".md")}
 
     def text_of(name: str) -> str | None:
@@ -33,22 +39,42 @@ def report_pages(contents: Mapping[str, bytes], read: Read, frame: Frame) -> dic
         for other in linked(text, name):
             if other.endswith(".png") and other not in beside and (content := read(other)) is not None:
                 beside[other] = content
-    exists = (texts.keys() | beside.keys()).__contains__
+    exists = (texts.keys() | beside.keys() | guides.keys()).__contains__
     found = {name: document(text, name, exists) for name, text in sorted(texts.items())}
+    guide = {name: document(text, name, exists) for name, text in guides.items()}
     files = {place(name): content for name, content in beside.items()}
-    for name, one in found.items():
+    for name, one in (found | guide).items():
         files[place(name)] = frame.page(
             place(name), "document.html", one.title, one.about, html=one.html, headings=one.headings
         )
-    return files | {f"{FOLDER}/index.html": _index(found, frame)}
+    files[f"{FOLDER}/index.html"] = _index(found, frame)
+    if guide:
+        files[f"{GUIDES}/index.html"] = _guides(guide, frame)
+    return files
+
+
+def _guides(found: Mapping[str, Document], frame: Frame) -> bytes:
+    """The page that lists the guides, and leads to the reference."""
+    return frame.page(
+        f"{GUIDES}/index.html",
+        "guides.html",
+        "Guide",
+        "How the benchmark is used, what it measures, and how it is built.",
+        guides=list(_lines(found, GUIDES).values()),
+    )
+
+
+def _lines(found: Mapping[str, Document], folder: str) -> dict[str, dict[str, str]]:
+    """Name -> what a list says of a document."""
+    return {
+        name: {"file": place(name).removeprefix(f"{folder}/"), "title": one.title, "about": one.about}
+        for name, one in found.items()
+    }
 
 
 def _index(found: Mapping[str, Document], frame: Frame) -> bytes:
     """The page that lists the reports, audits apart."""
-    lines = {
-        name: {"file": place(name).removeprefix(f"{FOLDER}/"), "title": one.title, "about": one.about}
-        for name, one in found.items()
-    }
+    lines = _lines(found, FOLDER)
     audits = {name: line for name, line in lines.items() if "/" in name}
     return frame.page(
         f"{FOLDER}/index.html",
