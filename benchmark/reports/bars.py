@@ -1,4 +1,4 @@
-"""A share of images as the pages draw it: a dot, its interval as a bar, and what the white-box attacks alone left."""
+"""A share of images as the pages draw it: a dot, its interval, what white-box attacks left, what is certified."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ class Bar:
     high: float
     whitebox: float | None
     alt: str
+    certified: float | None = None
 
     @classmethod
-    def of(cls, share: Share, whitebox: Share | None = None) -> Bar:
-        """The bar of a share, with a tick where the white-box attacks alone ended."""
+    def of(cls, share: Share, whitebox: Share | None = None, certified: Share | None = None) -> Bar:
+        """The bar of a share, a tick where the white-box attacks alone ended, and a line up to what is certified."""
         low, high = share.interval
         alt = f"{percent(share)} %, between {100 * low:.1f} and {100 * high:.1f}, of {share.count:,} images"
         if whitebox is not None:
             alt += f"; white-box attacks alone {percent(whitebox)} %"
-        tick = None if whitebox is None else _drawn(whitebox.value)
-        return cls(_drawn(share.value), _drawn(low), _drawn(high), tick, alt)
+        if certified is not None:
+            alt += f"; certified {percent(certified)} % of {certified.count:,} images"
+        tick, below = (None if one is None else _drawn(one.value) for one in (whitebox, certified))
+        return cls(_drawn(share.value), _drawn(low), _drawn(high), tick, alt, below)
 
     @property
     def text(self) -> str:

@@ -37,7 +37,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A network. verdicts: norm and status of what is not PASS, or PASS alone."""
+    """A network. verdicts: norm and status of what is not PASS; one without a norm where all are the same."""
 
     configuration: Configuration
     name: str
@@ -106,7 +106,10 @@ def _best(dataset: str, threat: ThreatModel, boards: Sequence[Board]) -> set[Con
 
 def _line(entry: Entry, group: Twins, best: Mapping[ThreatModel, set[Configuration]]) -> Line:
     rows = {row.threat: row for row in entry.rows}
-    worst = [(str(norm), str(status)) for norm, status in entry.statuses.items() if status != "PASS"]
+    statuses = entry.statuses
+    worst = [(str(norm), str(status)) for norm, status in statuses.items() if status != "PASS"]
+    if len(worst) > 1 and len(set(statuses.values())) == 1:
+        worst = [("", worst[0][1])]  # the same in every norm
     return Line(
         entry.configuration,
         short(entry.name, entry.dataset),
@@ -120,7 +123,7 @@ def _line(entry: Entry, group: Twins, best: Mapping[ThreatModel, set[Configurati
 def _cell(entry: Entry, group: Twins, row: Row, best: set[Configuration]) -> Cell:
     test = group.tests.get((entry.name, row.threat))
     return Cell(
-        Bar.of(row.worst, row.whitebox),
+        Bar.of(row.worst, row.whitebox, row.certified),
         row.configuration in best,
         row.is_rankable,
         row.status,

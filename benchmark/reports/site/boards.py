@@ -103,7 +103,7 @@ def _line(row: Row, board: Board) -> dict[str, object]:
         "posterior": posterior(row),
         "rank": row.rank,
         "clean": percent(row.clean),
-        "bar": Bar.of(row.worst, row.whitebox),
+        "bar": Bar.of(row.worst, row.whitebox, row.certified),
         "worst": row.worst.value,
         "whitebox": percent(row.whitebox),
         "attacks": {METHOD_OF[name].name: percent(share) for name, share in row.attacks.items()},

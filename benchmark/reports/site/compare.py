@@ -83,7 +83,7 @@ def _line(pair: Paired, first: Row, second: Row) -> dict[str, object]:
     return {
         "threat": threat_title(first.threat.norm, first.threat.eps),
         "images": pair.count,
-        "bars": [(Bar.of(row.worst, row.whitebox), row.family) for row in (first, second)],
+        "bars": [(Bar.of(row.worst, row.whitebox, row.certified), row.family) for row in (first, second)],
         "ranked": [row.is_rankable for row in (first, second)],
         "only": [only[id(row)] for row in (first, second)],
         "p": f"{pair.p:.2g}",

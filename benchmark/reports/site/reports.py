@@ -19,6 +19,24 @@ READ_ON = [
 ]
 
 
+GUIDES_ABOUT = {
+    "method": "Gradients, draws, libraries, statistics and checks: what a number here stands for.",
+    "running": "Commands, suites, larger runs, pages and the site, data, training the zoo.",
+    "networks": "Ways to be Bayesian, registering, making a network Bayesian, one pass in place of draws.",
+    "posteriors": "Kinds of posteriors, readings of a random network, how many draws are enough.",
+    "data": "Arrays, a folder of images, torch, Hugging Face.",
+    "attacks": "Your own attack, a library's, or one of ours with other settings.",
+    "libraries": "laplace-torch, Pyro, Bayesian-Torch, BLiTZ, Torch-Uncertainty, posteriors: as they are.",
+    "submitting": "A pull request adds a folder, and checks run a random tenth of it again.",
+    "glossary": "One meaning a word.",
+    "citing": "How to quote a row, and the terms of code, weights and data.",
+    "architecture": "How data flow, and where each new thing goes.",
+    "contributing": "What a change must pass, and what new things are tested against.",
+    "security": "What it means to run somebody's network.",
+    "changelog": "What changed.",
+}  # by name; of others their first sentence says it
+
+
 def report_pages(
     contents: Mapping[str, bytes], read: Read, frame: Frame, guides: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, bytes]:
@@ -60,7 +78,10 @@ def _guides(found: Mapping[str, Document], frame: Frame) -> bytes:
         "guides.html",
         "Guide",
         "How the benchmark is used, what it measures, and how it is built.",
-        guides=list(_lines(found, GUIDES).values()),
+        guides=[
+            line | {"about": GUIDES_ABOUT.get(line["file"].removesuffix(".html"), line["about"])}
+            for line in _lines(found, GUIDES).values()
+        ],
     )
 
 
