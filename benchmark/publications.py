@@ -12,7 +12,7 @@ from benchmark.records.record import Record
 from benchmark.records.store import Store
 from benchmark.render import Rendered, own, own_pages, project, project_pages
 from benchmark.reports.publish import Generated, Publication, contents_of, planned
-from benchmark.reports.site import Pictures, reference_pages, site
+from benchmark.reports.site import Pictures, notebook, reference_pages, site
 from benchmark.results.selection import Split, sifted, split
 
 # documents in the order in which they are read; others follow
@@ -104,14 +104,19 @@ def site_of(folder: Path, store: Path, pictures: Pictures | None = None) -> dict
     return site(rendered.results, contents, beside, pictures, _guides(folder), reference_pages())
 
 
-def _guides(folder: Path) -> dict[str, str]:
-    """Name, seen from the folder, -> text of the project's documents, in the order in which they are read."""
+def _guides(folder: Path) -> dict[str, bytes]:
+    """Name, seen from the folder, -> content of the project's documents, in the order in which they are read."""
     root = folder.resolve().parent
     first = [root / "docs" / f"{name}.md" for name in GUIDES]
     others = [path for path in sorted((root / "docs").glob("*.md")) if path not in first]
+    notebooks = sorted((root / "docs" / "notebooks").glob("*.ipynb"))
     about = [root / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING", "SECURITY", "CHANGELOG")]
-    paths = [path for path in (*first, *others, *about) if path.is_file()]
-    return {f"../{path.relative_to(root).as_posix()}": path.read_text() for path in paths}
+    found: dict[str, bytes] = {}
+    for path in (*first[:2], *notebooks, *first[2:], *others, *about):
+        if path.is_file():
+            name = f"../{path.relative_to(root).as_posix()}"
+            found |= notebook(path, name) if path.suffix == ".ipynb" else {name: path.read_bytes()}
+    return found
 
 
 def _rendered(folder: Path, readme: Path | None, store: Path | None = None) -> tuple[Rendered, int]:

@@ -34,7 +34,7 @@ def site(
     contents: Mapping[str, bytes],
     read: Read,
     pictures: Pictures | None = None,
-    guides: Mapping[str, str] = MappingProxyType({}),
+    guides: Mapping[str, bytes] = MappingProxyType({}),
     reference: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, bytes]:
     """Path -> content of every file of the site.
@@ -42,7 +42,7 @@ def site(
     contents: what the reports give, by path below the folder of the leaderboards. read: a file that lies there and is
     made elsewhere, None where there is none; those that the reports refer to become part of the site.
     pictures: attacked images of an entry, in place of those that its results kept.
-    guides: name -> text of the documents beside that folder. reference: pages of `reference_pages`, which they lead to.
+    guides: name -> content of the documents beside that folder. reference: of `reference_pages`, to which they lead.
     """
     frame = replace(_frame(results), guided=bool(guides), reference=FIRST if reference else "")
     files = {**_assets(), **reference}
@@ -72,7 +72,10 @@ def _frame(results: Results) -> Frame:
 
 def _downloads(entry: Entry, files: Mapping[str, bytes]) -> dict[str, str]:
     """Title -> path of what there is of an entry beside its page."""
-    found = {"complete audit, as tables": place(audit_file(labelled(entry.rows[0])))}
+    found = {
+        "complete audit, as tables": place(audit_file(labelled(entry.rows[0]))),
+        "licences of weights and images": "guide/citing.html",
+    }
     for ending, title in (("", "records"), ("-adaptive", "records of adaptive attacks")):
         found[title] = f"records/{entry.dataset}/{file_name(entry.name)}{ending}.json.xz"
     return {title: path for title, path in found.items() if path in files}

@@ -68,10 +68,11 @@ def linked(text: str, name: str) -> Iterator[str]:
 
 def place(name: str) -> str:
     """Where a file of the leaderboards, or a document beside them, lies in the site: pages as HTML."""
-    stem = name.removesuffix(".md")
+    stem = name.removesuffix(".md").removesuffix(".ipynb")
+    ending = "" if stem == name else ".html"
     if name.startswith(_BESIDE):
-        return f"{GUIDES}/{posixpath.basename(stem).lower()}.html"
-    return f"{FOLDER}/{name}" if stem == name else f"{FOLDER}/{stem}.html"
+        return f"{GUIDES}/{posixpath.basename(stem).lower()}{ending}"
+    return f"{FOLDER}/{stem}{ending}"
 
 
 def _without_title(tokens: list[Token]) -> str:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import importlib
 
-NEEDED = {"altair": "altair", "vl_convert": "vl-convert-python", "markdown_it": "markdown-it-py", "pdoc": "pdoc"}
+NEEDED = {
+    "altair": "altair",
+    "vl_convert": "vl-convert-python",
+    "markdown_it": "markdown-it-py",
+    "nbconvert": "nbconvert",
+    "pdoc": "pdoc",
+}
 
 
 def require() -> None:

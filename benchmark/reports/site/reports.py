@@ -28,6 +28,9 @@ GUIDES_ABOUT = {
     "attacks": "Your own attack, a library's, or one of ours with other settings.",
     "libraries": "laplace-torch, Pyro, Bayesian-Torch, BLiTZ, Torch-Uncertainty, posteriors: as they are.",
     "submitting": "A pull request adds a folder, and checks run a random tenth of it again.",
+    "evaluate-your-network": "A notebook: one call, and what its results show.",
+    "is-your-posterior-robust": "A notebook: a real posterior, and what a wrong gradient makes of it.",
+    "your-own-data": "A notebook: images of your own, from arrays to a report.",
     "glossary": "One meaning a word.",
     "citing": "How to quote a row, and the terms of code, weights and data.",
     "architecture": "How data flow, and where each new thing goes.",
@@ -38,11 +41,12 @@ GUIDES_ABOUT = {
 
 
 def report_pages(
-    contents: Mapping[str, bytes], read: Read, frame: Frame, guides: Mapping[str, str] = MappingProxyType({})
+    contents: Mapping[str, bytes], read: Read, frame: Frame, guides: Mapping[str, bytes] = MappingProxyType({})
 ) -> dict[str, bytes]:
     """The Markdown reports as pages, the tables and figures that lie beside them, and the guides.
 
-    guides: name -> text of the documents beside the folder of the leaderboards, in the order in which they are listed.
+    guides: name -> content of the documents beside the folder of the leaderboards, Markdown in the order in which they
+        are listed, and of their images.
     """
     texts = {name: content.decode() for name, content in contents.items() if name.endswith(".md")}
 
@@ -59,8 +63,9 @@ def report_pages(
                 beside[other] = content
     exists = (texts.keys() | beside.keys() | guides.keys()).__contains__
     found = {name: document(text, name, exists) for name, text in sorted(texts.items())}
-    guide = {name: document(text, name, exists) for name, text in guides.items()}
-    files = {place(name): content for name, content in beside.items()}
+    guide = {name: document(text.decode(), name, exists) for name, text in guides.items() if not name.endswith(".png")}
+    images = {name: content for name, content in guides.items() if name.endswith(".png")}
+    files = {place(name): content for name, content in (beside | images).items()}
     for name, one in (found | guide).items():
         files[place(name)] = frame.page(
             place(name), "document.html", one.title, one.about, html=one.html, headings=one.headings

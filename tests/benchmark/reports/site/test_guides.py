@@ -1,4 +1,4 @@
-"""The guides in the site, and the reference: every link leads somewhere, in the repository and in the site."""
+"""The guides in the site, notebooks among them, and the reference: every link leads somewhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from benchmark.publications import PROJECT, _guides
 from benchmark.reports.site import site
 from benchmark.reports.site.documents import linked, place
+from benchmark.reports.site.notebooks import notebook
 from benchmark.reports.site.reference import FIRST, reference_pages
 from benchmark.results import Results
 from tests.benchmark.reports.html_pages import parsed
@@ -17,10 +18,10 @@ from tests.benchmark.reports.html_pages import parsed
 ROOT = PROJECT.parent
 DOCUMENTS = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
 GUIDES = {
-    "../docs/method.md": "# What is measured\n\nIt is. See [agreement](../leaderboards/agreement.md), "
-    "[how](running.md#all) and [the code](../benchmark/api.py).\n",
-    "../docs/running.md": "# Running it\n\nWith [the house](../ARCHITECTURE.md).\n",
-    "../ARCHITECTURE.md": "# Architecture\n\nFloors. [Why](docs/method.md).\n",
+    "../docs/method.md": b"# What is measured\n\nIt is. See [agreement](../leaderboards/agreement.md), "
+    b"[how](running.md#all) and [the code](../benchmark/api.py).\n",
+    "../docs/running.md": b"# Running it\n\nWith [the house](../ARCHITECTURE.md).\n",
+    "../ARCHITECTURE.md": b"# Architecture\n\nFloors. [Why](docs/method.md).\n",
 }
 
 
@@ -46,6 +47,21 @@ def test_guides_are_pages_that_lead_to_each_other_and_to_the_reports(
     assert "Functions and classes" not in index
     assert "guide/index.html" in files["index.html"].decode()
     assert "../guide/index.html" in files["reports/index.html"].decode()
+
+
+def test_a_notebook_is_a_page_with_its_figures(results: Results, contents: dict[str, bytes], tmp_path: Path) -> None:
+    found = notebook(ROOT / "docs" / "notebooks" / "your-own-data.ipynb", "../docs/notebooks/your-own-data.ipynb")
+    images = [name for name in found if name.endswith(".png")]
+    assert images
+    more = GUIDES | {"../docs/data.md": b"# Data\n\n[A notebook](notebooks/your-own-data.ipynb).\n"} | found
+    files = site(results, contents, lambda name: None, guides=more)
+    assert 'href="your-own-data.html"' in files["guide/data.html"].decode()
+    page = parsed(files["guide/your-own-data.html"].decode())
+    assert {f"guide/{image.attributes['src']}" for image in page.all("img")} == {place(name) for name in images}
+    assert all(files[place(name)].startswith(b"\x89PNG") for name in images)
+    (tmp_path / "no.ipynb").write_text("nothing")
+    with pytest.raises(ValueError, match=r"no\.ipynb is no notebook"):
+        notebook(tmp_path / "no.ipynb", "../docs/notebooks/no.ipynb")
 
 
 def test_without_guides_nothing_leads_to_them(files: dict[str, bytes]) -> None:
