@@ -54,7 +54,7 @@ def _panel(axis: Axes, one: Bounded, radii: Sequence[float]) -> None:
     axis.plot(eps, above, color=colour, linewidth=1.2, linestyle=line)
     axis.plot(eps, below, color=colour, linewidth=2.2, linestyle=line)
     axis.set_xscale("log")
-    shown = radii[:: math.ceil(len(radii) / 4)]
+    shown = radii[1 :: math.ceil(len(radii) / 4)]  # the first is too near to the edge
     axis.set_xticks([eps[0], *shown], ["0", *map(format_eps, shown)], fontsize=6)
     axis.minorticks_off()
     axis.set_ylim(-3, 103)
