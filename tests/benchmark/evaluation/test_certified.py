@@ -11,8 +11,8 @@ from torch import nn
 
 from benchmark import evaluate
 from benchmark.evaluation.evaluator import Evaluator
-from benchmark.evaluation.predictors import draws_seed
 from benchmark.plan.cells import Reading, Selection
+from benchmark.plan.purposes import draws_seed
 from benchmark.plan.suites import SUITES
 from benchmark.records.store import Store
 from zoo import models
@@ -62,7 +62,7 @@ def test_bounds_are_of_the_very_draws_that_judge(name: str, draws: int) -> None:
     assert (cell.reading, cell.attack_draws, cell.judge_draws) == (Reading.CERTIFIED, draws, draws)
     assert (record.complete, record.outcomes, record.health) == (True, {}, None)
     entry, split = models[name], load_split("mnist", "test")
-    seed = draws_seed(entry, "judge", 0)
+    seed = draws_seed(entry.name, "judge", 0)
     x, y = split.pixels(record.examples), torch.tensor(record.labels)
     _, posterior = entry.load()
     networks = posterior.draws(draws, seed)

@@ -94,7 +94,7 @@ def test_committed_leaderboards_are_fresh() -> None:
 
 
 def test_committed_records_meet_the_protocol(committed: list[Record]) -> None:
-    """The committed whitebox results: every agreement level reached, no check failed but one."""
+    """The committed whitebox results: every agreement level reached, no check failed but those that must."""
     boards = Results(committed, protocol=True).boards
     assert {(board.dataset, board.norm, board.eps) for board in boards} >= {
         ("mnist", "linf", 0.1), ("mnist", "linf", 0.3), ("mnist", "l2", 1.0), ("mnist", "l2", 2.0),
@@ -111,8 +111,10 @@ def test_committed_records_meet_the_protocol(committed: list[Record]) -> None:
         for verdict in row.verdicts
         if verdict.status in ("FAIL", "ERROR")
     }
-    # trained against linf alone, its gradients are masked in l2 (Schott et al. 2019), as test_selftest.py says
-    assert caught == {("mnist/lenet-adversarial", "l2", "V11")}
+    # trained against linf alone, its gradients are masked in l2 (Schott et al. 2019), as test_selftest.py says; those
+    # of a network that was trained by intervals lead nowhere in either norm, though it is certified in linf
+    misled = {("mnist/lenet-certified", norm, check) for norm in ("linf", "l2") for check in ("V11", "V18")}
+    assert caught == {("mnist/lenet-adversarial", "l2", "V11")} | misled
 
 
 def test_a_change_of_a_generated_file_or_record_is_noticed(boards: tuple[Path, Path]) -> None:
