@@ -34,8 +34,10 @@ class Reading(StrEnum):
     CERTIFIED = "certified"
     """The draws themselves, beside bounds of what every attacker can do to them."""
 
-
-_OF_THE_JUDGE = (Reading.DETERMINISTIC, Reading.CERTIFIED)  # its own draws, and no others
+    @property
+    def is_of_the_judge(self) -> bool:
+        """Whether the attacker has the judge's own draws, and no others."""
+        return self in (Reading.DETERMINISTIC, Reading.CERTIFIED)
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Subject(NamedTuple):
             half = self.members // 2
             return min(attack_draws or half, half), self.members - half
         attacker, judge = draw_counts(1 if self.deterministic else self.members, attack_draws)
-        return (judge, judge) if reading in _OF_THE_JUDGE else (attacker, judge)
+        return (judge, judge) if reading.is_of_the_judge else (attacker, judge)
 
 
 class Further(Protocol):

@@ -13,7 +13,7 @@ Purpose = Literal["attack", "judge", "other judge", "independent"]  # of draws
 def purposes_of(cell: Cell) -> dict[str, Purpose]:
     """The draws that the attacker has, and those that judge."""
     return {
-        "attack": "judge" if cell.reading in (Reading.DETERMINISTIC, Reading.CERTIFIED) else "attack",
+        "attack": "judge" if cell.reading.is_of_the_judge else "attack",
         "judge": "other judge" if cell.reading is Reading.OTHER_JUDGE else "judge",
     }
 

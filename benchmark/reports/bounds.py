@@ -22,7 +22,7 @@ def bounds_page(found: Sequence[Bounded]) -> str:
         datasets=[
             {
                 "name": dataset,
-                "norms": {norm: markdown(intervals(of_norm)) for norm, of_norm in _by_norm(of_dataset).items()},
+                "norms": {norm: markdown(intervals(of_norm)) for norm, of_norm in by_norm(of_dataset).items()},
                 "ends": markdown(ends(of_dataset)),
             }
             for dataset, of_dataset in by_dataset(found).items()
@@ -108,7 +108,8 @@ def by_dataset(found: Iterable[Bounded]) -> dict[str, list[Bounded]]:
     return groups
 
 
-def _by_norm(found: Iterable[Bounded]) -> dict[str, list[Bounded]]:
+def by_norm(found: Iterable[Bounded]) -> dict[str, list[Bounded]]:
+    """Norm -> what is in it, linf first."""
     groups: dict[str, list[Bounded]] = {"linf": [], "l2": []}
     for one in found:
         groups[one.norm].append(one)

@@ -49,11 +49,11 @@ def print_boards(results: Results) -> None:
 
 def print_bounds(results: Results) -> None:
     """What is certified and what attacks left, at every eps; nothing where no bounds were computed."""
-    from benchmark.reports.bounds import by_dataset, intervals
+    from benchmark.reports.bounds import by_dataset, by_norm, intervals
 
     for dataset, found in by_dataset(results.bounds).items():
-        for norm in dict.fromkeys(one.norm for one in found):
-            lines = intervals(one for one in found if one.norm == norm)
+        for of_norm in by_norm(found).values():
+            lines = intervals(of_norm)
             table = Table(title=f"{dataset}: % certified–left by attacks", title_justify="left", box=box.SIMPLE_HEAD)
             for column in lines[0]:
                 table.add_column(column, no_wrap=True)
