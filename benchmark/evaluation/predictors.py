@@ -60,7 +60,7 @@ class Predictors(OrderedDict[PredictorKey, ExpectedPrediction]):
         judges = purpose in ("judge", "other judge")
         draws = cell.judge_draws if judges else cell.attack_draws
         # a transfer's source is attacked through all that it has
-        half = int(judges) if cell.reading is Reading.SAMPLE and entry.name == cell.model else None
+        half = _half(cell, judges) if entry.name == cell.model else None
         return PredictorKey(entry.name, purpose, draws, cell.seed, gradient, half)
 
     def forget(self, used: Collection[int]) -> list[ExpectedPrediction]:
@@ -76,6 +76,13 @@ class Predictors(OrderedDict[PredictorKey, ExpectedPrediction]):
             del sizes[oldest]
             gone.append(self.pop(oldest))
         return gone
+
+
+def _half(cell: Cell, judges: bool) -> int | None:
+    """Which half of the members judges, or attacks; None where all do."""
+    if cell.reading is Reading.SAMPLE:
+        return int(judges)
+    return int(not judges) if cell.reading is Reading.OTHER_JUDGE and cell.kind is Kind.FINITE else None
 
 
 def _bytes(prediction: ExpectedPrediction) -> int:

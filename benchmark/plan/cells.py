@@ -24,7 +24,7 @@ class Reading(StrEnum):
     DETERMINISTIC = "deterministic"
     """The draws themselves, as of a network that is deployed with fixed draws: the deterministic white-box number."""
     OTHER_JUDGE = "other judge"
-    """Nothing, and further draws judge: how far a verdict hangs on the judge's."""
+    """Nothing, and further draws judge: how far a verdict hangs on the judge's. Of samples the halves are exchanged."""
     SAMPLE = "sample"
     """Nothing, of Monte-Carlo samples: he has their first half, and the others judge, as the limit would."""
     REBUILT = "rebuilt"
@@ -149,9 +149,10 @@ class Subject(NamedTuple):
 
     def draws(self, attack_draws: int | None = None, reading: Reading = Reading.HEADLINE) -> tuple[int, int]:
         """The attacker's and the judge's draws; see `draw_counts`."""
-        if reading is Reading.SAMPLE and self.members is not None:
+        if reading in (Reading.SAMPLE, Reading.OTHER_JUDGE) and self.members is not None:
             half = self.members // 2
-            return min(attack_draws or half, half), self.members - half
+            first = half if reading is Reading.SAMPLE else self.members - half
+            return min(attack_draws or first, first), self.members - first
         attacker, judge = draw_counts(1 if self.deterministic else self.members, attack_draws)
         return (judge, judge) if reading.is_of_the_judge else (attacker, judge)
 

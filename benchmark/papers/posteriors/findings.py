@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posteriors.grid import MAP, PROBLEMS, TRAININGS, Problem
-from benchmark.papers.posteriors.outcomes import NORM_OF, Outcomes, read_outcomes
+from benchmark.papers.posteriors.outcomes import MEASURES, NORM_OF, SAMPLING, Outcomes, read_outcomes
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.cells import Reading
 from benchmark.statistics import Estimate, corrected, difference_over_trainings, over_trainings
@@ -37,8 +37,8 @@ class Findings:
     @classmethod
     def read(cls, folder: Path) -> Findings:
         """Of the folder that `study.Study.write` wrote. Raises ValueError for damaged tables."""
-        sampling = json.loads((folder / "sampling.json").read_text())
-        outcomes, measures = Outcomes(read_outcomes(folder)), pd.read_csv(folder / "measures.csv")
+        sampling = json.loads((folder / SAMPLING).read_text())
+        outcomes, measures = Outcomes(read_outcomes(folder)), pd.read_csv(folder / MEASURES)
         return cls(PROBLEMS[folder.name], outcomes, measures, sampling)
 
     @cached_property

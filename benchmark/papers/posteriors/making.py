@@ -53,7 +53,7 @@ class Making:
 
     def path(self, posterior: str, training: int) -> Path:
         """Where a network's weights lie: another file for another way to make them."""
-        return self.folder / f"{posterior}-{training}-{self._tag(posterior)}.safetensors"
+        return self.folder / f"{posterior}-{training}-{self.tag(posterior)}.safetensors"
 
     def entry(self, posterior: str, training: int, *, attacked: bool = True) -> ZooEntry:
         """The network of one training, from 1; it is made where it is not there yet.
@@ -167,7 +167,8 @@ class Making:
     def _checkpoint(self, posterior: str, training: int) -> Path:
         return self.folder / "checkpoints" / self.path(posterior, training).name
 
-    def _tag(self, posterior: str) -> str:
+    def tag(self, posterior: str) -> str:
+        """Of all that says how a kind is made."""
         problem = self.problem
         names = [posterior, *([MAP] if problem.posteriors[posterior].starts_at_map else [])]
         kinds = [replace(problem.posteriors[name], words="") for name in names]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel
-from benchmark.papers.posteriors.suite import Attacker, attacker_of
+from benchmark.papers.posteriors.suite import POSTERIOR_SUITE, Attacker, attacker_of, left_by, met
 from benchmark.plan.cells import Reading
 from benchmark.records.record import Record
 from zoo.files import write_whole
@@ -30,7 +31,7 @@ COLUMNS = (
     "each",
     "seconds",
 )
-FILE = "grid.csv"
+FILE, MEASURES, SAMPLING = "grid.csv", "measures.csv", "sampling.json"  # in a folder for each problem
 NORM_OF = "norm of "  # columns of the measures: the mean gradient norm, by draws
 
 
@@ -43,29 +44,70 @@ class Trained(NamedTuple):
 
 
 def outcomes_of(records: Iterable[Record], networks: dict[str, Trained]) -> pd.DataFrame:
-    """networks: by the names of their entries. An image that is wrong without an attack does not survive one."""
-    lines: dict[tuple[object, ...], tuple[list[bool], float]] = {}
-    for record in sorted((one for one in records if one.complete), key=lambda one: one.cell.start):
+    """A line for each network, attacker, reading and eps whose attacks are all there.
+
+    networks: by the names of their entries. An image that is wrong without an attack does not survive one, and one that
+    an attacker breaks at some eps survives him at no larger one.
+    """
+    by_attacker: dict[_Of, dict[int, dict[_At, Record]]] = defaultdict(lambda: defaultdict(dict))
+    grids: dict[Norm, set[float]] = defaultdict(set)
+    for record in (one for one in records if one.complete):
         cell, network = record.cell, networks[record.cell.model]
-        threat = cell.attack.threat
-        survivors = record.right - record.broken
-        survive = [image in survivors for image in record.examples]
-        of = (*network, threat.norm, threat.eps, str(cell.reading), str(attacker_of(cell)))
-        before, seconds = lines.get(of, ([], 0.0))
-        lines[of] = before + survive, seconds + sum(one.seconds for one in record.outcomes.values())
-    rows = [
-        dict(
-            zip(
-                COLUMNS, (*of, len(each), sum(each), "".join("01"[one] for one in each), round(seconds, 2)), strict=True
-            )
-        )
-        for of, (each, seconds) in lines.items()
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(list(COLUMNS[:7]), ignore_index=True)
+        of = _Of(*network, cell.attack.threat.norm, str(cell.reading), str(attacker_of(cell)))
+        by_attacker[of][cell.start][cell.attack.threat.eps, cell.only] = record
+        grids[of.norm] |= {*POSTERIOR_SUITE.grid(cell.dataset)[of.norm], cell.attack.threat.eps}
+    rows = []
+    for of, by_shard in by_attacker.items():
+        grid = met(sorted(grids[of.norm]), Reading(of.reading))
+        shards = [_rising(by_shard[start], grid) for start in sorted(by_shard)]
+        for eps in (eps for eps in grid if all(eps in shard for shard in shards)):
+            survive = [bit for shard in shards for bit in shard[eps].survive]
+            seconds = sum(shard[eps].seconds for shard in shards)
+            bits = "".join("01"[bit] for bit in survive)
+            rows.append((*of[:4], eps, *of[4:], len(survive), sum(survive), bits, round(seconds, 2)))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+class _Of(NamedTuple):
+    problem: str
+    posterior: str
+    training: int
+    norm: Norm
+    reading: str
+    attacker: str
+
+
+_At = tuple[float, tuple[int, ...] | None]  # eps, and the images that were attacked: None for all
+
+
+class _Shard(NamedTuple):
+    survive: list[bool]
+    seconds: float
+
+
+def _rising(records: Mapping[_At, Record], grid: Iterable[float]) -> dict[float, _Shard]:
+    """By eps which images of a shard survive, from the smallest eps that all of them were attacked at, as far as known.
+
+    Each record is of the images that the one before left: others are of a network that is not there any more.
+    """
+    found: dict[float, _Shard] = {}
+    images: list[int] = []
+    left: tuple[int, ...] | None = None
+    for eps in grid:
+        record = records.get((eps, left))
+        if record is not None:
+            images, left = images or record.examples, left_by(record)
+        elif images and left:
+            break
+        if images:
+            seconds = 0.0 if record is None else sum(one.seconds for one in record.outcomes.values())
+            found[eps] = _Shard([image in (left or ()) for image in images], seconds)
+    return found
 
 
 def write_outcomes(frame: pd.DataFrame, folder: Path) -> None:
-    """Beside the pages, whole or not at all."""
+    """Sorted, beside the pages, whole or not at all."""
+    frame = frame.sort_values(list(COLUMNS[:7]))
     write_whole(folder / FILE, frame.to_csv(index=False).encode())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,7 +14,14 @@ from benchmark.evaluation.machine import Machine
 from benchmark.papers.posteriors.grid import EXACT, MAP, NUMBERS, Problem
 from benchmark.papers.posteriors.making import Making
 from benchmark.papers.posteriors.measures import measures_of
-from benchmark.papers.posteriors.outcomes import Trained, outcomes_of, write_outcomes
+from benchmark.papers.posteriors.outcomes import (
+    MEASURES,
+    SAMPLING,
+    Trained,
+    outcomes_of,
+    read_outcomes,
+    write_outcomes,
+)
 from benchmark.papers.posteriors.suite import POSTERIOR_SUITE
 from benchmark.plan.cells import Selection
 from benchmark.records.store import Store
@@ -56,7 +64,10 @@ class Study:
         return found
 
     def write(self, out: Path) -> Path:
-        """Write all outcomes and measures of this problem; the folder that they are in."""
+        """Write all outcomes and measures of this problem; the folder that they are in.
+
+        What is written there of other kinds, made as their recipes say now, stays: the study need not be run at once.
+        """
         folder = out / FOLDER / self.problem.name
         names = {
             self.making.name(kind, training): Trained(self.problem.name, kind, training)
@@ -67,26 +78,38 @@ class Study:
             own = (record for record in store.records() if record.cell.model in names)
             # a network that was deleted and made again was attacked again: the last records are of the one there is
             latest = {record.cell: record for record in sorted(own, key=lambda one: str(one.provenance["finished"]))}
-        frame = outcomes_of(latest.values(), names)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_outcomes(frame, folder)
-        rows = [
-            {"posterior": of.posterior, "training": of.training, **json.loads(path.read_text())}
+        measures = pd.DataFrame(
+            {"posterior": of.posterior, "training": of.training, "made": self.making.tag(of.posterior), **_read(path)}
             for of in names.values()
             if (path := self.making.path(of.posterior, of.training).with_suffix(_MEASURES)).is_file()
-        ]
-        write_whole(folder / "measures.csv", pd.DataFrame(rows).to_csv(index=False).encode())
-        write_whole(folder / "sampling.json", (json.dumps(self._sampling(), indent=1) + "\n").encode())
+        )
+        sampling, outcomes = self._sampling(), outcomes_of(latest.values(), names)
+        if (folder / MEASURES).is_file():
+            before = pd.read_csv(folder / MEASURES)
+            tags = {kind: self.making.tag(kind) for kind in self.problem.posteriors}
+            kept = before[before["made"] == before["posterior"].map(tags)]
+            kept = kept[~kept["posterior"].isin(measures.get("posterior", []))]
+            kinds = {*kept["posterior"]}
+            earlier = read_outcomes(folder)
+            measures = pd.concat([kept, measures], ignore_index=True)
+            outcomes = pd.concat([earlier[earlier["posterior"].isin(kinds)], outcomes], ignore_index=True)
+            sampling = {kind: of for kind, of in _read(folder / SAMPLING).items() if kind in kinds} | sampling
+        folder.mkdir(parents=True, exist_ok=True)
+        write_outcomes(outcomes, folder)
+        order = {kind: place for place, kind in enumerate(self.problem.posteriors)}
+        measures = measures.sort_values(["posterior", "training"], key=lambda column: column.replace(order))
+        write_whole(folder / MEASURES, measures.to_csv(index=False).encode())
+        write_whole(folder / SAMPLING, (json.dumps(sampling, indent=1) + "\n").encode())
         return folder
 
-    def _sampling(self) -> dict[str, dict[str, object]]:
+    def _sampling(self) -> dict[str, Any]:
         """Posterior -> training -> how its sampler went; chains of one sampling are told together, under the first."""
-        found: dict[str, dict[str, object]] = {}
+        found: dict[str, Any] = {}
         for kind, of in self.problem.posteriors.items():
             for training in NUMBERS[:1] if of.has_chains else NUMBERS:
                 path = self.making.path(kind, training).with_suffix(".json")
                 if of.recipe.sampler is not None and path.is_file():
-                    found.setdefault(kind, {})[str(training)] = json.loads(path.read_text())
+                    found.setdefault(kind, {})[str(training)] = _read(path)
         return found
 
     def _sources(self, entry: ZooEntry, kind: str, training: int) -> list[ZooEntry]:
@@ -97,6 +120,11 @@ class Study:
         path = self.making.path(kind, training).with_suffix(_MEASURES)
         if not path.is_file():
             write_whole(path, json.dumps(measures_of(entry, self.test).fields).encode())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(path.read_text())
+    return read
 
 
 _WEIGHTS, _MEASURES = ".safetensors", ".measures.json"

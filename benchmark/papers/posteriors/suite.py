@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import AttackSpec, ThreatModel
@@ -13,10 +13,15 @@ from benchmark.plan.adaptive_attack import doubled
 from benchmark.plan.adaptive_attacks import with_fresh_draws
 from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.suite import Suite, by_shard
+from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import ATTACK_DRAWS, JUDGE_DRAWS
 from zoo.kind import Kind
 from zoo.targets import Gradient
 
+if TYPE_CHECKING:
+    from benchmark.records.record import Record
+
+_T = TypeVar("_T")
 FRESH_DRAWS = 32  # at each step, where the attacker has more
 EPS: dict[str, dict[Norm, tuple[float, ...]]] = {
     "mnist": {"linf": (0.02, 0.05, 0.1, 0.15, 0.2, 0.3), "l2": (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)},
@@ -78,36 +83,87 @@ def attacker_of(cell: Cell) -> Attacker:
 
 
 class PosteriorSuite(Suite):
-    """Six eps in each norm: every attacker on other draws than the judge's, and the strongest on the judge's own."""
+    """Six eps in each norm: every attacker on other draws than the judge's, and the strongest on the judge's own.
+
+    An image that an attacker breaks at one eps is not attacked by him at a larger one, whose ball holds the smaller.
+    Where half of the samples attack and half judge, the halves are exchanged too, at the smaller eps.
+    """
 
     def grid(self, dataset: str) -> dict[Norm, tuple[float, ...]]:
         return EPS.get(dataset) or super().grid(dataset)
 
     def cells(self, subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
-        """One entry after the other, all of its attacks on a shard before the next shard."""
-        return by_shard([cell for subject in subjects for cell in self._of(subject, selection)])
+        """The smallest eps of every attacker, on all images."""
+        return by_shard([rising[0] for subject in subjects for rising in self._rising(subject, selection)])
 
-    def _of(self, subject: Subject, selection: Selection) -> Iterator[Cell]:
-        readings = dict.fromkeys((limit_of(subject.kind, subject.is_sample), own_draws_of(subject.kind)))
+    def follow_up(self, records: Iterable[Record], subjects: Iterable[Subject], selection: Selection) -> list[Cell]:
+        """The next eps of every attacker, on the images that he has not broken."""
+        known = {record.cell: record for record in records if record.complete}
+        return [
+            cell
+            for subject in subjects
+            for rising in self._rising(subject, selection)
+            for cell in _as_far_as_known(rising, known)
+        ]
+
+    def expected_follow_up(
+        self, subjects: Iterable[Subject], selection: Selection, survival: Survival
+    ) -> list[Expected]:
+        """As if at every further eps three quarters of the images were left, and then three quarters of these."""
+        return [
+            Expected(cell, 0.75**place)
+            for subject in subjects
+            for rising in self._rising(subject, selection)
+            for place, cell in enumerate(rising)
+            if place
+        ]
+
+    def _rising(self, subject: Subject, selection: Selection) -> Iterator[tuple[Cell, ...]]:
+        """For each norm, reading, attacker and shard its cells as if on all images, the smallest eps first."""
+        limit = limit_of(subject.kind, subject.is_sample)
+        exchanged = [Reading.OTHER_JUDGE] if limit is Reading.SAMPLE else []
+        readings = dict.fromkeys((limit, own_draws_of(subject.kind), *exchanged))
         for norm, grid in self.grid(subject.dataset).items():
-            for threat in (ThreatModel(norm, eps) for eps in selection.radii(norm, grid)):
-                for reading in readings:
-                    _, judge_draws = subject.draws(None, reading)
-                    for attack, draws, library in _ways(subject, threat, reading):
-                        for start, stop in self.shards(selection):
-                            yield Cell(
+            threats = [ThreatModel(norm, eps) for eps in sorted(set(selection.radii(norm, grid))) if eps > 0]
+            for reading in readings:
+                _, judge_draws = subject.draws(None, reading)
+                for by_eps in zip(*(_ways(subject, threat, reading) for threat in met(threats, reading)), strict=True):
+                    for start, stop in self.shards_of(subject, selection):
+                        yield tuple(
+                            Cell(
                                 subject.model,
                                 subject.dataset,
-                                attack,
+                                way.attack,
                                 start,
                                 stop,
-                                (library,),
-                                draws,
+                                (way.library,),
+                                way.draws,
                                 judge_draws,
                                 selection.seed,
                                 finite=subject.kind is Kind.FINITE,
                                 reading=reading,
                             )
+                            for way in by_eps
+                        )
+
+
+def met(by_eps: Sequence[_T], reading: Reading) -> Sequence[_T]:
+    """Of what there is for each eps, the smallest first, what a reading meets: exchanged halves the smaller ones."""
+    return by_eps[: len(by_eps) // 2] if reading is Reading.OTHER_JUDGE else by_eps
+
+
+def _as_far_as_known(rising: Iterable[Cell], known: Mapping[Cell, Record]) -> Iterator[Cell]:
+    """Each cell on what the one before left, up to the first whose record is not there."""
+    left: tuple[int, ...] | None = None  # all
+    for everything in rising:
+        yield (cell := replace(everything, only=left))
+        if (record := known.get(cell)) is None or not (left := left_by(record)):
+            return
+
+
+def left_by(record: Record) -> tuple[int, ...]:
+    """The images that are right without the attack of a record, and with it."""
+    return tuple(sorted(record.right - record.broken))
 
 
 def _ways(subject: Subject, threat: ThreatModel, reading: Reading) -> Iterator[Way]:
