@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,14 @@ from benchmark.papers.posteriors.outcomes import MEASURES, NORM_OF, SAMPLING, Ou
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.cells import Reading
 from benchmark.statistics import Estimate, corrected, difference_over_trainings, over_trainings
+
+
+class Exchange(NamedTuple):
+    """Robust accuracy with either half of the samples as the judge, and the share of verdicts that differ."""
+
+    first: float
+    second: float
+    differ: float
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,18 @@ class Findings:
         """By how much an attacker alone overestimates robust accuracy; None where he was not measured."""
         alone = self.survivors(posterior, threat, [attacker])
         return None if not alone.size else float(alone.mean() - self.survivors(posterior, threat).mean())
+
+    def exchanged(self, posterior: str, threat: ThreatModel) -> Exchange | None:
+        """What PGD through all draws leaves, as the halves are and exchanged; None where they were not exchanged."""
+        first, second = (
+            self.outcomes.survivors(self.problem.name, posterior, threat, reading, [Attacker.ALL])
+            for reading in (Reading.SAMPLE, Reading.OTHER_JUDGE)
+        )
+        if not second.size:
+            return None
+        count = min(first.shape[1], second.shape[1])
+        first, second = first[:, :count], second[:, :count]
+        return Exchange(float(first.mean()), float(second.mean()), float((first != second).mean()))
 
     def beyond_map(self, threat: ThreatModel, own: bool = False) -> dict[str, Estimate]:
         """By posterior, how much more robust it is than the maximum; p-values corrected for all of them together."""

@@ -65,6 +65,7 @@ def _problem(findings: Findings) -> dict[str, object]:
             threat_title(one.norm, one.eps): markdown(_robust(findings, one)) for one in middle(findings, SHOWN)
         },
         "by_eps": {norm: markdown(_by_eps(findings, findings.threats(norm))) for norm in ("linf", "l2")},
+        "judges": markdown(_by_judge(findings, middle(findings, SHOWN))),
         "trainings": markdown(_by_training(findings, middle(findings, SHOWN))),
         "sampling": markdown(_sampling(findings)),
     }
@@ -190,6 +191,21 @@ def _by_training(findings: Findings, threats: list[ThreatModel]) -> Iterator[dic
                 for one in threats
             },
         }
+
+
+def _by_judge(findings: Findings, threats: list[ThreatModel]) -> Iterator[dict[str, object]]:
+    for name in findings.posteriors:
+        found = {threat_title(one.norm, one.eps): findings.exchanged(name, one) for one in threats}
+        if any(found.values()):
+            yield {
+                "posterior": name,
+                **{
+                    title: ""
+                    if one is None
+                    else f"{100 * one.first:.1f}, {100 * one.second:.1f} ({100 * one.differ:.1f})"
+                    for title, one in found.items()
+                },
+            }
 
 
 def _estimate(found: Estimate) -> str:

@@ -15,7 +15,7 @@ from benchmark.papers.posteriors.findings import Findings
 from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS
 from benchmark.papers.posteriors.outcomes import COLUMNS, read_outcomes, write_outcomes
 from benchmark.papers.posteriors.page import report
-from benchmark.papers.posteriors.suite import EPS, Attacker
+from benchmark.papers.posteriors.suite import EPS, Attacker, met
 from benchmark.plan.cells import Reading
 from benchmark.reports.general import STUDIES
 from benchmark.results import Results
@@ -28,6 +28,7 @@ SHARES = {  # of images that survive at the smallest eps: less by a fifth of it 
 }
 
 
+EXCHANGED = 0.04  # fewer survive where the halves of the samples are exchanged
 SAMPLING = {
     "chains": 3,
     "samples": 300,
@@ -54,12 +55,14 @@ def _tables(folder: Path, trainings: int = TRAININGS) -> Path:
             readings = {own: {Attacker.ALL: min(attackers.values()) - 0.1}} if name != MAP else {own: attackers}
             if name != MAP:
                 readings[Reading.SAMPLE] = attackers
+            if name == EXACT:
+                readings[Reading.OTHER_JUDGE] = {Attacker.ALL: attackers[Attacker.ALL] - EXCHANGED}
             rows += [
                 ("mlp", name, training, norm, eps, str(reading), str(attacker), IMAGES, each.count("1"), each, 1.0)
                 for reading, of_reading in readings.items()
                 for attacker, share in of_reading.items()
                 for norm, grid in EPS["mnist"].items()
-                for step, eps in enumerate(grid)
+                for step, eps in enumerate(met(grid, reading))
                 for each in [_each(share * (1 - step / 5) - training / 100)]
             ]
             measures.append(
@@ -107,6 +110,14 @@ def test_a_robust_accuracy_is_the_worst_case_over_all_attackers(findings: Findin
     assert findings.over(MAP, SMALLEST, Attacker.SINGLE) is None
 
 
+def test_halves_that_are_exchanged_say_how_far_an_answer_hangs_on_the_judge(findings: Findings) -> None:
+    found = findings.exchanged(EXACT, SMALLEST)
+    assert found is not None
+    assert found == pytest.approx((0.88, 0.84, 0.04))
+    assert findings.exchanged("swag", SMALLEST) is None
+    assert findings.exchanged(EXACT, findings.threats("linf")[-1]) is None
+
+
 def test_only_a_difference_that_trainings_and_images_do_not_explain_is_called_one(findings: Findings) -> None:
     beyond = findings.beyond_map(SMALLEST)
     assert set(beyond) == {"swag", EXACT}
@@ -128,6 +139,7 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     assert not any("robust" in line for line in text.splitlines() if line.startswith("| swag "))
     assert f"- **linf, eps {at.eps:g}, in the limit of many draws** more robust than the maximum: {EXACT}" in text
     assert "under HMC is 0.50 with one draw, 0.31 with 100 and 0.30 in the limit; at the maximum it is 0.50" in text
+    assert "Does it hang on the judge's draws?" in text
     (told,) = [line for line in text.splitlines() if "3 chains" in line]
     assert "0.80 / 0.70 / 0.75" in told
     assert "| no " in told  # chains that have not mixed are shown as such
