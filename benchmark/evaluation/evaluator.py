@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +21,7 @@ from benchmark.evaluation.health import examine
 from benchmark.evaluation.identities import Identities
 from benchmark.evaluation.judged import JudgedImages, judge_crafted, outcome_of
 from benchmark.evaluation.kept import Kept
+from benchmark.evaluation.keys import GradientsKey, JudgedKey, Shard
 from benchmark.evaluation.machine import Machine
 from benchmark.evaluation.planted import Planted, craft_planted, plant_for
 from benchmark.evaluation.predictors import Predictors
@@ -45,34 +45,6 @@ from zoo.datasets import Split, load_split
 from zoo.kind import Kind
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.targets import SURROGATE, Gradient
-
-
-class Shard(NamedTuple):
-    """Which images of which entry."""
-
-    model: str
-    start: int
-    stop: int
-    only: tuple[int, ...] | None
-
-
-class GradientsKey(NamedTuple):
-    """What gradients on one shard depend on beside the images. goal: it decides which labels they are of."""
-
-    attack_draws: int
-    seed: int
-    gradient: Gradient
-    goal: Goal
-    reading: Reading
-
-
-class JudgedKey(NamedTuple):
-    """What outcomes on one shard depend on beside the images."""
-
-    attack_draws: int
-    judge_draws: int
-    seed: int
-    reading: Reading
 
 
 class Evaluator:
@@ -155,13 +127,10 @@ class Evaluator:
         except Exception as error:  # a network that fails on these very images
             clean = Outcome(error=f"on clean images: {type(error).__name__}: {error}")
             outcomes = dict.fromkeys(cell.libraries, clean)
-        certificate: Certificate | None = None
-        for library in cell.libraries if clean.error is None else ():
+        bound = cell.attack.method is BOUND
+        certificate = self._certificate(cell, x, y, outcomes) if bound and clean.error is None else None
+        for library in cell.libraries if clean.error is None and not bound else ():
             try:
-                if cell.attack.method is BOUND:
-                    with self.timing.measuring("bounds"):
-                        certificate = certificate_of(entry, cell, x, y, self.machine)
-                    continue
                 where = self._shared(cell), self.machine.own_adapter(cell) or self.adapters.get(library)
                 if cell.attack.source == SURROGATE:
                     surrogate = surrogate or self._surrogates.of(cell, entry, attacker, self.split(cell.dataset))
@@ -201,6 +170,15 @@ class Evaluator:
             planting=None if planted is None else planted.recorded(examples),
             certificate=certificate,
         )
+
+    def _certificate(self, cell: Cell, x: Tensor, y: Tensor, outcomes: dict[str, Outcome]) -> Certificate | None:
+        """Bounds in place of an attack; None, and an outcome that says so, where they raise."""
+        try:
+            with self.timing.measuring("bounds"):
+                return certificate_of(self.entry(cell.model), cell, x, y, self.machine)
+        except Exception as error:
+            outcomes.update(dict.fromkeys(cell.libraries, Outcome(error=f"{type(error).__name__}: {error}")))
+            return None
 
     def _health(self, cell: Cell, attacker: ExpectedPrediction, x: Tensor, y: Tensor) -> Health | None:
         """The network's health, measured once for a shard: in the cell of FGSM at eps = 0, which takes one gradient."""
