@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from zoo.catalogue.recipes import Recipe
+from zoo.catalogue.recipes import RECIPES, Recipe
 from zoo.catalogue.samplers import Ensemble, Hmc, Laplace, Sampler, Sghmc, Swag
 
 TRAININGS = 3  # of every posterior, and chains of what has chains
@@ -19,6 +19,7 @@ class Posterior:
     recipe: of one training; its seed is the training's number. Where `recipe.sampler` has chains, each is a training.
     words: what it is, for tables.
     mean_field: whether a Gaussian is fitted to every weight, whose share of the KL the recipe says: the temperature.
+        Its layers are made of the problem's architecture, or are those of the recipe's, where that is Bayesian.
     rho: that its standard deviations begin at, softplus(rho).
     dropout: share of the last hidden layer's units that are left out, in training and in every draw.
     starts_at_map: whether it begins at the maximum of the same training.
@@ -45,6 +46,7 @@ class Problem:
     """One architecture and one set of images, and every kind of posterior of its weights.
 
     size: how many members a posterior has, where it does not say itself.
+    trained: how all of them are, in words, where it is not by one prior.
     """
 
     name: str
@@ -54,6 +56,14 @@ class Problem:
     prior: float
     size: int
     posteriors: Mapping[str, Posterior] = field(repr=False)
+    trained: str = ""
+
+    @property
+    def words(self) -> str:
+        """What it is, for the head of its part of a page."""
+        trained = self.trained or f"prior N(0, {self.prior:g}²) on every weight"
+        images = "all" if self.images is None else f"{self.images:,}"
+        return f"{self.architecture} given {images} images of {self.dataset}, {trained}"
 
 
 MAP, EXACT = "map", "hmc"
@@ -66,43 +76,94 @@ def _mlp() -> Problem:
     exact = Recipe("mlp-50", 5, 1.0, images, prior=0.3, images=images, optimizer="l-bfgs")
     minibatches = replace(exact, epochs=60, max_lr=3e-3, batch_size=100, optimizer="adam", kl_constant=1.0)
 
-    def sampled(sampler: Sampler, epochs: int, rate: float, batch: int = 100) -> Recipe:
-        return replace(minibatches, epochs=epochs, max_lr=rate, batch_size=batch, sampler=sampler)
-
-    def mean_field(temperature: float) -> Posterior:
-        recipe = replace(minibatches, prior=None, epochs=200, kl_constant=temperature)
-        return Posterior(recipe, f"mean-field Gaussian, temperature {temperature:g}", mean_field=True)
-
     def laplace(**settings: str) -> Recipe:
-        return sampled(Laplace(draws=size, **settings), 1, 1.0, 500)  # type: ignore[arg-type]
+        return _sampled(minibatches, Laplace(draws=size, **settings), 1, 1.0, 500)  # type: ignore[arg-type]
 
     every = TRAININGS * size
     cyclical = Sghmc(TRAININGS, 60, per_cycle=2, cold=0.25, burn_in=10, friction=0.2, keep=every)
     posteriors = {
         MAP: Posterior(exact, "one network, the maximum of the posterior"),
-        "ensemble-5": Posterior(replace(exact, sampler=Ensemble(5)), "deep ensemble of 5"),
-        "ensemble-10": Posterior(replace(exact, sampler=Ensemble(10)), "deep ensemble of 10"),
-        "dropout": Posterior(minibatches, "MC dropout, half of the hidden units", dropout=0.5),
-        **{f"mean-field-t{t:g}": mean_field(t) for t in (1.0, 0.3, 0.1, 0.03, 0.01)},
-        **{
-            name: Posterior(
-                sampled(Swag(rank=20, draws=size, burn_in=20), 120, step),
-                f"SWAG, rank 20, step {step}",
-                starts_at_map=True,
-            )
-            for name, step in (("swag", 0.05), ("swag-wide", 0.2))
-        },
+        **_ensembles(exact, 5, 10),
+        "dropout": _dropout(minibatches),
+        **_mean_fields(minibatches, 200, 1.0, 0.3, 0.1, 0.03, 0.01),
+        "swag": _swag(minibatches, size, 0.05),
+        "swag-wide": _swag(minibatches, size, 0.2),
         "laplace-last": Posterior(
             laplace(structure="full", subset="last_layer"), "Laplace, last layer", starts_at_map=True
         ),
         "laplace-diag": Posterior(laplace(structure="diag"), "Laplace, diagonal", starts_at_map=True),
         "laplace-kron": Posterior(laplace(structure="kron"), "Laplace, KFAC", starts_at_map=True),
-        "sgld": Posterior(sampled(replace(cyclical, friction=1.0), 960, 0.3), "SGLD, cyclical"),
-        "sghmc": Posterior(sampled(cyclical, 960, 0.1), "SGHMC, cyclical"),
-        EXACT: Posterior(sampled(Hmc(TRAININGS, 20, keep=every), 120, 6.5e-3, images), "full-batch HMC"),
+        "sgld": Posterior(_sampled(minibatches, replace(cyclical, friction=1.0), 960, 0.3), "SGLD, cyclical"),
+        "sghmc": Posterior(_sampled(minibatches, cyclical, 960, 0.1), "SGHMC, cyclical"),
+        EXACT: Posterior(_sampled(minibatches, Hmc(TRAININGS, 20, keep=every), 120, 6.5e-3, images), "full-batch HMC"),
         PUBLISHED: Posterior(exact, "HMC as published (Carbone et al. 2020)", as_published=True),
     }
     return Problem("mlp", "mnist", "mlp-50", images, 0.3, size, posteriors)
 
 
-PROBLEMS: dict[str, Problem] = {problem.name: problem for problem in (_mlp(),)}
+def _lenet(name: str, dataset: str, images: int | None) -> Problem:
+    """A convolutional network: too large for full-batch HMC that mixes, so that its posteriors are approximations."""
+    size, prior = 40, 0.1
+    best = Recipe("lenet", 60, 3e-3, 100, prior=prior, images=images, kl_constant=1.0)
+    posteriors = {
+        MAP: Posterior(best, "one network, the maximum of the posterior"),
+        **_ensembles(best, 5),
+        "dropout": _dropout(best),
+        **_mean_fields(best, 60, 1.0, 0.1, 0.01),
+        "swag-wide": _swag(best, size, 0.2),
+    }
+    return Problem(name, dataset, "lenet", images, prior, size, posteriors)
+
+
+def _twins() -> Problem:
+    """The zoo's own LeNet and its mean-field twin, by the zoo's recipes but for their seeds."""
+    recipes = {name: RECIPES[f"mnist/{name}"] for name in ("lenet", "bayesian-lenet")}
+    posteriors = {
+        MAP: Posterior(recipes["lenet"], "mnist/lenet, as the zoo trains it"),
+        "mean-field-zoo": Posterior(
+            recipes["bayesian-lenet"], "mnist/bayesian-lenet, as the zoo trains it", mean_field=True
+        ),
+    }
+    return Problem("twins", "mnist", "lenet", None, 0.1, 16, posteriors, "by the zoo's recipes")
+
+
+def _sampled(recipe: Recipe, sampler: Sampler, epochs: int, rate: float, batch: int = 100) -> Recipe:
+    return replace(recipe, epochs=epochs, max_lr=rate, batch_size=batch, sampler=sampler)
+
+
+def _ensembles(recipe: Recipe, *sizes: int) -> dict[str, Posterior]:
+    return {
+        f"ensemble-{size}": Posterior(replace(recipe, sampler=Ensemble(size)), f"deep ensemble of {size}")
+        for size in sizes
+    }
+
+
+def _dropout(recipe: Recipe) -> Posterior:
+    return Posterior(recipe, "MC dropout, half of the hidden units", dropout=0.5)
+
+
+def _mean_fields(recipe: Recipe, epochs: int, *temperatures: float) -> dict[str, Posterior]:
+    return {
+        f"mean-field-t{t:g}": Posterior(
+            replace(recipe, prior=None, epochs=epochs, kl_constant=t),
+            f"mean-field Gaussian, temperature {t:g}",
+            mean_field=True,
+        )
+        for t in temperatures
+    }
+
+
+def _swag(recipe: Recipe, size: int, step: float) -> Posterior:
+    sampler = Swag(rank=20, draws=size, burn_in=20)
+    return Posterior(_sampled(recipe, sampler, 120, step), f"SWAG, rank 20, step {step}", starts_at_map=True)
+
+
+PROBLEMS: dict[str, Problem] = {
+    problem.name: problem
+    for problem in (
+        _mlp(),
+        _lenet("lenet", "mnist", 10_000),
+        _lenet("lenet-cifar", "cifar10-jpeg", None),
+        _twins(),
+    )
+}

@@ -70,7 +70,7 @@ class Making:
             self.name(posterior, training),
             problem.dataset,
             "frequentist" if posterior == MAP else "bayesian",
-            lambda: _network(problem, path),
+            lambda: _network(problem.posteriors[posterior].recipe.architecture, problem.dataset, path),
             None,
             path,
             map=self.name(source, training) if there and source == MAP else None,
@@ -99,9 +99,10 @@ class Making:
 
     def _draw(self, kind: Posterior, training: int, checkpoint: Path) -> Made:
         """Draws of a mean-field Gaussian, or of which units dropout leaves out."""
-        start, size = self._initialised(training), self.problem.size
+        start, size = self._initialised(training, kind.recipe.architecture), self.problem.size
         if kind.mean_field:
-            start = make_bayesian(start, prior=self.problem.prior, rho=kind.rho)
+            if not kind.recipe.is_bayesian:
+                start = make_bayesian(start, prior=self.problem.prior, rho=kind.rho)
             drawn = posterior_of(self._trained(kind, training, checkpoint, start)).draws(size, derive_seed(training))
             return Made(_stacked(drawn), True)
         name, _ = list(start.named_children())[-1]
@@ -146,11 +147,11 @@ class Making:
 
     def _map(self, training: int) -> nn.Module:
         self.entry(MAP, training)
-        return _network(self.problem, self.path(MAP, training))
+        return _network(self.problem.architecture, self.problem.dataset, self.path(MAP, training))
 
-    def _initialised(self, training: int) -> nn.Module:
+    def _initialised(self, training: int, architecture: str | None = None) -> nn.Module:
         with forked_random_state(derive_seed("initialise", self.problem.name, training)):
-            return build_network(self.problem.architecture, self.problem.dataset)
+            return build_network(architecture or self.problem.architecture, self.problem.dataset)
 
     def _target(self, training: int) -> LogPosterior:
         data = self.data
@@ -192,15 +193,20 @@ def _stacked(networks: list[nn.Module]) -> States:
     return {name: torch.stack([state[name] for state in states]) for name in states[0]}
 
 
-def _network(problem: Problem, path: Path) -> nn.Module:
-    """Raises ValueError for a damaged file."""
+def _network(architecture: str, dataset: str, path: Path) -> nn.Module:
+    """What a file's weights are of, or of draws of an architecture whose layers are mean-field.
+
+    Raises ValueError for a damaged file.
+    """
     try:
         with safe_open(path, "pt") as file:
             is_sample = file.metadata()["is_sample"] == "True"
             states = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:
         raise ValueError(f"{path} is damaged ({error}); delete it to make it again") from error
-    template = build_network(problem.architecture, problem.dataset).eval()
+    template = build_network(architecture, dataset).eval()
+    if architecture.startswith("bayesian-"):
+        template = posterior_of(template).draws(1, 0)[0].eval()
     if len(next(iter(states.values()))) == 1:
         template.load_state_dict({name: value[0] for name, value in states.items()})
         return template

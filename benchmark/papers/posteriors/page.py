@@ -57,8 +57,7 @@ def _problem(findings: Findings) -> dict[str, object]:
     return {
         "name": problem.name,
         "images": images,
-        "what": f"{problem.architecture} given {problem.images or 'all'} images of {problem.dataset}, prior N(0, "
-        f"{problem.prior:g}²) on every weight; {images} test images",
+        "what": f"{problem.words}; {images} test images",
         "says": [*_says(findings)],
         "measures": markdown(_measures(findings)),
         "robust": {

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 from torch.nn import functional as F
 
 from benchmark.papers.posteriors import study as study_module
@@ -42,14 +43,15 @@ def _small(kind: Posterior) -> Posterior:
     return dataclasses.replace(kind, recipe=dataclasses.replace(kind.recipe, **changes))  # type: ignore[arg-type]
 
 
-KINDS = (MAP, "ensemble-5", "dropout", "mean-field-t1", "swag", EXACT, PUBLISHED)
+TWINS = PROBLEMS["twins"].posteriors
+KINDS = (MAP, "ensemble-5", "dropout", "mean-field-t1", "mean-field-zoo", "swag", EXACT, PUBLISHED)
 ATTACKED = (MAP, "ensemble-5", EXACT)
 PROBLEM = dataclasses.replace(
     PROBLEMS["mlp"],
     name="small",
     images=IMAGES,
     size=SIZE,
-    posteriors={name: _small(PROBLEMS["mlp"].posteriors[name]) for name in KINDS},
+    posteriors={name: _small({**TWINS, **PROBLEMS["mlp"].posteriors}[name]) for name in KINDS},
 )
 
 
@@ -84,13 +86,24 @@ def _states(study: Study, kind: str, training: int) -> dict[str, torch.Tensor]:
 
 def test_every_kind_has_its_members(study: Study) -> None:
     counts = {kind: len(_states(study, kind, 1)["fc1.weight"]) for kind in KINDS}
-    assert counts == {MAP: 1, "ensemble-5": 5, "dropout": 12, "mean-field-t1": 12, "swag": 12, EXACT: 4, PUBLISHED: 12}
+    drawn = dict.fromkeys(("dropout", "mean-field-t1", "mean-field-zoo", "swag", PUBLISHED), SIZE)
+    assert counts == {MAP: 1, "ensemble-5": 5, EXACT: 4, **drawn}
     for kind in KINDS:
         first, second = (_states(study, kind, training)["fc1.weight"] for training in (1, 2))
         assert not torch.equal(first, second)
         network = study.making.entry(kind, 1).build()
         assert isinstance(network, SampledNetwork) == (kind != MAP)
         assert posterior_of(network).is_sample == (kind not in (MAP, "ensemble-5"))
+
+
+def test_draws_of_the_zoos_own_twin_are_networks_of_its_architecture(study: Study) -> None:
+    """Which has other activations than the architecture of the problem."""
+    network, images = study.making.entry("mean-field-zoo", 1).build(), torch.rand(3, 1, 28, 28)
+    (member, *_) = posterior_of(network).draws(SIZE, 0)
+    kinds = {type(layer) for layer in member.modules()}
+    assert nn.Softplus in kinds
+    assert nn.ReLU not in kinds
+    assert member(images).shape == (3, 10)
 
 
 def test_dropouts_draws_are_networks_with_units_left_out(study: Study) -> None:
