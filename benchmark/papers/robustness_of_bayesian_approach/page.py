@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmark.papers.judging import lines
 from benchmark.papers.robustness_of_bayesian_approach import claims, statements
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, build_curves, points
 from benchmark.papers.robustness_of_bayesian_approach.figures import curve_figures
@@ -114,7 +115,7 @@ def claims_page(curves: Sequence[Curve]) -> str:
                 "figures": claim.figures,
                 "needed": claim.needed,
                 "protocols": [
-                    {"words": words, "judgement": judgements[words], "table": markdown(_lines(found[number - 1][2]))}
+                    {"words": words, "judgement": judgements[words], "table": markdown(lines(found[number - 1][2]))}
                     for words, found in judged.items()
                 ],
             }
@@ -132,20 +133,3 @@ def claims_page(curves: Sequence[Curve]) -> str:
         small=f"{GRIDS['small'][-1]:g}",
         large=f"{GRIDS['large'][-1]:g}",
     )
-
-
-def _lines(decided: Sequence[statements.Decided]) -> list[dict[str, object]]:
-    return [
-        {
-            "statement": one.statement,
-            "measured": one.numbers,
-            "p, were it false": _p(one.p_true),
-            "p, were it true": _p(one.p_false),
-        }
-        for one in decided
-    ]
-
-
-def _p(value: float) -> str:
-    """Two digits; a p-value is never 0, but float64 may round it to 0."""
-    return f"{value:.2g}" if value else "< 1e-300"
