@@ -1,0 +1,201 @@
+"""What the papers claim, in our own words: their tables could not be read, and no number of theirs is quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from benchmark.papers.judging import Claim
+from benchmark.papers.posterior_claims.evidence import LIMIT, OWN, SAMPLED, VIEWS, Evidence, Material, On, View
+from benchmark.papers.posterior_claims.statements import (
+    TENTH,
+    Statement,
+    gradient_below,
+    gradient_falls_with_width,
+    more_robust_than_the_maximum,
+    noticed,
+    overestimates,
+    rise_together,
+    robust,
+    susceptible,
+)
+from benchmark.papers.posteriors.grid import EXACT, PUBLISHED
+from benchmark.papers.posteriors.suite import Attacker
+
+VARIATIONAL = "mean-field-t1"  # as the study names it: at temperature 1
+
+
+class Cited(NamedTuple):
+    """A claim, on what it is judged, and by whose attacks.
+
+    needs: what it cannot be judged without. by_eps: whether it is about images within an eps.
+    note: what else is to be known, or a function that tells it.
+    """
+
+    claim: Claim[Evidence]
+    views: tuple[View, ...]
+    on: On | None
+    needs: str
+    by_eps: bool
+    note: str | Callable[[Material], str]
+
+
+def _cited(
+    where: str,
+    text: str,
+    *statements: Statement,
+    views: tuple[View, ...] = VIEWS,
+    on: On | None = On.STUDY,
+    needs: str = f"the maximum and {EXACT} of one problem, attacked",
+    by_eps: bool = True,
+    note: str | Callable[[Material], str] = "",
+) -> Cited:
+    return Cited(Claim(where, text, statements), views, on, needs, by_eps, note)
+
+
+def _queries(material: Material) -> str:
+    """What Square broke of the images that gradients left, of HMC's entry and of its maximum."""
+    told = [
+        f"{name}: {', '.join(f'{one.broken} of {one.tried} at {one.threat.norm} {one.threat.eps:g}' for one in found)}"
+        for name, found in material.queries.items()
+        if found
+    ]
+    return (
+        f"So far known, from audits: of the images that gradients left, Square broke of {'; of '.join(told)}."
+        * bool(told)
+    )
+
+
+CARBONE = "Carbone et al. 2020"
+BORTOLUSSI = "Bortolussi et al. 2024"
+VADERA = "Vadera et al. 2020"
+GAL = "Gal and Smith 2018"
+BEKASOV = "Bekasov and Murray 2018"
+FENG = "Feng et al. 2024"
+
+TITLES = {
+    CARBONE: "Robustness of Bayesian Neural Networks to Gradient-Based Attacks",
+    BORTOLUSSI: "On the Robustness of Bayesian Neural Networks to Adversarial Attacks",
+    VADERA: "Assessing the Adversarial Robustness of Monte Carlo and Distillation Methods for Deep Bayesian Neural "
+    "Network Classification",
+    GAL: "Sufficient Conditions for Idealised Models to Have No Adversarial Examples",
+    BEKASOV: "Bayesian Adversarial Spheres",
+    FENG: "Attacking Bayes: On the Adversarial Robustness of Bayesian Neural Networks",
+}
+
+_on_boards = partial(_cited, views=(OWN,), on=On.BOARDS, needs=f"an audit of {SAMPLED}")
+
+CLAIMS: tuple[Cited, ...] = (
+    _cited(
+        CARBONE,
+        "The expected gradient of the loss vanishes in the limit.",
+        gradient_below(EXACT, TENTH),
+        views=(LIMIT,),
+        by_eps=False,
+        note="The limit is that of draws: the norm is free of what a finite number of them adds. Tested over trainings "
+        "alone, of gradients averaged over test images.",
+    ),
+    _cited(
+        CARBONE,
+        "The expected gradient is at least smaller than the gradient at the maximum.",
+        gradient_below(EXACT, 1),
+        views=(LIMIT,),
+        by_eps=False,
+        note="A weaker form of claim 1, and ours.",
+    ),
+    _cited(
+        CARBONE,
+        "The expected gradient falls as networks grow wider.",
+        gradient_falls_with_width(),
+        views=(LIMIT,),
+        on=On.MOONS,
+        needs="the half-moons of several widths",
+        by_eps=False,
+        note="Four widths, one sampling of each; the claim is about the limit of width and data together, and the data "
+        "are 200 points here at every width.",
+    ),
+    _cited(CARBONE, "HMC networks are robust to FGSM and PGD.", robust(EXACT)),
+    _cited(
+        CARBONE,
+        "Networks fitted by variational inference are robust to FGSM and PGD.",
+        robust(VARIATIONAL),
+        needs=f"{VARIATIONAL} of one problem, attacked",
+    ),
+    _cited(
+        CARBONE,
+        "HMC networks as the paper's public code samples them are robust to FGSM and PGD.",
+        robust(PUBLISHED),
+        needs=f"{PUBLISHED} of one problem, attacked",
+        note="Claim 4 for the networks that the paper's code gives: nine samples after 50 steps.",
+    ),
+    _cited(
+        CARBONE,
+        "Accuracy and robustness rise together.",
+        rise_together(),
+        needs="five kinds of posteriors of one problem, attacked",
+        note="Over all kinds of posteriors of the study, which are not a random sample of any.",
+    ),
+    _cited(
+        BORTOLUSSI,
+        "HMC networks are robust to attacks without their gradients: transfers.",
+        robust(EXACT, (Attacker.TRANSFER,)),
+        views=(LIMIT,),
+        note="Images are made on the maximum of the same posterior. Such an attacker asks the network nothing, but has "
+        "its training data.",
+    ),
+    _cited(
+        BORTOLUSSI,
+        "HMC networks are robust to attacks without gradients: queries (Square).",
+        on=None,
+        needs="Square on every image: an audit runs it on what gradients left",
+        note=_queries,
+    ),
+    _cited(
+        VADERA,
+        "Networks of full MCMC inference withstand FGSM and PGD better than a point estimate.",
+        more_robust_than_the_maximum(EXACT),
+        note="Whether they are robust by themselves is claim 4.",
+    ),
+    _cited(
+        GAL,
+        "Idealised networks have no adversarial examples; those that are nearly so (HMC) have few.",
+        robust(EXACT),
+        views=(LIMIT, OWN),
+        note="HMC on a small network is near the ideal inference, not the ideal invariances that the paper asks for.",
+    ),
+    _on_boards(
+        GAL,
+        "Epistemic uncertainty rises off the data, so that adversarial images are noticed.",
+        noticed("unaware"),
+        note="Mutual information of weights and label; the attacker wants errors and knows of no detector.",
+    ),
+    _on_boards(
+        GAL,
+        "So are those of an attacker who wants the errors certain.",
+        noticed("aware"),
+        note="The same attack, towards the likeliest wrong label until it is certain.",
+    ),
+    _cited(
+        BEKASOV,
+        "On concentric spheres Bayesian networks have fewer adversarial examples.",
+        on=None,
+        needs="a study of concentric spheres",
+    ),
+    _cited(
+        FENG,
+        "Bayesian networks are highly susceptible to correct attacks.",
+        susceptible(EXACT),
+        susceptible(VARIATIONAL),
+        views=(LIMIT, OWN),
+        needs=f"{EXACT} and {VARIATIONAL} of one problem, attacked",
+        note="HMC and mean-field inference both.",
+    ),
+    _cited(
+        FENG,
+        "Where they looked robust, attacks were not correct.",
+        overestimates(EXACT, (Attacker.SINGLE,)),
+        views=(LIMIT,),
+        note="Our reading of *correct*: led by the gradient of what is judged, and not by one draw's.",
+    ),
+)
