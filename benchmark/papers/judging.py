@@ -45,7 +45,7 @@ class Claim(Generic[Source]):
         """
         tested = [statement(source) for statement in self.statements]
         decided = [one for one in tested if one is not None]
-        if len(decided) < len(tested):
+        if not tested or len(decided) < len(tested):
             return "not measured", decided
         needed = len(decided) if self.needed is None else self.needed
         hold = sum(one.p_true < SIGNIFICANT / (len(decided) - needed + 1) for one in decided)

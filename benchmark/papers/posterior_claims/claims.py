@@ -41,7 +41,7 @@ class Cited(NamedTuple):
     note: str | Callable[[Material], str]
 
 
-def _cited(
+def cited(
     where: str,
     text: str,
     *statements: Statement,
@@ -84,27 +84,28 @@ TITLES = {
     FENG: "Attacking Bayes: On the Adversarial Robustness of Bayesian Neural Networks",
 }
 
-_on_boards = partial(_cited, views=(OWN,), on=On.BOARDS, needs=f"an audit of {SAMPLED}")
+_on_boards = partial(cited, views=(OWN,), on=On.BOARDS, needs=f"an audit of {SAMPLED}")
 
 CLAIMS: tuple[Cited, ...] = (
-    _cited(
+    cited(
         CARBONE,
-        "The expected gradient of the loss vanishes in the limit.",
+        "The expected gradient of the loss vanishes.",
         gradient_below(EXACT, TENTH),
         views=(LIMIT,),
         by_eps=False,
-        note="The limit is that of draws: the norm is free of what a finite number of them adds. Tested over trainings "
-        "alone, of gradients averaged over test images.",
+        note="The paper proves it in a limit of width and data. This is one width and one set of images, in the limit "
+        "of draws: the norm is free of what a finite number of them adds. Tested over trainings alone, on averages "
+        "over 200 test images.",
     ),
-    _cited(
+    cited(
         CARBONE,
-        "The expected gradient is at least smaller than the gradient at the maximum.",
+        "The expected gradient is at least smaller than the maximum's (a weaker form, ours).",
         gradient_below(EXACT, 1),
         views=(LIMIT,),
         by_eps=False,
-        note="A weaker form of claim 1, and ours.",
+        note="Tested as claim 1.",
     ),
-    _cited(
+    cited(
         CARBONE,
         "The expected gradient falls as networks grow wider.",
         gradient_falls_with_width(),
@@ -115,28 +116,28 @@ CLAIMS: tuple[Cited, ...] = (
         note="Four widths, one sampling of each; the claim is about the limit of width and data together, and the data "
         "are 200 points here at every width.",
     ),
-    _cited(CARBONE, "HMC networks are robust to FGSM and PGD.", robust(EXACT)),
-    _cited(
+    cited(CARBONE, "HMC networks are robust to FGSM and PGD.", robust(EXACT)),
+    cited(
         CARBONE,
         "Networks fitted by variational inference are robust to FGSM and PGD.",
         robust(VARIATIONAL),
         needs=f"{VARIATIONAL} of one problem, attacked",
     ),
-    _cited(
+    cited(
         CARBONE,
         "HMC networks as the paper's public code samples them are robust to FGSM and PGD.",
         robust(PUBLISHED),
         needs=f"{PUBLISHED} of one problem, attacked",
         note="Claim 4 for the networks that the paper's code gives: nine samples after 50 steps.",
     ),
-    _cited(
+    cited(
         CARBONE,
         "Accuracy and robustness rise together.",
         rise_together(),
         needs="five kinds of posteriors of one problem, attacked",
         note="Over all kinds of posteriors of the study, which are not a random sample of any.",
     ),
-    _cited(
+    cited(
         BORTOLUSSI,
         "HMC networks are robust to attacks without their gradients: transfers.",
         robust(EXACT, (Attacker.TRANSFER,)),
@@ -144,20 +145,20 @@ CLAIMS: tuple[Cited, ...] = (
         note="Images are made on the maximum of the same posterior. Such an attacker asks the network nothing, but has "
         "its training data.",
     ),
-    _cited(
+    cited(
         BORTOLUSSI,
         "HMC networks are robust to attacks without gradients: queries (Square).",
         on=None,
-        needs="Square on every image: an audit runs it on what gradients left",
+        needs="Square on every image, and an audit runs it on what gradients left",
         note=_queries,
     ),
-    _cited(
+    cited(
         VADERA,
         "Networks of full MCMC inference withstand FGSM and PGD better than a point estimate.",
         more_robust_than_the_maximum(EXACT),
         note="Whether they are robust by themselves is claim 4.",
     ),
-    _cited(
+    cited(
         GAL,
         "Idealised networks have no adversarial examples; those that are nearly so (HMC) have few.",
         robust(EXACT),
@@ -176,26 +177,36 @@ CLAIMS: tuple[Cited, ...] = (
         noticed("aware"),
         note="The same attack, towards the likeliest wrong label until it is certain.",
     ),
-    _cited(
+    cited(
         BEKASOV,
         "On concentric spheres Bayesian networks have fewer adversarial examples.",
         on=None,
         needs="a study of concentric spheres",
     ),
-    _cited(
+    cited(
         FENG,
-        "Bayesian networks are highly susceptible to correct attacks.",
+        "HMC networks are highly susceptible to correct attacks.",
         susceptible(EXACT),
+        views=(LIMIT, OWN),
+    ),
+    cited(
+        FENG,
+        "So are networks of approximate inference: mean-field.",
         susceptible(VARIATIONAL),
         views=(LIMIT, OWN),
-        needs=f"{EXACT} and {VARIATIONAL} of one problem, attacked",
-        note="HMC and mean-field inference both.",
+        needs=f"{VARIATIONAL} of one problem, attacked",
     ),
-    _cited(
+    cited(
         FENG,
         "Where they looked robust, attacks were not correct.",
         overestimates(EXACT, (Attacker.SINGLE,)),
         views=(LIMIT,),
         note="Our reading of *correct*: led by the gradient of what is judged, and not by one draw's.",
+    ),
+    _on_boards(
+        FENG,
+        "Uncertainty does not give adversarial images away.",
+        noticed("aware", holds=False),
+        note="The opposite of claim 13.",
     ),
 )

@@ -19,10 +19,10 @@ from benchmark.papers.posteriors.grid import MAP
 from benchmark.papers.posteriors.study import FOLDER
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.adaptive_attack import NORMS
+from benchmark.records.record import Record
 from benchmark.reports.general import STUDIES
 from benchmark.results import Results
 from benchmark.results.detection import Detection
-from benchmark.results.entries import Entry
 
 SAMPLED, ITS_MAXIMUM = "mnist/hmc-mlp", "mnist/mlp-50"  # of the boards: HMC's samples, and their posterior's maximum
 
@@ -37,7 +37,7 @@ class View(NamedTuple):
 
 ONE_DRAW = View("one draw's gradient", (Attacker.SINGLE,))
 FEW_DRAWS = View("8 draws' gradient", (Attacker.FROZEN,))
-LIMIT = View("all attacks, other draws judge")
+LIMIT = View("the limit of many draws")
 OWN = View("the judge's own draws", own=True)
 VIEWS = (ONE_DRAW, FEW_DRAWS, LIMIT, OWN)
 
@@ -128,7 +128,11 @@ class Material(NamedTuple):
             read_studies(folder),
             {one["width"]: one["limit"] for one in widths},
             entries[SAMPLED].detections if SAMPLED in entries else (),
-            {name: _queried(entries[name]) for name in (SAMPLED, ITS_MAXIMUM) if name in entries},
+            {
+                name: queried(entries[name].adaptive.get("square", ()))
+                for name in (SAMPLED, ITS_MAXIMUM)
+                if name in entries
+            },
         )
 
     def places(self, on: On) -> list[Place]:
@@ -152,14 +156,16 @@ def place_of(findings: Findings) -> Place:
     """A problem of the study."""
     problem, by_norm = findings.problem, {norm: findings.threats(norm) for norm in NORMS}
     grid = by_norm["linf"]
-    name = f"{problem.name} on {problem.images or 'all'} images of {problem.dataset}"
+    images = "all" if problem.images is None else f"{problem.images:,}"
+    name = f"{problem.name}, {images} images of {problem.dataset}"
     threats = tuple(threat for of_norm in by_norm.values() for threat in of_norm)
     return Place(name, Evidence(findings=findings), threats, grid[(len(grid) - 1) // 2] if grid else None)
 
 
-def _queried(entry: Entry) -> list[Queried]:
+def queried(records: Iterable[Record]) -> list[Queried]:
+    """What an attack broke of all right images that it was tried on, the smallest eps of each norm first."""
     found: dict[ThreatModel, list[frozenset[int]]] = {}
-    for record in entry.adaptive.get("square", ()):
+    for record in records:
         before, broken = found.get(record.cell.attack.threat, [frozenset(), frozenset()])
         found[record.cell.attack.threat] = [before | record.right, broken | (record.broken & record.right)]
     ordered = sorted(found.items(), key=lambda one: (one[0].norm == "l2", one[0].eps))

@@ -30,17 +30,17 @@ KINDS = 5  # the least that a rank correlation is taken over
 Statement = Callable[[Evidence], Decided | None]  # None: not measured
 
 
-def robust(posterior: str, attackers: tuple[Attacker, ...] | None = None) -> Statement:
-    """At most `CLOSE` below the accuracy on all clean test images. attackers: in place of the view's."""
+def robust(posterior: str, attackers: tuple[Attacker, ...] | None = None, margin: float = CLOSE) -> Statement:
+    """At most a margin below the accuracy on all clean test images. attackers: in place of the view's."""
 
     def decide(evidence: Evidence) -> Decided | None:
         survivors, clean = evidence.survivors(posterior, attackers), evidence.measure(posterior, "accuracy")
         if survivors is None or clean is None:
             return None
         lost = over_trainings(clean[:, None] - survivors)
-        above, below = _one_sided(over_trainings(clean[:, None] - survivors - CLOSE))
+        above, below = _one_sided(over_trainings(clean[:, None] - survivors - margin))
         return Decided(
-            f"{posterior} loses at most {100 * CLOSE:g} points{_by(attackers)}",
+            f"{posterior} loses at most {100 * margin:g} points{_by(attackers)}",
             f"{100 * survivors.mean():.1f} of {100 * clean.mean():.1f} %, lost {_points(lost)}",
             below,
             above,
@@ -73,14 +73,17 @@ def more_robust_than_the_maximum(posterior: str) -> Statement:
         ours, base = evidence.survivors(posterior), evidence.survivors(MAP)
         if ours is None or base is None:
             return None
-        found = difference_over_trainings(ours, base)
-        return Decided(
-            f"{posterior} is more robust than its maximum",
-            f"{100 * ours.mean():.1f} against {100 * base.mean():.1f} %, difference {_points(found)}",
-            *_one_sided(found),
-        )
+        return difference(f"{posterior} is more robust than its maximum", ours, base)
 
     return decide
+
+
+def difference(statement: str, ours: ArrayLike, base: ArrayLike) -> Decided:
+    """The statement that more of one kind of network survives than of another: (T, N) and (S, N)."""
+    found = difference_over_trainings(ours, base)
+    means = (100 * float(np.asarray(side, float).mean()) for side in (ours, base))
+    numbers = f"{' against '.join(f'{mean:.1f}' for mean in means)} %, difference {_points(found)}"
+    return Decided(statement, numbers, *_one_sided(found))
 
 
 def overestimates(posterior: str, attackers: tuple[Attacker, ...]) -> Statement:
@@ -150,10 +153,10 @@ def rise_together() -> Statement:
     return decide
 
 
-def noticed(attacker: str) -> Statement:
+def noticed(attacker: str, *, holds: bool = True) -> Statement:
     """Fewer than `HALF` of an attack's errors stay below the mutual information that 5 % of clean images exceed.
 
-    attacker: `unaware` or `aware` of the detector.
+    attacker: `unaware` or `aware` of the detector. holds: false for the opposite.
     """
 
     def decide(evidence: Evidence) -> Decided | None:
@@ -163,12 +166,13 @@ def noticed(attacker: str) -> Statement:
                 missed = round(one.unnoticed["mutual information"] * right)
                 if not one.succeeded:
                     return None
+                less, more = share_below(missed, one.succeeded, HALF)
                 return Decided(
-                    f"at {_share(FALSE_ALARMS)} false alarms mutual information misses less than {_share(HALF)} of the "
-                    f"errors of an attacker who is {attacker} of it",
+                    f"at {_share(FALSE_ALARMS)} false alarms mutual information misses "
+                    f"{'less' if holds else 'more'} than {_share(HALF)} of the errors",
                     f"{missed} of {one.succeeded} missed; its mean goes from {one.clean.mutual_information:.3f} to "
                     f"{one.attacked.mutual_information:.3f} nats",
-                    *share_below(missed, one.succeeded, HALF),
+                    *((less, more) if holds else (more, less)),
                 )
         return None
 

@@ -29,6 +29,14 @@ def _every_attack(model: str, *, little: bool) -> tuple[Statement, ...]:
     return tuple(loses(model, attack, little=little) for attack in ATTACKS)
 
 
+def more_robust(grid: str) -> str:
+    """The claim about one grid that Bayesian networks are more robust than their twins."""
+    words = "Networks made Bayesian by variational inference are more robust than their twins"
+    return f"{words} ({grid} eps, both data sets)."
+
+
+DEFEND = "Bayesian networks can defend against a wide range of gradient-based attacks (all are robust to all)."
+
 _MNIST, _CIFAR = "mnist", "cifar10-jpeg"
 _MNIST_TWINS, _CIFAR_TWINS = _twins(_MNIST, "lenet", "alexnet"), _twins(_CIFAR, "lenet", "alexnet", "3conv3fc")
 _ON_CIFAR = [model for pair in _CIFAR_TWINS for model in pair]
@@ -123,8 +131,7 @@ CLAIMS: tuple[Claim[CurveOf], ...] = (
     *(
         Claim(
             "section 5",
-            f"Networks made Bayesian by variational inference are more robust than their twins ({grid} eps, both "
-            "data sets).",
+            more_robust(grid),
             tuple(better_on_average(bayesian, plain, grid) for plain, bayesian in (*_MNIST_TWINS, *_CIFAR_TWINS)),
             tuple(f"{dataset}-{grid}-eps" for dataset in (_MNIST, _CIFAR)),
         )
@@ -132,7 +139,7 @@ CLAIMS: tuple[Claim[CurveOf], ...] = (
     ),
     Claim(
         "section 5",
-        "Bayesian networks can defend against a wide range of gradient-based attacks (all are robust to all).",
+        DEFEND,
         tuple(
             statement
             for _, bayesian in (*_MNIST_TWINS, *_CIFAR_TWINS)
