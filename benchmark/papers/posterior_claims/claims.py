@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 from benchmark.papers.judging import Claim
-from benchmark.papers.posterior_claims.evidence import LIMIT, OWN, SAMPLED, VIEWS, Evidence, Material, On, View
+from benchmark.papers.posterior_claims.evidence import LIMIT, OWN, VIEWS, Evidence, On, View
+from benchmark.papers.posterior_claims.queries import SAMPLED
 from benchmark.papers.posterior_claims.statements import (
     TENTH,
     Statement,
@@ -19,6 +19,7 @@ from benchmark.papers.posterior_claims.statements import (
     rise_together,
     robust,
     susceptible,
+    withstands_queries,
 )
 from benchmark.papers.posteriors.grid import EXACT, PUBLISHED
 from benchmark.papers.posteriors.suite import Attacker
@@ -30,7 +31,7 @@ class Cited(NamedTuple):
     """A claim, on what it is judged, and by whose attacks.
 
     needs: what it cannot be judged without. by_eps: whether it is about images within an eps.
-    note: what else is to be known, or a function that tells it.
+    note: what else is to be known.
     """
 
     claim: Claim[Evidence]
@@ -38,7 +39,7 @@ class Cited(NamedTuple):
     on: On | None
     needs: str
     by_eps: bool
-    note: str | Callable[[Material], str]
+    note: str
 
 
 def cited(
@@ -49,22 +50,9 @@ def cited(
     on: On | None = On.STUDY,
     needs: str = f"the maximum and {EXACT} of one problem, attacked",
     by_eps: bool = True,
-    note: str | Callable[[Material], str] = "",
+    note: str = "",
 ) -> Cited:
     return Cited(Claim(where, text, statements), views, on, needs, by_eps, note)
-
-
-def _queries(material: Material) -> str:
-    """What Square broke of the images that gradients left, of HMC's entry and of its maximum."""
-    told = [
-        f"{name}: {', '.join(f'{one.broken} of {one.tried} at {one.threat.norm} {one.threat.eps:g}' for one in found)}"
-        for name, found in material.queries.items()
-        if found
-    ]
-    return (
-        f"So far known, from audits: of the images that gradients left, Square broke of {'; of '.join(told)}."
-        * bool(told)
-    )
 
 
 CARBONE = "Carbone et al. 2020"
@@ -148,9 +136,12 @@ CLAIMS: tuple[Cited, ...] = (
     cited(
         BORTOLUSSI,
         "HMC networks are robust to attacks without gradients: queries (Square).",
-        on=None,
-        needs="Square on every image, and an audit runs it on what gradients left",
-        note=_queries,
+        withstands_queries(SAMPLED),
+        views=(LIMIT, OWN),
+        on=On.QUERIES,
+        needs=f"Square on every image of {SAMPLED}",
+        note="An audit runs Square on what gradients left; here it meets every image. Of attackers who query, one gets "
+        "the answers of other draws than judge, and one those of the judge.",
     ),
     cited(
         VADERA,

@@ -14,17 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.attacks.spec import ThreatModel
+from benchmark.papers.posterior_claims.queries import ITS_MAXIMUM, SAMPLED, Queried, Queries, read_queries
 from benchmark.papers.posteriors.findings import Findings
 from benchmark.papers.posteriors.grid import MAP
 from benchmark.papers.posteriors.study import FOLDER
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.adaptive_attack import NORMS
-from benchmark.records.record import Record
+from benchmark.plan.cells import Reading
 from benchmark.reports.general import STUDIES
 from benchmark.results import Results
 from benchmark.results.detection import Detection
 
-SAMPLED, ITS_MAXIMUM = "mnist/hmc-mlp", "mnist/mlp-50"  # of the boards: HMC's samples, and their posterior's maximum
+_DATASET, _ = SAMPLED.split("/")
 
 
 class View(NamedTuple):
@@ -47,7 +48,7 @@ class Evidence:
     """What is known at one place under one threat model, as one view has it; a statement takes what it needs.
 
     moons: width -> mean norm of the expected gradient. detections: of `SAMPLED`, under attackers who know of a detector
-    and who do not.
+    and who do not. queries: what Square did to it and to its maximum.
     """
 
     view: View = LIMIT
@@ -55,6 +56,7 @@ class Evidence:
     findings: Findings | None = None
     moons: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
     detections: Sequence[Detection] = ()
+    queries: Queries = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def posteriors(self) -> list[str]:
@@ -74,6 +76,13 @@ class Evidence:
         found = self.findings.survivors(posterior, self.threat, attackers, self.view.own)
         return found if found.size else None
 
+    def queried(self, model: str) -> Queried | None:
+        """What Square did to a network whose draws the view's attacker has, or has not; one network is as it is."""
+        if self.threat is None:
+            return None
+        known = self.view.own or model == ITS_MAXIMUM
+        return self.queries.get((model, self.threat, Reading.HEADLINE if known else Reading.SAMPLE))
+
     def measure(self, posterior: str, column: str) -> NDArray[np.float64] | None:
         """(T,) a measure of each training; None for what was not measured."""
         if self.findings is None or posterior not in self.findings.posteriors:
@@ -88,51 +97,38 @@ class On(StrEnum):
     STUDY = "the study of posteriors"
     MOONS = "half-moons"
     BOARDS = SAMPLED
+    QUERIES = f"{SAMPLED}, by queries"
 
 
 class Place(NamedTuple):
     """A problem, an example, or a network. threats: every one that was measured. middle: the one that judges."""
 
     name: str
+    dataset: str
     evidence: Evidence
     threats: tuple[ThreatModel, ...] = ()
     middle: ThreatModel | None = None
 
 
-class Queried(NamedTuple):
-    """What Square broke under a threat model of the images that it was tried on."""
-
-    threat: ThreatModel
-    broken: int
-    tried: int
-
-
 class Material(NamedTuple):
-    """All that lies in a folder of leaderboards. studies: of every problem whose maximum was measured.
-
-    queries: of HMC's entry on the boards and of its maximum, what Square broke of what gradients had left.
-    """
+    """All that lies in a folder of leaderboards. studies: of every problem whose maximum was measured."""
 
     studies: tuple[Findings, ...]
     moons: Mapping[int, float]
     detections: Sequence[Detection] = ()
-    queries: Mapping[str, Sequence[Queried]] = MappingProxyType({})
+    queries: Queries = MappingProxyType({})
 
     @classmethod
     def read(cls, results: Results, folder: Path) -> Material:
         """Raises ValueError for damaged tables."""
         moons = folder / STUDIES / "half-moons.json"
         widths = json.loads(moons.read_text())["widths"] if moons.is_file() else ()
-        entries = {entry.name: entry for entry in results.entries if entry.name in (SAMPLED, ITS_MAXIMUM)}
+        found = [entry.detections for entry in results.entries if entry.name == SAMPLED]
         return cls(
             read_studies(folder),
             {one["width"]: one["limit"] for one in widths},
-            entries[SAMPLED].detections if SAMPLED in entries else (),
-            {
-                name: queried(entries[name].adaptive.get("square", ()))
-                for name in (SAMPLED, ITS_MAXIMUM)
-                if name in entries
-            },
+            found[0] if found else (),
+            read_queries(folder / STUDIES),
         )
 
     def places(self, on: On) -> list[Place]:
@@ -140,10 +136,16 @@ class Material(NamedTuple):
         if on is On.STUDY:
             return [place_of(findings) for findings in self.studies]
         if on is On.MOONS:
-            return [Place("half-moons", Evidence(moons=self.moons))] if self.moons else []
-        threats = tuple(dict.fromkeys(one.threat for one in self.detections))
-        middle = next((threat for threat in threats if threat.norm == "linf"), None)
-        return [Place(SAMPLED, Evidence(detections=self.detections), threats, middle)] if threats else []
+            return [Place("half-moons", "half-moons", Evidence(moons=self.moons))] if self.moons else []
+        by_queries = on is On.QUERIES
+        met = (
+            [of for name, of, _ in self.queries if name == SAMPLED]
+            if by_queries
+            else [one.threat for one in self.detections]
+        )
+        threats = tuple(sorted(dict.fromkeys(met), key=lambda one: (NORMS.index(one.norm), one.eps)))
+        evidence = Evidence(queries=self.queries) if by_queries else Evidence(detections=self.detections)
+        return [Place(SAMPLED, _DATASET, evidence, threats, threats[0])] if threats else []
 
 
 def read_studies(folder: Path) -> tuple[Findings, ...]:
@@ -159,14 +161,6 @@ def place_of(findings: Findings) -> Place:
     images = "all" if problem.images is None else f"{problem.images:,}"
     name = f"{problem.name}, {images} images of {problem.dataset}"
     threats = tuple(threat for of_norm in by_norm.values() for threat in of_norm)
-    return Place(name, Evidence(findings=findings), threats, grid[(len(grid) - 1) // 2] if grid else None)
-
-
-def queried(records: Iterable[Record]) -> list[Queried]:
-    """What an attack broke of all right images that it was tried on, the smallest eps of each norm first."""
-    found: dict[ThreatModel, list[frozenset[int]]] = {}
-    for record in records:
-        before, broken = found.get(record.cell.attack.threat, [frozenset(), frozenset()])
-        found[record.cell.attack.threat] = [before | record.right, broken | (record.broken & record.right)]
-    ordered = sorted(found.items(), key=lambda one: (one[0].norm == "l2", one[0].eps))
-    return [Queried(threat, len(broken), len(tried)) for threat, (tried, broken) in ordered]
+    return Place(
+        name, problem.dataset, Evidence(findings=findings), threats, grid[(len(grid) - 1) // 2] if grid else None
+    )

@@ -27,13 +27,13 @@ def report(results: Results, folder: Path) -> Generated:
         return Generated({})
     judged = list(judge_all(material))
     link = f"[what they claim of posteriors](posterior-claims.md), judged: {counted(_strictest(judged))}"
-    return Generated({folder / "posterior-claims.md": claims_page(material, judged)}, links=(link,))
+    return Generated({folder / "posterior-claims.md": claims_page(judged)}, links=(link,))
 
 
-def claims_page(material: Material, judged: Sequence[Judged]) -> str:
+def claims_page(judged: Sequence[Judged]) -> str:
     """Every claim, with the tests that decide it."""
     middle = {
-        f"{place.name}: {threat_title(place.middle.norm, place.middle.eps)}": None
+        f"{threat_title(place.middle.norm, place.middle.eps)}, on {place.dataset}": None
         for one in judged
         if (place := one.place) is not None and place.middle is not None
     }
@@ -43,7 +43,7 @@ def claims_page(material: Material, judged: Sequence[Judged]) -> str:
         sentences=[*_sums(judged)],
         summary=markdown(_summary(judged)),
         papers=[
-            {"name": name, "title": TITLES[name], "claims": [_claim(list(of), material) for _, of in by_claim]}
+            {"name": name, "title": TITLES[name], "claims": [_claim(list(of)) for _, of in by_claim]}
             for name, by_claim in _by_paper(judged)
         ],
         middle="; ".join(middle),
@@ -72,7 +72,13 @@ def _summary(judged: Sequence[Judged]) -> Iterator[dict[str, object]]:
             "claim": one.cited.claim.text,
             "judged on": "" if one.place is None else one.place.name,
             **{view.words: one.judgement(view) or "" for view in VIEWS},
+            "measured by the last of them": _measured(one),
         }
+
+
+def _measured(one: Judged) -> str:
+    last = [found.decided for found in one.by_view.values()][-1:]
+    return "; ".join(decided.numbers for of in last for decided in of)
 
 
 def _by_paper(judged: Sequence[Judged]) -> Iterator[tuple[str, Iterator[tuple[int, Iterator[Judged]]]]]:
@@ -80,13 +86,13 @@ def _by_paper(judged: Sequence[Judged]) -> Iterator[tuple[str, Iterator[tuple[in
         yield name, groupby(of, key=lambda one: one.number)
 
 
-def _claim(of: Sequence[Judged], material: Material) -> dict[str, object]:
+def _claim(of: Sequence[Judged]) -> dict[str, object]:
     """A claim at all of its places."""
     cited = of[0].cited
     return {
         "number": of[0].number,
         "text": cited.claim.text,
-        "note": cited.note(material) if callable(cited.note) else cited.note,
+        "note": cited.note,
         "needs": cited.needs,
         "places": [
             {"name": one.place.name, "table": markdown(table(one.by_view)), "by_eps": markdown(_by_eps(one))}

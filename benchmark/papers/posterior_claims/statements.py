@@ -6,6 +6,7 @@ more robust than the maximum: more images survive, trainings and images both tak
 overestimates: an attack alone leaves `ADDS` more than all attacks together, or more;
 vanishes: at most `TENTH` of the norm at the maximum;
 rise together: Kendall's rank correlation over kinds of posteriors is positive;
+withstands queries: Square breaks less than `CLOSE` of all images;
 noticed: of the errors that an attack makes, fewer than `HALF` raise no alarm.
 """
 
@@ -19,6 +20,7 @@ from scipy.stats import kendalltau, ttest_ind
 
 from benchmark.papers.judging import Decided
 from benchmark.papers.posterior_claims.evidence import Evidence
+from benchmark.papers.posterior_claims.queries import ITS_MAXIMUM
 from benchmark.papers.posteriors.grid import MAP
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.results.detection import FALSE_ALARMS
@@ -175,6 +177,23 @@ def noticed(attacker: str, *, holds: bool = True) -> Statement:
                     *((less, more) if holds else (more, less)),
                 )
         return None
+
+    return decide
+
+
+def withstands_queries(model: str) -> Statement:
+    """Square breaks less than `CLOSE` of all images; exact binomial test."""
+
+    def decide(evidence: Evidence) -> Decided | None:
+        if (found := evidence.queried(model)) is None:
+            return None
+        base = evidence.queried(ITS_MAXIMUM)
+        beside = "" if base is None else f"; of its maximum {base.broken} of {base.right}"
+        return Decided(
+            f"{found.queries:,} queries break less than {_share(CLOSE)} of the images of {model}",
+            f"{found.broken} of {found.images}, of which {found.right} are right{beside}",
+            *share_below(found.broken, found.images, CLOSE),
+        )
 
     return decide
 

@@ -10,6 +10,7 @@ from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.judging import Claim
 from benchmark.papers.posterior_claims.claims import CLAIMS, VARIATIONAL
 from benchmark.papers.posterior_claims.evidence import FEW_DRAWS, LIMIT, ONE_DRAW, OWN, Evidence, View
+from benchmark.papers.posterior_claims.queries import Queried
 from benchmark.papers.posterior_claims.statements import (
     Statement,
     gradient_below,
@@ -20,9 +21,11 @@ from benchmark.papers.posterior_claims.statements import (
     rise_together,
     robust,
     susceptible,
+    withstands_queries,
 )
 from benchmark.papers.posteriors.grid import EXACT, MAP, PROBLEMS
 from benchmark.papers.posteriors.suite import Attacker
+from benchmark.plan.cells import Reading
 from benchmark.results.detection import Detection, Level
 from tests.benchmark.papers.posterior_claims.worlds import WORLD, Kind, World, alike, findings_of, maximum
 
@@ -48,6 +51,11 @@ def detected(unnoticed: float, attacker: str = "aware") -> Evidence:
     """Of 100 images 90 are right, of which 90 are made wrong."""
     one = Detection("m", "d", AT, attacker, 100, 90, LEVEL, LEVEL, {}, {"mutual information": unnoticed})
     return Evidence(OWN, AT, detections=[one])
+
+
+def asked(broken: int) -> Evidence:
+    """Square with a thousand queries on a hundred images, of which 95 are right."""
+    return Evidence(OWN, AT, queries={("m", AT, Reading.HEADLINE): Queried(1000, 100, 95, broken)})
 
 
 def seems(single: float) -> Kind:
@@ -105,6 +113,7 @@ CASES: dict[str, tuple[Statement, Evidence, Evidence, Evidence]] = {
         ranked([0.1, 0.6, 0.2, 0.5, 0.3, 0.4]),
     ),
     "noticed": (noticed("aware"), detected(0.1), detected(0.9), detected(0.5)),
+    "withstands queries": (withstands_queries("m"), asked(1), asked(60), asked(10)),
     "not noticed": (noticed("aware", holds=False), detected(0.9), detected(0.1), detected(0.5)),
 }
 
@@ -125,7 +134,13 @@ def test_every_kind_of_statement_that_a_claim_makes_is_tested() -> None:
 def test_without_its_data_a_claim_is_not_measured(kind: str) -> None:
     claim = Claim("", "", (CASES[kind][0],))
     others = Evidence(LIMIT, AT, findings_of({MAP: maximum(0.5)}))
-    for evidence in (Evidence(), others, detected(0.1, "neither"), moons(0.1)):
+    for evidence in (
+        Evidence(),
+        others,
+        detected(0.1, "neither"),
+        moons(0.1),
+        Evidence(LIMIT, AT, queries=asked(1).queries),
+    ):
         assert claim.judge(evidence) == ("not measured", [])
 
 
