@@ -6,11 +6,13 @@ from functools import partial
 from typing import NamedTuple
 
 from benchmark.papers.judging import Claim
+from benchmark.papers.posterior_claims import spheres
 from benchmark.papers.posterior_claims.evidence import LIMIT, OWN, VIEWS, Evidence, On, View
 from benchmark.papers.posterior_claims.queries import SAMPLED
 from benchmark.papers.posterior_claims.statements import (
     TENTH,
     Statement,
+    fewer_errors_on_spheres,
     gradient_below,
     gradient_falls_with_width,
     more_robust_than_the_maximum,
@@ -36,7 +38,7 @@ class Cited(NamedTuple):
 
     claim: Claim[Evidence]
     views: tuple[View, ...]
-    on: On | None
+    on: On
     needs: str
     by_eps: bool
     note: str
@@ -47,7 +49,7 @@ def cited(
     text: str,
     *statements: Statement,
     views: tuple[View, ...] = VIEWS,
-    on: On | None = On.STUDY,
+    on: On = On.STUDY,
     needs: str = f"the maximum and {EXACT} of one problem, attacked",
     by_eps: bool = True,
     note: str = "",
@@ -168,11 +170,17 @@ CLAIMS: tuple[Cited, ...] = (
         noticed("aware"),
         note="The same attack, towards the likeliest wrong label until it is certain.",
     ),
-    cited(
-        BEKASOV,
-        "On concentric spheres Bayesian networks have fewer adversarial examples.",
-        on=None,
-        needs="a study of concentric spheres",
+    *(
+        cited(
+            BEKASOV,
+            f"On concentric spheres {words} have fewer adversarial examples.",
+            fewer_errors_on_spheres(kind),
+            views=(LIMIT, OWN),
+            on=On.SPHERES,
+            needs="`python -m examples.spheres`",
+            note="Fewer than the maximum: errors that an attack finds without leaving the sphere.",
+        )
+        for kind, words in ((spheres.SAMPLED, "HMC networks"), (spheres.FITTED, "mean-field networks"))
     ),
     cited(
         FENG,

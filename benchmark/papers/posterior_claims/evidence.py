@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posterior_claims.queries import ITS_MAXIMUM, SAMPLED, Queried, Queries, read_queries
+from benchmark.papers.posterior_claims.spheres import Spheres, read_spheres
 from benchmark.papers.posteriors.findings import Findings
 from benchmark.papers.posteriors.grid import MAP
 from benchmark.papers.posteriors.study import FOLDER
@@ -48,7 +49,7 @@ class Evidence:
     """What is known at one place under one threat model, as one view has it; a statement takes what it needs.
 
     moons: width -> mean norm of the expected gradient. detections: of `SAMPLED`, under attackers who know of a detector
-    and who do not. queries: what Square did to it and to its maximum.
+    and who do not. queries: what Square did to it and to its maximum. spheres: points that survive attacks along them.
     """
 
     view: View = LIMIT
@@ -57,6 +58,7 @@ class Evidence:
     moons: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
     detections: Sequence[Detection] = ()
     queries: Queries = field(default_factory=lambda: MappingProxyType({}))
+    spheres: Spheres = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def posteriors(self) -> list[str]:
@@ -83,6 +85,10 @@ class Evidence:
         known = self.view.own or model == ITS_MAXIMUM
         return self.queries.get((model, self.threat, Reading.HEADLINE if known else Reading.SAMPLE))
 
+    def on_spheres(self, kind: str) -> NDArray[np.bool_] | None:
+        """(T, N) of `examples.spheres`; None for what was not measured."""
+        return None if self.threat is None else self.spheres.get((kind, self.view.own, self.threat))
+
     def measure(self, posterior: str, column: str) -> NDArray[np.float64] | None:
         """(T,) a measure of each training; None for what was not measured."""
         if self.findings is None or posterior not in self.findings.posteriors:
@@ -98,6 +104,7 @@ class On(StrEnum):
     MOONS = "half-moons"
     BOARDS = SAMPLED
     QUERIES = f"{SAMPLED}, by queries"
+    SPHERES = "concentric spheres"
 
 
 class Place(NamedTuple):
@@ -117,6 +124,7 @@ class Material(NamedTuple):
     moons: Mapping[int, float]
     detections: Sequence[Detection] = ()
     queries: Queries = MappingProxyType({})
+    spheres: Spheres = MappingProxyType({})
 
     @classmethod
     def read(cls, results: Results, folder: Path) -> Material:
@@ -129,23 +137,39 @@ class Material(NamedTuple):
             {one["width"]: one["limit"] for one in widths},
             found[0] if found else (),
             read_queries(folder / STUDIES),
+            read_spheres(folder / STUDIES),
         )
 
     def places(self, on: On) -> list[Place]:
-        """Where a claim can be judged; the middle eps of a grid is the third of six in linf."""
+        """Where a claim can be judged."""
         if on is On.STUDY:
             return [place_of(findings) for findings in self.studies]
         if on is On.MOONS:
             return [Place("half-moons", "half-moons", Evidence(moons=self.moons))] if self.moons else []
-        by_queries = on is On.QUERIES
-        met = (
-            [of for name, of, _ in self.queries if name == SAMPLED]
-            if by_queries
-            else [one.threat for one in self.detections]
-        )
-        threats = tuple(sorted(dict.fromkeys(met), key=lambda one: (NORMS.index(one.norm), one.eps)))
-        evidence = Evidence(queries=self.queries) if by_queries else Evidence(detections=self.detections)
-        return [Place(SAMPLED, _DATASET, evidence, threats, threats[0])] if threats else []
+        met: dict[On, tuple[str, str, Evidence, Iterable[ThreatModel]]] = {
+            On.BOARDS: (
+                SAMPLED,
+                _DATASET,
+                Evidence(detections=self.detections),
+                [one.threat for one in self.detections],
+            ),
+            On.QUERIES: (SAMPLED, _DATASET, Evidence(queries=self.queries), [threat for _, threat, _ in self.queries]),
+            On.SPHERES: (
+                "spheres",
+                "spheres",
+                Evidence(spheres=self.spheres),
+                [threat for _, _, threat in self.spheres],
+            ),
+        }
+        name, dataset, evidence, of = met[on]
+        threats = tuple(sorted(dict.fromkeys(of), key=lambda one: (NORMS.index(one.norm), one.eps)))
+        return [Place(name, dataset, evidence, threats, _middle(threats))] if threats else []
+
+
+def _middle(threats: Sequence[ThreatModel]) -> ThreatModel | None:
+    """Of the grid of the first norm, the third of six eps, the second of four, the first of two."""
+    grid = [one for one in threats if one.norm == threats[0].norm]
+    return grid[(len(grid) - 1) // 2] if grid else None
 
 
 def read_studies(folder: Path) -> tuple[Findings, ...]:
@@ -156,11 +180,8 @@ def read_studies(folder: Path) -> tuple[Findings, ...]:
 
 def place_of(findings: Findings) -> Place:
     """A problem of the study."""
-    problem, by_norm = findings.problem, {norm: findings.threats(norm) for norm in NORMS}
-    grid = by_norm["linf"]
+    problem = findings.problem
     images = "all" if problem.images is None else f"{problem.images:,}"
     name = f"{problem.name}, {images} images of {problem.dataset}"
-    threats = tuple(threat for of_norm in by_norm.values() for threat in of_norm)
-    return Place(
-        name, problem.dataset, Evidence(findings=findings), threats, grid[(len(grid) - 1) // 2] if grid else None
-    )
+    threats = tuple(threat for norm in NORMS for threat in findings.threats(norm))
+    return Place(name, problem.dataset, Evidence(findings=findings), threats, _middle(threats))

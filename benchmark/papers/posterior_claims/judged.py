@@ -40,8 +40,7 @@ class Judged(NamedTuple):
 def judge_all(material: Material) -> Iterator[Judged]:
     """Every claim at every place; one that can be judged at none once, as not measured."""
     for number, cited in enumerate(CLAIMS, 1):
-        places = [] if cited.on is None else material.places(cited.on)
-        found = [Judged(number, cited, place, judge_at(place, cited)) for place in places]
+        found = [Judged(number, cited, place, judge_at(place, cited)) for place in material.places(cited.on)]
         yield from [one for one in found if one.by_view] or [Judged(number, cited, None, {})]
 
 

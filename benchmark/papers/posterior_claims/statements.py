@@ -21,6 +21,7 @@ from scipy.stats import kendalltau, ttest_ind
 from benchmark.papers.judging import Decided
 from benchmark.papers.posterior_claims.evidence import Evidence
 from benchmark.papers.posterior_claims.queries import ITS_MAXIMUM
+from benchmark.papers.posterior_claims.spheres import BASE
 from benchmark.papers.posteriors.grid import MAP
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.results.detection import FALSE_ALARMS
@@ -194,6 +195,18 @@ def withstands_queries(model: str) -> Statement:
             f"{found.broken} of {found.images}, of which {found.right} are right{beside}",
             *share_below(found.broken, found.images, CLOSE),
         )
+
+    return decide
+
+
+def fewer_errors_on_spheres(kind: str) -> Statement:
+    """An attack along the sphere finds errors from fewer points than at the maximum."""
+
+    def decide(evidence: Evidence) -> Decided | None:
+        ours, base = evidence.on_spheres(kind), evidence.on_spheres(BASE)
+        if ours is None or base is None:
+            return None
+        return difference(f"from more points under {kind} than at the maximum none is found", ours, base)
 
     return decide
 

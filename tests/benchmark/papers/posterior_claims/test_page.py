@@ -129,6 +129,31 @@ def test_square_is_read_from_its_table(tmp_path: Path) -> None:
     assert "1 of 100, of which 90 are right; of its maximum 60 of 90" in page
 
 
+def test_spheres_are_read_along_the_sphere(tmp_path: Path) -> None:
+    """At the second of four eps; the ball is not the claim's, and one network has no other draws."""
+    half, most, none = "1" * 50 + "0" * 50, "1" * 80 + "0" * 20, "0" * 100
+
+    def by_eps(each: str) -> dict[str, list[str]]:
+        return {
+            "0": [most] * 3,
+            "0.1": [most] * 3,
+            "0.2": [each, "0" + each[1:], each],
+            "0.4": [none] * 3,
+            "0.8": [none] * 3,
+        }
+
+    kinds = {
+        "map": {"survive": {"sphere own": by_eps(half), "ball own": by_eps(none)}},
+        "hmc": {"survive": {"sphere own": by_eps(none), "sphere limit": by_eps(most), "ball own": by_eps(most)}},
+    }
+    (tmp_path / STUDIES).mkdir(parents=True)
+    (tmp_path / STUDIES / "spheres.json").write_text(json.dumps({"kinds": kinds}))
+    page = page_of(WORLD, tmp_path)
+    cells = row(page, "On concentric spheres HMC networks have fewer adversarial examples.")
+    assert cells[3:8] == ["spheres", "", "", "confirmed", "refuted"]
+    assert row(page, "On concentric spheres mean-field networks have fewer adversarial examples.")[6] == "not measured"
+
+
 def test_a_claim_without_statements_is_not_measured() -> None:
     """Of none all hold."""
     bare = cited("", "").claim

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from benchmark.attacks.spec import ThreatModel
@@ -13,6 +14,7 @@ from benchmark.papers.posterior_claims.evidence import FEW_DRAWS, LIMIT, ONE_DRA
 from benchmark.papers.posterior_claims.queries import Queried
 from benchmark.papers.posterior_claims.statements import (
     Statement,
+    fewer_errors_on_spheres,
     gradient_below,
     gradient_falls_with_width,
     more_robust_than_the_maximum,
@@ -56,6 +58,12 @@ def detected(unnoticed: float, attacker: str = "aware") -> Evidence:
 def asked(broken: int) -> Evidence:
     """Square with a thousand queries on a hundred images, of which 95 are right."""
     return Evidence(OWN, AT, queries={("m", AT, Reading.HEADLINE): Queried(1000, 100, 95, broken)})
+
+
+def on_spheres(share: float) -> Evidence:
+    """Of a hundred points half survive at the maximum, and a share under HMC."""
+    survive = {kind: np.arange(100) < 100 * of + np.arange(3)[:, None] for kind, of in (("map", 0.5), ("hmc", share))}
+    return Evidence(OWN, AT, spheres={(kind, True, AT): of for kind, of in survive.items()})
 
 
 def seems(single: float) -> Kind:
@@ -114,6 +122,7 @@ CASES: dict[str, tuple[Statement, Evidence, Evidence, Evidence]] = {
     ),
     "noticed": (noticed("aware"), detected(0.1), detected(0.9), detected(0.5)),
     "withstands queries": (withstands_queries("m"), asked(1), asked(60), asked(10)),
+    "fewer errors": (fewer_errors_on_spheres("hmc"), on_spheres(0.8), on_spheres(0.2), on_spheres(0.5)),
     "not noticed": (noticed("aware", holds=False), detected(0.9), detected(0.1), detected(0.5)),
 }
 
