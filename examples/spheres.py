@@ -92,7 +92,8 @@ def _back(points: Tensor, x: Tensor, eps: float, radius: Tensor | None) -> Tenso
     """The nearest point of the ball around x, or of the cap that it cuts off the sphere."""
     if radius is None:
         offset = points - x
-        return x + offset * (eps / offset.norm(dim=-1, keepdim=True).clamp_min(1e-30)).clamp_max(1)
+        in_ball: Tensor = x + offset * (eps / offset.norm(dim=-1, keepdim=True).clamp_min(1e-30)).clamp_max(1)
+        return in_ball
     centre, direction = x / radius, F.normalize(points, dim=-1)
     # a chord of eps spans the angle 2 asin(eps / 2r)
     widest = 2 * torch.asin((eps / (2 * radius)).clamp_max(1))

@@ -142,8 +142,8 @@ CLAIMS: tuple[Cited, ...] = (
         views=(LIMIT, OWN),
         on=On.QUERIES,
         needs=f"Square on every image of {SAMPLED}",
-        note="An audit runs Square on what gradients left; here it meets every image. Of attackers who query, one gets "
-        "the answers of other draws than judge, and one those of the judge.",
+        note="An audit runs Square on what gradients left; here it meets every image. In the limit of draws the "
+        "answers are those of other draws than judge.",
     ),
     cited(
         VADERA,
@@ -178,7 +178,8 @@ CLAIMS: tuple[Cited, ...] = (
             views=(LIMIT, OWN),
             on=On.SPHERES,
             needs="`python -m examples.spheres`",
-            note="Fewer than the maximum: errors that an attack finds without leaving the sphere.",
+            note="Fewer than the maximum: errors that an attack finds within eps without leaving the sphere. One small "
+            "network in 10 dimensions, three trainings and chains.",
         )
         for kind, words in ((spheres.SAMPLED, "HMC networks"), (spheres.FITTED, "mean-field networks"))
     ),

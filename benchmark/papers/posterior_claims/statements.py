@@ -7,6 +7,7 @@ overestimates: an attack alone leaves `ADDS` more than all attacks together, or 
 vanishes: at most `TENTH` of the norm at the maximum;
 rise together: Kendall's rank correlation over kinds of posteriors is positive;
 withstands queries: Square breaks less than `CLOSE` of all images;
+fewer errors on spheres: more points from which an attack along the sphere reaches no error;
 noticed: of the errors that an attack makes, fewer than `HALF` raise no alarm.
 """
 
@@ -206,7 +207,7 @@ def fewer_errors_on_spheres(kind: str) -> Statement:
         ours, base = evidence.on_spheres(kind), evidence.on_spheres(BASE)
         if ours is None or base is None:
             return None
-        return difference(f"from more points under {kind} than at the maximum none is found", ours, base)
+        return difference(f"an attack along the sphere spares more points under {kind} than at the maximum", ours, base)
 
     return decide
 

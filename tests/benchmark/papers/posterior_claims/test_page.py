@@ -91,7 +91,7 @@ def test_claims_are_judged_at_every_problem_that_has_what_they_need(
 
 def test_the_middle_eps_judges_and_the_others_are_shown(tmp_path: Path) -> None:
     page = page_of(WORLD, tmp_path)
-    assert "the middle eps (linf, eps 0.1, on mnist)" in page
+    assert "eps (linf, eps 0.1, on mnist) a network is" in page
     section = page.split(f'<a id="{number_of(ROBUST)}"></a>')[1].split("<a id=")[0]
     by_eps = [line for line in section.splitlines() if "✗" in line]
     assert len(by_eps) == len(VIEWS)
