@@ -59,5 +59,10 @@ PAPERS: tuple[Paper, ...] = (
     Paper("uncertainty_propagation", "Shekhovtsov and Flach 2018"),
     Paper("bayes_by_backprop", "Bayes by Backprop (Shridhar et al. 2019, and a tutorial)"),
     Paper("posteriors", "Carbone et al. 2020 and others"),
+    Paper(
+        "posterior_claims",
+        "Carbone et al. 2020, Bortolussi et al. 2024, Vadera et al. 2020, Gal and Smith 2018, Bekasov and Murray 2018, "
+        "Feng et al. 2024",
+    ),
     Paper("anchors", "PyTorch's FGSM tutorial and Madry et al. 2018", ANCHOR_SUITE),
 )

@@ -103,6 +103,11 @@ class Findings:
         p_values = corrected([one.p for one in found.values()])
         return {name: one._replace(p=p) for (name, one), p in zip(found.items(), p_values, strict=True)}
 
+    def each(self, posterior: str, column: str) -> NDArray[np.float64]:
+        """(T,) a measure of every training, in their order."""
+        lines = self.measures[self.measures["posterior"] == posterior].sort_values("training")
+        return lines[column].to_numpy(float)
+
     def mean(self, posterior: str, column: str) -> float:
         """A measure, averaged over trainings."""
         return float(self.measures.loc[self.measures["posterior"] == posterior, column].mean())

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
 
+from benchmark.papers.judging import Claim, Decided, Judgement, counted
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve
 from benchmark.papers.robustness_of_bayesian_approach.statements import (
     CurveOf,
-    Decided,
     Statement,
     better_on_average,
     better_on_clean_images,
@@ -23,39 +20,6 @@ from benchmark.papers.robustness_of_bayesian_approach.statements import (
 from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
 from benchmark.protocol import ATTACKS
 
-SIGNIFICANT = 0.05
-
-Judgement = Literal["confirmed", "refuted", "undecided", "not measured"]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """where: in the paper. needed: how many statements must hold; all by default."""
-
-    where: str
-    text: str
-    statements: tuple[Statement, ...]
-    figures: tuple[str, ...] = ()
-    needed: int | None = None
-
-    def judge(self, curve_of: CurveOf) -> tuple[Judgement, list[Decided]]:
-        """Confirmed if `needed` statements hold, refuted if too many fail, each judgement at 5 %.
-
-        With u of n statements needed, a false claim has n - u + 1 false statements at least, and one of them must be
-        taken for true: each is tested at 5 % / (n - u + 1). A true one has u true statements, one of which must be
-        taken for false: 5 % / u (partial conjunctions; Benjamini and Heller 2008).
-        """
-        tested = [statement(curve_of) for statement in self.statements]
-        decided = [one for one in tested if one is not None]
-        if len(decided) < len(tested):
-            return "not measured", decided
-        needed = len(decided) if self.needed is None else self.needed
-        hold = sum(one.p_true < SIGNIFICANT / (len(decided) - needed + 1) for one in decided)
-        fail = sum(one.p_false < SIGNIFICANT / needed for one in decided)
-        if hold >= needed:
-            return "confirmed", decided
-        return ("refuted" if len(decided) - fail < needed else "undecided"), decided
-
 
 def _twins(dataset: str, *networks: str) -> list[tuple[str, str]]:
     return [(f"{dataset}/{network}", f"{dataset}/bayesian-{network}") for network in networks]
@@ -65,12 +29,20 @@ def _every_attack(model: str, *, little: bool) -> tuple[Statement, ...]:
     return tuple(loses(model, attack, little=little) for attack in ATTACKS)
 
 
+def more_robust(grid: str) -> str:
+    """The claim about one grid that Bayesian networks are more robust than their twins."""
+    words = "Networks made Bayesian by variational inference are more robust than their twins"
+    return f"{words} ({grid} eps, both data sets)."
+
+
+DEFEND = "Bayesian networks can defend against a wide range of gradient-based attacks (all are robust to all)."
+
 _MNIST, _CIFAR = "mnist", "cifar10-jpeg"
 _MNIST_TWINS, _CIFAR_TWINS = _twins(_MNIST, "lenet", "alexnet"), _twins(_CIFAR, "lenet", "alexnet", "3conv3fc")
 _ON_CIFAR = [model for pair in _CIFAR_TWINS for model in pair]
 _SMALL, _LARGE = partial("{}-small-eps".format), partial("{}-large-eps".format)
 
-CLAIMS: tuple[Claim, ...] = (
+CLAIMS: tuple[Claim[CurveOf], ...] = (
     Claim(
         "section 4, figure 3",
         "On clean MNIST images AlexNet and Bayesian LeNet have the best accuracies.",
@@ -159,8 +131,7 @@ CLAIMS: tuple[Claim, ...] = (
     *(
         Claim(
             "section 5",
-            f"Networks made Bayesian by variational inference are more robust than their twins ({grid} eps, both "
-            "data sets).",
+            more_robust(grid),
             tuple(better_on_average(bayesian, plain, grid) for plain, bayesian in (*_MNIST_TWINS, *_CIFAR_TWINS)),
             tuple(f"{dataset}-{grid}-eps" for dataset in (_MNIST, _CIFAR)),
         )
@@ -168,7 +139,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "section 5",
-        "Bayesian networks can defend against a wide range of gradient-based attacks (all are robust to all).",
+        DEFEND,
         tuple(
             statement
             for _, bayesian in (*_MNIST_TWINS, *_CIFAR_TWINS)
@@ -185,7 +156,7 @@ PROTOCOLS: Mapping[str, str] = {
 }
 
 
-def judge_claims(curves: list[Curve], target: str) -> list[tuple[Claim, Judgement, list[Decided]]]:
+def judge_claims(curves: list[Curve], target: str) -> list[tuple[Claim[CurveOf], Judgement, list[Decided]]]:
     """Every claim under one gradient; a deterministic network is its own single draw."""
     by_target = {(curve.model, curve.attack, curve.target): curve for curve in curves}
 
@@ -200,10 +171,5 @@ def judge_claims(curves: list[Curve], target: str) -> list[tuple[Claim, Judgemen
 
 def summed_up(judged: Mapping[str, Iterable[Judgement]]) -> str:
     """How the claims were judged, as one sentence. judged: the judgements under each of `PROTOCOLS`."""
-    parts = []
-    for protocol, judgements in judged.items():
-        counts = Counter(judgements)
-        always = ("confirmed", "refuted", "undecided")
-        shown = [name for name in get_args(Judgement) if name in always or counts[name]]
-        parts.append(f"under {protocol} {', '.join(f'{counts[name]} {name}' for name in shown)}")
+    parts = [f"under {protocol} {counted(judgements)}" for protocol, judgements in judged.items()]
     return f"Of {len(CLAIMS)} claims: {'; '.join(parts)}."

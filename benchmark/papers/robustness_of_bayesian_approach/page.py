@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
+from benchmark.papers.judging import lines
+from benchmark.papers.posterior_claims.evidence import read_studies
+from benchmark.papers.posterior_claims.judged import table
 from benchmark.papers.robustness_of_bayesian_approach import claims, statements
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, build_curves, points
 from benchmark.papers.robustness_of_bayesian_approach.figures import curve_figures
 from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
+from benchmark.papers.robustness_of_bayesian_approach.true_posteriors import (
+    TRUE_POSTERIOR,
+    Reading,
+    short,
+    under_true_posteriors,
+)
 from benchmark.protocol import LIBRARIES
 from benchmark.records.record import Record
 from benchmark.reports.page import render_page
@@ -29,7 +39,7 @@ def report(results: Results, folder: Path) -> Generated:
     texts = {
         folder / "paper.md": paper_page(curves, figures.keys() | clean),
         folder / "curves.csv": curves_table(curves),
-        folder / "claims.md": claims_page(curves),
+        folder / "claims.md": claims_page(curves, under_true_posteriors(read_studies(folder))),
     }
     link = "[its claims](claims.md), judged one by one, and [its figures](paper.md)"
     return Generated(texts, in_folder(folder, figures), links=(link,))
@@ -99,13 +109,14 @@ def curves_table(curves: Sequence[Curve]) -> str:
     return csv_text(points(curves))
 
 
-def claims_page(curves: Sequence[Curve]) -> str:
-    """Every claim under both protocols, with the tests that decide it."""
+def claims_page(curves: Sequence[Curve], readings: Mapping[str, Sequence[Reading]] = MappingProxyType({})) -> str:
+    """Every claim under both protocols, with the tests that decide it. readings: of some under true posteriors."""
     judged = {words: claims.judge_claims(list(curves), target) for words, target in claims.PROTOCOLS.items()}
     summary, details = [], []
     for number, claim in enumerate(claims.CLAIMS, 1):
         judgements = {words: found[number - 1][1] for words, found in judged.items()}
-        summary.append({"": f"[{number}](#{number})", "claim": claim.text, "in the paper": claim.where, **judgements})
+        line = {"": f"[{number}](#{number})", "claim": claim.text, "in the paper": claim.where, **judgements}
+        summary.append(line | ({TRUE_POSTERIOR: short(readings.get(claim.text, ()))} if readings else {}))
         details.append(
             {
                 "number": number,
@@ -113,8 +124,11 @@ def claims_page(curves: Sequence[Curve]) -> str:
                 "where": claim.where,
                 "figures": claim.figures,
                 "needed": claim.needed,
+                "readings": [
+                    {"place": one.place, "table": markdown(table(one.by_view))} for one in readings.get(claim.text, ())
+                ],
                 "protocols": [
-                    {"words": words, "judgement": judgements[words], "table": markdown(_lines(found[number - 1][2]))}
+                    {"words": words, "judgement": judgements[words], "table": markdown(lines(found[number - 1][2]))}
                     for words, found in judged.items()
                 ],
             }
@@ -132,20 +146,3 @@ def claims_page(curves: Sequence[Curve]) -> str:
         small=f"{GRIDS['small'][-1]:g}",
         large=f"{GRIDS['large'][-1]:g}",
     )
-
-
-def _lines(decided: Sequence[statements.Decided]) -> list[dict[str, object]]:
-    return [
-        {
-            "statement": one.statement,
-            "measured": one.numbers,
-            "p, were it false": _p(one.p_true),
-            "p, were it true": _p(one.p_false),
-        }
-        for one in decided
-    ]
-
-
-def _p(value: float) -> str:
-    """Two digits; a p-value is never 0, but float64 may round it to 0."""
-    return f"{value:.2g}" if value else "< 1e-300"

@@ -13,11 +13,11 @@ fails on clean images: below `FAILS`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.papers.judging import Decided
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve
 from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
 from benchmark.protocol import ATTACKS
@@ -26,16 +26,6 @@ from benchmark.statistics import mcnemar, mean_above, paired_difference, share_b
 MARGIN, MUCH, ALMOST_ZERO, FAILS = 0.10, 0.05, 0.05, 0.50
 
 CurveOf = Callable[[str, str], Curve | None]  # model, attack -> its curve under one protocol
-
-
-@dataclass(frozen=True)
-class Decided:
-    """A statement with its test: our numbers, and the one-sided p-values of the tests against it and for it."""
-
-    statement: str
-    numbers: str
-    p_true: float  # small: the data would be unlikely if the statement were false
-    p_false: float  # small: unlikely if it were true
 
 
 Statement = Callable[[CurveOf], Decided | None]  # None: not measured
