@@ -1,10 +1,14 @@
-"""The reference of functions and classes, from docstrings, by pdoc: pages of its own beside those of the site."""
+"""The reference of functions and classes, from docstrings, by pdoc: pages of its own beside those of the site.
+
+`templates/reference` adds to pdoc's own what they lack: the way back, a dark theme, and print.
+"""
 
 from __future__ import annotations
 
 import importlib
 import tempfile
 import warnings
+from importlib import resources
 from pathlib import Path
 
 FOLDER = "reference"
@@ -22,7 +26,8 @@ def reference_pages() -> dict[str, bytes]:
         for exported in getattr(module, "__all__", ()):
             setattr(module, exported, getattr(module, exported))
     alone = [pattern for name in MODULES for pattern in (name, f"!{name.replace('.', chr(92) + '.')}{chr(92)}..*")]
-    pdoc.render.configure(docformat="restructuredtext", show_source=False)
+    templates = Path(str(resources.files("benchmark.reports") / "templates" / FOLDER))
+    pdoc.render.configure(docformat="restructuredtext", show_source=False, template_directory=templates)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Error parsing type annotation", category=UserWarning)
         pdoc.pdoc(*alone, output_directory=Path(folder))

@@ -119,8 +119,8 @@ def test_what_is_certified_is_a_column_that_says_at_which_eps(
         line.all("th")[0].attributes["data-order"]: line.all("td", class_="c-certified number")[0]
         for line in table.all("tbody")[0].children
     }
-    assert cells["lenet"].text == "20.0 at eps 0.1"
-    assert cells["bayesian-lenet"].text == "0.0 30.0 at eps 0.05"
+    assert cells["lenet"].text == "20.0 (at eps 0.1)"
+    assert cells["bayesian-lenet"].text == "0.0 (30.0 at eps 0.05)"
     assert [cells[name].attributes["data-order"] for name in ("lenet", "bayesian-lenet")] == ["0.2", "0.0"]
     (without,) = (cell for name, cell in cells.items() if "lenet" not in str(name))
     assert (without.text, without.attributes["data-order"]) == ("", "-1.0")
