@@ -74,7 +74,7 @@ def test_nothing_is_loaded_from_elsewhere(files: dict[str, bytes], pages: dict[s
     assert "@import" not in styles
     assert "url(" not in styles
     ours = [content.decode() for path, content in files.items() if re.fullmatch(r"assets/[a-z]+\.js", path)]
-    assert len(ours) == 3
+    assert len(ours) == 4
     assert not any("http" in text or "fetch(" in text for text in ours)
 
 
