@@ -125,7 +125,8 @@ def _attacked(count: int, data_root: Path | None) -> Pictures:
         try:
             load_split(dataset, "test", data_root)
         except DataNotFoundError as error:
-            typer.echo(f"no attacked images of {dataset} on the pages: {error}")
+            why = error if data_root else "it is not bundled; name its folder with --data-root"
+            typer.echo(f"no attacked images of {dataset} on the pages: {why}")
             return False
         return True
 
