@@ -1,6 +1,6 @@
 """The harness: attacks from three libraries on every zoo entry, verified, compared, stored and ranked.
 
-What there is for Python::
+What there is for Python:
 
     from benchmark import compare, evaluate
 

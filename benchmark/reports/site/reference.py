@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import tempfile
 import warnings
 from importlib import resources
@@ -32,4 +33,9 @@ def reference_pages() -> dict[str, bytes]:
         warnings.filterwarnings("ignore", message="Error parsing type annotation", category=UserWarning)
         pdoc.pdoc(*alone, output_directory=Path(folder))
         made = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-        return {f"{FOLDER}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in made}
+        return {f"{FOLDER}/{path.relative_to(folder).as_posix()}": _named(path.read_bytes()) for path in made}
+
+
+def _named(content: bytes) -> bytes:
+    """With a name for every link that leads to a heading, of which a style alone shows anything."""
+    return re.sub(rb'(<a class="headerlink" href="#([^"]+)")>', rb'\1 aria-label="\2">', content)

@@ -30,6 +30,10 @@ PAGES = (
     "reports/agreement.html",
     "reports/masking.html",
     "reports/posteriors.html",
+    "guide/submitting.html",
+    "guide/is-your-posterior-robust.html",
+    "reference/benchmark.html",
+    "reference/zoo/bounds.html",
 )
 FIRST_VIEW = 1_000_000  # bytes
 
