@@ -149,7 +149,7 @@ def _anchors(html: str) -> str:
 
 
 def _scrolling(html: str) -> str:
-    """Tables scroll in themselves, also by the keyboard; those of many columns are marked, for print."""
+    """Tables and code scroll in themselves, also by the keyboard; tables of many columns are marked, for print."""
     numbers = itertools.count(1)
 
     def opened(head: re.Match[str]) -> str:
@@ -157,7 +157,8 @@ def _scrolling(html: str) -> str:
         kind = "scroll" + (" most" if columns >= MOST else " many" if columns >= MANY else "")
         return f'<div class="{kind}" tabindex="0" role="region" aria-label="Table {next(numbers)}">{head[0]}'
 
-    return re.sub("<table.*?</thead>", opened, html, flags=re.DOTALL).replace("</table>", "</table></div>")
+    tables = re.sub("<table.*?</thead>", opened, html, flags=re.DOTALL).replace("</table>", "</table></div>")
+    return tables.replace("<pre>", '<pre tabindex="0">')
 
 
 def closure(texts: dict[str, str], read: Callable[[str], str | None]) -> dict[str, str]:

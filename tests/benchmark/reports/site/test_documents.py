@@ -60,6 +60,11 @@ def test_tables_scroll_by_the_keyboard() -> None:
     assert len(region.all("table")) == 1
 
 
+def test_code_scrolls_by_the_keyboard() -> None:
+    (code,) = parsed(document("# T\n\n```python\nlong = 1\n```\n", "x.md", THERE.__contains__).html).all("pre")
+    assert code.attributes["tabindex"] == "0"
+
+
 @pytest.mark.parametrize(
     ("columns", "kind"), [(8, "scroll"), (9, "scroll many"), (12, "scroll many"), (13, "scroll most")]
 )
