@@ -62,7 +62,11 @@ class Reader:
             "console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None
         )
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.wrong.append(request.url))
+        self.page.on("requestfailed", self._failed)
+
+    def _failed(self, request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # an image that was not awaited, as the reader went on
+            self.wrong.append(request.url)
 
     def open(self, path: str) -> Any:
         self.page.goto("about:blank")

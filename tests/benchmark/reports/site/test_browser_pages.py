@@ -76,6 +76,15 @@ def test_nothing_is_cut_off_at_any_width(chromium: Any, folder: Path, tmp_path: 
     assert not found.wrong
 
 
+def test_a_file_that_is_not_there_is_noticed(chromium: Any, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text('<!doctype html><html lang="en"><title>a</title><img src="none.png" alt="">')
+    context = chromium.new_context()
+    found = Reader(context, tmp_path)
+    found.open("page.html")
+    context.close()
+    assert any(said.endswith("none.png") for said in found.wrong)
+
+
 def test_the_first_view_is_small_and_fast(reader: Reader, folder: Path) -> None:
     loaded: list[str] = []
     reader.page.on("request", lambda request: loaded.append(request.url))
