@@ -1,9 +1,11 @@
 """The harness: attacks from three libraries on every zoo entry, verified, compared, stored and ranked.
 
-from benchmark import compare, evaluate
+What there is for Python:
 
-r = evaluate(net, "mnist")  # a network in memory, a function that builds one, an entry's name
-r, r.boards, r.df, r.audit(), r.curve("pgd-linf")
+    from benchmark import compare, evaluate
+
+    r = evaluate(net, "mnist")  # a network in memory, a function that builds one, an entry's name
+    r, r.boards, r.df, r.audit(), r.curve("pgd-linf")
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark import options
 from zoo.commands import mistakes_in_one_line
 
 if TYPE_CHECKING:
@@ -46,11 +48,12 @@ def leaderboard(
     images: Annotated[
         int,
         typer.Option(
-            help="With --site: attack this many images of every network of the zoo whose images are bundled again, "
-            "by PGD in foolbox, to show them on its page; 0 shows those that a run kept in the store.",
+            help="With --site: attack this many images of every network of the zoo again, by PGD in foolbox, to show "
+            "them on its page, if its images are bundled or below --data-root; 0 shows those that a run kept.",
             min=0,
         ),
     ] = 0,
+    data_root: options.DataRoot = None,
 ) -> None:
     """Write Markdown, CSV, JSON and figures into the leaderboard folder.
 
@@ -76,7 +79,7 @@ def leaderboard(
         if check and site is not None:
             raise ValueError("--check and --site exclude each other: give one of them")
         if site is not None:
-            _write_site(main, site, store, images)
+            _write_site(main, site, store, _attacked(images, data_root) if images else None)
         elif check:
             _check(main, readme)
         else:
@@ -94,27 +97,45 @@ def _write(folder: Path, store: Path, readme: Path | None, elsewhere: Path | Non
             typer.echo(line)
 
 
-def _write_site(folder: Path, target: Path, store: Path, images: int) -> None:
+def _write_site(folder: Path, target: Path, store: Path, pictures: Pictures | None) -> None:
     """What cannot be done is refused before the records are read."""
     from benchmark.publications import site_of
     from benchmark.reports.site import refuse_foreign, require, write_site
 
     require()
     refuse_foreign(target)
-    files = site_of(folder, store, _attacked(images) if images else None)
+    files = site_of(folder, store, pictures)
     write_site(files, target)
     size = sum(map(len, files.values())) / 1e6
     typer.echo(f"wrote {len(files)} files, {size:.1f} MB: open {target / 'index.html'}")
 
 
-def _attacked(count: int) -> Pictures:
-    """Entry -> its first images attacked again, norm by norm: seconds a network, and no record is touched."""
+def _attacked(count: int, data_root: Path | None) -> Pictures:
+    """Entry -> its first images attacked again, norm by norm: seconds a network, and no record is touched.
+
+    Of a data set or a network that is not here there are none, which is said.
+    """
     from benchmark.api import evaluate
     from benchmark.results.selection import is_of_the_zoo
-    from zoo.datasets import BUNDLED
+    from zoo import models
+    from zoo.datasets import DataNotFoundError, load_split
+
+    @functools.cache
+    def are_here(dataset: str) -> bool:
+        try:
+            load_split(dataset, "test", data_root)
+        except DataNotFoundError as error:
+            why = error if data_root else "it is not bundled; name its folder with --data-root"
+            typer.echo(f"no attacked images of {dataset} on the pages: {why}")
+            return False
+        return True
 
     def pictures(entry: Entry) -> list[AttackedImages]:
-        if not is_of_the_zoo(entry.name) or not (BUNDLED / entry.dataset).is_dir():
+        if not is_of_the_zoo(entry.name) or not are_here(entry.dataset):
+            return []
+        weights = models[entry.name].weights
+        if weights is not None and not weights.is_file():  # an installed package has those of bundled images alone
+            typer.echo(f"no attacked images of {entry.name} on its page: its weights are not here")
             return []
         typer.echo(f"attacks {count} images of {entry.name} again")
         found = evaluate(
@@ -123,6 +144,7 @@ def _attacked(count: int) -> Pictures:
             libraries=["foolbox"],
             examples=count,
             workers=1,
+            data_root=data_root,
             keep_images=True,
             progress=False,
         )

@@ -10,7 +10,7 @@ import zoo
 from benchmark.records.archive import Archive, merged, read_records
 from benchmark.records.record import Record
 from benchmark.records.store import Store
-from benchmark.render import Rendered, own, own_pages, project, project_pages
+from benchmark.render import Rendered, own_pages, project_pages
 from benchmark.reports.publish import Generated, Publication, contents_of, planned
 from benchmark.reports.site import Pictures, notebook, reference_pages, site
 from benchmark.results.selection import Split, sifted, split
@@ -69,7 +69,8 @@ def publications(folder: Path, store: Path, readme: Path | None, elsewhere: Path
     plans = []
     if parts.project:
         submitted = _submitted(folder, parts.project)
-        plans.append(planned(project_pages(parts.project, folder, readme, counted.archive, submitted), folder))
+        rendered = project_pages(parts.project, folder, readme, counted.archive, submitted)
+        plans.append(planned(rendered.generated, folder))
     if parts.others:
         say(_stay_out(parts, folder, elsewhere))
         if elsewhere is not None:
@@ -129,8 +130,8 @@ def _rendered(folder: Path, readme: Path | None, store: Path | None = None) -> t
             images = opened.images(record.key for record in records)
     if is_project(folder):
         kept = split(records, ()).project
-        return project(kept, folder, readme, archive, _submitted(folder, kept), images), len(archive)
-    return own(records, _reference(records), folder, readme, archive, images), len(archive)
+        return project_pages(kept, folder, readme, archive, _submitted(folder, kept), images), len(archive)
+    return own_pages(records, _reference(records), folder, readme, archive, images), len(archive)
 
 
 class _Counted(NamedTuple):
@@ -158,7 +159,7 @@ def _own_pages(
 ) -> Generated:
     """reference: the project's records, where they are at hand already."""
     beside = _reference(counted.records, reference)
-    return own_pages(counted.records, beside, folder, readme, counted.archive)
+    return own_pages(counted.records, beside, folder, readme, counted.archive).generated
 
 
 def _reference(records: list[Record], reference: list[Record] | None = None) -> list[Record]:

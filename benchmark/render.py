@@ -37,24 +37,14 @@ def project_pages(
     readme: Path | None = None,
     archive: Archive | None = None,
     submitted: Sequence[Record] = (),
-) -> Generated:
+    images: Mapping[str, bytes] = MappingProxyType({}),
+) -> Rendered:
     """The project's leaderboards: records, pages, tables, figures, and the sections of its README.
 
     archive: the records that lie in the folder, which are written as they lie.
     submitted: records of accepted submissions, which count on boards and audits, and lie in folders of their own.
+    images: as `Results` takes them.
     """
-    return project(records, folder, readme, archive, submitted).generated
-
-
-def project(
-    records: Sequence[Record],
-    folder: Path,
-    readme: Path | None = None,
-    archive: Archive | None = None,
-    submitted: Sequence[Record] = (),
-    images: Mapping[str, bytes] = MappingProxyType({}),
-) -> Rendered:
-    """The same, with the results that the pages are made from. images: as `Results` takes them."""
     of_papers = (paper.report for paper in papers.PAPERS)
     results = Results(sorted(records, key=_order), protocol=True, images=images)
     shown = _with_submitted(results, records, submitted, images)
@@ -88,24 +78,14 @@ def own_pages(
     folder: Path,
     readme: Path | None = None,
     archive: Archive | None = None,
-) -> Generated:
+    images: Mapping[str, bytes] = MappingProxyType({}),
+) -> Rendered:
     """The folder of a user's own runs: what their records give, the reference's rows beside them on the same images.
 
     reference: the project's records. They are not copied, and the project's studies are not repeated.
     archive: the records that lie in the folder, which are written as they lie.
+    images: as `Results` takes them.
     """
-    return own(records, reference, folder, readme, archive).generated
-
-
-def own(
-    records: Sequence[Record],
-    reference: Sequence[Record],
-    folder: Path,
-    readme: Path | None = None,
-    archive: Archive | None = None,
-    images: Mapping[str, bytes] = MappingProxyType({}),
-) -> Rendered:
-    """The same, with the results that the pages are made from. images: as `Results` takes them."""
     of_papers = (paper.own_report for paper in papers.PAPERS)
     results = Results(sorted(records, key=_order), reference, protocol=True, images=images)
     generated = joined(report(results, folder) for report in (*OWN_REPORTS, *of_papers))

@@ -77,7 +77,7 @@ def _from_store(archive: Archive, place: Path) -> str:
 
 
 def _pages(archive: Archive, records: Iterable[Record], folder: Path) -> Generated:
-    return project_pages(split(sifted(records).records, ()).project, folder, None, archive)
+    return project_pages(split(sifted(records).records, ()).project, folder, None, archive).generated
 
 
 def _seconds(work: Callable[[], T]) -> tuple[T, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 from benchmark.attacks.methods import BOUND
@@ -10,7 +9,7 @@ from benchmark.evaluation.machine import Machine
 from benchmark.plan.cells import Cell
 from benchmark.protocol import BOUNDS_VERSION, surrogate_fingerprint
 from zoo import ZooEntry
-from zoo.catalogue.behaviour import same_behaviour
+from zoo.catalogue.behaviour import fingerprint_of, same_behaviour
 from zoo.datasets import Split
 from zoo.targets import SURROGATE
 
@@ -54,6 +53,6 @@ class Identities:
                         f"{name} answers otherwise than where the run was started: its factory builds another network "
                         "each time (fix its seed, or load its weights), or code, weights or packages differ there"
                     )
-                identity = hashlib.sha256(f"{identity} {expected}".encode()).hexdigest()
+                identity = fingerprint_of(identity, expected)
             self._known[name] = identity
         return self._known[name]

@@ -15,6 +15,7 @@ from zoo import ZooEntry, models
 from zoo.bounds import steps_of
 from zoo.catalogue.conformance import check_accuracy
 from zoo.catalogue.randomness import random_calls
+from zoo.catalogue.registry import for_the_same_images
 from zoo.combine import answered, expected
 from zoo.datasets import Split, dataset_spec
 from zoo.posteriors import Kind, Posterior
@@ -44,9 +45,9 @@ def subject_of(entry: ZooEntry, split: Split, device: str, together: Iterable[Zo
     sources = own_sources(entry)
     named = [other for other in models.values() if not other.is_external or other.name in {name for _, name in sources}]
     # networks that are evaluated together serve each other where there is nothing else
-    others = _for_the_same_images(named, entry) or _for_the_same_images(
-        [other for other in together if other.is_deterministic or other.load()[1].mean is not None], entry
-    )
+    serving = [other for other in together if other.is_deterministic or other.load()[1].mean is not None]
+    name, dataset = entry.name, entry.dataset
+    others = for_the_same_images(named, name, dataset) or for_the_same_images(serving, name, dataset)
     return Subject(
         entry.name,
         entry.dataset,
@@ -106,15 +107,6 @@ def _found(network: nn.Module, posterior: Posterior, image: Tensor) -> str:
     layers = dropout_layers(network)
     off = f"; {counted(layers)} off, as in evaluation mode: randomness='dropout' averages over it" if layers else ""
     return f"one network, none random{off}"
-
-
-def _for_the_same_images(networks: Iterable[ZooEntry], entry: ZooEntry) -> tuple[tuple[str, bool], ...]:
-    """Name, and whether it is deterministic, of every other network for an entry's images."""
-    return tuple(
-        (other.name, other.is_deterministic)
-        for other in networks
-        if other.dataset == entry.dataset and other.name != entry.name
-    )
 
 
 def own_sources(entry: ZooEntry) -> tuple[tuple[str, str], ...]:

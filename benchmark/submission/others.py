@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmark.submission.consistency import Images
 from benchmark.submission.finding import RefusedError
 from zoo import models
+from zoo.catalogue.registry import for_the_same_images
 from zoo.datasets import DATASETS, DataNotFoundError, dataset_spec, load_split
 
 
@@ -25,8 +26,7 @@ def images_of(dataset: str, root: Path | None, download: bool) -> Images:
 
 def others_of(name: str, dataset: str) -> tuple[tuple[str, bool], ...]:
     """Name, and whether it is deterministic, of the zoo's networks for the same images."""
-    of_zoo = (entry for entry in models.values() if not entry.is_external and entry.dataset == dataset)
-    return tuple((entry.name, entry.is_deterministic) for entry in of_zoo if entry.name != name)
+    return for_the_same_images((entry for entry in models.values() if not entry.is_external), name, dataset)
 
 
 def is_taken(name: str) -> bool:

@@ -5,7 +5,6 @@ Its types are those below: pydantic reads them strictly, refuses what is not nam
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.cells import Subject
 from benchmark.submission.finding import RefusedError
+from zoo.catalogue.behaviour import fingerprint_of
 from zoo.kind import Outputs, Randomness, Said
 from zoo.lookup import lookup
 
@@ -84,7 +84,7 @@ class AboutNetwork(_About):
     @property
     def expected_fingerprint(self) -> str:
         """What records of a network must have that is so made and so behaves."""
-        return hashlib.sha256(f"{self.made_of} {self.behaviour}".encode()).hexdigest()
+        return fingerprint_of(self.made_of, self.behaviour)
 
     def planned(self, size: int, classes: int, others: tuple[tuple[str, bool], ...]) -> Subject:
         """What the suite is told of it. size: of the test split. others: the zoo's networks for the same images."""

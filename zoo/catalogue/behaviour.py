@@ -7,6 +7,7 @@ are compared and not hashed. To compare them needs no torch.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,11 @@ def behaviour_of(name: str, dataset: str, posterior: Posterior) -> Behaviour:
     if rounding > TOLERANCE * max(1.0, *map(abs, values)):
         values.append(2.0 ** math.ceil(math.log2(rounding)))  # the same on every machine
     return tuple(float(f"{value:.7g}") for value in values)
+
+
+def fingerprint_of(made_of: str, behaviour: Behaviour) -> str:
+    """The fingerprint of a network from outside the zoo. made_of: that of what it is made of."""
+    return hashlib.sha256(f"{made_of} {behaviour}".encode()).hexdigest()
 
 
 def same_behaviour(first: Behaviour, second: Behaviour) -> bool:

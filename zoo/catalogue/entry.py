@@ -176,6 +176,11 @@ class ZooEntry:
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from error
         if self.weights is not None:
+            if self.is_external and not self.weights.is_file():
+                raise ValueError(
+                    f"{self.name}: no weights at {self.weights}; put the safetensors there, or name in weights= where "
+                    f"they are, as seen from {self.source.name}"
+                )
             load_weights(network, self.weights, self.name, self.card.get("sha256"))
         if self.normalize is not None:
             network = normalized(network, *self.normalize)

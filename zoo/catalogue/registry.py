@@ -16,7 +16,7 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -138,6 +138,11 @@ def register_model(
         return factory
 
     return register
+
+
+def for_the_same_images(networks: Iterable[ZooEntry], name: str, dataset: str) -> tuple[tuple[str, bool], ...]:
+    """Name, and whether it is deterministic, of every network for a data set but the one of that name."""
+    return tuple((one.name, one.is_deterministic) for one in networks if one.dataset == dataset and one.name != name)
 
 
 def find_entry(name: str, dataset: str | None = None, said: Said = Said()) -> ZooEntry:

@@ -14,7 +14,7 @@ import numpy as np
 from zoo.datasets.files import Content, SplitName, not_found, required_root
 
 _ARCHIVE = "cifar10-jpeg.tar.xz"
-_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _COUNT = {"train": 5000, "test": 1000}
 # sha256 over the sorted (class, name, bytes) of a split
 _SHA256 = {
@@ -35,7 +35,7 @@ def load(name: str, split: SplitName, root: Path | None, download: bool) -> Cont
         where, files = folder / split, sorted(_folder_files(folder / split))
     else:
         raise not_found(name, [archive, folder], root)
-    counts = {label: sum(file.startswith(f"{label}/") for file, _ in files) for label in _CLASSES}
+    counts = {label: sum(file.startswith(f"{label}/") for file, _ in files) for label in CLASSES}
     for label, count in counts.items():
         if count != _COUNT[split]:
             raise ValueError(
@@ -47,7 +47,7 @@ def load(name: str, split: SplitName, root: Path | None, download: bool) -> Cont
     if digest.hexdigest() != _SHA256[split]:
         raise ValueError(f"{where}: the {split} images have sha256 {digest.hexdigest()}; fetch or unpack it again")
     images = np.stack([np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for _, content in files])
-    labels = np.array([_CLASSES.index(file.split("/")[0]) for file, _ in files], np.int64)
+    labels = np.array([CLASSES.index(file.split("/")[0]) for file, _ in files], np.int64)
     images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     digest.update(images.tobytes())  # another decoder may give other pixels from the same files
     return images, labels, digest.hexdigest()

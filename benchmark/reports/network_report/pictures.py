@@ -12,6 +12,7 @@ from PIL import Image
 
 from benchmark.reports.tables import threat_title
 from benchmark.results.images import AttackedImages
+from zoo.datasets import DATASETS
 
 AMPLIFIED = 10  # times, that a difference can be seen
 SMALL = 64  # pixels a side, up to which an image is kept exactly and more of them are shown
@@ -24,16 +25,18 @@ SHOWN, SHOWN_LARGE = 6, 3  # images of a threat model
 class Tile:
     """One image. clean, difference, attacked: as `data:` addresses. before, after: what it is taken for.
 
+    label: its number, and its name where the data set says one. distance: from clean to attacked, in the norm.
     fate: `broken` by the attack, or `survives`, or `wrong as it is`.
     """
 
     example: int
-    label: int
+    label: str
     clean: str
     difference: str
     attacked: str
     before: str
     after: str
+    distance: str
     by: str
     fate: str
 
@@ -63,19 +66,32 @@ def _tile(images: AttackedImages, at: int, fate: str) -> Tile:
     clean, adversarial = images.clean[at], images.adversarial[at]
     return Tile(
         example=images.examples[at],
-        label=images.labels[at],
+        label=_named(images.dataset, images.labels[at]),
         clean=_address(clean),
         difference=_address(0.5 + AMPLIFIED * (adversarial - clean)),
         attacked=_address(adversarial),
-        before=_said(images.predicted_clean[at], images.confidence_clean[at]),
-        after=_said(images.predicted[at], images.confidence[at]),
+        before=_said(images.dataset, images.predicted_clean[at], images.confidence_clean[at]),
+        after=_said(images.dataset, images.predicted[at], images.confidence[at]),
+        distance=_distance(images, at),
         by=f"{images.attack[at]} in {images.library[at]}",
         fate=fate,
     )
 
 
-def _said(predicted: int, confidence: float) -> str:
-    return f"{predicted} at {100 * confidence:.1f} %"
+def _said(dataset: str, predicted: int, confidence: float) -> str:
+    return f"{_named(dataset, predicted)} at {100 * confidence:.1f} %"
+
+
+def _named(dataset: str, label: int) -> str:
+    """A label by number, and by name where the data set says one; that of records may be unknown here."""
+    names = DATASETS[dataset].class_names if dataset in DATASETS else ()
+    return f"{label} ({names[label]})" if label < len(names) else str(label)
+
+
+def _distance(images: AttackedImages, at: int) -> str:
+    moved = (images.adversarial[at] - images.clean[at]).astype(np.float64)
+    order = np.inf if images.threat.norm == "linf" else 2
+    return f"{np.linalg.norm(moved.ravel(), order):.3g}"
 
 
 def _address(pixels: NDArray[np.float32]) -> str:

@@ -16,12 +16,14 @@ from benchmark.results.audits import Audit
 from benchmark.results.boards import Board
 from benchmark.results.checks import ALL
 from benchmark.results.rows import Row
+from benchmark.results.share import Share
 
 COLUMNS = {  # name in addresses -> title; after `clean` comes a column an attack
     "rank": "rank",
     "network": "network",
     "worst": "worst case",
     "drawn": "0 to 100",
+    "certified": "certified",
     "whitebox": "white-box",
     "clean": "clean",
     "own": "judge's own draws",
@@ -36,6 +38,7 @@ COLUMNS = {  # name in addresses -> title; after `clean` comes a column an attac
     "cost": "passes × draws",
 }
 FILTERS = ("dataset", "norm", "eps", "images", "family", "kind", "verdict")
+UNRANKED = 9999  # the place of a row without a rank
 HIDDEN = ("own", "autoattack", "cost", "posterior")  # until they are asked for
 
 
@@ -58,14 +61,16 @@ def boards_page(boards: Sequence[Board], frame: Frame) -> bytes:
     )
 
 
-def _methods(boards: Iterable[Board]) -> list[str]:
+def _methods(boards: Sequence[Board]) -> list[str]:
     return list(dict.fromkeys(METHOD_OF[name].name for board in boards for row in board.rows for name in row.attacks))
 
 
-def _columns(boards: Iterable[Board]) -> dict[str, str]:
+def _columns(boards: Sequence[Board]) -> dict[str, str]:
     columns: dict[str, str] = {}
+    bounded = any(row.certified for board in boards for row in board.rows)
     for name, title in COLUMNS.items():
-        columns[name] = title
+        if name != "certified" or bounded:
+            columns[name] = title
         if name == "clean":
             columns |= {method: method for method in _methods(boards)}
     return columns
@@ -104,7 +109,8 @@ def _line(row: Row, board: Board) -> dict[str, object]:
         "rank": row.rank,
         "clean": percent(row.clean),
         "bar": Bar.of(row.worst, row.whitebox, row.certified),
-        "worst": row.worst.value,
+        "certified": of_audit(row.certified, row),
+        "certified_at": _certified_at(row),
         "whitebox": percent(row.whitebox),
         "attacks": {METHOD_OF[name].name: percent(share) for name, share in row.attacks.items()},
         "own": of_audit(row.readings.deterministic, row),
@@ -112,7 +118,37 @@ def _line(row: Row, board: Board) -> dict[str, object]:
         "cost": sum(row.passes),
         "verdict": row.status,
         "evidence": evidence_id(row),
+        "order": {
+            "rank": UNRANKED if row.rank is None else row.rank,
+            "worst": row.worst.value,
+            "certified": _place(row.certified),
+            "own": _place(row.readings.deterministic),
+            "autoattack": _place(row.autoattack),
+            "eps": board.eps,
+            "images": len(board.images[1]),
+            "cost": sum(row.passes),
+            "verdict": row.status,
+        },
     }
+
+
+def _place(share: Share | None) -> float:
+    """Where a row stands in a column that not every row has a share in: those without below 0."""
+    return -1.0 if share is None else share.value
+
+
+def _certified_at(row: Row) -> str:
+    """At which eps the certified share is: the row's, or a smaller one, with its share, where nothing is at the row's.
+
+    Empty where no bounds were computed, or where they show nothing at any eps.
+    """
+    found, eps = row.bounded, row.threat.eps
+    if found is None:
+        return ""
+    if found.below(eps).hits:
+        return f"at eps {format_eps(eps)}"
+    smaller = [radius for radius in found.tried if radius < eps and found.below(radius).hits]
+    return f"{percent(found.below(smaller[-1]))} at eps {format_eps(smaller[-1])}" if smaller else ""
 
 
 def _values(name: str, lines: Iterable[dict[str, object]]) -> list[str]:

@@ -26,7 +26,7 @@ from benchmark.results.images import AttackedImages
 from benchmark.results.twins import twins_of
 
 Pictures = Callable[[Entry], Sequence[AttackedImages]]
-SCRIPTS = ("boards.js", "compare.js", "curves.js")
+SCRIPTS = ("address.js", "boards.js", "compare.js", "curves.js")
 
 
 def site(

@@ -77,6 +77,7 @@ def _row(row: Row) -> dict[str, object]:
         "clean": _share(row.clean),
         "worst_case": _share(row.worst),
         "whitebox": _share(row.whitebox),
+        "certified": None if row.certified is None else _share(row.certified),
         "attacks": {name: _share(share) for name, share in row.attacks.items()},
         "verdict": row.status,
         "attack_draws": row.configuration.attack_draws,

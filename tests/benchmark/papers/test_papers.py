@@ -87,18 +87,18 @@ def test_a_second_paper_is_a_folder_and_a_line(second: Paper, tmp_path: Path) ->
     assert len(record.examples) == 5
 
     folder = tmp_path / "leaderboards"
-    generated = project_pages([record], folder)
+    generated = project_pages([record], folder).generated
     assert f"- {record.cell.label}: 5 images\n" in generated.texts[folder / "second.md"]
     assert "- Second 2020: [its one attack](second.md)\n" in generated.texts[folder / "README.md"]
     assert folder / "figures" / "second.png" in generated.figures
-    own = own_pages([record], [], tmp_path / "mine")
+    own = own_pages([record], [], tmp_path / "mine").generated
     assert "second" not in own.texts[tmp_path / "mine" / "README.md"]  # which has nothing to say of a user's runs
 
 
 def test_every_link_of_the_front_page_leads_to_what_its_report_wrote(tmp_path: Path) -> None:
     attacks = ("fgsm", "bim", "pgd-linf")
     records = [make("mnist/a", attack, 0.1, {library: [True, False] for library in LIBRARIES}) for attack in attacks]
-    generated = project_pages(records, tmp_path)
+    generated = project_pages(records, tmp_path).generated
     written = {path.relative_to(tmp_path).as_posix() for path in generated.texts}
     for line in generated.links:
         for target in [part.split(")")[0] for part in line.split("](")[1:]]:

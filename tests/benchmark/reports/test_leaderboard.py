@@ -74,7 +74,7 @@ def small_boards(committed: list[Record], tmp_path_factory: pytest.TempPathFacto
     models = ("mnist/lenet", "mnist/alexnet")
     of_both = [record for record in committed if record.cell.model in models and record.cell.stop <= SHARD]
     records = [record for record in of_both if record.role.board]
-    planned(project_pages(records, folder, readme), folder).carry_out()
+    planned(project_pages(records, folder, readme).generated, folder).carry_out()
     return folder, readme
 
 
@@ -184,8 +184,8 @@ def test_pages_say_what_the_records_say(tmp_path: Path) -> None:
         make("mnist/a", attack, 0.1, {key: [True, True, False, True] for key in LIBRARIES})
         for attack in ("fgsm", "bim", "pgd-linf")
     ]
-    planned(project_pages(records, tmp_path, tmp_path / "README.md"), tmp_path).carry_out()
-    again = project_pages(list(read_records(tmp_path / "records").values()), tmp_path, tmp_path / "README.md")
+    planned(project_pages(records, tmp_path, tmp_path / "README.md").generated, tmp_path).carry_out()
+    again = project_pages(list(read_records(tmp_path / "records").values()), tmp_path, tmp_path / "README.md").generated
     for path, text in (again.texts | again.sections).items():
         content = path.read_bytes()
         assert (lzma.decompress(content) if path.suffix == ".xz" else content).decode() == text

@@ -246,7 +246,7 @@ def test_of_a_network_trained_again_only_the_last_counts(run: Run, tmp_path: Pat
 
 def test_curves_and_gradients_of_ones_own_are_shown_and_the_projects_studies_are_not(tmp_path: Path) -> None:
     own = [*walk("mnist/toy:net", 0.1), *masking_records(20, 40)]
-    publication = planned(own_pages(own, [], tmp_path), tmp_path)
+    publication = planned(own_pages(own, [], tmp_path).generated, tmp_path)
     publication.carry_out()
     assert {path for path in tree(tmp_path) if not path.startswith("records/")} == {
         "README.md", "agreement.csv", "agreement.md", "curves.csv", "figures/mnist-curves.png",
@@ -263,6 +263,6 @@ def test_curves_and_gradients_of_ones_own_are_shown_and_the_projects_studies_are
 
 def test_runs_that_are_on_no_board_say_what_a_board_needs(tmp_path: Path) -> None:
     """As of one attack alone: neither an empty table nor links to pages that are not there."""
-    text = own_pages(row("mnist/toy:net", [True] * 20)[:1], ZOO, tmp_path).texts[tmp_path / "README.md"]
+    text = own_pages(row("mnist/toy:net", [True] * 20)[:1], ZOO, tmp_path).generated.texts[tmp_path / "README.md"]
     assert "No entry has all attacks of a norm" in text
     assert "Audits" not in text

@@ -162,6 +162,14 @@ def test_damaged_truncated_and_missing_weights_are_named(copied: ZooEntry) -> No
         copied.build()
 
 
+def test_missing_weights_of_somebodys_own_network_are_not_looked_for_in_the_zoo(copied: ZooEntry) -> None:
+    own = entry_of(plain, weights=copied.weights.with_name("none.safetensors"))
+    with pytest.raises(ValueError, match=r"none\.safetensors; put the safetensors there") as error:
+        own.build()
+    assert Path(__file__).name in str(error.value)  # from where weights= is seen
+    assert "zoo.train" not in str(error.value)
+
+
 def test_weights_of_another_network_and_a_broken_card_are_named(copied: ZooEntry) -> None:
     card = copied.weights.with_suffix(".json")
     card.write_text("{")

@@ -150,7 +150,7 @@ class InTorchvisionsLayout(DatasetContract):
 
 
 class TestCifar10(InTorchvisionsLayout):
-    name, classes = "cifar10", jpeg._CLASSES
+    name, classes = "cifar10", jpeg.CLASSES
     counts: ClassVar = {"train": 50, "test": 10}
 
 

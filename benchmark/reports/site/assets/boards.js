@@ -51,9 +51,8 @@
     return found;
   }
 
-  function restore() {
-    const hash = location.hash.slice(1);
-    const wanted = new URLSearchParams(hash || first);
+  function restore(said) {
+    const wanted = said.size ? said : new URLSearchParams(first);
     for (const select of selects) {
       select.value = wanted.get(select.name) ?? "";
       if (select.selectedIndex < 0) select.value = "";
@@ -68,27 +67,14 @@
     show();
   }
 
-  function keep() {
-    history.replaceState(null, "", `#${state()}`);
-  }
-
+  const { keep, again } = keepInAddress({ state, restore, what: "view" });
   tools.addEventListener("input", () => { show(); keep(); });
   tools.addEventListener("submit", (event) => event.preventDefault());
   table.on("order", () => { if (!tools.hidden) keep(); });
   document.getElementById("reset").addEventListener("click", () => {
     history.replaceState(null, "", location.pathname + location.search);
-    restore();
+    again();
   });
-  document.getElementById("share").addEventListener("click", async () => {
-    keep();
-    try {
-      await navigator.clipboard.writeText(location.href);
-      status.textContent = "The address of this view is copied.";
-    } catch {
-      status.textContent = "The address bar holds this view.";
-    }
-  });
-  window.addEventListener("hashchange", restore);
 
   // Two networks of one data set are compared on another page.
   const compare = document.getElementById("compare");
@@ -106,7 +92,6 @@
     compare.textContent = chosen.length === 2 ? "Compare the two" : chosen.length ? "Choose one more" : "Compare two";
   });
 
-  restore();
   tools.hidden = false;
   element.classList.add("ready");
 })();

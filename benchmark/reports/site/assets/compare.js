@@ -13,28 +13,14 @@
     status.textContent = found ? "" : a.value === b.value ? "Choose another network to compare it with." : "These two are on no image in common.";
   }
 
-  function restore() {
-    const wanted = new URLSearchParams(location.hash.slice(1));
+  function restore(wanted) {
     const [one, other] = JSON.parse(tools.dataset.first);
     a.value = wanted.get("a") ?? one;
     b.value = wanted.get("b") ?? other;
     show();
   }
 
-  tools.addEventListener("change", () => {
-    history.replaceState(null, "", `#${new URLSearchParams({ a: a.value, b: b.value })}`);
-    show();
-  });
-  document.getElementById("share").addEventListener("click", async () => {
-    history.replaceState(null, "", `#${new URLSearchParams({ a: a.value, b: b.value })}`);
-    try {
-      await navigator.clipboard.writeText(location.href);
-      status.textContent = "The address of this comparison is copied.";
-    } catch {
-      status.textContent = "The address bar holds this comparison.";
-    }
-  });
-  window.addEventListener("hashchange", restore);
-  restore();
+  const { keep } = keepInAddress({ state: () => ({ a: a.value, b: b.value }), restore, what: "comparison" });
+  tools.addEventListener("change", () => { keep(); show(); });
   tools.hidden = false;
 })();

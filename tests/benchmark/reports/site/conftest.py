@@ -13,6 +13,9 @@ from benchmark.reports.publish import joined
 from benchmark.reports.site import site
 from benchmark.results import Results
 from tests.benchmark.handmade import row
+from tests.benchmark.reports.site.browser import chromium, folder, reader
+
+__all__ = ["chromium", "folder", "reader"]  # fixtures of the tests in a browser
 
 HOSTILE = "mnist/<b>\"&'</script>"
 CURVES = (

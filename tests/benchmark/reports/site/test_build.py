@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import posixpath
 import re
@@ -12,6 +13,12 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from benchmark.attacks.spec import ThreatModel
+from benchmark.plan.cells import Reading
+from benchmark.plan.certify_suite import bound
+from benchmark.protocol import BOUNDS_VERSION
+from benchmark.records.parts import Certificate
+from benchmark.records.record import Record
 from benchmark.reports.site import require, site
 from benchmark.results import Results
 from benchmark.results.entries import Entry
@@ -67,7 +74,7 @@ def test_nothing_is_loaded_from_elsewhere(files: dict[str, bytes], pages: dict[s
     assert "@import" not in styles
     assert "url(" not in styles
     ours = [content.decode() for path, content in files.items() if re.fullmatch(r"assets/[a-z]+\.js", path)]
-    assert len(ours) == 3
+    assert len(ours) == 4
     assert not any("http" in text or "fetch(" in text for text in ours)
 
 
@@ -98,6 +105,53 @@ def test_every_row_of_every_board_is_on_the_page_with_its_numbers(results: Resul
         assert cells["c-whitebox"].text == f"{100 * row.whitebox.value:.1f}"
         assert cells["c-fgsm"].text == f"{100 * row.attacks['fgsm'].value:.1f}"
         assert interval(cells["c-drawn"]) == [round(100 * low, 1), round(100 * high, 1)]
+
+
+def test_what_is_certified_is_a_column_that_says_at_which_eps(
+    results: Results, contents: dict[str, bytes], pages: dict[str, Element]
+) -> None:
+    """Bounds keep 70 of lenet's images at 0.05, 20 at 0.1; of its twin 30 at 0.05 and none at 0.1."""
+    kept = {("mnist/lenet", 0.05): 70, ("mnist/lenet", 0.1): 20, ("mnist/bayesian-lenet", 0.05): 30}
+    bounds = [bounded(results, *which, count) for which, count in [*kept.items(), (("mnist/bayesian-lenet", 0.1), 0)]]
+    files = site(Results([*results.records, *bounds], protocol=True), contents, lambda name: None)
+    (table,) = parsed(files["boards.html"].decode()).all("table", id="boards")
+    cells = {
+        line.all("th")[0].attributes["data-order"]: line.all("td", class_="c-certified number")[0]
+        for line in table.all("tbody")[0].children
+    }
+    assert cells["lenet"].text == "20.0 (at eps 0.1)"
+    assert cells["bayesian-lenet"].text == "0.0 (30.0 at eps 0.05)"
+    assert [cells[name].attributes["data-order"] for name in ("lenet", "bayesian-lenet")] == ["0.2", "0.0"]
+    (without,) = (cell for name, cell in cells.items() if "lenet" not in str(name))
+    assert (without.text, without.attributes["data-order"]) == ("", "-1.0")
+    assert "certified" in [one.attributes.get("value") for one in parsed(files["boards.html"].decode()).all("input")]
+    rows = {row["network"]: row["certified"] for row in json.loads(files["downloads/boards.json"])[0]["rows"]}
+    assert rows["mnist/lenet"]["survives"] == 20
+    assert rows[HOSTILE] is None
+    assert not pages["boards.html"].all("td", class_="c-certified number")  # where no network has bounds
+
+
+def bounded(results: Results, model: str, eps: float, count: int) -> Record:
+    """Bounds of the first hundred images, of which the first so many are certified."""
+    base = next(one for one in results.records if one.cell.model == model)
+    draws = base.cell.judge_draws
+    cell = dataclasses.replace(
+        base.cell,
+        attack=bound(ThreatModel("linf", eps)),
+        libraries=("bounds",),
+        reading=Reading.CERTIFIED,
+        attack_draws=draws,
+    )
+    return dataclasses.replace(
+        base,
+        key=f"bound {model} {eps}",
+        cell=cell,
+        outcomes={},
+        agreement=[],
+        certificate=Certificate([0.25 if i < count else -0.5 for i in range(len(base.examples))]),
+        provenance={**base.provenance, "seconds": 1.0},
+        fingerprints={**base.fingerprints, "bounds": BOUNDS_VERSION},
+    )
 
 
 def interval(cell: Element) -> list[float]:

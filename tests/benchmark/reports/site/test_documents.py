@@ -60,6 +60,20 @@ def test_tables_scroll_by_the_keyboard() -> None:
     assert len(region.all("table")) == 1
 
 
+def test_code_scrolls_by_the_keyboard() -> None:
+    (code,) = parsed(document("# T\n\n```python\nlong = 1\n```\n", "x.md", THERE.__contains__).html).all("pre")
+    assert code.attributes["tabindex"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind"), [(8, "scroll"), (9, "scroll many"), (12, "scroll many"), (13, "scroll most")]
+)
+def test_tables_of_many_columns_are_marked_for_print(columns: int, kind: str) -> None:
+    text = "# T\n\n" + f"{'| a ' * columns}|\n{'|:--' * columns}|\n{'| 1 ' * columns}|\n"
+    (region,) = (one for one in parsed(document(text, "x.md", THERE.__contains__).html).all("div"))
+    assert region.attributes["class"] == kind
+
+
 @pytest.mark.parametrize(
     ("name", "path"), [("claims.md", "reports/claims.html"), ("figures/a.png", "reports/figures/a.png")]
 )
