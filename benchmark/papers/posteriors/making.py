@@ -204,7 +204,7 @@ def _network(architecture: str, dataset: str, path: Path) -> nn.Module:
             states = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:
         raise ValueError(f"{path} is damaged ({error}); delete it to make it again") from error
-    template = build_network(architecture, dataset).eval()
+    template: nn.Module = build_network(architecture, dataset).eval()
     if architecture.startswith("bayesian-"):
         template = posterior_of(template).draws(1, 0)[0].eval()
     if len(next(iter(states.values()))) == 1:
