@@ -57,21 +57,22 @@ def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
 
 def by_width(findings: Findings, threats: list[ThreatModel]) -> Figure:
     """Robust accuracy against mutual information, a point a posterior, with intervals over trainings and images."""
-    figure = Figure(figsize=(2 * COLUMN, 2.7))
+    figure = Figure(figsize=(2 * COLUMN, 2.9))
     for axis, threat in zip(figure.subplots(1, len(threats), squeeze=False)[0], threats, strict=True):
-        for name in findings.posteriors:
+        for place, name in enumerate(findings.posteriors):
             found, width = findings.robust(name, threat), findings.mean(name, "mutual_information")
             low, high = (100 * min(1.0, max(0.0, end)) for end in (found.low, found.high))
-            colour = {MAP: "black", EXACT: "C3"}.get(name, "C0")
+            colour = {MAP: "black", EXACT: "C3"}.get(name, f"C{(0, 1, 2, 4, 6, 7, 8)[place % 7]}")
             axis.plot([width, width], [low, high], color=colour, linewidth=0.8, alpha=0.6)
-            axis.plot(width, 100 * found.mean, "o", color=colour, markersize=4)
-            axis.annotate(name, (width, 100 * found.mean), xytext=(3, 3), textcoords="offset points", fontsize=5.5)
+            marker = "osD^vPX"[place // 7 + place % 5]  # seven colours, so that no two are alike in both
+            axis.plot(width, 100 * found.mean, marker, color=colour, markersize=4.5, linestyle="", label=name)
         axis.set(title=_title(threat), xlabel="mutual information in nats", ylabel="robust accuracy in %")
         axis.set_ylim(bottom=0)
-        axis.set_xlim(right=1.2 * axis.get_xlim()[1])  # room for the last name
         axis.tick_params(labelsize=7)
         axis.grid(linewidth=0.4)
-    figure.tight_layout(pad=0.5)
+    shown = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*shown, fontsize=6.5, loc="center right", frameon=False, handletextpad=0.2)
+    figure.tight_layout(pad=0.5, rect=(0, 0, 0.84, 1))
     return figure
 
 

@@ -168,6 +168,6 @@ def test_figures_show_every_posterior(findings: Findings) -> None:
     gradients = by_gradient(findings, threats)
     assert [label.get_text() for label in gradients.axes[0].get_yticklabels()] == findings.posteriors
     width = by_width(findings, threats)
-    assert {text.get_text() for text in width.axes[0].texts} == set(findings.posteriors)
+    assert [text.get_text() for text in width.legends[0].get_texts()] == findings.posteriors
     lines = by_draws(findings).axes[0].get_lines()
     np.testing.assert_allclose(lines[0].get_ydata(), [0.5, 0.4, 0.31])
