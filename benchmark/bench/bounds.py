@@ -17,8 +17,7 @@ CASES = (
     ("mnist/lenet-certified", 0.1),
     ("mnist/hmc-mlp", 0.02),
     ("mnist/bayesian-lenet", 0.02),
-    ("cifar10-jpeg/lenet", 0.5 / 255),
-)
+)  # on images that come with the project
 IMAGES = 8
 
 
