@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 def test_an_entry_is_reached_from_its_row(reader: Reader) -> None:
     page = reader.open("boards.html")
-    page.get_by_role("link", name="bayesian-lenet").click()
+    page.get_by_role("link", name="bayesian-lenet", exact=True).click()
     assert page.get_by_role("heading", level=1).inner_text() == "mnist/bayesian-lenet"
     for heading in (
         "Robust accuracy",
