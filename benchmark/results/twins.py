@@ -91,13 +91,16 @@ def counted(groups: Iterable[Twins]) -> Counts:
 
 
 def _group(entry: Entry) -> str:
-    """What twins have in common: a frequentist network is alone under its name, a Bayesian one beside its twin's."""
+    """What twins have in common: a frequentist network is alone under its name, a Bayesian one beside its twin's.
+
+    `bayesian-lenet-certified` is beside `lenet-certified`, which was trained as it was; what has no such name is beside
+    the network that has the name of its architecture.
+    """
     if entry.rows[0].family != "bayesian":
         return entry.name
-    card = cards().get(entry.name)
-    short = entry.name.removeprefix(f"{entry.dataset}/")
-    architecture = short if card is None else str(card["recipe"]["architecture"])
-    return f"{entry.dataset}/{architecture.removeprefix(_PREFIX)}"
+    short, card = entry.name.removeprefix(f"{entry.dataset}/"), cards().get(entry.name)
+    twin = short if card is None or short.startswith(_PREFIX) else str(card["recipe"]["architecture"])
+    return f"{entry.dataset}/{twin.removeprefix(_PREFIX)}"
 
 
 def _twins(entries: Sequence[Entry], pairs: Mapping[tuple[frozenset[str], ThreatModel], Paired]) -> Twins:

@@ -49,6 +49,19 @@ def test_a_card_tells_the_twin_of_a_network_with_a_name_of_its_own() -> None:
     assert (twins.frequentist.name, twins.bayesian[0].name) == ("mnist/mlp-50", "mnist/hmc-mlp")
 
 
+def test_a_network_that_is_trained_to_be_certified_is_beside_the_one_that_is_trained_alike() -> None:
+    """Not beside the network of its architecture that is trained otherwise: the training would be compared."""
+    groups = grouped(
+        of_family("frequentist", "mnist/lenet", 60),
+        of_family("frequentist", "mnist/lenet-certified", 90),
+        of_family("bayesian", "mnist/bayesian-lenet-certified", 70),
+    )
+    assert [[one.name for one in twins.entries] for twins in groups["mnist"]] == [
+        ["mnist/lenet-certified", "mnist/bayesian-lenet-certified"],
+        ["mnist/lenet"],
+    ]
+
+
 def test_an_adversarially_trained_network_is_nobodys_twin() -> None:
     """Its architecture is another's, and what it was trained for is what is compared."""
     groups = grouped(
