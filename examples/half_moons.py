@@ -30,7 +30,7 @@ from zoo.seeding import derive_seed, forked_random_state, private_generator
 from zoo.style import COLUMN
 from zoo.training.figures import convergence
 from zoo.training.log_posterior import LogPosterior
-from zoo.training.samplers.hmc import Settings, sample
+from zoo.training.samplers.hmc import Settings, Target, sample
 
 WIDTHS = (4, 16, 64, 256)
 CHAINS, PRIOR = 4, 4.0
@@ -63,17 +63,19 @@ def moons(split: str, count: int = 200) -> tuple[Tensor, Tensor]:
 
 def maximum(posterior: LogPosterior, starts: int = 5, steps: int = 500) -> States:
     """The highest maximum of the posterior that L-BFGS finds from some starts, as one network: (1, ...)."""
-    found = [_climbed(posterior, private_generator("half-moons", "MAP", start), steps) for start in range(starts)]
+    size = sum(shape.numel() for shape in posterior.shapes.values())
+    generators = (private_generator("half-moons", "MAP", start) for start in range(starts))
+    found = [climbed(posterior, 0.5 * torch.randn(1, size, generator=each), steps) for each in generators]
     return posterior.named(max(found, key=lambda position: float(posterior(position)[0])))
 
 
-def _climbed(posterior: LogPosterior, generator: torch.Generator, steps: int) -> Tensor:
-    size = sum(shape.numel() for shape in posterior.shapes.values())
-    position = (0.5 * torch.randn(1, size, generator=generator)).requires_grad_()
+def climbed(target: Target, start: Tensor, steps: int = 500) -> Tensor:
+    """(1, D) the maximum that L-BFGS finds from a start."""
+    position = start.clone().requires_grad_()
     optimizer = torch.optim.LBFGS([position], max_iter=steps, line_search_fn="strong_wolfe", tolerance_change=0)
 
     def loss() -> float:
-        density, gradient = posterior(position.detach())
+        density, gradient = target(position.detach())
         position.grad = -gradient
         return -float(density[0])
 

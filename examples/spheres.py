@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
+from examples.half_moons import climbed
 from zoo.combine import answered, expected
 from zoo.commands import mistakes_in_one_line
 from zoo.seeding import derive_seed, forked_random_state, private_generator
@@ -102,20 +103,6 @@ def _back(points: Tensor, x: Tensor, eps: float, radius: Tensor | None) -> Tenso
     narrowed = torch.minimum(angle, widest)
     on_cap: Tensor = radius * (narrowed.cos() * centre + narrowed.sin() * tangent)
     return on_cap
-
-
-def climbed(target: Target, start: Tensor, steps: int = 500) -> Tensor:
-    """(1, D) the maximum that L-BFGS finds from a start."""
-    position = start.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS([position], max_iter=steps, line_search_fn="strong_wolfe", tolerance_change=0)
-
-    def loss() -> float:
-        density, gradient = target(position.detach())
-        position.grad = -gradient
-        return -float(density[0])
-
-    optimizer.step(loss)
-    return position.detach()
 
 
 def mean_field(target: Target, start: Tensor, generator: torch.Generator, steps: int = 1500) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,6 @@ from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 from benchmark.plan.suite import WhiteboxSuite, by_shard
 from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import LIBRARIES, REFEREE
-from zoo.kind import Kind
 
 if TYPE_CHECKING:
     from benchmark.records.record import Record
@@ -236,21 +235,16 @@ class AdaptiveSuite(WhiteboxSuite):
             return []
         attack_draws, judge_draws = subject.draws(selection.draws, adaptive.reading)
         return [
-            Cell(
-                subject.model,
-                subject.dataset,
+            subject.cell(
                 replace(attack, gradient=replace(attack.gradient, precision=selection.precision)),
-                start,
-                stop,
+                shard,
                 (adaptive.library,),
-                draws,
-                judge_draws,
+                (draws, judge_draws),
                 selection.seed,
                 only,
-                finite=subject.kind is Kind.FINITE,
-                reading=adaptive.reading,
+                adaptive.reading,
             )
-            for (start, stop), only in images.items()
+            for shard, only in images.items()
             for draws in adaptive.draws(attack_draws)
         ]
 

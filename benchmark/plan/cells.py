@@ -156,6 +156,22 @@ class Subject(NamedTuple):
         attacker, judge = draw_counts(1 if self.deterministic else self.members, attack_draws)
         return (judge, judge) if reading.is_of_the_judge else (attacker, judge)
 
+    def cell(
+        self,
+        attack: AttackSpec,
+        shard: tuple[int, int],
+        libraries: tuple[str, ...],
+        draws: tuple[int, int],
+        seed: int,
+        only: tuple[int, ...] | None = None,
+        reading: Reading = Reading.HEADLINE,
+    ) -> Cell:
+        """An attack on it. shard: start and stop. draws: the attacker's and the judge's. The rest as of `Cell`."""
+        finite = self.kind is Kind.FINITE
+        return Cell(
+            self.model, self.dataset, attack, *shard, libraries, *draws, seed, only, finite=finite, reading=reading
+        )
+
 
 class Further(Protocol):
     """An attack that no suite has: with other settings, or the user's own.

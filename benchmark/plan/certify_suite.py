@@ -12,7 +12,6 @@ from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.suite import Suite, by_shard
 from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import LIBRARIES, certified_grid
-from zoo.kind import Kind
 
 if TYPE_CHECKING:
     from benchmark.records.record import Record
@@ -56,7 +55,7 @@ class CertifySuite(Suite):
             raise ValueError(f"no bounds of {names}: a layer has no rule in zoo.bounds, or its draws are no networks")
         return by_shard(
             [
-                self._cell(subject, bound(threats[0]), *shard, selection)
+                self._cell(subject, bound(threats[0]), shard, selection)
                 for subject in subjects
                 if subject.bounded
                 for threats in self._threats(subject, selection)
@@ -81,7 +80,7 @@ class CertifySuite(Suite):
     ) -> list[Expected]:
         """As if at every further eps half of the shards had images to be bounded, and half some to be attacked."""
         return [
-            Expected(self._cell(subject, attack(threat), *shard, selection), 0.5)
+            Expected(self._cell(subject, attack(threat), shard, selection), 0.5)
             for subject in subjects
             if subject.bounded
             for threats in self._threats(subject, selection)
@@ -103,12 +102,12 @@ class CertifySuite(Suite):
         left: frozenset[int] | None = None  # images that are right and that nothing broke so far
         for threat in threats:
             if certified != ():
-                yield (cell := self._cell(subject, bound(threat), *shard, selection, certified))
+                yield (cell := self._cell(subject, bound(threat), shard, selection, certified))
                 if (record := known.get(cell)) is None or not record.complete:
                     return
                 left, certified = record.right if left is None else left, record.certified
             if between := tuple(image for image in sorted(left or ()) if image not in certified):
-                yield (cell := self._cell(subject, doubled(threat), *shard, selection, between))
+                yield (cell := self._cell(subject, doubled(threat), shard, selection, between))
                 if (record := known.get(cell)) is None or not record.complete:
                     return
                 left = (left or frozenset()) - record.broken
@@ -123,21 +122,16 @@ class CertifySuite(Suite):
         self,
         subject: Subject,
         attack: AttackSpec,
-        start: int,
-        stop: int,
+        shard: tuple[int, int],
         selection: Selection,
         only: tuple[int, ...] | None = None,
     ) -> Cell:
-        return Cell(
-            subject.model,
-            subject.dataset,
+        return subject.cell(
             attack,
-            start,
-            stop,
+            shard,
             BOUND.libraries if attack.method is BOUND else LIBRARIES[:1],
-            *subject.draws(None, Reading.CERTIFIED),
+            subject.draws(None, Reading.CERTIFIED),
             selection.seed,
             only,
-            finite=subject.kind is Kind.FINITE,
-            reading=Reading.CERTIFIED,
+            Reading.CERTIFIED,
         )

@@ -49,26 +49,14 @@ class MaskingSuite(Suite):
         reading = Reading.SAMPLE if subject.is_sample else Reading.HEADLINE
         _, judge_draws = subject.draws(None, reading)
         return [
-            Cell(
-                subject.model,
-                subject.dataset,
-                attack,
-                start,
-                stop,
-                libraries,
-                draws,
-                judge_draws,
-                selection.seed,
-                finite=subject.is_sample,
-                reading=reading,
-            )
+            subject.cell(attack, shard, libraries, (draws, judge_draws), selection.seed, reading=reading)
             for norm, grid in self.grid(subject.dataset).items()
             for eps in selection.radii(norm, grid[:1])
             for attack, draws, libraries in self._ways(subject, ThreatModel(norm, eps), selection.precision)
             if selection.attacks is None or attack.name in selection.attacks
             if selection.targets is None or attack.target in selection.targets
             if selection.libraries is None or set(libraries) <= set(selection.libraries)
-            for start, stop in self.shards(selection)
+            for shard in self.shards(selection)
         ]
 
     def _ways(self, subject: Subject, threat: ThreatModel, precision: Precision) -> Iterator[Way]:

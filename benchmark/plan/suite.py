@@ -11,7 +11,6 @@ from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.cells import Cell, Further, Selection, Subject
 from benchmark.plan.survival import Expected, Survival
 from benchmark.protocol import ATTACKS, LIBRARIES, SHARD, eps_grid, standard_attack
-from zoo.kind import Kind
 from zoo.targets import Gradient
 
 if TYPE_CHECKING:
@@ -115,17 +114,7 @@ class Suite:
         cells: list[Cell] = []
         for subject in subjects:
             cells += [
-                Cell(
-                    subject.model,
-                    subject.dataset,
-                    spec,
-                    start,
-                    stop,
-                    libraries,
-                    *subject.draws(selection.draws),
-                    selection.seed,
-                    finite=subject.kind is Kind.FINITE,
-                )
+                subject.cell(spec, (start, stop), libraries, subject.draws(selection.draws), selection.seed)
                 for start, stop in self.shards_of(subject, selection)
                 for spec, libraries in [
                     *((spec, self.libraries(spec, start, selection)) for spec in self.attacks(subject, selection)),

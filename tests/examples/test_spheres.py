@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from examples import spheres
-from examples.spheres import DIMENSIONS, RADII, attack, climbed, mean_field, outcomes
+from examples.half_moons import climbed
+from examples.spheres import DIMENSIONS, RADII, attack, mean_field, outcomes
 from zoo.seeding import private_generator
 
 

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posterior_claims.queries import ITS_MAXIMUM, SAMPLED, Queried, Queries, read_queries
 from benchmark.papers.posterior_claims.spheres import Spheres, read_spheres
-from benchmark.papers.posteriors.findings import Findings
+from benchmark.papers.posteriors.findings import Findings, read_studies
 from benchmark.papers.posteriors.grid import MAP
-from benchmark.papers.posteriors.study import FOLDER
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.adaptive_attack import NORMS
 from benchmark.plan.cells import Reading
@@ -133,7 +132,7 @@ class Material(NamedTuple):
         widths = json.loads(moons.read_text())["widths"] if moons.is_file() else ()
         found = [entry.detections for entry in results.entries if entry.name == SAMPLED]
         return cls(
-            read_studies(folder),
+            read_studies(folder / STUDIES),
             {one["width"]: one["limit"] for one in widths},
             found[0] if found else (),
             read_queries(folder / STUDIES),
@@ -172,16 +171,10 @@ def _middle(threats: Sequence[ThreatModel]) -> ThreatModel | None:
     return grid[(len(grid) - 1) // 2] if grid else None
 
 
-def read_studies(folder: Path) -> tuple[Findings, ...]:
-    """Of every problem whose maximum was measured. Raises ValueError for damaged tables."""
-    paths = sorted((folder / STUDIES / FOLDER).glob("*/grid.csv"))
-    return tuple(one for path in paths if MAP in (one := Findings.read(path.parent)).posteriors)
-
-
 def place_of(findings: Findings) -> Place:
     """A problem of the study."""
     problem = findings.problem
-    images = "all" if problem.images is None else f"{problem.images:,}"
-    name = f"{problem.name}, {images} images of {problem.dataset}"
     threats = tuple(threat for norm in NORMS for threat in findings.threats(norm))
-    return Place(name, problem.dataset, Evidence(findings=findings), threats, _middle(threats))
+    return Place(
+        f"{problem.name}, {problem.data}", problem.dataset, Evidence(findings=findings), threats, _middle(threats)
+    )

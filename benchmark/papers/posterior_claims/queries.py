@@ -20,7 +20,6 @@ from benchmark.plan.suite import Suite, by_shard
 from benchmark.protocol import eps_grid
 from benchmark.records.record import Record
 from zoo.files import write_whole
-from zoo.kind import Kind
 
 SAMPLED, ITS_MAXIMUM = "mnist/hmc-mlp", "mnist/mlp-50"  # of the boards: HMC's samples, and their posterior's maximum
 FILE = "square.csv"  # in the folder of studies
@@ -38,22 +37,10 @@ class QuerySuite(Suite):
                 attack = usual("square")(threat)
                 kind = subject.kind
                 for reading in dict.fromkeys((limit_of(kind, subject.is_sample), own_draws_of(kind))):
-                    attacker, judge = subject.draws(None, reading)
+                    draws = subject.draws(None, reading)
                     cells += [
-                        Cell(
-                            subject.model,
-                            subject.dataset,
-                            attack,
-                            start,
-                            stop,
-                            ("torchattacks",),
-                            attacker,
-                            judge,
-                            selection.seed,
-                            finite=kind is Kind.FINITE,
-                            reading=reading,
-                        )
-                        for start, stop in self.shards_of(subject, selection)
+                        subject.cell(attack, shard, ("torchattacks",), draws, selection.seed, reading=reading)
+                        for shard in self.shards_of(subject, selection)
                     ]
         return by_shard(cells)
 

@@ -52,7 +52,7 @@ def posteriors(
 
 
 def _tell(problem: Problem, kinds: Iterable[str], left: dict[str, str]) -> None:
-    typer.echo(f"{problem.name}: {problem.architecture} on {problem.images or 'all'} images of {problem.dataset}")
+    typer.echo(f"{problem.name}: {problem.architecture} on {problem.data}")
     for name in kinds:
         typer.echo(f"  {name:<20}{problem.posteriors[name].words}, {TRAININGS} trainings: {left[name]}")
 

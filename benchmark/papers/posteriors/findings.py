@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posteriors.grid import MAP, PROBLEMS, TRAININGS, Problem
-from benchmark.papers.posteriors.outcomes import MEASURES, NORM_OF, SAMPLING, Outcomes, read_outcomes
+from benchmark.papers.posteriors.outcomes import FILE, FOLDER, MEASURES, NORM_OF, SAMPLING, Outcomes, read_outcomes
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.cells import Reading
 from benchmark.statistics import Estimate, corrected, difference_over_trainings, over_trainings
@@ -117,3 +117,9 @@ class Findings:
         columns = [name for name in self.measures if str(name).startswith(NORM_OF)]
         found = {int(str(name).removeprefix(NORM_OF)): self.mean(posterior, str(name)) for name in columns}
         return {draws: norm for draws, norm in sorted(found.items()) if not np.isnan(norm)}
+
+
+def read_studies(studies: Path) -> tuple[Findings, ...]:
+    """Of every problem whose maximum was measured. Raises ValueError for damaged tables."""
+    paths = sorted((studies / FOLDER).glob(f"*/{FILE}"))
+    return tuple(one for path in paths if MAP in (one := Findings.read(path.parent)).posteriors)

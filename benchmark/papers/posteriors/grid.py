@@ -62,8 +62,12 @@ class Problem:
     def words(self) -> str:
         """What it is, for the head of its part of a page."""
         trained = self.trained or f"prior N(0, {self.prior:g}²) on every weight"
-        images = "all" if self.images is None else f"{self.images:,}"
-        return f"{self.architecture} given {images} images of {self.dataset}, {trained}"
+        return f"{self.architecture} given {self.data}, {trained}"
+
+    @property
+    def data(self) -> str:
+        """What it is trained on, such as `5,000 images of mnist`."""
+        return f"{'all' if self.images is None else f'{self.images:,}'} images of {self.dataset}"
 
 
 MAP, EXACT = "map", "hmc"

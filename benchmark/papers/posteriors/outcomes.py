@@ -31,7 +31,8 @@ COLUMNS = (
     "each",
     "seconds",
 )
-FILE, MEASURES, SAMPLING = "grid.csv", "measures.csv", "sampling.json"  # in a folder for each problem
+FOLDER = "posteriors"  # in the folder of studies
+FILE, MEASURES, SAMPLING = "grid.csv", "measures.csv", "sampling.json"  # there, in a folder for each problem
 NORM_OF = "norm of "  # columns of the measures: the mean gradient norm, by draws
 
 

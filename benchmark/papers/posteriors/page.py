@@ -9,9 +9,8 @@ from pathlib import Path
 
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, middle
-from benchmark.papers.posteriors.findings import Findings
+from benchmark.papers.posteriors.findings import Findings, read_studies
 from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS
-from benchmark.papers.posteriors.study import FOLDER
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.reports.figures import Figures
 from benchmark.reports.general import STUDIES
@@ -27,11 +26,7 @@ SHOWN = 2  # eps of each norm in full
 
 def report(_results: Results, folder: Path) -> Generated:
     """The page; none where nothing was measured."""
-    found = [
-        findings
-        for path in sorted((folder / STUDIES / FOLDER).glob("*/grid.csv"))
-        if MAP in (findings := Findings.read(path.parent)).posteriors
-    ]
+    found = read_studies(folder / STUDIES)
     if not found:
         return Generated({})
     figures: Figures = {}

@@ -15,6 +15,7 @@ from benchmark.papers.posteriors.grid import EXACT, MAP, NUMBERS, Problem
 from benchmark.papers.posteriors.making import Making
 from benchmark.papers.posteriors.measures import measures_of
 from benchmark.papers.posteriors.outcomes import (
+    FOLDER,
     MEASURES,
     SAMPLING,
     Trained,
@@ -28,8 +29,6 @@ from benchmark.records.store import Store
 from zoo import ZooEntry, models
 from zoo.datasets import load_split
 from zoo.files import write_whole
-
-FOLDER = "posteriors"  # in the folder of studies
 
 
 class Study:

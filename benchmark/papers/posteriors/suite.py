@@ -128,19 +128,14 @@ class PosteriorSuite(Suite):
             for reading in readings:
                 _, judge_draws = subject.draws(None, reading)
                 for by_eps in zip(*(_ways(subject, threat, reading) for threat in met(threats, reading)), strict=True):
-                    for start, stop in self.shards_of(subject, selection):
+                    for shard in self.shards_of(subject, selection):
                         yield tuple(
-                            Cell(
-                                subject.model,
-                                subject.dataset,
+                            subject.cell(
                                 way.attack,
-                                start,
-                                stop,
+                                shard,
                                 (way.library,),
-                                way.draws,
-                                judge_draws,
+                                (way.draws, judge_draws),
                                 selection.seed,
-                                finite=subject.kind is Kind.FINITE,
                                 reading=reading,
                             )
                             for way in by_eps

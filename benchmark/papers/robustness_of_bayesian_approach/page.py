@@ -7,8 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchmark.papers.judging import lines
-from benchmark.papers.posterior_claims.evidence import read_studies
 from benchmark.papers.posterior_claims.judged import table
+from benchmark.papers.posteriors.findings import read_studies
 from benchmark.papers.robustness_of_bayesian_approach import claims, statements
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, build_curves, points
 from benchmark.papers.robustness_of_bayesian_approach.figures import curve_figures
@@ -21,6 +21,7 @@ from benchmark.papers.robustness_of_bayesian_approach.true_posteriors import (
 )
 from benchmark.protocol import LIBRARIES
 from benchmark.records.record import Record
+from benchmark.reports.general import STUDIES
 from benchmark.reports.page import render_page
 from benchmark.reports.publish import Generated, in_folder
 from benchmark.reports.tables import csv_text, markdown, span
@@ -39,7 +40,7 @@ def report(results: Results, folder: Path) -> Generated:
     texts = {
         folder / "paper.md": paper_page(curves, figures.keys() | clean),
         folder / "curves.csv": curves_table(curves),
-        folder / "claims.md": claims_page(curves, under_true_posteriors(read_studies(folder))),
+        folder / "claims.md": claims_page(curves, under_true_posteriors(read_studies(folder / STUDIES))),
     }
     link = "[its claims](claims.md), judged one by one, and [its figures](paper.md)"
     return Generated(texts, in_folder(folder, figures), links=(link,))
