@@ -156,6 +156,7 @@ _CONVOLUTIONAL: dict[str, Callable[[int, int], nn.Sequential]] = {
 _PERCEPTRONS: dict[str, Callable[[int, int], nn.Sequential]] = {
     "mlp": lambda pixels, classes: perceptron(pixels, 400, classes, FREQUENTIST),
     "mlp-50": lambda pixels, classes: shallow_perceptron(pixels, 50, classes, FREQUENTIST_SOFTPLUS),
+    "bayesian-mlp-50": lambda pixels, classes: shallow_perceptron(pixels, 50, classes, bayesian(prior=0.3)),
     "bayesian-mlp": lambda pixels, classes: perceptron(
         pixels, 512, classes, replace(bayesian(prior=6.0, rho=-6.0), activation=nn.Sigmoid)
     ),

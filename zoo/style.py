@@ -26,7 +26,12 @@ NETWORKS: dict[str, tuple[Colour, str]] = {
     "lenet-certified": (_PALETTE[6], "<"),
     "mlp": (_PALETTE[2], "D"),
     "mlp-50": (_PALETTE[4], "X"),
-    "hmc-mlp": (_PALETTE[4], "X"),  # the same network, sampled
+    # the same network's posteriors
+    "hmc-mlp": (_PALETTE[4], "X"),
+    "sghmc-mlp": (_PALETTE[4], "p"),
+    "swag-mlp": (_PALETTE[4], "h"),
+    "dropout-mlp": (_PALETTE[4], "d"),
+    "ensemble-mlp": (_PALETTE[4], "*"),
 }
 _OTHER: tuple[Colour, str] = (_PALETTE[7], "P")
 

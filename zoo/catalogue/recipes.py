@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from zoo.catalogue.requirements import require_all_images, require_as_they_are
-from zoo.catalogue.samplers import Hmc, Sampler
+from zoo.catalogue.samplers import Dropout, Ensemble, Hmc, Sampler, Sghmc, Swag
 from zoo.targets import PRECISIONS, Precision
 
 KLWeighting = Literal["standard", "blundell", "soenderby", "constant"]
@@ -136,6 +136,10 @@ class Recipe:
         return bool(getattr(self, name) != type(self).__dataclass_fields__[name].default)
 
 
+# One perceptron given 2,000 images, of whose posterior the zoo has the maximum and every kind of approximation.
+_MAXIMUM = Recipe("mlp-50", epochs=5, max_lr=1.0, batch_size=2000, prior=0.3, images=2000, optimizer="l-bfgs")
+_MINIBATCHES = replace(_MAXIMUM, epochs=60, max_lr=3e-3, batch_size=100, optimizer="adam")
+
 RECIPES: dict[str, Recipe] = {
     "mnist/lenet": Recipe("lenet", epochs=15, max_lr=3e-3),
     "mnist/bayesian-lenet": Recipe("bayesian-lenet", epochs=15, max_lr=3e-3),
@@ -150,7 +154,7 @@ RECIPES: dict[str, Recipe] = {
     "mnist/bayesian-mlp": Recipe("bayesian-mlp", epochs=20, max_lr=1e-3, batch_size=128, kl_weighting="standard"),
     "mnist/logistic": Recipe("logistic", epochs=30, max_lr=3e-3, batch_size=128),
     "mnist/logistic-ap2": Recipe("logistic-ap2", epochs=30, max_lr=3e-3, batch_size=128),
-    "mnist/mlp-50": Recipe("mlp-50", epochs=5, max_lr=1.0, batch_size=2000, prior=0.3, images=2000, optimizer="l-bfgs"),
+    "mnist/mlp-50": _MAXIMUM,
     "mnist/hmc-mlp": Recipe(
         "mlp-50",
         epochs=400,
@@ -160,6 +164,20 @@ RECIPES: dict[str, Recipe] = {
         prior=0.3,
         images=2000,
         sampler=Hmc(chains=4, burn_in=100, every=3, keep=100),
+    ),
+    "mnist/ensemble-mlp": replace(_MAXIMUM, sampler=Ensemble(10)),
+    "mnist/dropout-mlp": replace(_MINIBATCHES, epochs=150, sampler=Dropout(0.5, draws=50)),
+    "mnist/bayesian-mlp-50": replace(
+        _MINIBATCHES, architecture="bayesian-mlp-50", epochs=500, kl_weighting="standard", prior=None
+    ),
+    "mnist/swag-mlp": replace(
+        _MINIBATCHES, epochs=300, max_lr=0.2, start_from="mnist/mlp-50", sampler=Swag(rank=20, draws=50, burn_in=50)
+    ),
+    "mnist/sghmc-mlp": replace(
+        _MINIBATCHES,
+        epochs=6000,
+        max_lr=0.1,
+        sampler=Sghmc(chains=3, cycles=100, per_cycle=2, cold=0.25, burn_in=10, friction=0.2, keep=51),
     ),
     "mnist/3conv3fc": Recipe("3conv3fc", epochs=8, max_lr=1e-3, batch_size=128, precision="bfloat16"),
     "mnist/bayesian-3conv3fc": Recipe(
@@ -223,7 +241,10 @@ GOALS_UNDER_PGD40 = {"mnist/lenet-adversarial": 0.88}
 NOTES: dict[str, str] = {}
 
 # The mode of an entry's posterior, where it is an entry itself: attacks made on it are tried on the posterior.
-MAPS: dict[str, str] = {"mnist/hmc-mlp": "mnist/mlp-50"}
+MAPS: dict[str, str] = {
+    f"mnist/{name}": "mnist/mlp-50"
+    for name in ("hmc-mlp", "ensemble-mlp", "dropout-mlp", "bayesian-mlp-50", "swag-mlp", "sghmc-mlp")
+}
 
 
 def kl_share(weighting: KLWeighting, constant: float, batch: int, batches: int, epoch: int, epochs: int) -> float:

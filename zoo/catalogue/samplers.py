@@ -234,6 +234,37 @@ class Ensemble(Sampler):
 
 
 @dataclass(frozen=True)
+class Dropout(Sampler):
+    """MC dropout: one network, trained while a random share of its last hidden layer's units is left out at each step.
+
+    A draw leaves out a share of them, too, the same units for all images. rate: the share. draws: how many.
+    """
+
+    rate: float = 0.5
+    draws: int = 100
+
+    title: ClassVar[str] = "MC dropout"
+    counts: ClassVar[tuple[str, ...]] = ("draws",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.rate < 1:
+            raise ValueError(f"rate of MC dropout is a share above 0 and below 1, not {self.rate}")
+
+    @property
+    def size(self) -> int:
+        return self.draws
+
+    def check(self, recipe: Recipe) -> None:
+        if recipe.architecture.startswith("bayesian-"):
+            raise ValueError(f"MC dropout is of ordinary networks; {recipe.architecture} is a posterior already")
+        if recipe.optimizer != "adam":
+            raise ValueError(
+                f"MC dropout has other units at each step, which {recipe.optimizer} cannot follow: say adam"
+            )
+
+
+@dataclass(frozen=True)
 class Laplace(Sampler):
     """A Laplace approximation by laplace-torch: a Gaussian around the trained network of `start_from`.
 

@@ -86,9 +86,10 @@ def sample(
         initialised(name, recipe.seed).eval(), data.images.float() / 255, data.labels, recipe.prior or math.inf
     )
 
-    def train(seed: int, path: Path | None) -> nn.Module:
-        own = recipe.alone(seed)
-        network, _ = training_of(own)(name, own, data, path, network=initialised(name, seed)).run()
+    def train(seed: int, path: Path | None, adapt: Callable[[nn.Module], object]) -> nn.Module:
+        own, start = recipe.alone(seed), initialised(name, seed)
+        adapt(start)
+        network, _ = training_of(own)(name, own, data, path, network=start).run()
         return network
 
     job = Job(

@@ -8,9 +8,17 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.papers.posteriors.answers import (
+    SHOWN,
+    against_maximum,
+    in_short,
+    least_that_is_told,
+    of_the_exact_posterior,
+    verdict,
+)
 from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, middle
 from benchmark.papers.posteriors.findings import Findings, read_studies
-from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS
+from benchmark.papers.posteriors.grid import MAP, TRAININGS
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.reports.figures import Figures
 from benchmark.reports.general import STUDIES
@@ -19,9 +27,6 @@ from benchmark.reports.publish import Generated, in_folder
 from benchmark.reports.tables import markdown, threat_title
 from benchmark.results import Results
 from benchmark.statistics import Estimate
-
-LEVEL = 0.05
-SHOWN = 2  # eps of each norm in full
 
 
 def report(_results: Results, folder: Path) -> Generated:
@@ -39,6 +44,7 @@ def report(_results: Results, folder: Path) -> Generated:
         "posteriors.md",
         __package__,
         problems=[_problem(one) for one in found],
+        answers=[*in_short(found)],
         trainings=TRAININGS,
         moons=(folder / STUDIES / "half-moons.png").is_file(),
     )
@@ -53,7 +59,9 @@ def _problem(findings: Findings) -> dict[str, object]:
         "name": problem.name,
         "images": images,
         "what": f"{problem.words}; {images} test images",
-        "says": [*_says(findings)],
+        "against": markdown(against_maximum(findings)),
+        "says": [*of_the_exact_posterior(findings)],
+        "least": f"{least_that_is_told(findings):.0f}",
         "measures": markdown(_measures(findings)),
         "robust": {
             threat_title(one.norm, one.eps): markdown(_robust(findings, one)) for one in middle(findings, SHOWN)
@@ -63,48 +71,6 @@ def _problem(findings: Findings) -> dict[str, object]:
         "trainings": markdown(_by_training(findings, middle(findings, SHOWN))),
         "sampling": markdown(_sampling(findings)),
     }
-
-
-def _says(findings: Findings) -> Iterator[str]:
-    """What the tables say, in sentences that can be quoted."""
-    for threat in middle(findings, SHOWN):
-        at = threat_title(threat.norm, threat.eps)
-        for own, reading in ((False, "in the limit of many draws"), (True, "on the judge's own draws")):
-            beyond = findings.beyond_map(threat, own)
-            told = {name: _verdict(one) for name, one in beyond.items()}
-            parts = [
-                f"{verdict} than the maximum: {', '.join(names)}"
-                for verdict in ("more robust", "less robust")
-                if (names := [name for name, one in told.items() if one == verdict])
-            ]
-            parts += (
-                [f"not told apart from the maximum: {', '.join(names)}"]
-                if (names := [n for n in told if not told[n]])
-                else []
-            )
-            yield f"**{at}, {reading}** {'; '.join(parts)}."
-        if EXACT in findings.posteriors:
-            single = 100 * findings.survivors(EXACT, threat, [Attacker.SINGLE]).mean()
-            limit, known, best = (
-                100 * findings.robust(name, threat, own=own).mean
-                for name, own in ((EXACT, False), (EXACT, True), (MAP, False))
-            )
-            yield (
-                f"**{at}, full-batch HMC**: an attack by one draw's gradient leaves {single:.0f} %, all attacks "
-                f"together {limit:.0f} % in the limit and {known:.0f} % on the judge's own draws, where the maximum of "
-                f"the posterior has {best:.0f} %."
-            )
-    if EXACT in findings.posteriors:
-        norms, in_limit = findings.norms(EXACT), findings.mean(EXACT, "limit")
-        (one, *_), (most, *_) = norms.values(), reversed(norms.values())
-        yield (
-            f"**Gradients**: the expected gradient's mean norm under HMC is {one:.2f} with one draw, {most:.2f} with "
-            f"{max(norms)} and {in_limit:.2f} in the limit; at the maximum it is {findings.norms(MAP)[1]:.2f}."
-        )
-
-
-def _verdict(more: Estimate) -> str:
-    return "" if more.p >= LEVEL else "more robust" if more.mean > 0 else "less robust"
 
 
 def _measures(findings: Findings) -> Iterator[dict[str, object]]:
@@ -162,7 +128,7 @@ def _robust(findings: Findings, threat: ThreatModel) -> Iterator[dict[str, objec
                 for attacker in (Attacker.SINGLE, Attacker.FROZEN, Attacker.MEAN)
             },
             "beyond the maximum [95 %]": "" if more is None else _estimate(more),
-            "": "" if more is None else _verdict(more),
+            "": "" if more is None else verdict(more),
         }
 
 

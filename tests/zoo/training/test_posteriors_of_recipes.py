@@ -17,7 +17,7 @@ from zoo.catalogue import recipes
 from zoo.catalogue.entries import network_of
 from zoo.catalogue.entry import ZooEntry
 from zoo.catalogue.recipes import Recipe
-from zoo.catalogue.samplers import Ensemble, Hmc, Laplace, Sampler, Sghmc, Swag, named_samplers
+from zoo.catalogue.samplers import Dropout, Ensemble, Hmc, Laplace, Sampler, Sghmc, Swag, named_samplers
 from zoo.datasets import Split, load_split
 from zoo.networks import build_network
 from zoo.posteriors import posterior_of
@@ -36,6 +36,7 @@ RECIPES = {
     ),
     "swag": dataclasses.replace(MAP, epochs=6, sampler=Swag(rank=4, draws=5)),
     "ensemble": dataclasses.replace(MAP, sampler=Ensemble(3)),
+    "dropout": dataclasses.replace(MAP, epochs=3, sampler=Dropout(0.4, draws=5)),
 }
 
 
@@ -63,7 +64,7 @@ def build() -> nn.Module:
 
 def test_every_sampler_has_settings_a_module_and_a_name_on_cards() -> None:
     assert [sampler.name for sampler in (Sghmc(), Sghmc(friction=1.0), Laplace())] == ["SGHMC", "SGLD", "Laplace"]
-    assert set(SAMPLERS) == set(named_samplers().values()) == {Hmc, Sghmc, Swag, Ensemble, Laplace}
+    assert set(SAMPLERS) == set(named_samplers().values()) == {Hmc, Sghmc, Swag, Ensemble, Dropout, Laplace}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -88,7 +89,7 @@ def test_a_sampler_gives_a_network_of_its_samples_and_figures(
     assert figures["energy"]["least"] <= figures["energy"]["mean"] <= figures["energy"]["most"]
     assert figures["chains"] == (2 if name == "sghmc" else 1)
     assert ("test_log_probabilities" in figures) == (name == "sghmc")
-    assert figures["passes_through_all_images"] == {"sghmc": 16, "swag": 6, "ensemble": 6}[name]
+    assert figures["passes_through_all_images"] == {"sghmc": 16, "swag": 6, "ensemble": 6, "dropout": 3}[name]
     path = write_entry("mnist/test", recipe, network, made.draws.history, few, few, "", tmp_path, figures)
     card = json.loads(path.read_text())
     assert recipe_of(card) == recipe
@@ -215,6 +216,8 @@ def test_cards_from_before_there_were_several_samplers_are_read() -> None:
         ({"sampler": Laplace()}, r"Laplace trains nothing: say epochs=1, max_lr=1, not 8 and 0\.01"),
         ({"sampler": Ensemble(), "start_from": "mnist/mlp-50"}, "start_from=mnist/mlp-50 is for Bayesian networks"),
         ({"sampler": Ensemble(), "architecture": "bayesian-mlp", "prior": None}, "is a posterior already"),
+        ({"sampler": Dropout(), "architecture": "bayesian-mlp", "prior": None}, "is a posterior already"),
+        ({"sampler": Dropout(), "optimizer": "l-bfgs", "batch_size": 60}, "l-bfgs cannot follow: say adam"),
     ],
 )
 def test_a_recipe_that_a_sampler_cannot_follow_is_refused(changes: dict[str, object], message: str) -> None:
@@ -237,6 +240,8 @@ def test_a_recipe_that_a_sampler_cannot_follow_is_refused(changes: dict[str, obj
         (Swag, {"draws": 0}, "draws of SWAG must be positive, not 0"),
         (Swag, {"burn_in": -1}, "burn_in of SWAG must not be negative"),
         (Ensemble, {"members": 1}, "an ensemble has 2 members or more, not 1"),
+        (Dropout, {"rate": 1.0}, "rate of MC dropout is a share above 0 and below 1, not 1.0"),
+        (Dropout, {"draws": 0}, "draws of MC dropout must be positive, not 0"),
         (Laplace, {"structure": "kfac"}, "no structure 'kfac' of Laplace; there are: diag, kron, full"),
         (Laplace, {"subset": "last"}, "no subset 'last' of Laplace; there are: all, last_layer"),
     ],

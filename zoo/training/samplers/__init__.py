@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zoo.catalogue.samplers import Ensemble, Hmc, Laplace, Sampler, Sghmc, Swag
-from zoo.training.samplers import ensemble, hmc, laplace, sghmc, swag
+from zoo.catalogue.samplers import Dropout, Ensemble, Hmc, Laplace, Sampler, Sghmc, Swag
+from zoo.training.samplers import dropout, ensemble, hmc, laplace, sghmc, swag
 from zoo.training.samplers.job import Draws, Job
 
 SAMPLERS: dict[type[Sampler], Callable[[Job], Draws]] = {
@@ -17,6 +17,7 @@ SAMPLERS: dict[type[Sampler], Callable[[Job], Draws]] = {
     Sghmc: sghmc.run,
     Swag: swag.run,
     Ensemble: ensemble.run,
+    Dropout: dropout.run,
     Laplace: laplace.run,
 }
 

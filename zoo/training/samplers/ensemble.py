@@ -28,7 +28,7 @@ def run(job: Job) -> Draws:
         path = job.checkpoint
         if path is not None:  # a name of its own for every ensemble: what is at a training's checkpoint is believed
             path = path.with_name(f"{path.stem}-{job.identity[:12]}-member-{member}.safetensors")
-        members.append(job.target.flat(job.train(member_seed(recipe.seed, member), path)))
+        members.append(job.target.flat(job.train(member_seed(recipe.seed, member), path, lambda network: None)))
     positions = torch.stack(members)[None]
     energies = -job.target.log_density(positions[0]) / len(job.target.labels)
     history = [

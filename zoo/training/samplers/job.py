@@ -23,7 +23,8 @@ class Job:
 
     target: the density of the weights.    recipe: how it is sampled, sampler and seed included.
     fresh: (which) -> (D,) weights as the architecture initialises them, others for every number.
-    train: (seed, checkpoint) -> a network trained by itself as the recipe says, sampler aside.
+    train: (seed, checkpoint, adapt) -> a network trained by itself as the recipe says, sampler aside; `adapt` changes
+        it where it is initialised.
     start: (D,) weights of the trained network to begin at; None where nothing is.
     identity: of all that determines the samples.    checkpoint: the file from which a killed sampling goes on.
     """
@@ -31,7 +32,7 @@ class Job:
     target: LogPosterior
     recipe: Recipe
     fresh: Callable[[int], Tensor]
-    train: Callable[[int, Path | None], nn.Module]
+    train: Callable[[int, Path | None, Callable[[nn.Module], object]], nn.Module]
     start: Tensor | None = None
     identity: str = ""
     checkpoint: Path | None = None

@@ -1,0 +1,134 @@
+"""What the study answers: a table of every posterior against the maximum, and sentences that can be quoted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from benchmark.attacks.spec import format_eps
+from benchmark.papers.posteriors.figures import middle
+from benchmark.papers.posteriors.findings import Findings
+from benchmark.papers.posteriors.grid import EXACT, MAP
+from benchmark.papers.posteriors.suite import Attacker
+from benchmark.plan.adaptive_attack import NORMS
+from benchmark.reports.tables import threat_title
+from benchmark.statistics import Estimate
+
+LEVEL = 0.05
+SHOWN = 2  # eps of each norm in full
+READINGS = {"in the limit of many draws": False, "on the judge's own draws": True}
+
+
+def verdict(more: Estimate) -> str:
+    """`more robust`, `less robust`, or nothing where neither is certain."""
+    return "" if more.p >= LEVEL else "more robust" if more.mean > 0 else "less robust"
+
+
+def against_maximum(findings: Findings) -> Iterator[dict[str, object]]:
+    """A line for each posterior: points beyond the maximum in the limit and on the judge's own draws."""
+    threats = middle(findings, SHOWN)
+    beyond = {(one, own): findings.beyond_map(one, own) for one in threats for own in READINGS.values()}
+    for name in (name for name in findings.posteriors if name != MAP):
+        yield {
+            "posterior": name,
+            "mutual information": f"{findings.mean(name, 'mutual_information'):.4f}",
+            **{
+                threat_title(one.norm, one.eps): " / ".join(
+                    _points(beyond[one, own][name]) for own in READINGS.values()
+                )
+                for one in threats
+            },
+        }
+
+
+def in_short(found: Iterable[Findings]) -> Iterator[str]:
+    """What holds, a sentence or two a problem and question."""
+    found = tuple(found)
+    for findings in found:
+        for reading, own in READINGS.items():
+            yield f"**{findings.problem.name}**, {reading}: {_told(findings, own)}."
+    for findings in found:
+        if (over := _overestimate(findings)) is not None:
+            yield over
+    for findings in found:
+        ends = [findings.threats(norm)[-1] for norm in NORMS if findings.threats(norm)]
+        best = [max((findings.robust(name, one).mean, name) for name in findings.posteriors) for one in ends]
+        left = " and ".join(
+            f"{100 * share:.0f} % at {threat_title(one.norm, one.eps)} ({name})"
+            if round(100 * share)
+            else f"none at {threat_title(one.norm, one.eps)}"
+            for one, (share, name) in zip(ends, best, strict=True)
+        )
+        yield f"**{findings.problem.name}**, the most that any posterior keeps at the largest eps: {left}."
+
+
+def least_that_is_told(findings: Findings) -> float:
+    """Points: half the middle width of the intervals of differences from the maximum, over all that is shown."""
+    widths = sorted(
+        50 * (one.high - one.low)
+        for threat in middle(findings, SHOWN)
+        for one in findings.beyond_map(threat).values()
+        if not math.isnan(one.low)
+    )
+    return widths[len(widths) // 2]
+
+
+def of_the_exact_posterior(findings: Findings) -> Iterator[str]:
+    """What attacks find of the posterior that needs no approximation, and how its gradients go."""
+    if EXACT not in findings.posteriors:
+        return
+    for threat in middle(findings, SHOWN):
+        single = 100 * findings.survivors(EXACT, threat, [Attacker.SINGLE]).mean()
+        limit, known, best = (
+            100 * findings.robust(name, threat, own=own).mean
+            for name, own in ((EXACT, False), (EXACT, True), (MAP, False))
+        )
+        yield (
+            f"**Full-batch HMC, {threat_title(threat.norm, threat.eps)}**: an attack by one draw's gradient leaves "
+            f"{single:.0f} %, all together {limit:.0f} % in the limit and {known:.0f} % on the judge's own draws; "
+            f"the maximum of the posterior has {best:.0f} %."
+        )
+    norms, in_limit = findings.norms(EXACT), findings.mean(EXACT, "limit")
+    (one, *_), (most, *_) = norms.values(), reversed(norms.values())
+    yield (
+        f"**Gradients**: the expected gradient's mean norm under HMC is {one:.2f} with one draw, {most:.2f} with "
+        f"{max(norms)} and {in_limit:.2f} in the limit; at the maximum it is {findings.norms(MAP)[1]:.2f}."
+    )
+
+
+def _told(findings: Findings, own: bool) -> str:
+    """At how many of the eps each posterior is told apart from the maximum."""
+    threats = middle(findings, SHOWN)
+    verdicts = [{name: verdict(one) for name, one in findings.beyond_map(threat, own).items()} for threat in threats]
+    posteriors = [name for name in findings.posteriors if name != MAP]
+
+    def those(word: str) -> list[str]:
+        counts = {name: sum(each[name] == word for each in verdicts) for name in posteriors}
+        return [f"{name} ({count} of {len(threats)})" for name, count in counts.items() if count]
+
+    same = [name for name in posteriors if not any(each[name] for each in verdicts)]
+    parts = [f"{word} than the maximum at so many eps: {', '.join(those(word))}" for word in _WORDS if those(word)]
+    return "; ".join([*parts, *([f"not told apart from it: {', '.join(same)}"] if same else [])])
+
+
+def _overestimate(findings: Findings) -> str | None:
+    """What an attack by a wrong gradient would have reported too much, at most, at the first eps in the middle."""
+    threat = middle(findings)[0]
+    most = []
+    for attacker in (Attacker.SINGLE, Attacker.FROZEN, Attacker.MEAN):
+        over = {name: findings.over(name, threat, attacker) for name in findings.posteriors}
+        known = [(value, name) for name, value in over.items() if value is not None]
+        if known and (worst := max(known))[0] > 0:
+            most.append(f"{attacker} by up to {100 * worst[0]:.0f} points ({worst[1]})")
+    if not most:
+        return None
+    at = f"{threat.norm} {format_eps(threat.eps)}"
+    return f"**{findings.problem.name}**, at {at} a wrong gradient alone overestimates: {', '.join(most)}."
+
+
+def _points(more: Estimate) -> str:
+    points = f"{100 * more.mean:+.0f}"
+    return f"**{points}**" if verdict(more) else points
+
+
+_WORDS = ("more robust", "less robust")
