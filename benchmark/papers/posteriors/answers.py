@@ -62,6 +62,13 @@ def in_short(found: Iterable[Findings]) -> Iterator[str]:
         yield f"**{findings.problem.name}**, the most that any posterior keeps at the largest eps: {left}."
 
 
+def grid_of(findings: Findings) -> str:
+    """How much was measured, and the time that attacks took."""
+    frame = findings.outcomes.frame
+    networks = len(frame[["posterior", "training"]].drop_duplicates())
+    return f"{networks} networks, {len(frame):,} attacks, {frame['seconds'].sum() / 3600:.1f} hours of a core in the attacks themselves"
+
+
 def least_that_is_told(findings: Findings) -> float:
     """Points: half the middle width of the intervals of differences from the maximum, over all that is shown."""
     widths = sorted(

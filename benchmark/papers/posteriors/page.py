@@ -11,6 +11,7 @@ from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.posteriors.answers import (
     SHOWN,
     against_maximum,
+    grid_of,
     in_short,
     least_that_is_told,
     of_the_exact_posterior,
@@ -60,6 +61,7 @@ def _problem(findings: Findings) -> dict[str, object]:
         "images": images,
         "what": f"{problem.words}; {images} test images",
         "against": markdown(against_maximum(findings)),
+        "grid": grid_of(findings),
         "says": [*of_the_exact_posterior(findings)],
         "least": f"{least_that_is_told(findings):.0f}",
         "measures": markdown(_measures(findings)),
