@@ -66,7 +66,8 @@ def grid_of(findings: Findings) -> str:
     """How much was measured, and the time that attacks took."""
     frame = findings.outcomes.frame
     networks = len(frame[["posterior", "training"]].drop_duplicates())
-    return f"{networks} networks, {len(frame):,} attacks, {frame['seconds'].sum() / 3600:.1f} hours of a core in the attacks themselves"
+    hours = frame["seconds"].sum() / 3600
+    return f"{networks} networks, {len(frame):,} attacks, {hours:.1f} hours of a core in the attacks themselves"
 
 
 def least_that_is_told(findings: Findings) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 from matplotlib.figure import Figure
 
 from benchmark.attacks.spec import ThreatModel, format_eps
@@ -18,6 +20,7 @@ _MARKS: dict[Attacker | None, tuple[str, str]] = {  # None: all of them together
     Attacker.ALL: ("^", "C2"),
     None: ("o", "black"),
 }
+_COLOURS = ("C0", "C1", "C2", "C4", "C6", "C7", "C8")  # black and C3 are the maximum's and the exact posterior's
 
 
 def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
@@ -59,12 +62,13 @@ def by_width(findings: Findings, threats: list[ThreatModel]) -> Figure:
     """Robust accuracy against mutual information, a point a posterior, with intervals over trainings and images."""
     figure = Figure(figsize=(2 * COLUMN, 2.9))
     for axis, threat in zip(figure.subplots(1, len(threats), squeeze=False)[0], threats, strict=True):
-        for place, name in enumerate(findings.posteriors):
+        # six markers and seven colours, so that no two posteriors are alike in both
+        looks = zip(findings.posteriors, cycle("osD^vP"), cycle(_COLOURS), strict=False)
+        for name, marker, other in looks:
             found, width = findings.robust(name, threat), findings.mean(name, "mutual_information")
             low, high = (100 * min(1.0, max(0.0, end)) for end in (found.low, found.high))
-            colour = {MAP: "black", EXACT: "C3"}.get(name, f"C{(0, 1, 2, 4, 6, 7, 8)[place % 7]}")
+            colour = {MAP: "black", EXACT: "C3"}.get(name, other)
             axis.plot([width, width], [low, high], color=colour, linewidth=0.8, alpha=0.6)
-            marker = "osD^vPX"[place // 7 + place % 5]  # seven colours, so that no two are alike in both
             axis.plot(width, 100 * found.mean, marker, color=colour, markersize=4.5, linestyle="", label=name)
         axis.set(title=_title(threat), xlabel="mutual information in nats", ylabel="robust accuracy in %")
         axis.set_ylim(bottom=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posteriors.grid import MAP, PROBLEMS, TRAININGS, Problem
-from benchmark.papers.posteriors.outcomes import FILE, FOLDER, MEASURES, NORM_OF, SAMPLING, Outcomes, read_outcomes
+from benchmark.papers.posteriors.outcomes import FILE, FOLDER, NORM_OF, Outcomes
 from benchmark.papers.posteriors.suite import Attacker
+from benchmark.papers.posteriors.tables import Tables
 from benchmark.plan.cells import Reading
 from benchmark.statistics import Estimate, corrected, difference_over_trainings, over_trainings
 
@@ -45,9 +45,8 @@ class Findings:
     @classmethod
     def read(cls, folder: Path) -> Findings:
         """Of the folder that `study.Study.write` wrote. Raises ValueError for damaged tables."""
-        sampling = json.loads((folder / SAMPLING).read_text())
-        outcomes, measures = Outcomes(read_outcomes(folder)), pd.read_csv(folder / MEASURES)
-        return cls(PROBLEMS[folder.name], outcomes, measures, sampling)
+        tables = Tables.read(folder)
+        return cls(PROBLEMS[folder.name], Outcomes(tables.outcomes), tables.measures, tables.sampling)
 
     @cached_property
     def posteriors(self) -> list[str]:

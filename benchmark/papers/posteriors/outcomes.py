@@ -32,7 +32,7 @@ COLUMNS = (
     "seconds",
 )
 FOLDER = "posteriors"  # in the folder of studies
-FILE, MEASURES, SAMPLING = "grid.csv", "measures.csv", "sampling.json"  # there, in a folder for each problem
+FILE = "grid.csv"  # there, in a folder for each problem
 NORM_OF = "norm of "  # columns of the measures: the mean gradient norm, by draws
 
 

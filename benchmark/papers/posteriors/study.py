@@ -14,16 +14,9 @@ from benchmark.evaluation.machine import Machine
 from benchmark.papers.posteriors.grid import EXACT, MAP, NUMBERS, Problem
 from benchmark.papers.posteriors.making import Making
 from benchmark.papers.posteriors.measures import measures_of
-from benchmark.papers.posteriors.outcomes import (
-    FOLDER,
-    MEASURES,
-    SAMPLING,
-    Trained,
-    outcomes_of,
-    read_outcomes,
-    write_outcomes,
-)
+from benchmark.papers.posteriors.outcomes import FOLDER, Trained, outcomes_of
 from benchmark.papers.posteriors.suite import POSTERIOR_SUITE
+from benchmark.papers.posteriors.tables import MEASURES, Tables
 from benchmark.plan.cells import Selection
 from benchmark.records.store import Store
 from zoo import ZooEntry, models
@@ -74,31 +67,21 @@ class Study:
             for training in NUMBERS
         }
         with Store(self.store) as store:
-            own = (record for record in store.records() if record.cell.model in names)
+            attacked = (record for record in store.records() if record.cell.model in names)
             # a network that was deleted and made again was attacked again: the last records are of the one there is
-            latest = {record.cell: record for record in sorted(own, key=lambda one: str(one.provenance["finished"]))}
+            latest = {
+                record.cell: record for record in sorted(attacked, key=lambda one: str(one.provenance["finished"]))
+            }
         measures = pd.DataFrame(
             {"posterior": of.posterior, "training": of.training, "made": self.making.tag(of.posterior), **_read(path)}
             for of in names.values()
             if (path := self.making.path(of.posterior, of.training).with_suffix(_MEASURES)).is_file()
         )
-        sampling, outcomes = self._sampling(), outcomes_of(latest.values(), names)
-        if (folder / MEASURES).is_file():
-            before = pd.read_csv(folder / MEASURES)
-            tags = {kind: self.making.tag(kind) for kind in self.problem.posteriors}
-            kept = before[before["made"] == before["posterior"].map(tags)]
-            kept = kept[~kept["posterior"].isin(measures.get("posterior", []))]
-            kinds = {*kept["posterior"]}
-            earlier = read_outcomes(folder)
-            measures = pd.concat([kept, measures], ignore_index=True)
-            outcomes = pd.concat([earlier[earlier["posterior"].isin(kinds)], outcomes], ignore_index=True)
-            sampling = {kind: of for kind, of in _read(folder / SAMPLING).items() if kind in kinds} | sampling
-        folder.mkdir(parents=True, exist_ok=True)
-        write_outcomes(outcomes, folder)
+        own = Tables(outcomes_of(latest.values(), names), measures, self._sampling()) if len(measures) else Tables()
         order = {kind: place for place, kind in enumerate(self.problem.posteriors)}
-        measures = measures.sort_values(["posterior", "training"], key=lambda column: column.replace(order))
-        write_whole(folder / MEASURES, measures.to_csv(index=False).encode())
-        write_whole(folder / SAMPLING, (json.dumps(sampling, indent=1) + "\n").encode())
+        tags = {kind: self.making.tag(kind) for kind in order}
+        before = Tables.read(folder) if (folder / MEASURES).is_file() else Tables()
+        before.made_as(tags).joined(own).write(folder, order)
         return folder
 
     def _sampling(self) -> dict[str, Any]:

@@ -140,7 +140,9 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     (against,) = [row for row in rows if "/" in row and "**" in row]
     assert [cell.strip() for cell in against.split("|")[3:7]] == 2 * ["**+12** / +4", "**+9** / +3"]
     (short,) = [line for line in text.splitlines() if line.startswith("- **mlp**, in the limit of many draws")]
-    assert short.endswith(f"more robust than the maximum at so many eps: {EXACT} (4 of 4); not told apart from it: swag.")
+    assert short.endswith(
+        f"more robust than the maximum at so many eps: {EXACT} (4 of 4); not told apart from it: swag."
+    )
     assert f"at linf {at.eps:g} a wrong gradient alone overestimates: single draw by up to 10 points (hmc)" in text
     assert "under HMC is 0.50 with one draw, 0.31 with 100 and 0.30 in the limit; at the maximum it is 0.50" in text
     assert "Does it hang on the judge's draws?" in text

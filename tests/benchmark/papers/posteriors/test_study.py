@@ -18,9 +18,10 @@ from torch.nn import functional as F
 from benchmark.papers.posteriors import study as study_module
 from benchmark.papers.posteriors.grid import EXACT, MAP, PROBLEMS, PUBLISHED, TRAININGS, Posterior, Problem
 from benchmark.papers.posteriors.measures import measures_of
-from benchmark.papers.posteriors.outcomes import FOLDER, MEASURES, SAMPLING, Outcomes, read_outcomes
+from benchmark.papers.posteriors.outcomes import FOLDER, Outcomes, read_outcomes
 from benchmark.papers.posteriors.study import Study
 from benchmark.papers.posteriors.suite import EPS
+from benchmark.papers.posteriors.tables import MEASURES, SAMPLING
 from benchmark.plan.cells import Reading
 from benchmark.records.store import Store
 from zoo.catalogue.samplers import Ensemble, Hmc, Laplace, Swag
