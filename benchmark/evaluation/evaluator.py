@@ -202,6 +202,7 @@ class Evaluator:
         same = cell.kind is not Kind.CONTINUOUS and cell.attack_draws == cell.judge_draws
         return state_of(
             lambda: self._predictors.new(entry, purposes["judge"], cell),
+            lambda: self._predictors.new(entry, purposes["attack"], cell),
             lambda: self._predictors.new(entry, purposes["attack"], cell, most=2),
             judge,
             attacker if same else None,

@@ -84,6 +84,7 @@ class _Passages:
 
 def state_of(
     build_judge: Build,
+    build_attacker: Build,
     build_few: Build,
     judge: ExpectedPrediction,
     attacker: ExpectedPrediction | None,
@@ -93,8 +94,9 @@ def state_of(
 ) -> State:
     """The state of an entry.
 
-    build_judge: builds the judge anew. build_few: builds the network anew, with few draws. judge: which has been
-    through the audit. attacker: which has, too, where it must answer as the judge does; None where its draws differ.
+    build_judge, build_attacker: build them anew. build_few: builds the network anew, with few draws.
+    judge: which has been through the audit. attacker: which has, too, where it must answer as the judge does; None
+    where its draws differ.
     images: clean (B, C, H, W), adversarial, and labels (B,). unseen: images that no attack has shown, and labels; None
     where the histories are measured elsewhere. threat: in which neighbours are looked for.
     """
@@ -111,8 +113,12 @@ def state_of(
     if unseen is not None:
         new, other = build_few(), build_few()
         weights, attributes = differing(weights_of(new), weights_of(other)), _differing_attributes(new, other)
-        of_unseen = _take_histories(passages, new, *unseen, threat)
-        if of_unseen is not None:
+        try:
+            _take_histories(passages, new, *unseen, threat)
+            of_unseen = _unseen_survivors(build_judge(), build_attacker(), *unseen, threat)
+        except ValueError as error:
+            passages.failed["neighbours of unseen images"] = str(error)
+        else:
             attacked = Attacked(_survivors(clean, before, y), of_unseen)
     else:
         other = build_few()
@@ -159,13 +165,10 @@ def _survivors(clean: Answers, attacked: Answers, y: Tensor) -> tuple[int, int]:
     return int((right & (answered(attacked.log_p, y) == y)).sum()), int(right.sum())
 
 
-def _take_histories(
-    passages: _Passages, new: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatModel
-) -> tuple[int, int] | None:
+def _take_histories(passages: _Passages, new: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatModel) -> None:
     """What a new network says of the neighbours of images x that it has seen and not seen; it is left as it is.
 
-    Of the half of the images that are as they were in the split, how many survive PGD, as `_survivors` counts; None
-    where the network fails.
+    Raises ValueError where the network fails.
     """
 
     def after(history: Callable[[ExpectedPrediction], None], asked: Tensor) -> Answers:
@@ -184,21 +187,32 @@ def _take_histories(
         for _ in range(CALLS):
             answers(network, x[:1])
 
-    try:
-        asked = _neighbours(new, x, y, threat)
-        nothing, clean = after(lambda _: None, asked), after(lambda _: None, x)
-    except ValueError as error:
-        passages.failed["neighbours of unseen images"] = str(error)
-        return None
-    labels = y.repeat(len(asked) // len(y))
+    noise = torch.randn(x.shape, generator=private_generator("neighbours")).to(x)
+    around = [within(x + radius * unit(noise, threat.norm), x, threat) for radius in (threat.eps, threat.eps / 4)]
+    asked = torch.cat([_climbed(new, x, y, threat), *around])  # (3 B, C, H, W)
+    nothing, labels = after(lambda _: None, asked), y.repeat(3)
     passages.take("neighbours of images seen before", lambda: after(shown, asked), nothing, labels)
     passages.take(f"after {CALLS} calls", lambda: after(called, asked), nothing, labels)
-    half = torch.arange(len(x) // 2)
-    return _survivors(_at(clean, half), _at(nothing, half), y[half])
 
 
-def _neighbours(new: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:
-    """(3 B, C, H, W): adversarial images in the ball, and noise at its radius and at a quarter of it.
+def _unseen_survivors(
+    judge: ExpectedPrediction, attacker: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatModel
+) -> tuple[int, int]:
+    """Of the half of the images x that are as they were in the split, how many survive PGD, as `_survivors` counts.
+
+    As images of the audit do: through the attacker's draws, by the judge's. An attack through the judge's would break
+    more of a wide posterior, whatever it has seen. Raises ValueError where the network fails.
+    """
+    x, y = x[: len(x) // 2], y[: len(x) // 2]
+    clean, attacked = (
+        Answers(*apart(lambda network, images=images: list(answers(network, images)), judge))  # type: ignore[misc]
+        for images in (x, _climbed(attacker, x, y, threat))
+    )
+    return _survivors(clean, attacked, y)
+
+
+def _climbed(new: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:
+    """Adversarial images in the ball, (B, C, H, W).
 
     Each gradient is of a copy that has seen nothing: the attack that hidden state cannot mislead.
     """
@@ -207,9 +221,7 @@ def _neighbours(new: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatMod
         (gradient,) = apart(lambda network, at=at: [network.value_and_gradient(at, y)[1]], new)  # type: ignore[misc]
         step = STEP_RATIO * eps / STEPS * unit(gradient.to(x), threat.norm)
         at = within(at + step, x, threat)
-    noise = torch.randn(x.shape, generator=private_generator("neighbours")).to(x)
-    around = [within(x + radius * unit(noise, threat.norm), x, threat) for radius in (eps, eps / 4)]
-    return torch.cat([at, *around])
+    return at
 
 
 def _remembers(network: ExpectedPrediction, few: Tensor, others: Tensor) -> list[str]:

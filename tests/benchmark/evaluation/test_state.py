@@ -102,6 +102,16 @@ def test_what_knows_the_audits_images_alone_is_told_by_others_that_are_attacked(
     assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
+def test_a_wide_posterior_is_attacked_alike_on_images_of_the_audit_and_on_others() -> None:
+    """Through the attacker's draws, judged by others: two draws that judge themselves would lose nearly all images."""
+    record = rebuilt(models["mnist/bayesian-mlp-50"], ThreatModel("l2", 1.0))
+    attacked = state_of(record).attacked
+    assert attacked is not None
+    for survive, count in (attacked.audited, attacked.unseen):
+        assert survive > count / 2 > 2
+    assert judged(record)[0] == "PASS"
+
+
 def test_a_record_without_other_images_is_judged_by_the_rest() -> None:
     record = rebuilt(models["mnist/mlp"])
     old = dataclasses.replace(record, state=dataclasses.replace(state_of(record), attacked=None))
