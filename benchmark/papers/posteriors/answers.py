@@ -112,11 +112,15 @@ def _told(findings: Findings, own: bool) -> str:
 
     def those(word: str) -> list[str]:
         counts = {name: sum(each[name] == word for each in verdicts) for name in posteriors}
-        return [f"{name} ({count} of {len(threats)})" for name, count in counts.items() if count]
+        return [f"{name} ({count})" for name, count in counts.items() if count]
 
     same = [name for name in posteriors if not any(each[name] for each in verdicts)]
-    parts = [f"{word} than the maximum at so many eps: {', '.join(those(word))}" for word in _WORDS if those(word)]
-    return "; ".join([*parts, *([f"not told apart from it: {', '.join(same)}"] if same else [])])
+    parts = [
+        f"{word} than the maximum at so many of {len(threats)} eps: {', '.join(those(word))}"
+        for word in _WORDS
+        if those(word)
+    ]
+    return "; ".join([*parts, *([f"not told apart from the maximum: {', '.join(same)}"] if same else [])])
 
 
 def _overestimate(findings: Findings) -> str | None:

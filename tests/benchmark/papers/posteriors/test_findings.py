@@ -16,10 +16,12 @@ from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS
 from benchmark.papers.posteriors.outcomes import COLUMNS, read_outcomes, write_outcomes
 from benchmark.papers.posteriors.page import report
 from benchmark.papers.posteriors.suite import EPS, Attacker, met
+from benchmark.plan.adaptive_attack import NORMS
 from benchmark.plan.cells import Reading
 from benchmark.reports.general import STUDIES
 from benchmark.results import Results
 
+ROOT = Path(__file__).resolve().parents[4]
 IMAGES = 100
 SHARES = {  # of images that survive at the smallest eps: less by a fifth of it at each further one
     MAP: {Attacker.ALL: 0.7},
@@ -141,7 +143,7 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     assert [cell.strip() for cell in against.split("|")[3:7]] == 2 * ["**+12** / +4", "**+9** / +3"]
     (short,) = [line for line in text.splitlines() if line.startswith("- **mlp**, in the limit of many draws")]
     assert short.endswith(
-        f"more robust than the maximum at so many eps: {EXACT} (4 of 4); not told apart from it: swag."
+        f"more robust than the maximum at so many of 4 eps: {EXACT} (4); not told apart from the maximum: swag."
     )
     assert f"at linf {at.eps:g} a wrong gradient alone overestimates: single draw by up to 10 points (hmc)" in text
     assert "under HMC is 0.50 with one draw, 0.31 with 100 and 0.30 in the limit; at the maximum it is 0.50" in text
@@ -177,3 +179,14 @@ def test_figures_show_every_posterior(findings: Findings) -> None:
     assert [text.get_text() for text in width.legends[0].get_texts()] == findings.posteriors
     lines = by_draws(findings).axes[0].get_lines()
     np.testing.assert_allclose(lines[0].get_ydata(), [0.5, 0.4, 0.31])
+
+
+def test_the_zoos_twins_differ_no_more_than_their_trainings_as_the_readme_says() -> None:
+    """The committed tables: mnist/lenet and mnist/bayesian-lenet, by the zoo's recipes, at every eps and reading."""
+    assert "no more from each other than from training to training" in (ROOT / "README.md").read_text()
+    twins = Findings.read(ROOT / "leaderboards" / STUDIES / "posteriors" / "twins")
+    for norm in NORMS:
+        for threat in twins.threats(norm):
+            for own in (False, True):
+                (beyond,) = twins.beyond_map(threat, own).values()
+                assert beyond.p >= 0.05, threat
