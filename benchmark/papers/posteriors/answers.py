@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+from scipy.stats import kendalltau
+
 from benchmark.attacks.spec import format_eps
 from benchmark.papers.posteriors.figures import middle
 from benchmark.papers.posteriors.findings import Findings
-from benchmark.papers.posteriors.grid import EXACT, MAP
+from benchmark.papers.posteriors.grid import EXACT, MAP, PROBLEMS, TRAININGS
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.adaptive_attack import NORMS
 from benchmark.reports.tables import threat_title
@@ -16,6 +18,7 @@ from benchmark.statistics import Estimate
 
 LEVEL = 0.05
 SHOWN = 2  # eps of each norm in full
+FEWEST = 5  # kinds of posteriors of which a correlation is told
 READINGS = {"in the limit of many draws": False, "on the judge's own draws": True}
 
 
@@ -50,6 +53,7 @@ def in_short(found: Iterable[Findings]) -> Iterator[str]:
     for findings in found:
         if (over := _overestimate(findings)) is not None:
             yield over
+    yield from (told for findings in found if (told := _with_width(findings)) is not None)
     for findings in found:
         ends = [findings.threats(norm)[-1] for norm in NORMS if findings.threats(norm)]
         best = [max((findings.robust(name, one).mean, name) for name in findings.posteriors) for one in ends]
@@ -60,6 +64,37 @@ def in_short(found: Iterable[Findings]) -> Iterator[str]:
             for one, (share, name) in zip(ends, best, strict=True)
         )
         yield f"**{findings.problem.name}**, the most that any posterior keeps at the largest eps: {left}."
+
+
+def left_open(found: Iterable[Findings]) -> Iterator[str]:
+    """What these tables do not answer."""
+    found = tuple(found)
+    least = "; ".join(f"{one.problem.name}: about {least_that_is_told(one):.0f} points" for one in found)
+    yield (
+        f"Differences smaller than so many images and {TRAININGS} trainings tell ({least}). Where trainings differ "
+        "more than images do, more trainings are missing, not more images."
+    )
+    exact = [one.problem.name for one in found if EXACT in one.posteriors]
+    yield (
+        f"Whether a larger network's true posterior is robust: HMC was run for {', '.join(exact) or 'none'} alone. "
+        "All other posteriors are approximations, and say nothing of what they approximate."
+    )
+    for one in found:
+        chains = {name: figures for name, figures in one.sampling.items() if name in one.posteriors}
+        unmixed = [
+            name
+            for name, trainings in chains.items()
+            if any(not figures.get("converged", True) for figures in trainings.values())
+        ]
+        if unmixed:
+            yield f"Chains of {', '.join(unmixed)} ({one.problem.name}) have not mixed by the rule above."
+    measured = {one.problem.name: one.posteriors for one in found}
+    for name, problem in PROBLEMS.items():
+        kinds = [kind for kind in problem.posteriors if kind not in measured.get(name, [])]
+        if kinds:
+            which = f": {', '.join(kinds)}" if name in measured else ""
+            yield f"{name} ({problem.architecture} given {problem.data}), defined and not measured{which}."
+    yield "Posteriors that are trained to be robust; of one, bounds say what no attack can do: [bounds](bounds.md)."
 
 
 def grid_of(findings: Findings) -> str:
@@ -136,6 +171,21 @@ def _overestimate(findings: Findings) -> str | None:
         return None
     at = f"{threat.norm} {format_eps(threat.eps)}"
     return f"**{findings.problem.name}**, at {at} a wrong gradient alone overestimates: {', '.join(most)}."
+
+
+def _with_width(findings: Findings) -> str | None:
+    """Whether posteriors that are wider are more robust, by the rank correlation over kinds; None for few of them."""
+    if len(findings.posteriors) < FEWEST:
+        return None
+    widths = [findings.mean(name, "mutual_information") for name in findings.posteriors]
+    told = []
+    for threat in middle(findings):
+        tau, p = kendalltau(widths, [findings.robust(name, threat).mean for name in findings.posteriors])
+        told.append(f"{tau:+.2f} at {threat.norm} {format_eps(threat.eps)} (p {p:.2g})")
+    return (
+        f"**{findings.problem.name}**, rank correlation of mutual information and robust accuracy in the limit over "
+        f"{len(widths)} kinds: {', '.join(told)}."
+    )
 
 
 def _points(more: Estimate) -> str:

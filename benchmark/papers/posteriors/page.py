@@ -14,6 +14,7 @@ from benchmark.papers.posteriors.answers import (
     grid_of,
     in_short,
     least_that_is_told,
+    left_open,
     of_the_exact_posterior,
     verdict,
 )
@@ -46,6 +47,7 @@ def report(_results: Results, folder: Path) -> Generated:
         __package__,
         problems=[_problem(one) for one in found],
         answers=[*in_short(found)],
+        still_open=[*left_open(found)],
         trainings=TRAININGS,
         moons=(folder / STUDIES / "half-moons.png").is_file(),
     )

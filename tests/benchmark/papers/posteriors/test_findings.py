@@ -146,6 +146,10 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
         f"more robust than the maximum at so many of 4 eps: {EXACT} (4); not told apart from the maximum: swag."
     )
     assert f"at linf {at.eps:g} a wrong gradient alone overestimates: single draw by up to 10 points (hmc)" in text
+    assert "- Chains of hmc (mlp) have not mixed by the rule above." in text
+    assert "- lenet-cifar (lenet given all images of cifar10-jpeg), defined and not measured." in text
+    assert "defined and not measured: ensemble-5," in text
+    assert "rank correlation" not in text, "of three kinds none is told"
     assert "under HMC is 0.50 with one draw, 0.31 with 100 and 0.30 in the limit; at the maximum it is 0.50" in text
     assert "Does it hang on the judge's draws?" in text
     (told,) = [line for line in text.splitlines() if "3 chains" in line]
