@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from zoo.catalogue.recipes import RECIPES, Recipe
-from zoo.catalogue.samplers import Ensemble, Hmc, Laplace, Sampler, Sghmc, Swag
+from zoo.catalogue.samplers import Dropout, Ensemble, Hmc, Laplace, Sampler, Sghmc, Swag
 
 TRAININGS = 3  # of every posterior, and chains of what has chains
 NUMBERS = range(1, TRAININGS + 1)  # of the trainings
@@ -21,7 +21,6 @@ class Posterior:
     mean_field: whether a Gaussian is fitted to every weight, whose share of the KL the recipe says: the temperature.
         Its layers are made of the problem's architecture, or are those of the recipe's, where that is Bayesian.
     rho: that its standard deviations begin at, softplus(rho).
-    dropout: share of the last hidden layer's units that are left out, in training and in every draw.
     starts_at_map: whether it begins at the maximum of the same training.
     as_published: full-batch HMC as in Carbone et al. 2020: of trajectories of .05, 50 for warm-up and 9 samples, from
         which as many members as others have are drawn with replacement.
@@ -31,7 +30,6 @@ class Posterior:
     words: str
     mean_field: bool = False
     rho: float = -5.0
-    dropout: float = 0.0
     starts_at_map: bool = False
     as_published: bool = False
 
@@ -88,7 +86,7 @@ def _mlp() -> Problem:
     posteriors = {
         MAP: Posterior(exact, "one network, the maximum of the posterior"),
         **_ensembles(exact, 5, 10),
-        "dropout": _dropout(minibatches),
+        "dropout": _dropout(minibatches, size),
         **_mean_fields(minibatches, 200, 1.0, 0.3, 0.1, 0.03, 0.01),
         "swag": _swag(minibatches, size, 0.05),
         "swag-wide": _swag(minibatches, size, 0.2),
@@ -112,7 +110,7 @@ def _lenet(name: str, dataset: str, images: int | None) -> Problem:
     posteriors = {
         MAP: Posterior(best, "one network, the maximum of the posterior"),
         **_ensembles(best, 5),
-        "dropout": _dropout(best),
+        "dropout": _dropout(best, size),
         **_mean_fields(best, 60, 1.0, 0.1, 0.01),
         "swag-wide": _swag(best, size, 0.2),
     }
@@ -142,8 +140,8 @@ def _ensembles(recipe: Recipe, *sizes: int) -> dict[str, Posterior]:
     }
 
 
-def _dropout(recipe: Recipe) -> Posterior:
-    return Posterior(recipe, "MC dropout, half of the hidden units", dropout=0.5)
+def _dropout(recipe: Recipe, size: int) -> Posterior:
+    return Posterior(replace(recipe, sampler=Dropout(0.5, draws=size)), "MC dropout, half of the hidden units")
 
 
 def _mean_fields(recipe: Recipe, epochs: int, *temperatures: float) -> dict[str, Posterior]:

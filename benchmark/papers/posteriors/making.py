@@ -87,7 +87,7 @@ class Making:
         if kind.recipe.sampler is not None:
             return self._sample(posterior, kind)
         make: Callable[[Posterior, int, Path], Made] = (
-            self._published if kind.as_published else self._draw if kind.mean_field or kind.dropout else self._train
+            self._published if kind.as_published else self._draw if kind.mean_field else self._train
         )
         for training in NUMBERS:
             if not self.path(posterior, training).is_file():
@@ -98,24 +98,12 @@ class Making:
         return Made(_stacked([self._trained(kind, training, checkpoint, self._initialised(training))]), False)
 
     def _draw(self, kind: Posterior, training: int, checkpoint: Path) -> Made:
-        """Draws of a mean-field Gaussian, or of which units dropout leaves out."""
+        """Draws of a mean-field Gaussian."""
         start, size = self._initialised(training, kind.recipe.architecture), self.problem.size
-        if kind.mean_field:
-            if not kind.recipe.is_bayesian:
-                start = make_bayesian(start, prior=self.problem.prior, rho=kind.rho)
-            drawn = posterior_of(self._trained(kind, training, checkpoint, start)).draws(size, derive_seed(training))
-            return Made(_stacked(drawn), True)
-        name, _ = list(start.named_children())[-1]
-        wrapped = nn.Sequential(nn.Dropout(kind.dropout), start.get_submodule(name))
-        start.register_module(name, wrapped)
-        trained = self._trained(kind, training, checkpoint, start)
-        trained.register_module(name, wrapped[1])
-        states = {key: value.expand(size, *value.shape).clone() for key, value in trained.state_dict().items()}
-        weights = states[f"{name}.weight"]
-        generator = private_generator("dropout", self.problem.name, training)
-        kept = torch.rand(size, 1, weights.shape[-1], generator=generator) >= kind.dropout
-        states[f"{name}.weight"] = weights * kept / (1 - kind.dropout)
-        return Made(states, True)
+        if not kind.recipe.is_bayesian:
+            start = make_bayesian(start, prior=self.problem.prior, rho=kind.rho)
+        drawn = posterior_of(self._trained(kind, training, checkpoint, start)).draws(size, derive_seed(training))
+        return Made(_stacked(drawn), True)
 
     def _published(self, kind: Posterior, training: int, checkpoint: Path) -> Made:
         target = self._target(training)

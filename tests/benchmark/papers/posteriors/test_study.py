@@ -24,7 +24,7 @@ from benchmark.papers.posteriors.suite import EPS
 from benchmark.papers.posteriors.tables import MEASURES, SAMPLING
 from benchmark.plan.cells import Reading
 from benchmark.records.store import Store
-from zoo.catalogue.samplers import Ensemble, Hmc, Laplace, Swag
+from zoo.catalogue.samplers import Dropout, Ensemble, Hmc, Laplace, Swag
 from zoo.datasets import Split, load_split
 from zoo.posteriors import SampledNetwork, posterior_of
 from zoo.prediction.expected import ExpectedPrediction
@@ -36,6 +36,7 @@ def _small(kind: Posterior) -> Posterior:
     """The same in little time, on 60 images."""
     small: dict[type, dict[str, object]] = {
         Hmc: {"epochs": 8, "max_lr": 0.02, "sampler": Hmc(TRAININGS, 4, keep=TRAININGS * 4)},
+        Dropout: {"sampler": Dropout(0.5, draws=SIZE)},
         Swag: {"epochs": 3, "batch_size": 10, "sampler": Swag(rank=2, draws=SIZE)},
     }
     if kind.recipe.optimizer == "l-bfgs":  # to convergence, which takes its time
@@ -140,6 +141,7 @@ def test_the_table_has_every_attack_on_every_network(study: Study, tmp_path: Pat
     sampling = json.loads((folder / "sampling.json").read_text())
     assert {kind: [*trainings] for kind, trainings in sampling.items()} == {
         "ensemble-5": ["1", "2", "3"],
+        "dropout": ["1", "2", "3"],
         "swag": ["1", "2", "3"],
         EXACT: ["1"],
     }
@@ -189,7 +191,7 @@ def test_what_was_written_of_other_kinds_stays(study: Study, tmp_path: Path, mon
     pd.testing.assert_frame_equal(read_outcomes(folder), whole)
     pd.testing.assert_frame_equal(pd.read_csv(folder / MEASURES), measures)
     assert set(json.loads((folder / SAMPLING).read_text())) == {"ensemble-5", EXACT}
-    wider = {**PROBLEM.posteriors, MAP: dataclasses.replace(PROBLEM.posteriors[MAP], dropout=0.1)}
+    wider = {**PROBLEM.posteriors, MAP: dataclasses.replace(PROBLEM.posteriors[MAP], rho=-4.0)}
     Study(dataclasses.replace(PROBLEM, posteriors=wider), tmp_path / "elsewhere", None, 8).write(tmp_path)
     assert set(read_outcomes(folder)["posterior"]) == {*whole["posterior"]} - {MAP}
     assert set(pd.read_csv(folder / MEASURES)["posterior"]) == {*measures["posterior"]} - {MAP}
