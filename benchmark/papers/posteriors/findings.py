@@ -119,6 +119,6 @@ class Findings:
 
 
 def read_studies(studies: Path) -> tuple[Findings, ...]:
-    """Of every problem whose maximum was measured. Raises ValueError for damaged tables."""
-    paths = sorted((studies / FOLDER).glob(f"*/{FILE}"))
-    return tuple(one for path in paths if MAP in (one := Findings.read(path.parent)).posteriors)
+    """Of every problem whose maximum was measured, as `grid` lists them. Raises ValueError for damaged tables."""
+    folders = [studies / FOLDER / name for name in PROBLEMS if (studies / FOLDER / name / FILE).is_file()]
+    return tuple(one for folder in folders if MAP in (one := Findings.read(folder)).posteriors)

@@ -22,6 +22,7 @@ from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width,
 from benchmark.papers.posteriors.findings import Findings, read_studies
 from benchmark.papers.posteriors.grid import MAP, TRAININGS
 from benchmark.papers.posteriors.suite import Attacker
+from benchmark.plan.adaptive_attack import NORMS
 from benchmark.reports.figures import Figures
 from benchmark.reports.general import STUDIES
 from benchmark.reports.page import render_page
@@ -71,7 +72,7 @@ def _problem(findings: Findings) -> dict[str, object]:
             threat_title(one.norm, one.eps): markdown(_robust(findings, one)) for one in middle(findings, SHOWN)
         },
         "by_eps": {norm: markdown(_by_eps(findings, findings.threats(norm))) for norm in ("linf", "l2")},
-        "judges": markdown(_by_judge(findings, middle(findings, SHOWN))),
+        "judges": markdown(_by_judge(findings)),
         "trainings": markdown(_by_training(findings, middle(findings, SHOWN))),
         "sampling": markdown(_sampling(findings)),
     }
@@ -157,17 +158,20 @@ def _by_training(findings: Findings, threats: list[ThreatModel]) -> Iterator[dic
         }
 
 
-def _by_judge(findings: Findings, threats: list[ThreatModel]) -> Iterator[dict[str, object]]:
+def _by_judge(findings: Findings) -> Iterator[dict[str, object]]:
+    """At the eps at which halves were exchanged, which are the same for all problems on a data set."""
+    threats = [threat for norm in NORMS for threat in findings.threats(norm)]
+    found = {(name, one): findings.exchanged(name, one) for name in findings.posteriors for one in threats}
+    met = [one for one in threats if any(found[name, one] for name in findings.posteriors)]
     for name in findings.posteriors:
-        found = {threat_title(one.norm, one.eps): findings.exchanged(name, one) for one in threats}
-        if any(found.values()):
+        if any(found[name, one] for one in met):
             yield {
                 "posterior": name,
                 **{
-                    title: ""
-                    if one is None
-                    else f"{100 * one.first:.1f}, {100 * one.second:.1f} ({100 * one.differ:.1f})"
-                    for title, one in found.items()
+                    threat_title(one.norm, one.eps): ""
+                    if (each := found[name, one]) is None
+                    else f"{100 * each.first:.1f}, {100 * each.second:.1f} ({100 * each.differ:.1f})"
+                    for one in met
                 },
             }
 
