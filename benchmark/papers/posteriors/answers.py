@@ -18,7 +18,7 @@ from benchmark.statistics import Estimate
 
 LEVEL = 0.05
 SHOWN = 2  # eps of each norm in full
-FEWEST = 5  # kinds of posteriors of which a correlation is told
+FEWEST = 5  # kinds of posteriors of which a correlation is told and drawn
 READINGS = {"in the limit of many draws": False, "on the judge's own draws": True}
 
 

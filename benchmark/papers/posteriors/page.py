@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.posteriors.answers import (
+    FEWEST,
     SHOWN,
     against_maximum,
     grid_of,
@@ -41,7 +42,8 @@ def report(_results: Results, folder: Path) -> Generated:
     for findings in found:
         name, threats = findings.problem.name, middle(findings)
         figures[f"posteriors-{name}-gradients"] = partial(by_gradient, findings, threats)
-        figures[f"posteriors-{name}-width"] = partial(by_width, findings, threats)
+        if len(findings.posteriors) >= FEWEST:
+            figures[f"posteriors-{name}-width"] = partial(by_width, findings, threats)
         figures[f"posteriors-{name}-draws"] = partial(by_draws, findings)
     text = render_page(
         "posteriors.md",
@@ -64,6 +66,7 @@ def _problem(findings: Findings) -> dict[str, object]:
         "images": images,
         "what": f"{problem.words}; {images} test images",
         "against": markdown(against_maximum(findings)),
+        "has_widths": len(findings.posteriors) >= FEWEST,
         "grid": grid_of(findings),
         "says": [*of_the_exact_posterior(findings)],
         "least": f"{least_that_is_told(findings):.0f}",
