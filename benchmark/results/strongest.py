@@ -10,6 +10,7 @@ from functools import cached_property
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.plan.adaptive_attacks import ADAPTIVE_ATTACKS
+from benchmark.plan.nearest import broken_under
 from benchmark.plan.stronger_attacks import AUTOATTACK_PARTS
 from benchmark.results.evidence import Evidence
 from benchmark.results.share import Share
@@ -31,7 +32,7 @@ def autoattack(evidence: Evidence, threat: ThreatModel, whitebox: Set[int], coun
 
 @dataclass(frozen=True)
 class Distances:
-    """Image -> how far its nearest adversarial image is at most, in the norm, over all attacks that look for it.
+    """Image -> how far its nearest adversarial image is at most, in the norm, over all attacks that count.
 
     0 for an image that is misclassified as it is, infinite for one of which none was found.
     """
@@ -55,7 +56,11 @@ class Distances:
 
 
 def distances_of(evidence: Evidence, images: Collection[int]) -> Distances | None:
-    """Of these images. None where no attack looked for the nearest image of each of them."""
+    """Of these images. None where no attack looked for the nearest image of each of them.
+
+    An image that any attack breaks at some eps has one that is no further: on wide posteriors attacks that look for the
+    nearest, through draws that are not the judge's, may find none where another does.
+    """
     found = dict.fromkeys(images, math.inf)
     looked = set[int]()
     for name, adaptive in ADAPTIVE_ATTACKS.items():
@@ -65,4 +70,10 @@ def distances_of(evidence: Evidence, images: Collection[int]) -> Distances | Non
                 for image, distance in record.distances.items():
                     if image in found:
                         found[image] = min(found[image], distance)
-    return Distances(found) if images and looked >= set(images) else None
+    if not images or not looked >= set(images):
+        return None
+    for threat in evidence.surviving:
+        for record in evidence.counted(threat):
+            for image in broken_under(record, threat) & found.keys():
+                found[image] = min(found[image], record.distances[image], threat.eps)
+    return Distances(found)

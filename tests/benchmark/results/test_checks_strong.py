@@ -248,6 +248,19 @@ def test_the_median_distance_is_over_all_that_look_for_it() -> None:
     assert distances.curve[0] == (0.0, pytest.approx(2 / 3))
 
 
+def test_an_image_that_any_attack_breaks_has_an_adversarial_one_within_its_eps() -> None:
+    """Where attacks that look for the nearest image find none, as through other draws than the judge's."""
+    none = at(trial("fmn", LINF, [True] * N), lambda image: math.inf)
+    found = beside(without(evidence(), "fmn", "brendel-bethge", "hopskipjump"), none)
+    distances = distances_of(found, range(N))
+    assert distances is not None
+    for threat in found.surviving:
+        if threat.norm == "linf":
+            broken = [image for image, survives in found.survivors(threat).items() if not survives]
+            assert broken
+            assert all(distances.of[image] <= threat.eps for image in broken)
+
+
 def test_the_name_autoattack_is_a_column_only_where_its_parts_were_run() -> None:
     """Where the white-box attacks or APGD leave nothing, its number is known, but no board gets a column for that."""
 
