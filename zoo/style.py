@@ -26,12 +26,12 @@ NETWORKS: dict[str, tuple[Colour, str]] = {
     "lenet-certified": (_PALETTE[6], "<"),
     "mlp": (_PALETTE[2], "D"),
     "mlp-50": (_PALETTE[4], "X"),
-    # the same network's posteriors
+    # the same network's posteriors, in shades of its colour
     "hmc-mlp": (_PALETTE[4], "X"),
-    "sghmc-mlp": (_PALETTE[4], "p"),
-    "swag-mlp": (_PALETTE[4], "h"),
-    "dropout-mlp": (_PALETTE[4], "d"),
-    "ensemble-mlp": (_PALETTE[4], "*"),
+    "sghmc-mlp": ((0.45, 0.15, 0.45), "p"),
+    "swag-mlp": ((0.65, 0.25, 0.60), "h"),
+    "dropout-mlp": ((0.30, 0.10, 0.45), "d"),
+    "ensemble-mlp": ((0.60, 0.50, 0.80), "*"),
 }
 _OTHER: tuple[Colour, str] = (_PALETTE[7], "P")
 

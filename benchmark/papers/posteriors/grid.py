@@ -103,15 +103,15 @@ def _mlp() -> Problem:
     return Problem("mlp", "mnist", "mlp-50", images, 0.3, size, posteriors)
 
 
-def _lenet(name: str, dataset: str, images: int | None) -> Problem:
+def _lenet(name: str, dataset: str, images: int | None, epochs: int) -> Problem:
     """A convolutional network: too large for full-batch HMC that mixes, so that its posteriors are approximations."""
     size, prior = 40, 0.1
-    best = Recipe("lenet", 60, 3e-3, 100, prior=prior, images=images, kl_constant=1.0)
+    best = Recipe("lenet", epochs, 3e-3, 100, prior=prior, images=images, kl_constant=1.0)
     posteriors = {
         MAP: Posterior(best, "one network, the maximum of the posterior"),
         **_ensembles(best, 5),
         "dropout": _dropout(best, size),
-        **_mean_fields(best, 60, 1.0, 0.1, 0.01),
+        **_mean_fields(best, epochs, 1.0, 0.1, 0.01),
         "swag-wide": _swag(best, size, 0.2),
     }
     return Problem(name, dataset, "lenet", images, prior, size, posteriors)
@@ -164,8 +164,8 @@ PROBLEMS: dict[str, Problem] = {
     problem.name: problem
     for problem in (
         _mlp(),
-        _lenet("lenet", "mnist", 10_000),
-        _lenet("lenet-cifar", "cifar10-jpeg", None),
+        _lenet("lenet", "mnist", 10_000, 60),
+        _lenet("lenet-cifar", "cifar10-jpeg", None, 30),
         _twins(),
     )
 }
