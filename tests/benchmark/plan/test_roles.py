@@ -87,5 +87,5 @@ def test_the_committed_records_have_the_roles_that_their_suites_gave_them() -> N
     assert {count for (kind, *_), count in roles.items() if kind == "column"} == {8}
     assert {count for (kind, *_), count in roles.items() if kind == "eps 0"} == {4}
     audits = [count for (kind, _, start), count in roles.items() if kind == "adaptive" and start == 0]
-    assert len(audits) == 22
+    assert len(audits) == 27
     assert sum(audits) > 20 * 40
