@@ -120,7 +120,7 @@ def run(
 
     **Examples**
 
-    `python -m benchmark.run --suite smoke`: does everything work? Half a minute.
+    `python -m benchmark.run --suite smoke`: does everything work? A minute or two.
 
     `python -m benchmark.run --suite whitebox`: the main job on the bundled MNIST entries.
 
