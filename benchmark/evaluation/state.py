@@ -171,13 +171,6 @@ def _take_histories(passages: _Passages, new: ExpectedPrediction, x: Tensor, y: 
     Raises ValueError where the network fails.
     """
 
-    def after(history: Callable[[ExpectedPrediction], None], asked: Tensor) -> Answers:
-        def compute(network: ExpectedPrediction) -> list[Tensor]:
-            history(network)
-            return list(answers(network, asked))
-
-        return Answers(*apart(compute, new))
-
     def shown(network: ExpectedPrediction) -> None:
         for _ in range(SHOWN):
             network.value_and_gradient(x, y)
@@ -190,9 +183,9 @@ def _take_histories(passages: _Passages, new: ExpectedPrediction, x: Tensor, y: 
     noise = torch.randn(x.shape, generator=private_generator("neighbours")).to(x)
     around = [within(x + radius * unit(noise, threat.norm), x, threat) for radius in (threat.eps, threat.eps / 4)]
     asked = torch.cat([_climbed(new, x, y, threat), *around])  # (3 B, C, H, W)
-    nothing, labels = after(lambda _: None, asked), y.repeat(3)
-    passages.take("neighbours of images seen before", lambda: after(shown, asked), nothing, labels)
-    passages.take(f"after {CALLS} calls", lambda: after(called, asked), nothing, labels)
+    nothing, labels = _of_a_copy(new, asked), y.repeat(3)
+    passages.take("neighbours of images seen before", lambda: _of_a_copy(new, asked, shown), nothing, labels)
+    passages.take(f"after {CALLS} calls", lambda: _of_a_copy(new, asked, called), nothing, labels)
 
 
 def _unseen_survivors(
@@ -204,11 +197,19 @@ def _unseen_survivors(
     more of a wide posterior, whatever it has seen. Raises ValueError where the network fails.
     """
     x, y = x[: len(x) // 2], y[: len(x) // 2]
-    clean, attacked = (
-        Answers(*apart(lambda network, images=images: list(answers(network, images)), judge))  # type: ignore[misc]
-        for images in (x, _climbed(attacker, x, y, threat))
-    )
-    return _survivors(clean, attacked, y)
+    return _survivors(_of_a_copy(judge, x), _of_a_copy(judge, _climbed(attacker, x, y, threat)), y)
+
+
+def _of_a_copy(
+    new: ExpectedPrediction, asked: Tensor, history: Callable[[ExpectedPrediction], None] = lambda _: None
+) -> Answers:
+    """What a copy of a network answers after a history; the network is left as it is."""
+
+    def compute(network: ExpectedPrediction) -> list[Tensor]:
+        history(network)
+        return list(answers(network, asked))
+
+    return Answers(*apart(compute, new))
 
 
 def _climbed(new: ExpectedPrediction, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:

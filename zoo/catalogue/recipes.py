@@ -138,7 +138,7 @@ class Recipe:
 
 # One perceptron given 2,000 images, of whose posterior the zoo has the maximum and every kind of approximation.
 _MAXIMUM = Recipe("mlp-50", epochs=5, max_lr=1.0, batch_size=2000, prior=0.3, images=2000, optimizer="l-bfgs")
-_MINIBATCHES = replace(_MAXIMUM, epochs=60, max_lr=3e-3, batch_size=100, optimizer="adam")
+_MINIBATCHES = replace(_MAXIMUM, max_lr=3e-3, batch_size=100, optimizer="adam")
 
 RECIPES: dict[str, Recipe] = {
     "mnist/lenet": Recipe("lenet", epochs=15, max_lr=3e-3),

@@ -14,6 +14,12 @@ def require_divisible(kept: int, chains: int, what: str) -> None:
         raise ValueError(f"{what} keeps as many samples of each of {chains} chains, which {kept} are not")
 
 
+def require_ordinary(recipe: Recipe, what: str) -> None:
+    """Raises ValueError for a recipe of a network that is Bayesian by its layers."""
+    if recipe.architecture.startswith("bayesian-"):
+        raise ValueError(f"{what} is of ordinary networks; {recipe.architecture} is a posterior already")
+
+
 def require_prior(recipe: Recipe, what: str) -> None:
     """Raises ValueError for a recipe without a prior."""
     if recipe.prior is None:

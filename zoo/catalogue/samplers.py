@@ -11,7 +11,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
-from zoo.catalogue.requirements import require_all_images, require_as_they_are, require_divisible, require_prior
+from zoo.catalogue.requirements import (
+    require_all_images,
+    require_as_they_are,
+    require_divisible,
+    require_ordinary,
+    require_prior,
+)
 
 if TYPE_CHECKING:
     from zoo.catalogue.recipes import Recipe
@@ -229,8 +235,7 @@ class Ensemble(Sampler):
             raise ValueError(f"an ensemble has 2 members or more, not {self.members}")
 
     def check(self, recipe: Recipe) -> None:
-        if recipe.architecture.startswith("bayesian-"):
-            raise ValueError(f"an ensemble is of ordinary networks; {recipe.architecture} is a posterior already")
+        require_ordinary(recipe, "an ensemble")
 
 
 @dataclass(frozen=True)
@@ -256,8 +261,7 @@ class Dropout(Sampler):
         return self.draws
 
     def check(self, recipe: Recipe) -> None:
-        if recipe.architecture.startswith("bayesian-"):
-            raise ValueError(f"MC dropout is of ordinary networks; {recipe.architecture} is a posterior already")
+        require_ordinary(recipe, self.title)
         if recipe.optimizer != "adam":
             raise ValueError(
                 f"MC dropout has other units at each step, which {recipe.optimizer} cannot follow: say adam"

@@ -34,10 +34,7 @@ def run(job: Job) -> Draws:
     def drop(network: nn.Module) -> None:
         network.register_module(name, nn.Sequential(nn.Dropout(settings.rate), network.get_submodule(name)))
 
-    path = job.checkpoint  # a name of its own: the job's own checkpoint would be of a network without dropout
-    trained = job.train(
-        recipe.seed, path and path.with_name(f"{path.stem}-{job.identity[:12]}-trained.safetensors"), drop
-    )
+    trained = job.train(recipe.seed, job.beside("trained"), drop)
     trained.register_module(name, trained.get_submodule(name)[1])  # type: ignore[index]
     whole = job.target.flat(trained)
     states = job.target.named(whole.repeat(settings.draws, 1))

@@ -25,9 +25,7 @@ def run(job: Job) -> Draws:
     size = 1 if sampler is None else sampler.size
     members = []
     for member in range(size):
-        path = job.checkpoint
-        if path is not None:  # a name of its own for every ensemble: what is at a training's checkpoint is believed
-            path = path.with_name(f"{path.stem}-{job.identity[:12]}-member-{member}.safetensors")
+        path = job.beside(f"member-{member}")
         members.append(job.target.flat(job.train(member_seed(recipe.seed, member), path, lambda network: None)))
     positions = torch.stack(members)[None]
     energies = -job.target.log_density(positions[0]) / len(job.target.labels)

@@ -45,6 +45,11 @@ class Job:
             raise ValueError(f"{title} begins at a trained network: say start_from in the recipe, or give start")
         return self.start
 
+    def beside(self, what: str) -> Path | None:
+        """Where a network trained for this sampling has its checkpoint: what is there is believed to be its own."""
+        path = self.checkpoint
+        return None if path is None else path.with_name(f"{path.stem}-{self.identity[:12]}-{what}.safetensors")
+
     def from_prior(self, purpose: str, chains: int) -> Tensor:
         """(C, D) draws of the prior: where chains begin."""
         generators = [private_generator(purpose, self.recipe.seed, chain) for chain in range(chains)]
