@@ -30,13 +30,14 @@ Begin = Literal["prior", "initialisation"]
 class Sampler(ABC):
     """How a posterior is made. title: what it is called.    family: of the entry that it makes.
 
-    counts: the settings that must be positive.
+    counts: the settings that must be positive.    sized_by: the setting that says of how many networks the entry is.
     Raises ValueError, when a recipe is made, for settings that mean nothing or do not fit it.
     """
 
     title: ClassVar[str]
     family: ClassVar[str] = "bayesian"
     counts: ClassVar[tuple[str, ...]]
+    sized_by: ClassVar[str] = "draws"
 
     def __post_init__(self) -> None:
         for name in self.counts:
@@ -49,9 +50,9 @@ class Sampler(ABC):
         return self.title
 
     @property
-    @abstractmethod
     def size(self) -> int:
         """Of how many networks the entry consists."""
+        return int(getattr(self, self.sized_by))
 
     @abstractmethod
     def check(self, recipe: Recipe) -> None:
@@ -78,14 +79,11 @@ class Hmc(Sampler):
 
     title: ClassVar[str] = "HMC"
     counts: ClassVar[tuple[str, ...]] = ("chains", "burn_in", "every", "keep")
+    sized_by: ClassVar[str] = "keep"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_divisible(self.keep, self.chains, self.title)
-
-    @property
-    def size(self) -> int:
-        return self.keep
 
     def check(self, recipe: Recipe) -> None:
         require_all_images(recipe, self.title)
@@ -132,6 +130,7 @@ class Sghmc(Sampler):
 
     title: ClassVar[str] = "SGHMC"
     counts: ClassVar[tuple[str, ...]] = ("chains", "cycles", "per_cycle", "keep")
+    sized_by: ClassVar[str] = "keep"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -161,10 +160,6 @@ class Sghmc(Sampler):
     def each(self) -> int:
         """How many samples each chain gives."""
         return (self.cycles - self.burn_in) * self.per_cycle
-
-    @property
-    def size(self) -> int:
-        return self.keep
 
     def check(self, recipe: Recipe) -> None:
         require_prior(recipe, self.title)
@@ -202,10 +197,6 @@ class Swag(Sampler):
         if self.rank < 2:
             raise ValueError(f"rank of SWAG must be 2 or more, not {self.rank}: it is divided by one less")
 
-    @property
-    def size(self) -> int:
-        return self.draws
-
     def check(self, recipe: Recipe) -> None:
         require_prior(recipe, self.title)
         require_as_they_are(recipe, self.title, but=("start_from",))
@@ -225,10 +216,7 @@ class Ensemble(Sampler):
     title: ClassVar[str] = "deep ensemble"
     family: ClassVar[str] = "ensemble"
     counts: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def size(self) -> int:
-        return self.members
+    sized_by: ClassVar[str] = "members"
 
     def __post_init__(self) -> None:
         if self.members < 2:
@@ -255,10 +243,6 @@ class Dropout(Sampler):
         super().__post_init__()
         if not 0 < self.rate < 1:
             raise ValueError(f"rate of MC dropout is a share above 0 and below 1, not {self.rate}")
-
-    @property
-    def size(self) -> int:
-        return self.draws
 
     def check(self, recipe: Recipe) -> None:
         require_ordinary(recipe, self.title)
@@ -292,10 +276,6 @@ class Laplace(Sampler):
         for name, known in (("structure", get_args(Structure)), ("subset", get_args(Subset))):
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"no {name} {value!r} of Laplace; there are: {', '.join(known)}")
-
-    @property
-    def size(self) -> int:
-        return self.draws
 
     def check(self, recipe: Recipe) -> None:
         require_prior(recipe, self.title)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from scipy.stats import kendalltau
 
-from benchmark.attacks.spec import format_eps
+from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.posteriors.figures import middle
 from benchmark.papers.posteriors.findings import Findings
 from benchmark.papers.posteriors.grid import EXACT, MAP, PROBLEMS, TRAININGS
@@ -18,7 +19,6 @@ from benchmark.statistics import Estimate
 
 LEVEL = 0.05
 SHOWN = 2  # eps of each norm in full
-FEWEST = 5  # kinds of posteriors of which a correlation is told and drawn
 READINGS = {"in the limit of many draws": False, "on the judge's own draws": True}
 
 
@@ -45,25 +45,20 @@ def against_maximum(findings: Findings) -> Iterator[dict[str, object]]:
 
 
 def in_short(found: Iterable[Findings]) -> Iterator[str]:
-    """What holds, a sentence or two a problem and question."""
+    """What holds, a question at a time, each of every problem."""
     found = tuple(found)
-    for findings in found:
-        for reading, own in READINGS.items():
-            yield f"**{findings.problem.name}**, {reading}: {_told(findings, own)}."
-    for findings in found:
-        if (over := _overestimate(findings)) is not None:
-            yield over
-    yield from (told for findings in found if (told := _with_width(findings)) is not None)
-    for findings in found:
-        ends = [findings.threats(norm)[-1] for norm in NORMS if findings.threats(norm)]
-        best = [max((findings.robust(name, one).mean, name) for name in findings.posteriors) for one in ends]
-        left = " and ".join(
-            f"{100 * share:.0f} % at {threat_title(one.norm, one.eps)} ({name})"
-            if round(100 * share)
-            else f"none at {threat_title(one.norm, one.eps)}"
-            for one, (share, name) in zip(ends, best, strict=True)
-        )
-        yield f"**{findings.problem.name}**, the most that any posterior keeps at the largest eps: {left}."
+    count = len(middle(found[0], SHOWN))
+    rule = f"By the test, at so many of {count} eps in the limit of many draws (on the judge's own draws, if others): "
+    for question, word in _WORDS.items():
+        yield _of_all(question, {one.problem.name: _told(one, word) for one in found}, rule)
+        rule = ""
+    yield _of_all(
+        "What does a wrong gradient alone add?",
+        {one.problem.name: told for one in found if (told := _overestimate(one))},
+    )
+    if widths := {one.problem.name: _with_width(one) for one in found if one.has_widths}:
+        yield _of_all("Are wider posteriors more robust?", widths, "Rank correlation over kinds, in the limit. ")
+    yield _of_all("What is left at the largest eps?", {one.problem.name: _left(one) for one in found}, "At most: ")
 
 
 def left_open(found: Iterable[Findings]) -> Iterator[str]:
@@ -139,26 +134,29 @@ def of_the_exact_posterior(findings: Findings) -> Iterator[str]:
     )
 
 
-def _told(findings: Findings, own: bool) -> str:
-    """At how many of the eps each posterior is told apart from the maximum."""
+def _of_all(question: str, told: Mapping[str, str], before: str = "") -> str:
+    """A question and its answer of each problem."""
+    return f"**{question}** {before}{'; '.join(f'*{name}* {answer}' for name, answer in told.items())}."
+
+
+def _told(findings: Findings, word: str) -> str:
+    """Which posteriors are so against the maximum, and at how many of the eps."""
     threats = middle(findings, SHOWN)
-    verdicts = [{name: verdict(one) for name, one in findings.beyond_map(threat, own).items()} for threat in threats]
-    posteriors = [name for name in findings.posteriors if name != MAP]
-
-    def those(word: str) -> list[str]:
-        counts = {name: sum(each[name] == word for each in verdicts) for name in posteriors}
-        return [f"{name} ({count})" for name, count in counts.items() if count]
-
-    same = [name for name in posteriors if not any(each[name] for each in verdicts)]
-    parts = [
-        f"{word} than the maximum at so many of {len(threats)} eps: {', '.join(those(word))}"
-        for word in _WORDS
-        if those(word)
-    ]
-    return "; ".join([*parts, *([f"not told apart from the maximum: {', '.join(same)}"] if same else [])])
+    limit, own = (
+        Counter(
+            name
+            for threat in threats
+            for name, one in findings.beyond_map(threat, known).items()
+            if verdict(one) == word
+        )
+        for known in READINGS.values()
+    )
+    names = [name for name in findings.posteriors if name in limit or name in own]
+    each = (f"{name} {limit[name]}" + (f" ({own[name]})" if own[name] != limit[name] else "") for name in names)
+    return ", ".join(each) or "none"
 
 
-def _overestimate(findings: Findings) -> str | None:
+def _overestimate(findings: Findings) -> str:
     """What an attack by a wrong gradient would have reported too much, at most, at the first eps in the middle."""
     threat = middle(findings)[0]
     most = []
@@ -166,26 +164,33 @@ def _overestimate(findings: Findings) -> str | None:
         over = {name: findings.over(name, threat, attacker) for name in findings.posteriors}
         known = [(value, name) for name, value in over.items() if value is not None]
         if known and (worst := max(known))[0] > 0:
-            most.append(f"{attacker} by up to {100 * worst[0]:.0f} points ({worst[1]})")
-    if not most:
-        return None
-    at = f"{threat.norm} {format_eps(threat.eps)}"
-    return f"**{findings.problem.name}**, at {at} a wrong gradient alone overestimates: {', '.join(most)}."
+            most.append(f"{attacker} up to {100 * worst[0]:.0f} points ({worst[1]})")
+    return f"at {_at(threat)}: {', '.join(most)}" if most else ""
 
 
-def _with_width(findings: Findings) -> str | None:
-    """Whether posteriors that are wider are more robust, by the rank correlation over kinds; None for few of them."""
-    if len(findings.posteriors) < FEWEST:
-        return None
+def _with_width(findings: Findings) -> str:
+    """Whether posteriors that are wider are more robust, by the rank correlation of mutual information over kinds."""
     widths = [findings.mean(name, "mutual_information") for name in findings.posteriors]
     told = []
     for threat in middle(findings):
         tau, p = kendalltau(widths, [findings.robust(name, threat).mean for name in findings.posteriors])
-        told.append(f"{tau:+.2f} at {threat.norm} {format_eps(threat.eps)} (p {p:.2g})")
-    return (
-        f"**{findings.problem.name}**, rank correlation of mutual information and robust accuracy in the limit over "
-        f"{len(widths)} kinds: {', '.join(told)}."
-    )
+        told.append(f"{tau:+.2f} at {_at(threat)} (p {p:.2g})")
+    return f"{', '.join(told)}, over {len(widths)}"
+
+
+def _left(findings: Findings) -> str:
+    """What the most robust posterior keeps at the largest eps of each norm."""
+    told = []
+    for threat in (findings.threats(norm)[-1] for norm in NORMS if findings.threats(norm)):
+        share, name = max((findings.robust(name, threat).mean, name) for name in findings.posteriors)
+        told.append(
+            f"{100 * share:.0f} % at {_at(threat)} ({name})" if round(100 * share) else f"none at {_at(threat)}"
+        )
+    return ", ".join(told)
+
+
+def _at(threat: ThreatModel) -> str:
+    return f"{threat.norm} {format_eps(threat.eps)}"
 
 
 def _points(more: Estimate) -> str:
@@ -193,4 +198,7 @@ def _points(more: Estimate) -> str:
     return f"**{points}**" if verdict(more) else points
 
 
-_WORDS = ("more robust", "less robust")
+_WORDS = {
+    "Which posteriors are more robust than the maximum?": "more robust",
+    "Which are less robust?": "less robust",
+}

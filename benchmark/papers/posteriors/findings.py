@@ -21,6 +21,8 @@ from benchmark.papers.posteriors.tables import Tables
 from benchmark.plan.cells import Reading
 from benchmark.statistics import Estimate, corrected, difference_over_trainings, over_trainings
 
+FEWEST = 5  # kinds of posteriors of which a correlation is told and drawn
+
 
 class Exchange(NamedTuple):
     """Robust accuracy with either half of the samples as the judge, and the share of verdicts that differ."""
@@ -56,6 +58,11 @@ class Findings:
         met = attacks.agg(["count", "min", "max"])
         whole = met[(met["count"] >= TRAININGS) & (met["min"] == met["max"])].index
         return [name for name in self.problem.posteriors if name in whole and measured.get(name, 0) >= TRAININGS]
+
+    @property
+    def has_widths(self) -> bool:
+        """Whether there are kinds enough to set robustness beside how wide they are."""
+        return len(self.posteriors) >= FEWEST
 
     def threats(self, norm: Norm) -> list[ThreatModel]:
         """The smallest eps first."""
@@ -93,6 +100,16 @@ class Findings:
 
     def beyond_map(self, threat: ThreatModel, own: bool = False) -> dict[str, Estimate]:
         """By posterior, how much more robust it is than the maximum; p-values corrected for all of them together."""
+        if (threat, own) not in self._beyond_map:
+            self._beyond_map[threat, own] = self._compared_with_map(threat, own)
+        return self._beyond_map[threat, own]
+
+    @cached_property
+    def _beyond_map(self) -> dict[tuple[ThreatModel, bool], dict[str, Estimate]]:
+        """Kept: tables, figures and sentences ask for the same ones, which are resampled thousands of times."""
+        return {}
+
+    def _compared_with_map(self, threat: ThreatModel, own: bool) -> dict[str, Estimate]:
         base = self.survivors(MAP, threat)
         found = {
             name: difference_over_trainings(self.survivors(name, threat, own=own), base)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.posteriors.answers import (
-    FEWEST,
     SHOWN,
     against_maximum,
     grid_of,
@@ -42,7 +41,7 @@ def report(_results: Results, folder: Path) -> Generated:
     for findings in found:
         name, threats = findings.problem.name, middle(findings)
         figures[f"posteriors-{name}-gradients"] = partial(by_gradient, findings, threats)
-        if len(findings.posteriors) >= FEWEST:
+        if findings.has_widths:
             figures[f"posteriors-{name}-width"] = partial(by_width, findings, threats)
         figures[f"posteriors-{name}-draws"] = partial(by_draws, findings)
     text = render_page(
@@ -66,7 +65,7 @@ def _problem(findings: Findings) -> dict[str, object]:
         "images": images,
         "what": f"{problem.words}; {images} test images",
         "against": markdown(against_maximum(findings)),
-        "has_widths": len(findings.posteriors) >= FEWEST,
+        "has_widths": findings.has_widths,
         "grid": grid_of(findings),
         "says": [*of_the_exact_posterior(findings)],
         "least": f"{least_that_is_told(findings):.0f}",
