@@ -24,7 +24,10 @@ _COLOURS = ("C0", "C1", "C2", "C4", "C6", "C7", "C8")  # black and C3 are the ma
 
 
 def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
-    """Robust accuracy of every posterior as each gradient finds it, and under all together with intervals."""
+    """Robust accuracy of every posterior as each gradient finds it, and under all together with intervals.
+
+    The dotted line is the maximum's.
+    """
     names = findings.posteriors
     figure = Figure(figsize=(2 * COLUMN, 0.95 + 0.24 * len(names)))
     for axis, threat in zip(figure.subplots(1, len(threats), sharey=True, squeeze=False)[0], threats, strict=True):
@@ -47,6 +50,7 @@ def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
                         label=label,
                         zorder=3,
                     )
+        axis.axvline(100 * findings.robust(MAP, threat).mean, color="black", linestyle=":", linewidth=0.8, zorder=1)
         axis.set(title=_title(threat), xlabel="robust accuracy in %", xlim=(-2, 100), yticks=range(len(names)))
         axis.set_yticklabels(names, fontsize=7)
         axis.set_ylim(len(names) - 0.5, -0.5)

@@ -21,6 +21,7 @@ from benchmark.papers.posteriors.answers import (
 from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, middle
 from benchmark.papers.posteriors.findings import Findings, read_studies
 from benchmark.papers.posteriors.grid import MAP, TRAININGS
+from benchmark.papers.posteriors.quotes import Quotes
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.adaptive_attack import NORMS
 from benchmark.reports.figures import Figures
@@ -47,6 +48,7 @@ def report(_results: Results, folder: Path) -> Generated:
     text = render_page(
         "posteriors.md",
         __package__,
+        quote=quotes if (quotes := Quotes(found)).are_complete else None,
         problems=[_problem(one) for one in found],
         answers=[*in_short(found)],
         still_open=[*left_open(found)],

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from benchmark.attacks.spec import ThreatModel
+from benchmark.papers.posteriors.answers import SHOWN, verdict
 from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, middle
-from benchmark.papers.posteriors.findings import Findings
+from benchmark.papers.posteriors.findings import Findings, read_studies
 from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS
 from benchmark.papers.posteriors.outcomes import COLUMNS, read_outcomes, write_outcomes
 from benchmark.papers.posteriors.page import report
@@ -196,3 +197,30 @@ def test_the_zoos_twins_differ_no_more_than_their_trainings_as_the_readme_says()
             for own in (False, True):
                 (beyond,) = twins.beyond_map(threat, own).values()
                 assert beyond.p >= 0.05, threat
+
+
+def test_the_answer_says_what_the_committed_tables_say() -> None:
+    """Its words are ours, not the tables': each is held to them here."""
+    found = {one.problem.name: one for one in read_studies(ROOT / "leaderboards" / STUDIES)}
+    mlp = found["mlp"]
+    linf, l2 = ThreatModel("linf", 0.1), ThreatModel("l2", 1.0)
+
+    def told(name: str, threat: ThreatModel, own: bool = False, findings: Findings = mlp) -> str:
+        return verdict(findings.beyond_map(threat, own)[name])
+
+    for findings in found.values():
+        usual = ThreatModel("linf", 0.3 if findings.problem.dataset == "mnist" else 8 / 255)
+        assert all(findings.robust(name, usual).mean == 0 for name in findings.posteriors)
+    assert told(EXACT, l2) == "more robust"
+    assert mlp.beyond_map(linf)[EXACT].low > 0
+    assert [told(EXACT, threat, own=True) for threat in (linf, l2)] == ["", ""]
+    for name in ("mean-field-t1", "dropout"):
+        assert [told(name, linf, own) for own in (False, True)] == 2 * ["more robust"]
+        assert mlp.beyond_map(linf)[name].mean > mlp.beyond_map(linf)[EXACT].mean
+    for name in ("ensemble-5", "swag", "laplace-last"):
+        assert not any(told(name, threat, own) for threat in (linf, l2) for own in (False, True))
+    assert told("mean-field-t0.01", l2) == "less robust"
+    assert not any(told("mean-field-t1", threat, findings=found["lenet"]) for threat in middle(found["lenet"], SHOWN))
+    single = mlp.over(EXACT, linf, Attacker.SINGLE)
+    assert single is not None
+    assert single > 0.3

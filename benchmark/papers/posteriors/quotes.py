@@ -1,0 +1,60 @@
+"""Numbers that the page quotes in its sentences: of one posterior at one eps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmark.attacks.methods import Norm
+from benchmark.attacks.spec import ThreatModel, format_eps
+from benchmark.papers.posteriors.findings import Findings
+from benchmark.papers.posteriors.grid import EXACT
+from benchmark.papers.posteriors.suite import Attacker
+
+# What the page's answer speaks of; it is given once all of them are measured.
+ANSWERED_BY = {
+    "mlp": (EXACT, "mean-field-t1", "dropout", "mean-field-t0.01"),
+    "lenet": ("mean-field-t1",),
+    "lenet-cifar": ("mean-field-t1",),
+}
+
+
+class Quotes:
+    """found: the problems.    eps are given as they are shown: 0.1, or "8/255".
+
+    Its methods raise ValueError for a problem, posterior or eps that was not measured.
+    """
+
+    def __init__(self, found: Iterable[Findings]) -> None:
+        self._found = {findings.problem.name: findings for findings in found}
+
+    @property
+    def are_complete(self) -> bool:
+        """Whether everything is measured that the answer speaks of."""
+        return all(
+            name in self._found and set(kinds) <= set(self._found[name].posteriors)
+            for name, kinds in ANSWERED_BY.items()
+        )
+
+    def beyond(self, problem: str, posterior: str, norm: Norm, eps: float | str, own: bool = False) -> str:
+        """Points of robust accuracy beyond the maximum's, with their interval."""
+        findings, threat = self._at(problem, posterior, norm, eps)
+        more = findings.beyond_map(threat, own)[posterior]
+        return f"{100 * more.mean:+.0f} [{100 * more.low:.0f}, {100 * more.high:.0f}]"
+
+    def robust(self, problem: str, posterior: str, norm: Norm, eps: float | str, own: bool = False) -> str:
+        """Robust accuracy under all attacks together, in %."""
+        findings, threat = self._at(problem, posterior, norm, eps)
+        return f"{100 * findings.robust(posterior, threat, own).mean:.0f}"
+
+    def alone(self, problem: str, posterior: str, norm: Norm, eps: float | str) -> str:
+        """What PGD through one draw leaves, in %."""
+        findings, threat = self._at(problem, posterior, norm, eps)
+        return f"{100 * findings.survivors(posterior, threat, [Attacker.SINGLE]).mean():.0f}"
+
+    def _at(self, problem: str, posterior: str, norm: Norm, eps: float | str) -> tuple[Findings, ThreatModel]:
+        findings = self._found.get(problem)
+        if findings is not None and posterior in findings.posteriors:
+            for threat in findings.threats(norm):
+                if format_eps(threat.eps) == str(eps):
+                    return findings, threat
+        raise ValueError(f"{posterior} of {problem} was not measured at {norm}, eps {eps}")
