@@ -48,7 +48,10 @@ def in_short(found: Iterable[Findings]) -> Iterator[str]:
     """What holds, a question at a time, each of every problem."""
     found = tuple(found)
     count = len(middle(found[0], SHOWN))
-    rule = f"By the test, at so many of {count} eps in the limit of many draws (on the judge's own draws, if others): "
+    rule = (
+        f"By the test, at how many of {count} eps in the limit of many draws; in brackets on the judge's own, "
+        "where that differs: "
+    )
     for question, word in _WORDS.items():
         yield _of_all(question, {one.problem.name: _told(one, word) for one in found}, rule)
         rule = ""

@@ -144,7 +144,7 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     assert [cell.strip() for cell in against.split("|")[3:7]] == 2 * ["**+12** / +4", "**+9** / +3"]
     answers = {line.split("**")[1]: line for line in text.splitlines() if line.startswith("- **")}
     more = answers["Which posteriors are more robust than the maximum?"]
-    assert "at so many of 4 eps" in more
+    assert "at how many of 4 eps" in more
     assert more.endswith(f"*mlp* {EXACT} 4 (0).")  # on the judge's own draws they are not told apart
     assert answers["Which are less robust?"].endswith("** *mlp* swag 0 (2).")
     wrong = answers["What does a wrong gradient alone add?"]
