@@ -12,8 +12,8 @@ from benchmark.papers.posteriors.suite import Attacker
 
 # What the page's answer speaks of; it is given once all of them are measured.
 ANSWERED_BY = {
-    "mlp": (EXACT, "mean-field-t1", "dropout", "mean-field-t0.01"),
-    "lenet": ("mean-field-t1",),
+    "mlp": (EXACT, "mean-field-t1", "dropout", "mean-field-t0.01", "laplace-kron", "laplace-diag"),
+    "lenet": ("mean-field-t1", "mean-field-t0.01", "dropout", "swag-wide"),
     "lenet-cifar": ("mean-field-t1",),
 }
 
@@ -51,10 +51,19 @@ class Quotes:
         findings, threat = self._at(problem, posterior, norm, eps)
         return f"{100 * findings.survivors(posterior, threat, [Attacker.SINGLE]).mean():.0f}"
 
-    def _at(self, problem: str, posterior: str, norm: Norm, eps: float | str) -> tuple[Findings, ThreatModel]:
+    def width(self, problem: str, posterior: str) -> str:
+        """Mean mutual information of label and weights on test images, in nats."""
+        return f"{self._of(problem, posterior).mean(posterior, 'mutual_information'):.2f}"
+
+    def _of(self, problem: str, posterior: str) -> Findings:
         findings = self._found.get(problem)
-        if findings is not None and posterior in findings.posteriors:
-            for threat in findings.threats(norm):
-                if format_eps(threat.eps) == str(eps):
-                    return findings, threat
-        raise ValueError(f"{posterior} of {problem} was not measured at {norm}, eps {eps}")
+        if findings is None or posterior not in findings.posteriors:
+            raise ValueError(f"{posterior} of {problem} was not measured")
+        return findings
+
+    def _at(self, problem: str, posterior: str, norm: Norm, eps: float | str) -> tuple[Findings, ThreatModel]:
+        findings = self._of(problem, posterior)
+        for threat in findings.threats(norm):
+            if format_eps(threat.eps) == str(eps):
+                return findings, threat
+        raise ValueError(f"{problem} was not measured at {norm}, eps {eps}")

@@ -217,10 +217,16 @@ def test_the_answer_says_what_the_committed_tables_say() -> None:
     for name in ("mean-field-t1", "dropout"):
         assert [told(name, linf, own) for own in (False, True)] == 2 * ["more robust"]
         assert mlp.beyond_map(linf)[name].mean > mlp.beyond_map(linf)[EXACT].mean
-    for name in ("ensemble-5", "swag", "laplace-last"):
+    for name in ("ensemble-5", "swag", "laplace-last", "laplace-kron", "laplace-diag"):
         assert not any(told(name, threat, own) for threat in (linf, l2) for own in (False, True))
-    assert told("mean-field-t0.01", l2) == "less robust"
-    assert not any(told("mean-field-t1", threat, findings=found["lenet"]) for threat in middle(found["lenet"], SHOWN))
+    widths = sorted(mlp.posteriors, key=lambda name: mlp.mean(name, "mutual_information"))
+    assert set(widths[-2:]) == {"laplace-kron", "laplace-diag"}
+    lenet, cold = found["lenet"], "mean-field-t0.01"
+    assert told(cold, l2) == told(cold, ThreatModel("linf", 0.15), findings=lenet) == "less robust"
+    for findings in (mlp, lenet):
+        assert abs(findings.mean(cold, "accuracy") - findings.mean(MAP, "accuracy")) < 0.005
+    for name in ("mean-field-t1", "dropout", "swag-wide"):
+        assert not any(told(name, threat, findings=lenet) for threat in middle(lenet, SHOWN))
     single = mlp.over(EXACT, linf, Attacker.SINGLE)
     assert single is not None
     assert single > 0.3
