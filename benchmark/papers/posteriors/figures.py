@@ -75,6 +75,11 @@ def by_width(findings: Findings, threats: list[ThreatModel]) -> Figure:
             axis.plot([width, width], [low, high], color=colour, linewidth=0.8, alpha=0.6)
             axis.plot(width, 100 * found.mean, marker, color=colour, markersize=4.5, linestyle="", label=name)
         axis.set(title=_title(threat), xlabel="mutual information in nats", ylabel="robust accuracy in %")
+        axis.set_xscale("symlog", linthresh=0.01)  # the maximum has none, others from thousandths to one
+        widest = max(findings.mean(name, "mutual_information") for name in findings.posteriors)
+        ticks = [tick for tick in (0.0, 0.01, 0.03, 0.1, 0.3, 1.0) if tick <= widest]
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+        axis.set_xlim(-0.002, 1.3 * widest)
         axis.set_ylim(bottom=0)
         axis.tick_params(labelsize=7)
         axis.grid(linewidth=0.4)
