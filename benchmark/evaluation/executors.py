@@ -81,6 +81,16 @@ def _evaluated(evaluator: Evaluator, key: str, cell: Cell) -> Result:
     return Result(record, Timing(evaluator.timing), None if kept is None else kept.packed(record))
 
 
+def check_executor(executor: str, workers: int | None, address: str | None) -> None:
+    """Raises ValueError for what `executing` refuses whatever is evaluated: a run asks before it loads a network."""
+    if executor not in EXECUTORS:
+        raise ValueError(f"no executor {executor!r}; there are: {', '.join(EXECUTORS)}")
+    if address is not None and executor != "ray":
+        raise ValueError("--ray-address needs --executor ray")
+    if workers is not None and workers < 1:
+        raise ValueError(f"--workers must be at least 1, not {workers}")
+
+
 @contextlib.contextmanager
 def executing(
     evaluator: Evaluator, executor: str = "local", workers: int | None = None, address: str | None = None
@@ -93,13 +103,8 @@ def executing(
     Raises ValueError for an unknown executor, for Ray where it is not installed, for adapters or networks that another
     process cannot have, and, while results are taken, where a cell's worker died `ATTEMPTS` times.
     """
+    check_executor(executor, workers, address)
     machine = evaluator.machine
-    if executor not in EXECUTORS:
-        raise ValueError(f"no executor {executor!r}; there are: {', '.join(EXECUTORS)}")
-    if address is not None and executor != "ray":
-        raise ValueError("--ray-address needs --executor ray")
-    if workers is not None and workers < 1:
-        raise ValueError(f"--workers must be at least 1, not {workers}")
     if executor == "local" and workers in (None, 1):
         yield lambda work: (_evaluated(evaluator, key, cell) for key, cell in work)
         return

@@ -114,8 +114,9 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
     Raises ValueError for a selection that matches nothing, and what `Evaluator.subject` and `executing` raise.
     """
     from benchmark.evaluation.evaluator import Evaluator
-    from benchmark.evaluation.executors import executing
+    from benchmark.evaluation.executors import check_executor, executing
 
+    check_executor(how.executor, None if how.workers == "auto" else how.workers, how.address)
     by_name = {entry.name: entry for entry in entries}
     subjects = _with_data(entries, Evaluator(how.machine, how.adapters, by_name), how, selection.draws)
     machine = replace(how.machine, behaviours=behaviours(entries, subjects, store))
