@@ -44,10 +44,10 @@ def subject_of(entry: ZooEntry, split: Split, device: str, together: Iterable[Zo
         one_draw.logits(image)
     sources = own_sources(entry)
     named = [other for other in models.values() if not other.is_external or other.name in {name for _, name in sources}]
-    # networks that are evaluated together serve each other where there is nothing else
-    serving = [other for other in together if other.is_deterministic or other.load()[1].mean is not None]
-    name, dataset = entry.name, entry.dataset
-    others = for_the_same_images(named, name, dataset) or for_the_same_images(serving, name, dataset)
+    others = for_the_same_images(named, entry.name, entry.dataset)
+    if not others:  # networks that are evaluated together serve each other where there is nothing else
+        serving = (other for other in together if other.is_deterministic or other.load()[1].mean is not None)
+        others = for_the_same_images(serving, entry.name, entry.dataset)
     return Subject(
         entry.name,
         entry.dataset,
