@@ -100,11 +100,10 @@ def executing(
     evaluator: of this process; others make one like it. executor: `local`, with `workers` processes (default: this
     one), or `ray`, on the cluster at `address` (default: one started on this machine), with at most `workers` cells at
     once (default: the cluster's cores). Processes and cluster are started for the first cell, and end with the block.
-    Raises ValueError for an unknown executor, for Ray where it is not installed, for adapters or networks that another
+    Raises ValueError as `check_executor` does, for Ray where it is not installed, for adapters or networks that another
     process cannot have, and, while results are taken, where a cell's worker died `ATTEMPTS` times.
     """
     check_executor(executor, workers, address)
-    machine = evaluator.machine
     if executor == "local" and workers in (None, 1):
         yield lambda work: (_evaluated(evaluator, key, cell) for key, cell in work)
         return
@@ -114,10 +113,10 @@ def executing(
     if executor == "ray":
         if sent.alone:
             raise ValueError(f"{sent.alone[0]} is in this process alone: register it in a file that all nodes have")
-        with _RayCluster(_ray(), machine, workers, address) as cluster:
+        with _RayCluster(_ray(), evaluator.machine, workers, address) as cluster:
             yield cluster
     else:
-        with _Processes(machine, workers or 1, sent) as processes:
+        with _Processes(evaluator.machine, workers or 1, sent) as processes:
             yield processes
 
 
