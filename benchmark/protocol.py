@@ -94,6 +94,7 @@ def standard_attack(name: str, eps: float, gradient: Gradient = Gradient()) -> A
     return usual_attack(name, eps, gradient)
 
 
+@functools.cache  # plans ask for the same few attacks thousands of times
 def usual_attack(
     name: str,
     eps: float,

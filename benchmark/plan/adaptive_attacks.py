@@ -175,12 +175,12 @@ def planned(
     distils = subject.size > 1 and (thorough or not subject.others)
     first = {threat.norm: threat for threat in reversed(threats)}
     plan = [
-        (adaptive, adaptive.attack(threat))
+        (adaptive, attack)
         for threat in threats
         for adaptive in attacks_on(subject.kind, on)
         if threat.norm in adaptive.norms and (threat is first[threat.norm] or not adaptive.is_nearest)
-        if adaptive.attack(threat).target not in subject.undefined
-        and adaptive.attack(threat).method.classes <= subject.classes
+        if (attack := adaptive.attack(threat)).target not in subject.undefined
+        and attack.method.classes <= subject.classes
         and (adaptive.reading is not Reading.SAMPLE or subject.is_sample)
         and (adaptive.name != SURROGATE or distils)
     ]

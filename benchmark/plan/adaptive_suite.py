@@ -233,10 +233,12 @@ class AdaptiveSuite(WhiteboxSuite):
         there = (*LIBRARIES, REFEREE) if self.referee else LIBRARIES
         if not wanted or adaptive.library not in (selection.libraries or there):
             return []
+        if attack.gradient.precision != selection.precision:
+            attack = replace(attack, gradient=replace(attack.gradient, precision=selection.precision))
         attack_draws, judge_draws = subject.draws(selection.draws, adaptive.reading)
         return [
             subject.cell(
-                replace(attack, gradient=replace(attack.gradient, precision=selection.precision)),
+                attack,
                 shard,
                 (adaptive.library,),
                 (draws, judge_draws),

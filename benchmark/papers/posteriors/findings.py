@@ -72,9 +72,8 @@ class Findings:
         self, posterior: str, threat: ThreatModel, attackers: Iterable[Attacker] = tuple(Attacker), own: bool = False
     ) -> NDArray[np.bool_]:
         """(T, N). own: on the judge's own draws, and else on other ones, where there are any."""
-        readings = self.outcomes.frame.loc[self.outcomes.frame["posterior"] == posterior, "reading"].unique()
         reading = Reading.DETERMINISTIC if own else Reading.SAMPLE
-        chosen = reading if str(reading) in readings else Reading.HEADLINE
+        chosen = reading if self.outcomes.has(self.problem.name, posterior, reading) else Reading.HEADLINE
         return self.outcomes.survivors(self.problem.name, posterior, threat, chosen, attackers)
 
     def robust(self, posterior: str, threat: ThreatModel, own: bool = False) -> Estimate:

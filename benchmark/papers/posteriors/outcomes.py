@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -78,6 +80,13 @@ class _Of(NamedTuple):
     attacker: str
 
 
+class _Line(NamedTuple):
+    training: int
+    attacker: str
+    eps: float
+    survive: NDArray[np.bool_]
+
+
 _At = tuple[float, tuple[int, ...] | None]  # eps, and the images that were attacked: None for all
 
 
@@ -141,20 +150,26 @@ class Outcomes:
     ) -> NDArray[np.bool_]:
         """(T, N): which images of each training survive all of these attackers. T = 0 where none was measured."""
         named = {str(attacker) for attacker in attackers}
-        chosen = self.frame[
-            (self.frame["problem"] == problem)
-            & (self.frame["posterior"] == posterior)
-            & (self.frame["norm"] == threat.norm)
-            & np.isclose(self.frame["eps"], threat.eps)
-            & (self.frame["reading"] == str(reading))
-            & self.frame["attacker"].isin(named)
-        ]
-        by_training = [
-            np.logical_and.reduce([_bits(each) for each in of_training["each"]])
-            for _, of_training in chosen.groupby("training")
-        ]
-        least = min((len(bits) for bits in by_training), default=0)
-        return np.array([bits[:least] for bits in by_training], dtype=bool).reshape(len(by_training), least)
+        by_training: dict[int, list[NDArray[np.bool_]]] = defaultdict(list)
+        for line in self._lines.get((problem, posterior, threat.norm, str(reading)), ()):
+            if line.attacker in named and math.isclose(line.eps, threat.eps, rel_tol=1e-5, abs_tol=1e-8):
+                by_training[line.training].append(line.survive)
+        trainings = [np.logical_and.reduce(by_training[training]) for training in sorted(by_training)]
+        least = min((len(bits) for bits in trainings), default=0)
+        return np.array([bits[:least] for bits in trainings], dtype=bool).reshape(len(trainings), least)
+
+    def has(self, problem: str, posterior: str, reading: Reading) -> bool:
+        """Whether anything was measured of a posterior under a reading."""
+        return any((problem, posterior, norm, str(reading)) in self._lines for norm in get_args(Norm))
+
+    @cached_property
+    def _lines(self) -> dict[tuple[str, str, str, str], list[_Line]]:
+        """By problem, posterior, norm and reading: pages ask thousands of times."""
+        found = defaultdict(list)
+        names = ("problem", "posterior", "norm", "reading", "training", "attacker", "eps", "each")
+        for *key, training, attacker, eps, each in zip(*(self.frame[name] for name in names), strict=True):
+            found[tuple(key)].append(_Line(training, attacker, eps, _bits(each)))
+        return dict(found)
 
     def threats(self, problem: str, norm: Norm) -> list[ThreatModel]:
         """Those that were measured, the smallest eps first."""

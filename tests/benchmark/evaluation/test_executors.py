@@ -30,6 +30,7 @@ CELLS = [
     for model, draws in (("mnist/lenet", 1), ("mnist/bayesian-lenet", 4))
     for attack in ("fgsm", "bim")
 ]
+QUICK = [dataclasses.replace(cell, libraries=("foolbox",)) for cell in CELLS]  # a worker imports one library for them
 
 # A network whose process dies while the file `marker` holds a number above zero, which it counts down.
 MORTAL = """
@@ -85,7 +86,7 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ma
     evaluator_on.cache_clear()
     yield (
         Machine(threads=1, external=((f"{name}:mortal", None, Said()),)),
-        dataclasses.replace(CELLS[0], model="mnist/mortal"),
+        dataclasses.replace(QUICK[0], model="mnist/mortal"),
         marker,
     )
     evaluator_on.cache_clear()
@@ -105,7 +106,7 @@ def test_processes_live_as_long_as_the_run_and_end_with_it() -> None:
     before = set(multiprocessing.active_children())
     seen = []
     with executing(evaluator, workers=2) as run:
-        for cells in (CELLS[:2], CELLS[2:]):  # two phases
+        for cells in (QUICK[:2], QUICK[2:]):  # two phases
             assert len(list(run((evaluator.key(cell), cell) for cell in cells))) == 2
             seen.append({process.pid for process in set(multiprocessing.active_children()) - before})
         assert list(run([])) == []
@@ -115,7 +116,7 @@ def test_processes_live_as_long_as_the_run_and_end_with_it() -> None:
 
 def test_a_worker_that_is_killed_costs_its_cell_another_try(mortal: tuple[Machine, Cell, Path]) -> None:
     machine, cell, marker = mortal
-    cells = [*CELLS[:1], cell]
+    cells = [*QUICK[:1], cell]
     here = records(machine, cells)
     marker.write_text("1")  # after the fingerprint is known: a worker computes it too, and dies of it
     keys = list(here)
@@ -128,7 +129,7 @@ def test_a_cell_that_always_kills_its_worker_ends_the_run_and_no_other_is_blamed
     mortal: tuple[Machine, Cell, Path],
 ) -> None:
     machine, cell, marker = mortal
-    cells = [CELLS[3], cell, CELLS[2]]
+    cells = [QUICK[3], cell, QUICK[2]]
     work = [(evaluator_on(machine).key(cell), cell) for cell in cells]
     marker.write_text("99")
     with pytest.raises(ValueError, match=rf"worker of mnist/mortal fgsm .* died {ATTEMPTS} times"):

@@ -16,6 +16,7 @@ from benchmark import Data, Results, evaluate
 from benchmark.attacks.metered import MeteredModel
 from benchmark.attacks.spec import AttackSpec, ThreatModel
 from benchmark.plan.cascade import PROBE
+from benchmark.protocol import LIBRARIES, REFEREE
 from benchmark.reports.boards import dataset_page
 from benchmark.reports.figures.boards import worst_case_curves
 from benchmark.reports.tables import csv_table
@@ -64,7 +65,7 @@ def nearest(model: MeteredModel, x: Tensor, y: Tensor, spec: AttackSpec, start: 
 def evaluated(suite: str) -> Results:
     x, y = images()
     data = Data.from_arrays(x.numpy(), y.numpy(), name="boundary", classes=4)
-    adapters = dict.fromkeys(("torchattacks", "foolbox", "art"), nearest)
+    adapters = dict.fromkeys((*LIBRARIES, REFEREE), nearest)
     options = {"eps": EPS, "adapters": adapters, "threads": 1, "keep_images": True, "progress": False}
     return evaluate(network(), data, suite=suite, name="linear", **options)  # type: ignore[arg-type]
 
@@ -195,7 +196,7 @@ def test_the_curve_is_drawn_as_thin_steps_and_named(found: Results) -> None:
 def test_without_it_nothing_of_it_is_shown() -> None:
     x, y = images()
     data = Data.from_arrays(x.numpy(), y.numpy(), name="boundary", classes=4)
-    adapters = dict.fromkeys(("torchattacks", "foolbox", "art"), nearest)
+    adapters = dict.fromkeys((*LIBRARIES, REFEREE), nearest)
     plain = evaluate(network(), data, eps=EPS, adapters=adapters, name="linear", threads=1, progress=False)
     assert "median distance" not in str(plain.audit())
     assert "edian distance" not in dataset_page("boundary", plain.boards)
