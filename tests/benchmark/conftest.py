@@ -1,4 +1,4 @@
-"""A small registered entry, so that whole cells run in a second."""
+"""What a test registers is there for it alone; a small entry, so that whole cells run in a second."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from torch import nn
 
 from zoo import ZooEntry, models
+from zoo.datasets import DATASETS
 from zoo.layers import BayesianLinear
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,11 +21,17 @@ def small_bayesian() -> nn.Module:
     return nn.Sequential(nn.Flatten(), BayesianLinear(784, 10, rho=-3.0))
 
 
-@pytest.fixture
-def small_entry(monkeypatch: pytest.MonkeyPatch) -> Iterator[ZooEntry]:
-    """`mnist/small`: a linear mean-field network with random weights."""
+@pytest.fixture(autouse=True)
+def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are afterwards what they were: commands and functions register what they are given."""
     assert len(models)  # load the zoo before it is copied
     monkeypatch.setattr(models, "_entries", dict(models._entries))
+    monkeypatch.setattr(DATASETS, "_own", dict(DATASETS._own))
+
+
+@pytest.fixture
+def small_entry(registries: None) -> ZooEntry:
+    """`mnist/small`: a linear mean-field network with random weights."""
     entry = ZooEntry("mnist/small", "mnist", "bayesian", small_bayesian, None, Path(__file__))
     models.add(entry)
     return entry

@@ -173,9 +173,8 @@ def test_a_failing_library_makes_the_exit_status_1(tmp_path: Path, monkeypatch: 
 def test_entries_without_data_are_skipped_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from zoo import ZooEntry, models
 
-    assert len(models)
-    monkeypatch.setattr(models, "_entries", dict(models._entries))
     lenet = models["mnist/lenet"]
+    monkeypatch.setattr(models, "_entries", {lenet.name: lenet})
     models.add(ZooEntry("cifar10/absent", "cifar10", "frequentist", lenet.factory, lenet.weights, lenet.source))
     result = invoke("--suite", "smoke", "--attack", "fgsm", "--library", "foolbox", *store_in(tmp_path))
     assert result.exit_code == 0

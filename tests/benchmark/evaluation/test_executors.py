@@ -76,8 +76,6 @@ def threads_as_before() -> Iterator[None]:
 @pytest.fixture
 def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Machine, Cell, Path]]:
     """A machine that knows the mortal network, its cell, and the file with its deaths to come."""
-    from zoo import models
-
     name, marker = f"mortal_{tmp_path.name}", tmp_path / "marker"
     (tmp_path / f"{name}.py").write_text(MORTAL.format(marker=str(marker)))
     marker.write_text("0")
@@ -90,7 +88,6 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ma
         marker,
     )
     evaluator_on.cache_clear()
-    models._entries.pop("mnist/mortal", None)
 
 
 def test_processes_give_the_records_of_one_process() -> None:

@@ -47,6 +47,12 @@ def rebuilt(entry: ZooEntry, threat: ThreatModel = LINF, start: int = 0) -> Reco
     return evaluator.evaluate(dataclasses.replace(cell, reading=Reading.REBUILT))
 
 
+@pytest.fixture(scope="module")
+def honest() -> Record:
+    """Of a network that answers by the image alone."""
+    return rebuilt(models["mnist/mlp"])
+
+
 def judged(record: Record) -> tuple[str, str]:
     plain = evidence()
     return verdict("V27", Evidence(plain.records, plain.extra, [record]))
@@ -112,27 +118,27 @@ def test_a_wide_posterior_is_attacked_alike_on_images_of_the_audit_and_on_others
     assert judged(record)[0] == "PASS"
 
 
-def test_a_record_without_other_images_is_judged_by_the_rest() -> None:
-    record = rebuilt(models["mnist/mlp"])
-    old = dataclasses.replace(record, state=dataclasses.replace(state_of(record), attacked=None))
+def test_a_record_without_other_images_is_judged_by_the_rest(honest: Record) -> None:
+    old = dataclasses.replace(honest, state=dataclasses.replace(state_of(honest), attacked=None))
     assert "attacked" not in old.to_json()["state"]
-    assert judged(old)[0] == judged(record)[0] == "PASS"
+    assert judged(old)[0] == judged(honest)[0] == "PASS"
 
 
 @pytest.mark.parametrize(("unseen", "expected"), [((8, 8), "PASS"), ((3, 8), "PASS"), ((0, 8), "FAIL")])
-def test_that_others_are_a_little_less_robust_is_no_evidence(unseen: tuple[int, int], expected: str) -> None:
+def test_that_others_are_a_little_less_robust_is_no_evidence(
+    honest: Record, unseen: tuple[int, int], expected: str
+) -> None:
     found = State({"again": Passage(100, 0, 0, 1e-6, 1e-3)}, attacked=Attacked((60, 99), unseen))
-    record = dataclasses.replace(rebuilt(models["mnist/mlp"]), state=found)
-    assert judged(record)[0] == expected
+    assert judged(dataclasses.replace(honest, state=found))[0] == expected
 
 
 def test_noise_of_numpys_generator_and_two_builds_that_differ_are_named() -> None:
     noisy = Unchecked(
         "mnist/noisy", "mnist", "frequentist", secretive.NoisyByNumPy, None, secretive.entry_of(nn.Module).source
     )
-    state = state_of(rebuilt(noisy))
-    assert state.draws == ["NumPy"]
-    assert judged(rebuilt(noisy))[0] == "FAIL"
+    record = rebuilt(noisy)
+    assert state_of(record).draws == ["NumPy"]
+    assert judged(record)[0] == "FAIL"
     assert len(state_of(rebuilt(secretive.entry_of(secretive.another_each_time))).weights) == 1
 
 
@@ -166,11 +172,11 @@ def test_honest_networks_pass(entry: ZooEntry) -> None:
     assert {one.beyond for one in state_of(record).passages.values()} == {0}
 
 
-def test_of_further_shards_the_histories_are_not_measured_again() -> None:
-    first, second = (state_of(rebuilt(models["mnist/mlp"], start=start)) for start in (0, IMAGES))
-    left_out = set(first.passages) - set(second.passages)
+def test_of_further_shards_the_histories_are_not_measured_again(honest: Record) -> None:
+    second = rebuilt(models["mnist/mlp"], start=IMAGES)
+    left_out = set(state_of(honest).passages) - set(state_of(second).passages)
     assert left_out == {"neighbours of images seen before", "after 200 calls"}
-    assert judged(rebuilt(models["mnist/mlp"], start=IMAGES))[0] == "PASS"
+    assert judged(second)[0] == "PASS"
 
 
 def test_a_network_that_fails_alone_in_a_batch_fails() -> None:
@@ -187,12 +193,11 @@ def test_a_network_that_fails_alone_in_a_batch_fails() -> None:
     assert judged(record)[0] == "FAIL"
 
 
-def test_without_such_a_record_the_check_is_open_and_a_failed_one_is_an_error() -> None:
+def test_without_such_a_record_the_check_is_open_and_a_failed_one_is_an_error(honest: Record) -> None:
     plain = evidence()
     assert verdict("V27", Evidence(plain.records, plain.extra))[0] == "OPEN"
-    record = rebuilt(models["mnist/mlp"])
-    failed = dataclasses.replace(record.outcomes["torchattacks"], error="out of cheese")
-    assert judged(dataclasses.replace(record, state=None, outcomes={"torchattacks": failed}))[0] == "ERROR"
+    failed = dataclasses.replace(honest.outcomes["torchattacks"], error="out of cheese")
+    assert judged(dataclasses.replace(honest, state=None, outcomes={"torchattacks": failed}))[0] == "ERROR"
 
 
 def test_a_copy_leaves_no_trace_and_says_what_it_raises() -> None:

@@ -154,7 +154,6 @@ def test_the_folder_alone_builds_the_very_network(
         (path := tmp_path / name / f"{module}.py").parent.mkdir(exist_ok=True)
         path.write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(models, "_entries", dict(models._entries))
     entry = find_entry(f"{name}.nets:{function}", "mnist", said)
     place, reference = tmp_path / "made", f"{name}.nets:{function}"
     _write_network(place, entry, _modules(entry, reference), read(Folder(honest.folder)))
