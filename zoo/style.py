@@ -27,11 +27,13 @@ NETWORKS: dict[str, tuple[Colour, str]] = {
     "mlp": (_PALETTE[2], "D"),
     "mlp-50": (_PALETTE[4], "X"),
     # the same network's posteriors, in shades of its colour
-    "hmc-mlp": (_PALETTE[4], "X"),
+    "hmc-mlp": ((0.75, 0.10, 0.50), ">"),
     "sghmc-mlp": ((0.45, 0.15, 0.45), "p"),
     "swag-mlp": ((0.65, 0.25, 0.60), "h"),
     "dropout-mlp": ((0.30, 0.10, 0.45), "d"),
     "ensemble-mlp": ((0.60, 0.50, 0.80), "*"),
+    "logistic": (_PALETTE[7], "P"),
+    "logistic-ap2": ((0.35, 0.35, 0.35), "8"),
 }
 _OTHER: tuple[Colour, str] = (_PALETTE[7], "P")
 

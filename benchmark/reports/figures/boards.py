@@ -15,6 +15,8 @@ from benchmark.results.rows import Row
 from benchmark.results.strongest import Distances
 from zoo.style import family_line, network_style
 
+_PANEL = 3.6  # inches: the height of curves
+
 
 def worst_case(boards: list[Board]) -> Figure:
     """Worst-case robust accuracy of every entry under every threat model, with Wilson intervals.
@@ -58,8 +60,8 @@ def worst_case_curves(boards: Sequence[Board]) -> Figure:
     norms = list(dict.fromkeys(board.norm for board in boards))
     rows = [row for board in boards for row in board.rows]
     entries = {labelled(row): row for row in rows}
-    legend = 0.2 * ((len(entries) + any(row.distances is not None for row in rows) + 2) // 3)  # inches
-    figure = Figure(figsize=(7.0, 2.8 + legend))
+    legend = 0.175 * ((len(entries) + any(row.distances is not None for row in rows) + 2) // 3)  # inches
+    figure = Figure(figsize=(7.0, _PANEL + legend))
     axes = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
     for axis, norm in zip(axes, norms, strict=True):
         for name, entry in entries.items():
@@ -107,7 +109,7 @@ def worst_case_curves(boards: Sequence[Board]) -> Figure:
     if any(row.distances is not None for row in rows):
         handles.append(Line2D([], [], color="gray", linewidth=0.6, drawstyle="steps", label="nearest images found"))
     figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=7.5)
-    figure.tight_layout(rect=(0, legend / (2.8 + legend), 1, 1))
+    figure.tight_layout(rect=(0, legend / (_PANEL + legend), 1, 1))
     return figure
 
 
