@@ -1,1 +1,1 @@
-"""How fast is it, and beside what? `python -m benchmark.bench` measures and writes `leaderboards/performance.md`."""
+"""How fast is it, and beside what? `python -m benchmark.bench` measures what `leaderboards/performance.md` shows."""

@@ -1,4 +1,4 @@
-"""`python -m benchmark.bench`: measure, print, and write `leaderboards/performance.md`."""
+"""`python -m benchmark.bench`: measure, print, and keep for `leaderboards/performance.md`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from benchmark.measure import TABLES
+from benchmark.reports.performance import FILE, Measured, performance_page, read_measured, write_measured
 from zoo.commands import mistakes_in_one_line
 
 app = typer.Typer(add_completion=False)
+
+_IN_ROUNDS = ("gradients", "resnet", "chunks", "libraries", "overhead")  # the others say themselves how often
 
 
 @app.command()
@@ -22,31 +25,28 @@ app = typer.Typer(add_completion=False)
 def bench(
     table: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(TABLES)}. All by default.")] = None,
     repeats: Annotated[int, typer.Option(min=2, help="Rounds in which every side takes its turn.")] = 7,
-    output: Annotated[Path, typer.Option(help="Page that is written when all tables are measured.")] = Path(
-        "leaderboards/performance.md"
+    out: Annotated[Path, typer.Option(help=f"Folder for {FILE}, in which other tables stay as they are.")] = Path(
+        "leaderboards/studies"
     ),
 ) -> None:
     """Measure what the expected prediction, the harness and its options cost, beside other ways to do the same.
 
-    Half an hour on two cores for everything; a table alone is printed and not written. Other Bayesian libraries are
+    An hour on two cores for everything. `python -m benchmark.leaderboard` makes the page. Other Bayesian libraries are
     measured where they are installed: `pip install 'robustness-zoo[peers]'`.
     """
-    from benchmark.reports.boards import performance_page
     from zoo.lookup import lookup
 
     chosen = [name.strip() for value in table or TABLES for name in value.split(",")]
     known = _measures(repeats)
     measures = [lookup(known, name, "table") for name in chosen]
-    sections: dict[str, Any] = {}
+    read_measured(out / FILE)  # before any work is lost
     for name, measure in zip(chosen, measures, strict=True):
         typer.echo(f"measuring {name} ...", err=True)
-        sections[name] = measure()
-    page = performance_page(sections, _machine(), repeats)
-    typer.echo(page)
-    if set(chosen) == set(TABLES):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(page)
-        typer.echo(f"wrote {output}", err=True)
+        rounds = f" {repeats} rounds." if name in _IN_ROUNDS else ""
+        measured = {name: Measured(_machine() + rounds, measure())}
+        write_measured(out / FILE, measured)
+        typer.echo(performance_page(measured))
+    typer.echo(f"wrote {out / FILE}\nPage: python -m benchmark.leaderboard", err=True)
 
 
 def _machine() -> str:

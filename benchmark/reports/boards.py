@@ -1,10 +1,9 @@
-"""Pages of the leaderboards: front page, data sets, agreement, performance."""
+"""Pages of the leaderboards: front page, data sets, agreement."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.measure import TABLES
 from benchmark.protocol import ECE_BINS
 from benchmark.reports.audits import reason
 from benchmark.reports.page import render_page
@@ -70,9 +69,3 @@ def _worst_cases(boards: list[Board]) -> list[str]:
     return [
         figure_name(dataset, "worst-case", label) for dataset, groups in by_images(boards).items() for label in groups
     ]
-
-
-def performance_page(measured: dict[str, object], machine: str, repeats: int) -> str:
-    """What `benchmark.bench` measured, by table; a table that was not measured is left out."""
-    tables: dict[str, object] = dict.fromkeys(TABLES) | measured
-    return render_page("performance.md", None, machine=machine, repeats=repeats, **tables)

@@ -15,6 +15,7 @@ from benchmark.reports import boards as board_pages
 from benchmark.reports import bounds as bounds_pages
 from benchmark.reports import checks as validity
 from benchmark.reports import gradient_targets as target_pages
+from benchmark.reports import performance as speed
 from benchmark.reports import readings, tables
 from benchmark.reports import zoo_cards as zoo
 from benchmark.reports.figures import (
@@ -111,9 +112,17 @@ def agreement(results: Results, folder: Path) -> Generated:
     return Generated(texts, links=("[Agreement of the libraries](agreement.md)",))
 
 
+def performance(_results: Results, folder: Path) -> Generated:
+    """How fast it is, as `benchmark.bench` measured it."""
+    if not (measured := speed.read_measured(folder / STUDIES / speed.FILE)):
+        return Generated({})
+    texts = {folder / "performance.md": speed.performance_page(measured)}
+    return Generated(texts, links=("[Performance](performance.md), beside other libraries and other ways",))
+
+
 def _line(title: str, links: list[str]) -> tuple[str, ...]:
     return (f"{title}: {', '.join(links)}",) if links else ()
 
 
-REPORTS: tuple[Report, ...] = (leaderboards, audits, bounds, checks, the_zoo, gradient_targets, agreement)
+REPORTS: tuple[Report, ...] = (leaderboards, audits, bounds, checks, the_zoo, gradient_targets, agreement, performance)
 OWN_REPORTS: tuple[Report, ...] = (leaderboards, audits, bounds, gradient_targets, agreement)  # of a user's own runs

@@ -11,13 +11,17 @@ import pytest
 from torch import nn
 from typer.testing import CliRunner
 
-from benchmark.bench import resnet
+from benchmark.bench import audits, resnet
 from benchmark.bench.__main__ import app
 from benchmark.bench.bounds import bounds_table
 from benchmark.bench.gradients import OURS, works
 from benchmark.bench.peers import missing_peers, peer_kits
+from benchmark.evaluation.loop import Run
 from benchmark.measure import compared, ratio, side_by_side, spread
-from benchmark.reports.boards import performance_page
+from benchmark.publications import PROJECT
+from benchmark.records.store import Store
+from benchmark.reports.performance import FILE, Measured, performance_page, read_measured, write_measured
+from benchmark.timing import Timing
 from zoo.networks import LayerKit
 
 
@@ -68,7 +72,7 @@ def test_every_way_to_evaluate_a_residual_network_runs(monkeypatch: pytest.Monke
     assert {resnet.OURS, resnet.ONE_PASS, "2 passes of one deterministic network"} <= names
     assert ("bayesian-torch, reparameterisation" in names) == (find_spec("bayesian_torch") is not None)
     assert {"3 passes of one deterministic network"} == {row["what"] for row in judged} - names
-    assert "#### ResNet-18" in performance_page({"resnet": {"ResNet-18": gradient}}, "a machine", 2)
+    assert "#### ResNet-18" in performance_page({"resnet": Measured("a machine", {"ResNet-18": gradient})})
 
 
 def test_a_library_that_is_not_installed_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,23 +85,76 @@ def test_a_library_that_is_not_installed_is_named_and_left_out(monkeypatch: pyte
 
 def test_the_page_holds_what_was_measured_and_nothing_else() -> None:
     rows = compared({"ours": [1.0], "theirs": [3.0]}, "ours", "times ours")
-    page = performance_page({"gradients": {"lenet": rows}}, "a machine", 7)
+    page = performance_page({"gradients": Measured("a machine", {"lenet": rows})})
     assert page.startswith("# Performance")
     assert "a machine" in page
     assert "| theirs" in page
     assert "## (b)" not in page
 
 
-def test_a_single_table_is_printed_and_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_alone_is_kept_beside_those_measured_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmark.bench.gradients.CASES", {"small": (small, (4, 1, 28, 28), 2)})
-    output = tmp_path / "performance.md"
-    result = CliRunner().invoke(app, ["--table", "chunks", "--repeats", "2", "--output", str(output)])
+    before = {"options": Measured("elsewhere", [{"option": "defaults"}]), "chunks": Measured("long ago", {})}
+    write_measured(tmp_path / FILE, before)
+    result = CliRunner().invoke(app, ["--table", "chunks", "--repeats", "2", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert "times the default" in result.output
-    assert not output.exists()
+    kept = read_measured(tmp_path / FILE)
+    assert list(kept) == ["chunks", "options"]  # as on the page
+    assert kept["options"] == before["options"]
+    assert kept["chunks"].where.endswith("2 rounds.")
+    assert "small" in kept["chunks"].tables
     refused = CliRunner().invoke(app, ["--table", "gradient"])
     assert refused.exit_code == 2
     assert "did you mean gradients" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is damaged"),
+        ('{"chunks": {"tables": {}}}', "is damaged"),
+        ('{"speed": {"where": "", "tables": 1}}', "speed"),
+    ],
+)
+def test_a_damaged_file_is_refused_before_anything_is_measured(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_measured(tmp_path / FILE)
+    result = CliRunner().invoke(app, ["--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "measuring" not in result.output
+
+
+def test_the_committed_page_is_what_was_measured() -> None:
+    """Of every table it says where and when, and no table is there that was not measured."""
+    measured = read_measured(PROJECT / "studies" / FILE)
+    page = (PROJECT / "performance.md").read_text()
+    assert page == performance_page(measured)
+    assert page.count("commit ") >= len(measured) > 5
+
+
+def test_audits_are_put_beside_their_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten times the images cost what the first and the further ones took together."""
+    asked = []
+
+    def timed(entry: str, examples: int, _store: Store, workers: int | str, audited: int = 100) -> audits._Timed:
+        asked.append((entry, examples, workers, audited))
+        run = Run([], Timing({"judge": 1.0}), 4.0, 2)
+        return audits._Timed(run, {("m", 7): 10.0, ("m", 70): 25.0}.get((entry, examples), 3.0))
+
+    monkeypatch.setattr(audits, "_timed", timed)
+    found = audits.audit_tables({"m": 60, "n": 120}, ["m"], [], images=7)
+    first, second = found["cost"]
+    assert (first["target [s]"], first["70 images, auto [s]"], first["times"]) == (60, "35.0", "3.50")
+    assert first["judge [% of work]"] == "25.0"
+    assert "times" not in second
+    assert asked == [
+        ("m", 7, 1, 100),
+        ("m", 7, "auto", 100),
+        ("m", 70, "auto", 100),
+        *[("n", 7, w, 100) for w in (1, "auto")],
+    ]
 
 
 def test_bounds_are_measured_method_by_method() -> None:
@@ -107,4 +164,4 @@ def test_bounds_are_measured_method_by_method() -> None:
     assert list(by_method) == ["crown", "crown-ibp", "interval"]
     found = {method: int(str(line["certified"]).split()[0]) for method, line in by_method.items()}
     assert found["interval"] <= found["crown-ibp"] <= found["crown"] == 3
-    assert "## (i) Bounds" in performance_page({"bounds": lines}, "a machine", 7)
+    assert "## (i) Bounds" in performance_page({"bounds": Measured("a machine", lines)})

@@ -11,7 +11,7 @@ from benchmark.records import beside
 from benchmark.records.archive import read_records
 from benchmark.records.packed import packed, unpacked
 from benchmark.records.record import Record
-from benchmark.reports.boards import performance_page
+from benchmark.reports.performance import Measured, performance_page
 from benchmark.reports.tables import csv_table
 from benchmark.results import Results
 from benchmark.results.share import Share
@@ -83,4 +83,4 @@ def test_a_line_is_measured_at_every_size(first: list[Record], monkeypatch: pyte
     monkeypatch.setattr(beside, "WORTH_A_COPY", 0)
     lines = record_table((100, 200), first)
     assert [(line["images"], line["entries"], line["records"]) for line in lines] == [(100, 2, 80), (200, 2, 160)]
-    assert "with copies [s]" in performance_page({"records": lines}, "a machine", 1)
+    assert "with copies [s]" in performance_page({"records": Measured("a machine", lines)})
