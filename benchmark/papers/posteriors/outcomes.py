@@ -33,6 +33,7 @@ COLUMNS = (
     "each",
     "seconds",
 )
+_NETWORK_AND_ATTACK = COLUMNS[:7]
 FOLDER = "posteriors"  # in the folder of studies
 FILE = "grid.csv"  # there, in a folder for each problem
 NORM_OF = "norm of "  # columns of the measures: the mean gradient norm, by draws
@@ -117,12 +118,12 @@ def _rising(records: Mapping[_At, Record], grid: Iterable[float]) -> dict[float,
 
 def write_outcomes(frame: pd.DataFrame, folder: Path) -> None:
     """Sorted, beside the pages, whole or not at all."""
-    frame = frame.sort_values(list(COLUMNS[:7]))
+    frame = frame.sort_values(list(_NETWORK_AND_ATTACK))
     write_whole(folder / FILE, frame.to_csv(index=False).encode())
 
 
 def read_outcomes(folder: Path) -> pd.DataFrame:
-    """Raises ValueError for a file that lacks a column, or whose outcomes are not those that it counts."""
+    """Raises ValueError for a file that lacks a column, has outcomes that do not add up, or the same attack twice."""
     path = folder / FILE
     frame = pd.read_csv(path, dtype={"each": str})
     if missing := [name for name in COLUMNS if name not in frame]:
@@ -131,6 +132,9 @@ def read_outcomes(folder: Path) -> pd.DataFrame:
     if wrong.any():
         line = int(np.flatnonzero(wrong)[0]) + 2
         raise ValueError(f"{path}, line {line}: outcomes that do not add up; restore it")
+    if (again := frame.duplicated(list(_NETWORK_AND_ATTACK))).any():
+        line = int(np.flatnonzero(again)[0]) + 2
+        raise ValueError(f"{path}, line {line}: a second line of the same network and attack; restore it")
     return frame
 
 

@@ -17,7 +17,7 @@ ANSWERED_BY = {
         *("mean-field-t1", "mean-field-t0.01", "dropout", "ensemble-5", "swag"),
         *("laplace-last", "laplace-kron", "laplace-diag"),
     ),
-    "lenet": ("mean-field-t1", "mean-field-t0.01", "dropout", "swag-wide"),
+    "lenet": ("mean-field-t1", "mean-field-t0.01", "dropout", "swag-wide", "ensemble-5"),
     "lenet-cifar": ("mean-field-t1",),
 }
 

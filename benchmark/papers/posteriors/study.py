@@ -61,11 +61,14 @@ class Study:
         What is written there of other kinds, made as their recipes say now, stays: the study need not be run at once.
         """
         folder = out / FOLDER / self.problem.name
-        names = {
-            self.making.name(kind, training): Trained(self.problem.name, kind, training)
+        measured = {
+            Trained(self.problem.name, kind, training): path
             for kind in self.problem.posteriors
             for training in NUMBERS
+            if (path := self.making.path(kind, training).with_suffix(_MEASURES)).is_file()
         }
+        # a maximum that was made as a source of transfers alone is attacked, too, and is another on another machine
+        names = {self.making.name(of.posterior, of.training): of for of in measured}
         with Store(self.store) as store:
             attacked = (record for record in store.records() if record.cell.model in names)
             # a network that was deleted and made again was attacked again: the last records are of the one there is
@@ -74,8 +77,7 @@ class Study:
             }
         measures = pd.DataFrame(
             {"posterior": of.posterior, "training": of.training, "made": self.making.tag(of.posterior), **_read(path)}
-            for of in names.values()
-            if (path := self.making.path(of.posterior, of.training).with_suffix(_MEASURES)).is_file()
+            for of, path in measured.items()
         )
         own = Tables(outcomes_of(latest.values(), names), measures, self._sampling()) if len(measures) else Tables()
         order = {kind: place for place, kind in enumerate(self.problem.posteriors)}

@@ -225,7 +225,7 @@ def test_the_answer_says_what_the_committed_tables_say() -> None:
     assert told(cold, l2) == told(cold, ThreatModel("linf", 0.15), findings=lenet) == "less robust"
     for findings in (mlp, lenet):
         assert abs(findings.mean(cold, "accuracy") - findings.mean(MAP, "accuracy")) < 0.005
-    for name in ("mean-field-t1", "dropout", "swag-wide"):
+    for name in ("mean-field-t1", "dropout", "swag-wide", "ensemble-5"):
         assert not any(told(name, threat, findings=lenet) for threat in middle(lenet, SHOWN))
     single = mlp.over(EXACT, linf, Attacker.SINGLE)
     assert single is not None

@@ -160,6 +160,7 @@ def test_an_image_survives_what_no_attacker_breaks(tmp_path: Path) -> None:
         (lambda text: text.replace(",survive,", ",gone,", 1), "lacks survive"),
         (lambda text: text.replace(",1101,", ",1111,"), "line 2: outcomes that do not add up"),
         (lambda text: text.replace(",1101,", ",110,"), "line 2: outcomes that do not add up"),
+        (lambda text: text + text.splitlines()[1] + "\n", "a second line of the same network and attack"),
     ],
 )
 def test_a_table_that_was_changed_is_not_read(tmp_path: Path, spoilt: object, message: str) -> None:

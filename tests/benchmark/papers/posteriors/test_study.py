@@ -198,6 +198,20 @@ def test_what_was_written_of_other_kinds_stays(study: Study, tmp_path: Path, mon
     assert set(pd.read_csv(folder / MEASURES)["posterior"]) == {*measures["posterior"]} - {MAP}
 
 
+def test_a_maximum_that_was_made_as_a_source_alone_is_not_in_the_table(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another machine it is another network: an image that both survive is not what one of them survives."""
+    monkeypatch.setattr(study_module, "load_split", _split)
+    before = read_outcomes(study.write(tmp_path))
+    elsewhere = Study(PROBLEM, tmp_path / "elsewhere", None, 8)
+    list(elsewhere.run(["dropout"]))
+    after = read_outcomes(elsewhere.write(tmp_path))
+    assert set(after["posterior"]) == {*before["posterior"], "dropout"}
+    of_before = after[after["posterior"] != "dropout"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(of_before, before[before["posterior"] != "dropout"].reset_index(drop=True))
+
+
 def test_a_damaged_network_is_not_half_read(study: Study) -> None:
     path = study.making.path("swag", 3)
     content = path.read_bytes()
