@@ -18,6 +18,8 @@ from zoo.commands import mistakes_in_one_line
 app = typer.Typer(add_completion=False)
 
 _IN_ROUNDS = ("gradients", "resnet", "chunks", "libraries", "overhead")  # the others say themselves how often
+_OTHERS = ("bayesian-torch", "blitz-bayesian-pytorch", "torch-uncertainty", "ray")
+_BESIDE_OTHERS = ("gradients", "resnet", "options")  # what other packages can do is in them, where these are installed
 
 
 @app.command()
@@ -43,13 +45,13 @@ def bench(
     for name, measure in zip(chosen, measures, strict=True):
         typer.echo(f"measuring {name} ...", err=True)
         rounds = f" {repeats} rounds." if name in _IN_ROUNDS else ""
-        measured = {name: Measured(_machine() + rounds, measure())}
+        measured = {name: Measured(_machine(name in _BESIDE_OTHERS) + rounds, measure())}
         write_measured(out / FILE, measured)
         typer.echo(performance_page(measured))
     typer.echo(f"wrote {out / FILE}\nPage: python -m benchmark.leaderboard", err=True)
 
 
-def _machine() -> str:
+def _machine(beside_others: bool) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     import torch
@@ -57,17 +59,18 @@ def _machine() -> str:
     from benchmark.bench.peers import missing_peers
     from benchmark.records.record import commit, device_name
 
+    packages = ("torch", *(_OTHERS if beside_others else ()))
     found = []
-    for package in ("torch", "bayesian-torch", "blitz-bayesian-pytorch", "torch-uncertainty", "ray"):
+    for package in packages:
         with contextlib.suppress(PackageNotFoundError):
             found.append(f"{package} {version(package)}")
-    missing = missing_peers() + ([] if importlib.util.find_spec("ray") else ["ray"])
+    missing = missing_peers() + ([] if importlib.util.find_spec("ray") else ["ray"]) if beside_others else []
     code = commit()
     return (
         f"{device_name('cpu')}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {', '.join(found)}; commit "
-        f"{str(code['commit'])[:12]}{' with changes' if code['dirty'] else ''}, {datetime.now(UTC):%Y-%m-%d}. "
-        + (f"Not measured, because not installed: {', '.join(missing)}." if missing else "")
-    ).rstrip()
+        f"{str(code['commit'])[:12]}{' with changes' if code['dirty'] else ''}, {datetime.now(UTC):%Y-%m-%d}."
+        + (f" Not measured, because not installed: {', '.join(missing)}." if missing else "")
+    )
 
 
 def _measures(repeats: int) -> dict[str, Any]:
