@@ -46,22 +46,25 @@ def chosen_workers(
     return 1, forecast_for(subjects, waiting, evaluator, cores, store)
 
 
-def gain_of_threads(cell: Cell, evaluator: Evaluator, threads: int) -> float:
-    """How many times faster a gradient of a cell's network is with so many threads than with one; 1 if it fails."""
-    images = []
+def gain_of_threads(cells: Sequence[Cell], evaluator: Evaluator, threads: int) -> float:
+    """How many times faster cells of one network are with so many threads than with one; 1 if it fails.
+
+    Not its gradients alone: what libraries do between them takes one thread.
+    """
+    seconds = []
     for count in (1, threads):
         with with_threads(count):
-            pace = measured_pace(cell, evaluator)
+            pace = measured_pace(cells[0], evaluator)
         if pace is None:
             return 1.0
-        images.append(pace.image)
-    return max(1.0, images[0] / images[1])
+        seconds.append(sum(map(Forecast({cells[0].model: pace}).seconds, cells)))
+    return max(1.0, seconds[0] / seconds[1])
 
 
-def _costliest(waiting: Sequence[Cell], seconds: Sequence[float]) -> Cell:
-    """A cell of the entry that takes most of the time."""
+def _costliest(waiting: Sequence[Cell], seconds: Sequence[float]) -> list[Cell]:
+    """The cells of the entry that takes most of the time."""
     by_model: dict[str, float] = defaultdict(float)
     for cell, of_cell in zip(waiting, seconds, strict=True):
         by_model[cell.model] += of_cell
     costliest = max(by_model, key=lambda model: by_model[model])
-    return next(cell for cell in waiting if cell.model == costliest)
+    return [cell for cell in waiting if cell.model == costliest]

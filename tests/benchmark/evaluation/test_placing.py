@@ -59,5 +59,14 @@ def test_there_is_nothing_to_choose_on_one_core_or_a_gpu(choose: Callable[..., i
 def test_the_gain_is_measured_and_leaves_the_threads_as_they_were(small_entry: ZooEntry) -> None:
     cell = Cell(small_entry.name, "mnist", standard_attack("fgsm", 0.1), 0, 20)
     before = torch.get_num_threads()
-    assert gain_of_threads(cell, Evaluator(entries={small_entry.name: small_entry}), 2) >= 1
+    assert gain_of_threads([cell], Evaluator(entries={small_entry.name: small_entry}), 2) >= 1
     assert torch.get_num_threads() == before
+
+
+def test_what_takes_one_thread_gains_nothing(small_entry: ZooEntry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients twice as fast: twice where they are all, and not at all where libraries take the time."""
+    cell = Cell(small_entry.name, "mnist", standard_attack("pgd-linf", 0.1), 0, 100)
+    for image, least, most in ((1.0, 1.99, 2.0), (1e-9, 1.0, 1.01)):
+        paces = iter([Pace(0.0, image), Pace(0.0, image / 2)])
+        monkeypatch.setattr(placing, "measured_pace", lambda *_, paces=paces: next(paces))
+        assert least <= gain_of_threads([cell], Evaluator(), 2) <= most
