@@ -40,7 +40,6 @@ def read_measured(path: Path) -> dict[str, Measured]:
 def write_measured(path: Path, measured: Mapping[str, Measured]) -> None:
     """These tables in place of what the file has of them, whole or not at all; its other ones stay."""
     whole = {**read_measured(path), **measured}
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({name: whole[name]._asdict() for name in TABLES if name in whole}, indent=1)
     write_whole(path, f"{text}\n".encode())
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from tests.benchmark.registries import copy_registries
 from zoo import ZooEntry, models
-from zoo.datasets import DATASETS
 from zoo.layers import BayesianLinear
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,9 +24,7 @@ def small_bayesian() -> nn.Module:
 @pytest.fixture(autouse=True)
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are afterwards what they were: commands and functions register what they are given."""
-    assert len(models)  # load the zoo before it is copied
-    monkeypatch.setattr(models, "_entries", dict(models._entries))
-    monkeypatch.setattr(DATASETS, "_own", dict(DATASETS._own))
+    copy_registries(monkeypatch)
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.benchmark.registries import copy_registries
 from tests.benchmark.submission import stranger
-from zoo import models, register_dataset
-from zoo.datasets import DATASETS
+from zoo import register_dataset
 
 
 class Honest(NamedTuple):
@@ -25,10 +25,8 @@ class Honest(NamedTuple):
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Honest]:
     place = tmp_path_factory.mktemp("stranger")
     stranger.write_package(place)
-    assert len(models)  # load the zoo before it is copied
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(models, "_entries", dict(models._entries))
-        patched.setattr(DATASETS, "_own", dict(DATASETS._own))
+        copy_registries(patched)
         register_dataset("tiny-bars")(stranger.data)
         patched.syspath_prepend(place)
         patched.setattr("benchmark.publications.PROJECT", place / "leaderboards")
