@@ -132,6 +132,10 @@ class Estimate(NamedTuple):
     high: float
     p: float
 
+    def percent(self, form: str = ".1f") -> str:
+        """Such as `39.3 [30, 48]`, or of a difference with `+z.1f` `+5.7 [0, 11]`. form: of the mean; z: no -0."""
+        return f"{100 * self.mean:{form}} [{100 * self.low:z.0f}, {100 * self.high:z.0f}]"
+
 
 def over_trainings(right: ArrayLike) -> Estimate:
     """The accuracy of a kind of network, of which T were trained and judged on the same N images: right (T, N).

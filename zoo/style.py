@@ -35,6 +35,7 @@ NETWORKS: dict[str, tuple[Colour, str]] = {
     "logistic": (_PALETTE[7], "P"),
     "logistic-ap2": ((0.35, 0.35, 0.35), "8"),
 }
+ARCHITECTURES = ("lenet", "alexnet", "3conv3fc", "mlp", "logistic")
 _OTHER: tuple[Colour, str] = (_PALETTE[7], "P")
 
 TARGETS: dict[str, tuple[Colour, str]] = {
@@ -51,6 +52,12 @@ TARGETS: dict[str, tuple[Colour, str]] = {
 def network_of(entry: str) -> str:
     """`lenet` of `mnist/bayesian-lenet`."""
     return entry.split("/")[1].removeprefix("bayesian-")
+
+
+def architecture_of(entry: str) -> str:
+    """Of `ARCHITECTURES`, that which a word of its name says: `mlp` of `mnist/hmc-mlp`; `other` where none does."""
+    words = entry.split("/")[1].split("-")
+    return next((one for one in ARCHITECTURES if one in words), "other")
 
 
 def network_style(entry: str) -> tuple[Colour, str]:

@@ -94,6 +94,11 @@ class How:
     say: Callable[[str], object] = lambda line: None
     explicit: bool = True
 
+    @property
+    def asked_workers(self) -> int | None:
+        """None where it does not say how many."""
+        return None if self.workers == "auto" else self.workers
+
 
 @dataclass
 class Run:
@@ -116,7 +121,7 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
     from benchmark.evaluation.evaluator import Evaluator
     from benchmark.evaluation.executors import check_executor, executing
 
-    check_executor(how.executor, None if how.workers == "auto" else how.workers, how.address)
+    check_executor(how.executor, how.asked_workers, how.address)
     by_name = {entry.name: entry for entry in entries}
     subjects = _with_data(entries, Evaluator(how.machine, how.adapters, by_name), how, selection.draws)
     machine = replace(how.machine, behaviours=behaviours(entries, subjects, store))
@@ -207,7 +212,7 @@ class _Loop:
                 lambda forecast: sum(times * forecast.seconds(cell) for cell, times in expected),
             )
         else:
-            workers = None if how.workers == "auto" else how.workers
+            workers = how.asked_workers
             threads = threads_of(how.machine, how.executor, workers)
             forecast = forecast_for(subjects, waiting, self.evaluator, threads, store)
         at_once = workers if how.executor == "ray" else workers or 1  # a cluster shows how many it runs

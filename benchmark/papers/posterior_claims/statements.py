@@ -62,9 +62,7 @@ def susceptible(posterior: str) -> Statement:
             return None
         above, below = _one_sided(over_trainings(survivors - HALF * clean[:, None]))
         found = over_trainings(survivors)
-        numbers = (
-            f"{100 * found.mean:.1f} [{100 * found.low:.0f}, {100 * found.high:.0f}] of {100 * clean.mean():.1f} %"
-        )
+        numbers = f"{found.percent()} of {100 * clean.mean():.1f} %"
         return Decided(f"{posterior} keeps less than {_share(HALF)} of its accuracy", numbers, below, above)
 
     return decide
@@ -236,7 +234,7 @@ def _trend(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
 
 
 def _points(found: Estimate) -> str:
-    return f"{100 * found.mean:+.1f} [{100 * found.low:.0f}, {100 * found.high:.0f}] points"
+    return f"{found.percent('+z.1f')} points"
 
 
 def _share(share: float) -> str:

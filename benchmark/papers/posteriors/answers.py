@@ -177,7 +177,7 @@ def _with_width(findings: Findings) -> str:
     told = []
     for threat in middle(findings):
         tau, p = kendalltau(widths, [findings.robust(name, threat).mean for name in findings.posteriors])
-        told.append(f"{tau:+.2f} at {_at(threat)} (p {p:.2g})")
+        told.append(f"{tau:+z.2f} at {_at(threat)} (p {p:.2g})")
     return f"{', '.join(told)}, over {len(widths)}"
 
 
@@ -197,7 +197,7 @@ def _at(threat: ThreatModel) -> str:
 
 
 def _points(more: Estimate) -> str:
-    points = f"{100 * more.mean:+.0f}"
+    points = f"{100 * more.mean:+z.0f}"
     return f"**{points}**" if verdict(more) else points
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import cycle
-
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.posteriors.findings import Findings
-from benchmark.papers.posteriors.grid import EXACT, MAP
+from benchmark.papers.posteriors.grid import EXACT, MAP, PROBLEMS
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.adaptive_attack import NORMS
 from zoo.style import COLUMN
@@ -20,7 +19,17 @@ _MARKS: dict[Attacker | None, tuple[str, str]] = {  # None: all of them together
     Attacker.ALL: ("^", "C2"),
     None: ("o", "black"),
 }
-_COLOURS = ("C0", "C1", "C2", "C4", "C6", "C7", "C8")  # black and C3 are the maximum's and the exact posterior's
+_FAMILIES = {  # the colour of every kind whose name begins so
+    MAP: "black",
+    "ensemble": "C1",
+    "dropout": "C2",
+    "mean-field": "C0",
+    "swag": "C4",
+    "laplace": "C5",
+    "sg": "C7",
+    EXACT: "C3",
+}
+_MARKERS = "osD^vP"  # of the kinds of a family, in the order in which problems name them
 
 
 def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
@@ -66,12 +75,10 @@ def by_width(findings: Findings, threats: list[ThreatModel]) -> Figure:
     """Robust accuracy against mutual information, a point a posterior, with intervals over trainings and images."""
     figure = Figure(figsize=(2 * COLUMN, 2.9))
     for axis, threat in zip(figure.subplots(1, len(threats), squeeze=False)[0], threats, strict=True):
-        # six markers and seven colours, so that no two posteriors are alike in both
-        looks = zip(findings.posteriors, cycle("osD^vP"), cycle(_COLOURS), strict=False)
-        for name, marker, other in looks:
+        for name in findings.posteriors:
             found, width = findings.robust(name, threat), findings.mean(name, "mutual_information")
             low, high = (100 * min(1.0, max(0.0, end)) for end in (found.low, found.high))
-            colour = {MAP: "black", EXACT: "C3"}.get(name, other)
+            colour, marker = look(name)
             axis.plot([width, width], [low, high], color=colour, linewidth=0.8, alpha=0.6)
             axis.plot(width, 100 * found.mean, marker, color=colour, markersize=4.5, linestyle="", label=name)
         axis.set(title=_title(threat), xlabel="mutual information in nats", ylabel="robust accuracy in %")
@@ -93,15 +100,19 @@ def by_draws(findings: Findings) -> Figure:
     """Mean norm of the gradient of the averaged prediction against how many draws are averaged."""
     figure = Figure(figsize=(1.6 * COLUMN, 2.9))
     axis = figure.subplots()
-    shown = [name for name in findings.posteriors if len(findings.norms(name)) > 1]
-    for place, name in enumerate(shown):
-        norms = findings.norms(name)
-        colour = "C3" if name == EXACT else str(0.1 + 0.7 * place / max(1, len(shown) - 1))
-        axis.loglog([*norms], [*norms.values()], marker=".", color=colour, linewidth=1, markersize=4, label=name)
+    by_name = {name: norms for name in findings.posteriors if len(norms := findings.norms(name)) > 1}
+    for name, norms in by_name.items():
+        colour, marker = look(name)
+        axis.loglog([*norms], [*norms.values()], marker=marker, color=colour, linewidth=1, markersize=3.5, label=name)
     if MAP in findings.posteriors:
         axis.axhline(findings.norms(MAP)[1], color="black", linestyle=":", linewidth=1, label=MAP)
     axis.legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    axis.set(xlabel="draws", ylabel="mean gradient norm (l2)", xlim=(0.9, 130))
+    axis.set(xlabel="draws", ylabel="mean gradient norm (l2)")
+    axis.set_xticks(ticks := sorted({draws for norms in by_name.values() for draws in norms}), map(str, ticks))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_locator(NullLocator())
     axis.tick_params(which="both", labelsize=7)
     axis.grid(linewidth=0.4)
     figure.tight_layout(pad=0.5)
@@ -120,6 +131,14 @@ def middle(findings: Findings, count: int = 1) -> list[ThreatModel]:
         )
         found += sorted(by_distance[:count], key=lambda threat: threat.eps)
     return found
+
+
+def look(posterior: str) -> tuple[str, str]:
+    """Colour and marker of a kind of posterior, the same in all figures: its family's colour, and a marker in it."""
+    family = next(family for family in _FAMILIES if posterior.startswith(family))
+    named = dict.fromkeys(name for problem in PROBLEMS.values() for name in problem.posteriors)
+    place = [name for name in named if name.startswith(family)].index(posterior)
+    return _FAMILIES[family], _MARKERS[place]
 
 
 def _title(threat: ThreatModel) -> str:

@@ -30,7 +30,6 @@ from benchmark.reports.page import render_page
 from benchmark.reports.publish import Generated, in_folder
 from benchmark.reports.tables import markdown, threat_title
 from benchmark.results import Results
-from benchmark.statistics import Estimate
 
 
 def report(_results: Results, folder: Path) -> Generated:
@@ -129,14 +128,14 @@ def _robust(findings: Findings, threat: ThreatModel) -> Iterator[dict[str, objec
         transfer = findings.survivors(name, threat, [Attacker.TRANSFER])
         yield {
             "posterior": name,
-            "robust [95 %]": _estimate(findings.robust(name, threat)),
+            "robust [95 %]": findings.robust(name, threat).percent(),
             "judge's own draws": f"{100 * own.mean:.1f}",
             "transfer alone": f"{100 * transfer.mean():.1f}" if transfer.size else "",
             **{
                 f"{attacker} adds": _signed(findings.over(name, threat, attacker))
                 for attacker in (Attacker.SINGLE, Attacker.FROZEN, Attacker.MEAN)
             },
-            "beyond the maximum [95 %]": "" if more is None else _estimate(more),
+            "beyond the maximum [95 %]": "" if more is None else more.percent("+z.1f"),
             "": "" if more is None else verdict(more),
         }
 
@@ -180,9 +179,5 @@ def _by_judge(findings: Findings) -> Iterator[dict[str, object]]:
             }
 
 
-def _estimate(found: Estimate) -> str:
-    return f"{100 * found.mean:.1f} [{100 * found.low:.0f}, {100 * found.high:.0f}]"
-
-
 def _signed(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:+.1f}"
+    return "" if value is None else f"{100 * value:+z.1f}"

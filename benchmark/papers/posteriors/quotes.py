@@ -42,8 +42,7 @@ class Quotes:
     def beyond(self, problem: str, posterior: str, norm: Norm, eps: float | str, own: bool = False) -> str:
         """Points of robust accuracy beyond the maximum's, with their interval."""
         findings, threat = self._at(problem, posterior, norm, eps)
-        more = findings.beyond_map(threat, own)[posterior]
-        return f"{100 * more.mean:+.0f} [{100 * more.low:.0f}, {100 * more.high:.0f}]"
+        return findings.beyond_map(threat, own)[posterior].percent("+z.0f")
 
     def robust(self, problem: str, posterior: str, norm: Norm, eps: float | str, own: bool = False) -> str:
         """Robust accuracy under all attacks together, in %."""

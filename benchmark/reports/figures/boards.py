@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -12,10 +13,10 @@ from benchmark.attacks.spec import format_eps
 from benchmark.reports.tables import labelled, span, threat_title
 from benchmark.results.boards import Board
 from benchmark.results.rows import Row
-from benchmark.results.strongest import Distances
-from zoo.style import family_line, network_style
+from benchmark.results.share import Share
+from zoo.style import Colour, architecture_of, family_line, network_style
 
-_PANEL = 3.6  # inches: the height of curves
+_PANEL = 1.75  # inches: the height of a panel of curves
 
 
 def worst_case(boards: list[Board]) -> Figure:
@@ -36,7 +37,7 @@ def worst_case(boards: list[Board]) -> Figure:
             whitebox = 100 * row.whitebox.value
             axis.plot([100 * row.worst.value, whitebox], [y, y], color=colour, linewidth=1.0, linestyle=":")
             axis.plot(whitebox, y, "|", color=colour, markersize=7)
-            face = colour if row.family == "frequentist" else "white"
+            face = _face(colour, row.family)
             axis.plot(100 * row.worst.value, y, marker, color=colour, markersize=5.5, markerfacecolor=face)
         axis.set_title(threat_title(board.norm, board.eps), fontsize=9)
         axis.set_xlim(-7, 107)
@@ -53,67 +54,98 @@ def worst_case(boards: list[Board]) -> Figure:
 
 
 def worst_case_curves(boards: Sequence[Board]) -> Figure:
-    """Worst-case robust accuracy against eps, a panel a norm; at eps 0 the accuracy on clean images.
+    """Worst-case robust accuracy against eps, a row of panels an architecture, a panel a norm; at eps 0 clean images.
 
-    Thin steps: the images whose nearest adversarial image is further away, as attacks found it that look for that.
+    All other networks are grey behind them. Thin steps: the images whose nearest adversarial image is further away, as
+    attacks found it that look for that.
     """
     norms = list(dict.fromkeys(board.norm for board in boards))
     rows = [row for board in boards for row in board.rows]
-    entries = {labelled(row): row for row in rows}
-    legend = 0.175 * ((len(entries) + any(row.distances is not None for row in rows) + 2) // 3)  # inches
-    figure = Figure(figsize=(7.0, _PANEL + legend))
-    axes = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
-    for axis, norm in zip(axes, norms, strict=True):
-        for name, entry in entries.items():
-            points = sorted(
-                (row for row in rows if labelled(row) == name and row.threat.norm == norm),
-                key=lambda row: row.threat.eps,
-            )
-            if not points:
-                continue
-            eps = [0.0, *(row.threat.eps for row in points)]
-            shares = [points[0].clean, *(row.worst for row in points)]
-            colour, marker = network_style(entry.configuration.model)
-            face = colour if entry.family == "frequentist" else "white"
-            line = family_line(entry.family)
-            values = [100 * share.value for share in shares]
-            axis.plot(
-                eps, values, marker, color=colour, linestyle=line, linewidth=1.2, markersize=4.5, markerfacecolor=face
-            )
-            low, high = zip(*(share.interval for share in shares), strict=True)
-            axis.fill_between(
-                eps, [100 * v for v in low], [100 * v for v in high], color=colour, alpha=0.08, linewidth=0
-            )
-        radii = sorted({row.threat.eps for row in rows if row.threat.norm == norm})
-        for model, distances in _distances(rows, norm).items():
-            steps = [(eps, 100 * left) for eps, left in distances.curve if eps <= radii[-1]]
-            x, y = zip(*steps, (radii[-1], steps[-1][1]), strict=True)
-            axis.step(x, y, where="post", color=network_style(model)[0], linewidth=0.6)
-        axis.set_xticks([0.0, *radii], ["0", *map(format_eps, radii)])
-        axis.set(xlabel=f"eps ({norm})", ylim=(-3, 103))
-    axes[0].set_ylabel("worst-case accuracy in %")
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=network_style(row.configuration.model)[0],
-            marker=network_style(row.configuration.model)[1],
-            linestyle=family_line(row.family),
-            markerfacecolor="white" if row.family != "frequentist" else None,
-            markersize=4.5,
-            linewidth=1.2,
-            label=name.partition("/")[2],
-        )
-        for name, row in entries.items()
-    ]
-    if any(row.distances is not None for row in rows):
-        handles.append(Line2D([], [], color="gray", linewidth=0.6, drawstyle="steps", label="nearest images found"))
-    figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=7.5)
-    figure.tight_layout(rect=(0, legend / (_PANEL + legend), 1, 1))
+    networks: dict[str, list[Row]] = {}  # the best of the first board first
+    for row in rows:
+        networks.setdefault(labelled(row), []).append(row)
+    groups: dict[str, dict[str, list[Row]]] = {}
+    for name, measured in networks.items():
+        groups.setdefault(architecture_of(measured[0].configuration.model), {})[name] = measured
+    figure = Figure(figsize=(7.0, 0.5 + _PANEL * len(groups)))
+    panels = figure.subplots(len(groups), len(norms), sharex="col", sharey=True, squeeze=False)
+    for line, (group, members) in zip(panels, groups.items(), strict=True):
+        for axis, norm in zip(line, norms, strict=True):
+            for name, measured in networks.items():
+                if name not in members and (there := _of(measured, norm)):
+                    axis.plot(*_points(there), color="0.85", linewidth=0.8, zorder=1)
+            for measured in members.values():
+                if there := _of(measured, norm):
+                    _curve(axis, there)
+            radii = sorted({row.threat.eps for row in rows if row.threat.norm == norm})
+            axis.set_xticks([0.0, *radii], ["0", *map(format_eps, radii)])
+            axis.set_ylim(-3, 103)
+        if len(groups) > 1:
+            line[0].set_ylabel(group)
+        handles = [_handle(name, measured[0]) for name, measured in members.items()]
+        if any(row.distances is not None for measured in members.values() for row in measured):
+            handles.append(Line2D([], [], color="gray", linewidth=0.6, drawstyle="steps", label="nearest images found"))
+        line[-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=7)
+    for axis, norm in zip(panels[-1], norms, strict=True):
+        axis.set_xlabel(f"eps ({norm})")
+    figure.supylabel("worst-case accuracy in %", fontsize=9)
+    figure.tight_layout()
     return figure
 
 
-def _distances(rows: Sequence[Row], norm: Norm) -> dict[str, Distances]:
-    """Entry -> the distances of its nearest adversarial images in a norm, where these were looked for."""
-    of_norm = [row for row in rows if row.threat.norm == norm]
-    return {row.configuration.model: row.distances for row in of_norm if row.distances is not None}
+def _of(rows: Sequence[Row], norm: Norm) -> list[Row]:
+    """Those in a norm, the smallest eps first."""
+    return sorted((row for row in rows if row.threat.norm == norm), key=lambda row: row.threat.eps)
+
+
+def _curve(axis: Axes, rows: Sequence[Row]) -> None:
+    """A network's accuracy in a norm with its intervals, and its nearest images."""
+    colour, marker = network_style(rows[0].configuration.model)
+    family = rows[0].family
+    eps, values = _points(rows)
+    axis.plot(
+        eps,
+        values,
+        marker,
+        color=colour,
+        linestyle=family_line(family),
+        linewidth=1.2,
+        markersize=4.5,
+        markerfacecolor=_face(colour, family),
+    )
+    low, high = zip(*(share.interval for share in _shares(rows)), strict=True)
+    axis.fill_between(eps, [100 * v for v in low], [100 * v for v in high], color=colour, alpha=0.08, linewidth=0)
+    distances = next((row.distances for row in reversed(rows) if row.distances is not None), None)
+    if distances is not None:
+        steps = [(radius, 100 * left) for radius, left in distances.curve if radius <= eps[-1]]
+        x, y = zip(*steps, (eps[-1], steps[-1][1]), strict=True)
+        axis.step(x, y, where="post", color=colour, linewidth=0.6)
+
+
+def _points(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
+    """Eps and accuracy in %, from clean images on."""
+    return [0.0, *(row.threat.eps for row in rows)], [100 * share.value for share in _shares(rows)]
+
+
+def _shares(rows: Sequence[Row]) -> list[Share]:
+    return [rows[0].clean, *(row.worst for row in rows)]
+
+
+def _handle(name: str, row: Row) -> Line2D:
+    """What a legend shows of a network."""
+    colour, marker = network_style(row.configuration.model)
+    return Line2D(
+        [],
+        [],
+        color=colour,
+        marker=marker,
+        linestyle=family_line(row.family),
+        markerfacecolor=_face(colour, row.family),
+        markersize=4.5,
+        linewidth=1.2,
+        label=name.partition("/")[2],
+    )
+
+
+def _face(colour: Colour, family: str) -> Colour:
+    return colour if family == "frequentist" else "white"

@@ -190,7 +190,7 @@ def test_the_curve_is_drawn_as_thin_steps_and_named(found: Results) -> None:
         (points,) = [line for line in axis.lines if line.get_drawstyle() == "default"]
         for radius, worst in zip(*points.get_data(), strict=True):  # no other attack broke anything
             assert worst == pytest.approx(left[eps <= radius][-1])
-    assert "nearest images found" in {text.get_text() for text in figure.legends[0].get_texts()}
+    assert "nearest images found" in {text.get_text() for text in figure.axes[-1].get_legend().get_texts()}
 
 
 def test_without_it_nothing_of_it_is_shown() -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posteriors.answers import SHOWN, verdict
-from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, middle
+from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, look, middle
 from benchmark.papers.posteriors.findings import Findings, read_studies
-from benchmark.papers.posteriors.grid import EXACT, MAP, TRAININGS
+from benchmark.papers.posteriors.grid import EXACT, MAP, PROBLEMS, TRAININGS
 from benchmark.papers.posteriors.outcomes import COLUMNS, read_outcomes, write_outcomes
 from benchmark.papers.posteriors.page import report
 from benchmark.papers.posteriors.suite import EPS, Attacker, met
@@ -186,6 +186,14 @@ def test_figures_show_every_posterior(findings: Findings) -> None:
     assert [text.get_text() for text in width.legends[0].get_texts()] == findings.posteriors
     lines = by_draws(findings).axes[0].get_lines()
     np.testing.assert_allclose(lines[0].get_ydata(), [0.5, 0.4, 0.31])
+
+
+def test_no_two_posteriors_look_alike_and_families_have_a_colour() -> None:
+    names = {name for problem in PROBLEMS.values() for name in problem.posteriors}
+    looks = {name: look(name) for name in names}
+    assert len(set(looks.values())) == len(names)
+    assert len({looks[name][0] for name in names if name.startswith("mean-field")}) == 1
+    assert looks[MAP][0] != looks[EXACT][0]
 
 
 def test_the_zoos_twins_differ_no_more_than_their_trainings_as_the_readme_says() -> None:
