@@ -104,7 +104,7 @@ def _mlp() -> Problem:
 
 
 def _lenet(name: str, dataset: str, images: int | None, epochs: int) -> Problem:
-    """A convolutional network: too large for full-batch HMC that mixes, so that its posteriors are approximations."""
+    """A convolutional network, on so many images that full-batch HMC is too slow: its posteriors are approximations."""
     size, prior = 40, 0.1
     best = Recipe("lenet", epochs, 3e-3, 100, prior=prior, images=images, kl_constant=1.0)
     posteriors = {
@@ -115,6 +115,14 @@ def _lenet(name: str, dataset: str, images: int | None, epochs: int) -> Problem:
         "swag-wide": _swag(best, size, 0.05, epochs=60),  # at .2 its SGD goes to chance
     }
     return Problem(name, dataset, "lenet", images, prior, size, posteriors)
+
+
+def _small_lenet() -> Problem:
+    """The same on so few images that full-batch HMC can be run: does what a perceptron's posterior does carry over?"""
+    lenet = _lenet("lenet-1000", "mnist", 1000, 200)
+    best = lenet.posteriors[MAP].recipe
+    hmc = _sampled(best, Hmc(TRAININGS, 30, keep=TRAININGS * lenet.size), 110, 2e-3, 1000)
+    return replace(lenet, posteriors={**lenet.posteriors, EXACT: Posterior(hmc, "full-batch HMC")})
 
 
 def _twins() -> Problem:
@@ -165,6 +173,7 @@ PROBLEMS: dict[str, Problem] = {
     for problem in (
         _mlp(),
         _lenet("lenet", "mnist", 10_000, 60),
+        _small_lenet(),
         _lenet("lenet-cifar", "cifar10-jpeg", None, 30),
         _twins(),
     )
