@@ -41,6 +41,9 @@ def posteriors(
         for name in posterior or ():
             lookup(dict(one.posteriors), name, f"posterior of {one.name}")
         studies.append(Study(one, folder, data_root, examples))
+    if not only_list:
+        for study in studies:
+            study.making.load()
     for study in studies:
         kinds = [name for name in study.problem.posteriors if name in (posterior or study.problem.posteriors)]
         if only_list:

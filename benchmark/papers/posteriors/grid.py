@@ -118,7 +118,7 @@ def _lenet(name: str, dataset: str, images: int | None, epochs: int) -> Problem:
 
 
 def _small_lenet() -> Problem:
-    """The same on so few images that full-batch HMC can be run: does what a perceptron's posterior does carry over?"""
+    """The same on so few images that full-batch HMC can be run: whether what holds of a perceptron carries over."""
     lenet = _lenet("lenet-1000", "mnist", 1000, 200)
     best = lenet.posteriors[MAP].recipe
     hmc = _sampled(best, Hmc(TRAININGS, 30, keep=TRAININGS * lenet.size), 110, 2e-3, 1000)

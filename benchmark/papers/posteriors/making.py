@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmark.papers.posteriors.grid import EXACT, MAP, NUMBERS, Posterior, Problem
 from zoo import ZooEntry
-from zoo.datasets import Split
+from zoo.datasets import Split, SplitName
 from zoo.files import write_whole
 from zoo.layers import make_bayesian
 from zoo.networks import build_network
@@ -27,7 +28,7 @@ from zoo.training.log_posterior import LogPosterior
 from zoo.training.samplers.hmc import Settings
 from zoo.training.samplers.hmc import sample as hmc
 from zoo.training.sampling import sample, thinned
-from zoo.training.subset import divided
+from zoo.training.subset import Divided, divided
 
 States = dict[str, Tensor]  # by the architecture's names, (M, ...) of M members
 
@@ -44,12 +45,27 @@ class Made(NamedTuple):
 class Making:
     """Makes a problem's networks, or finds them where they were made before.
 
-    folder: of weights, figures and checkpoints. split, test: of the problem's data set.
+    folder: of weights, figures and checkpoints. load: loads a split of the problem's data set, `train` or `test`, once
+        something is made.
     """
 
-    def __init__(self, problem: Problem, split: Split, test: Split, folder: Path) -> None:
-        self.problem, self.folder, self.test = problem, folder / problem.name, test
-        self.data = divided(split, problem.images)
+    def __init__(self, problem: Problem, load: Callable[[SplitName], Split], folder: Path) -> None:
+        self.problem, self.folder, self._load = problem, folder / problem.name, load
+
+    def load(self) -> None:
+        """Load the images now, before work is begun. Raises DataNotFoundError where they are not here."""
+        for images in ("data", "test"):
+            getattr(self, images)
+
+    @cached_property
+    def data(self) -> Divided:
+        """What is trained on."""
+        return divided(self._load("train"), self.problem.images)
+
+    @cached_property
+    def test(self) -> Split:
+        """What is measured on, and attacked."""
+        return self._load("test")
 
     def path(self, posterior: str, training: int) -> Path:
         """Where a network's weights lie: another file for another way to make them."""

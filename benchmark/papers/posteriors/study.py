@@ -29,8 +29,7 @@ class Study:
 
     def __init__(self, problem: Problem, folder: Path, data_root: Path | None, examples: int) -> None:
         self.problem, self.examples, self.data_root = problem, examples, data_root
-        self.test = load_split(problem.dataset, "test", data_root)
-        self.making = Making(problem, load_split(problem.dataset, "train", data_root), self.test, folder)
+        self.making = Making(problem, lambda split: load_split(problem.dataset, split, data_root), folder)
         self.store = folder / problem.name / "records.sqlite"
 
     def run(self, kinds: Iterable[str]) -> Iterator[str]:
@@ -103,7 +102,7 @@ class Study:
     def _measure(self, entry: ZooEntry, kind: str, training: int) -> None:
         path = self.making.path(kind, training).with_suffix(_MEASURES)
         if not path.is_file():
-            write_whole(path, json.dumps(measures_of(entry, self.test).fields).encode())
+            write_whole(path, json.dumps(measures_of(entry, self.making.test).fields).encode())
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -14,8 +14,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
+from typer.testing import CliRunner
 
 from benchmark.papers.posteriors import study as study_module
+from benchmark.papers.posteriors.__main__ import app
 from benchmark.papers.posteriors.grid import EXACT, MAP, PROBLEMS, PUBLISHED, TRAININGS, Posterior, Problem
 from benchmark.papers.posteriors.measures import measures_of
 from benchmark.papers.posteriors.outcomes import FOLDER, Outcomes, read_outcomes
@@ -224,7 +226,7 @@ def test_a_damaged_network_is_not_half_read(study: Study) -> None:
 
 
 def test_measures_are_those_of_the_average_prediction(study: Study) -> None:
-    entry, test = study.making.entry(EXACT, 1), study.test
+    entry, test = study.making.entry(EXACT, 1), study.making.test
     found = measures_of(entry, test)
     members = posterior_of(entry.build()).draws(4, 0)
     with torch.no_grad():
@@ -259,3 +261,17 @@ def test_every_recipe_of_the_study_is_one_that_can_be_run() -> None:
             assert kind.recipe.prior == problem.prior
             assert kind.recipe.images == problem.images
             assert isinstance(sampler, Laplace | Swag) == kind.starts_at_map
+
+
+def test_the_command_says_what_is_left_without_data_and_asks_for_it_before_any_work(tmp_path: Path) -> None:
+    nowhere = ["--problem", "mlp", "--problem", "lenet-1000", "--folder", str(tmp_path), "--data-root", str(tmp_path)]
+    told = CliRunner().invoke(app, [*nowhere, "--list"])
+    assert told.exit_code == 0, told.output
+    assert "lenet-1000: lenet on 1,000 images of mnist" in told.output
+    assert told.output.count("3 trainings: 0 made, 0 measured") == sum(
+        len(PROBLEMS[name].posteriors) for name in ("mlp", "lenet-1000")
+    )
+    refused = CliRunner().invoke(app, nowhere)
+    assert refused.exit_code != 0
+    assert "mnist not found" in refused.output
+    assert list(tmp_path.iterdir()) == []
