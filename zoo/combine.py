@@ -31,6 +31,17 @@ def shares(weights: Sequence[float] | None) -> Tensor | None:
     return (given / given.sum()).float()
 
 
+def mean_of(stack: Tensor, share: Tensor | None) -> Tensor:
+    """(M, ...) -> (...) mean by `shares`, accumulated in float64; of what is counted in whole numbers the first."""
+    import torch
+
+    if not stack.is_floating_point():
+        return stack[0].clone()
+    exact = stack.double()
+    mean: Tensor = exact.mean(0) if share is None else torch.tensordot(share.to(exact), exact, 1)
+    return mean.to(stack.dtype)
+
+
 def answered(outputs: Tensor, labels: Tensor) -> Tensor:
     """The label that counts as answered, (..., B), of outputs (..., B, K): the right one (B,) only where it leads.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from zoo.combine import mean_of, shares
 from zoo.kind import Kind
 from zoo.posteriors.posterior import require_count
 
@@ -52,13 +54,15 @@ class MemberPosterior:
     def half(self, which: int) -> MemberPosterior:
         """The first (0) or the second (1) half of the members: samples of one chain lie beside each other, and stay so.
 
+        Its mean is its own members': that of all would give the other half away.
         Raises ValueError where there are fewer than two.
         """
         if (size := self.size) < 2:
             raise ValueError(f"{size} member has no halves")
         part, given = slice(None, size // 2) if which == 0 else slice(size // 2, None), self.given_weights
         weights = None if given is None else lambda: list(given())[part]
-        return MemberPosterior(lambda: self._all[part], self.mean, weights, self.is_sample)
+        mean = None if self.mean is None else lambda: _mean(self._all[part], weights and weights())
+        return MemberPosterior(lambda: self._all[part], mean, weights, self.is_sample)
 
     def draws(self, count: int, seed: int) -> list[nn.Module]:
         return [self._all[index] for index in _chosen(self.size, count, seed)]
@@ -74,6 +78,14 @@ class MemberPosterior:
                 ">= 0 for each, not all of them 0"
             )
         return [weights[index] for index in _chosen(size, count, seed)]
+
+
+def _mean(members: Sequence[nn.Module], weights: Sequence[float] | None) -> nn.Module:
+    """A network of their mean weights."""
+    share, states = shares(weights), [member.state_dict() for member in members]
+    mean = copy.deepcopy(members[0])
+    mean.load_state_dict({name: mean_of(torch.stack([state[name] for state in states]), share) for name in states[0]})
+    return mean
 
 
 def _chosen(size: int, count: int, seed: int) -> list[int]:

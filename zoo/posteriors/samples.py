@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo.combine import expected, shares
+from zoo.combine import expected, mean_of, shares
 from zoo.posteriors.found import held_posterior
 
 _INSIDE = "template."
@@ -95,7 +95,7 @@ class SampledNetwork(nn.Module):
     def mean(self) -> nn.Module:
         """The network with the members' mean weights; of what is counted in whole numbers, the first member's."""
         share = shares(self.weights and self.weights())
-        return self._each(lambda stack: _mean(stack, share))
+        return self._each(lambda stack: mean_of(stack, share))
 
     def forward(self, x: Tensor) -> Tensor:
         logits = torch.stack([member(x) for member in self.members()])
@@ -117,15 +117,6 @@ class SampledNetwork(nn.Module):
 def _like(value: Tensor, content: Tensor) -> Tensor:
     """A parameter of a parameter, a buffer of a buffer."""
     return nn.Parameter(content, value.requires_grad) if isinstance(value, nn.Parameter) else content
-
-
-def _mean(stack: Tensor, share: Tensor | None) -> Tensor:
-    """(M, ...) -> (...); accumulated in float64."""
-    if not stack.is_floating_point():
-        return stack[0].clone()
-    exact = stack.double()
-    mean: Tensor = exact.mean(0) if share is None else torch.tensordot(share.to(exact), exact, 1)
-    return mean.to(stack.dtype)
 
 
 def _of_members(states: Sequence[Mapping[str, Tensor]], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

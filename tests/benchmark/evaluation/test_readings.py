@@ -18,7 +18,7 @@ from zoo import ZooEntry, models
 from zoo.catalogue.registry import source_of
 from zoo.datasets import load_split
 from zoo.layers import BayesianLinear
-from zoo.posteriors import MeanFieldPosterior, MemberPosterior
+from zoo.posteriors import MeanFieldPosterior, MemberPosterior, SampledNetwork, posterior_of
 from zoo.prediction.expected import ExpectedPrediction
 from zoo.seeding import derive_seed, forked_random_state
 from zoo.targets import Gradient, Schedule
@@ -129,10 +129,33 @@ def test_halves_keep_members_in_their_order_with_their_weights() -> None:
     assert (first.draws(9, 0), first.weights(9, 0)) == (members[:2], [1, 2])
     assert (second.draws(9, 0), second.weights(9, 0)) == (members[2:], [3, 4, 5])
     assert first.is_sample
+    assert first.mean is None
     with pytest.raises(ValueError, match="no halves"):
         MemberPosterior(lambda: members[:1]).half(0)
     with pytest.raises(ValueError, match="mnist/wide has no members that could be halved"):
         WIDE.predictor(2, 0, half=0)
+
+
+def test_half_of_the_samples_knows_nothing_of_the_other_half() -> None:
+    """Neither its draws nor its mean, from which an attacker would learn of the judge's draws."""
+    x, _ = images()
+    template = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    values = [0.0, 1.0, 10.0, 30.0]
+    states = [{"1.weight": torch.full((10, 784), v), "1.bias": torch.arange(10.0) * v} for v in values]
+    for weights, means in ((None, (0.5, 20.0)), ([1, 3, 1, 1], (0.75, 20.0))):
+        network = SampledNetwork.of(template, states, weights)
+        posterior = posterior_of(network)
+        assert isinstance(posterior, MemberPosterior)
+        for which, mean in enumerate(means):
+            half = posterior.half(which)
+            assert half.mean is not None
+            assert torch.allclose(half.mean().state_dict()["1.weight"], torch.tensor(mean))
+            entry = dataclasses.replace(SAMPLES, name="mnist/halved", factory=lambda network=network: network)
+            attacked = entry.predictor(2, 0, Gradient("mean-weights"), half=which)
+            assert torch.allclose(attacked(x).exp(), half.mean()(x).softmax(-1), atol=1e-6)
+        whole = posterior.mean
+        assert whole is not None
+        assert torch.equal(whole().state_dict()["1.weight"], network.mean().state_dict()["1.weight"])
 
 
 def test_votes_are_those_of_the_judges_draws_one_by_one(evaluator: Evaluator) -> None:
