@@ -164,6 +164,19 @@ def test_kinds_that_do_not_differ_are_rarely_told_apart(of_training: float) -> N
     assert np.mean(np.array(p_values) < 0.05) < 0.08
 
 
+def test_the_test_over_trainings_has_its_level_far_out_where_many_are_corrected() -> None:
+    """Too many calls and too few are both wrong: by the mean of Student's quantiles a tenth as many were made."""
+    rng, rejected, level, count = np.random.default_rng(3), 0, 0.005, 4000
+    for _ in range(count):
+        images = rng.normal(size=100)
+        first, second = (
+            images + 0.05 * rng.normal(size=(3, 1)) + 0.5 * rng.normal(size=100) + 0.1 * rng.normal(size=(3, 100))
+            for _ in range(2)
+        )
+        rejected += difference_over_trainings(first, second).p < level
+    assert binom.ppf(1e-4, count, level) <= rejected <= binom.ppf(1 - 1e-4, count, 1.5 * level)
+
+
 def test_kinds_that_differ_are_told_apart_by_the_images_that_they_share() -> None:
     rng = np.random.default_rng(2)
     images = rng.normal(size=100)
