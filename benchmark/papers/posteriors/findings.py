@@ -18,6 +18,7 @@ from benchmark.papers.posteriors.grid import MAP, PROBLEMS, TRAININGS, Problem
 from benchmark.papers.posteriors.outcomes import FILE, FOLDER, NORM_OF, Outcomes
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.papers.posteriors.tables import Tables
+from benchmark.plan.adaptive_attack import NORMS
 from benchmark.plan.cells import Reading
 from benchmark.statistics import Estimate, corrected, difference_over_trainings, over_trainings
 
@@ -98,25 +99,31 @@ class Findings:
         return Exchange(float(first.mean()), float(second.mean()), float((first != second).mean()))
 
     def beyond_map(self, threat: ThreatModel, own: bool = False) -> dict[str, Estimate]:
-        """By posterior, how much more robust it is than the maximum; p-values corrected for all of them together."""
-        if (threat, own) not in self._beyond_map:
-            self._beyond_map[threat, own] = self._compared_with_map(threat, own)
+        """By posterior, how much more robust it is than the maximum.
+
+        p-values are corrected for all posteriors, eps and both readings of the problem together.
+        """
         return self._beyond_map[threat, own]
 
     @cached_property
     def _beyond_map(self) -> dict[tuple[ThreatModel, bool], dict[str, Estimate]]:
-        """Kept: tables, figures and sentences ask for the same ones, which are resampled thousands of times."""
-        return {}
-
-    def _compared_with_map(self, threat: ThreatModel, own: bool) -> dict[str, Estimate]:
-        base = self.survivors(MAP, threat)
+        names = [name for name in self.posteriors if name != MAP]
+        threats = [threat for norm in NORMS for threat in self.threats(norm)]
         found = {
-            name: difference_over_trainings(self.survivors(name, threat, own=own), base)
-            for name in self.posteriors
-            if name != MAP
+            (threat, own, name): difference_over_trainings(
+                self.survivors(name, threat, own=own), self.survivors(MAP, threat)
+            )
+            for threat in threats
+            for own in (False, True)
+            for name in names
         }
         p_values = corrected([one.p for one in found.values()])
-        return {name: one._replace(p=p) for (name, one), p in zip(found.items(), p_values, strict=True)}
+        by_test = {of: one._replace(p=p) for (of, one), p in zip(found.items(), p_values, strict=True)}
+        return {
+            (threat, own): {name: by_test[threat, own, name] for name in names}
+            for threat in threats
+            for own in (False, True)
+        }
 
     def each(self, posterior: str, column: str) -> NDArray[np.float64]:
         """(T,) a measure of every training, in their order."""
