@@ -85,12 +85,14 @@ def judge(
 
 
 def _known(record: Record, store: Store) -> list[Record]:
-    """What the store and the committed leaderboards say of the network of a record."""
+    """What the store and the committed leaderboards say of the network of a record, as a board counts it."""
     from benchmark.publications import PROJECT
     from benchmark.records.archive import merged, read_records
+    from benchmark.results.configuration import without_subsumed
+    from benchmark.results.selection import sifted
 
     archived = read_records(PROJECT / "records", record.cell.dataset, record.cell.model)
-    return list(merged(archived, store.records()).values())
+    return without_subsumed(sifted(merged(archived, store.records()).values()).records)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ def without_subsumed(records: Iterable[Record]) -> list[Record]:
     """Drop records whose examples and libraries are part of another record of the same attack; the order stays.
 
     Of two records of the very same cell (made with other library versions, say) a complete one is preferred, then
-    the one finished last.
+    the one finished last. Of images that other attacks had left, one that broke what the larger one did not stays:
+    whatever breaks an image counts.
     """
     records = list(records)
     by_attack: dict[tuple[Configuration, AttackSpec, str | None], list[Record]] = defaultdict(list)
@@ -91,10 +92,16 @@ def _overlapping(records: list[Record]) -> Iterator[list[Record]]:
 def _not_covered(records: list[Record]) -> list[Record]:
     kept = list[Record]()
     for record in sorted(records, key=lambda record: (record.complete, str(record.provenance["finished"]))):
-        kept = [other for other in kept if not _covers(record.cell, other.cell)]
-        if not any(_covers(other.cell, record.cell) for other in kept):
+        kept = [other for other in kept if not _subsumes(record, other)]
+        if not any(_subsumes(other, record) for other in kept):
             kept.append(record)
     return kept
+
+
+def _subsumes(record: Record, other: Record) -> bool:
+    if not _covers(record.cell, other.cell):
+        return False
+    return other.cell.only is None or other.cell.only == record.cell.only or other.broken <= record.broken
 
 
 def _covers(cell: Cell, other: Cell) -> bool:

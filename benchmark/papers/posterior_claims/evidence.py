@@ -38,9 +38,10 @@ class View(NamedTuple):
 
 ONE_DRAW = View("one draw's gradient", (Attacker.SINGLE,))
 FEW_DRAWS = View("8 draws' gradient", (Attacker.FROZEN,))
-LIMIT = View("the limit of many draws")
+UNKNOWN = View("unknown draws")
 OWN = View("the judge's own draws", own=True)
-VIEWS = (ONE_DRAW, FEW_DRAWS, LIMIT, OWN)
+VIEWS = (ONE_DRAW, FEW_DRAWS, UNKNOWN, OWN)  # of claims about attacks
+LIMIT = View("the limit of many draws")  # of claims about gradients, which nobody attacks
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Evidence:
     and who do not. queries: what Square did to it and to its maximum. spheres: points that survive attacks along them.
     """
 
-    view: View = LIMIT
+    view: View = UNKNOWN
     threat: ThreatModel | None = None
     findings: Findings | None = None
     moons: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))

@@ -19,6 +19,8 @@ from benchmark.results import Results
 
 MARKS: dict[Judgement, str] = {"confirmed": "✓", "refuted": "✗", "undecided": "?", "not measured": ""}
 
+_COLUMNS = (*VIEWS, LIMIT)
+
 
 def report(results: Results, folder: Path) -> Generated:
     """The page; none where no posterior of the study was measured."""
@@ -49,7 +51,6 @@ def claims_page(judged: Sequence[Judged]) -> str:
         middle="; ".join(middle),
         close=f"{100 * statements.CLOSE:g}",
         adds=f"{100 * statements.ADDS:g}",
-        limit=LIMIT.words,
     )
 
 
@@ -59,7 +60,7 @@ def _strictest(judged: Sequence[Judged]) -> list[Judgement]:
 
 
 def _sums(judged: Sequence[Judged]) -> Iterator[str]:
-    for view in VIEWS:
+    for view in _COLUMNS:
         if found := [judgement for one in judged if (judgement := one.judgement(view)) is not None]:
             yield f"By **{view.words}**: {counted(found)}."
 
@@ -71,7 +72,7 @@ def _summary(judged: Sequence[Judged]) -> Iterator[dict[str, object]]:
             "paper": one.cited.claim.where,
             "claim": one.cited.claim.text,
             "judged on": "" if one.place is None else one.place.name,
-            **{view.words: one.judgement(view) or "" for view in VIEWS},
+            **{view.words: one.judgement(view) or "" for view in _COLUMNS},
             "measured by the last of them": _measured(one),
         }
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmark.attacks.spec import ThreatModel
-from benchmark.papers.posteriors.suite import limit_of, own_draws_of
+from benchmark.papers.posteriors.suite import by_known_draws, by_unknown_draws
 from benchmark.plan.adaptive_attack import usual
 from benchmark.plan.cells import Cell, Reading, Selection, Subject
 from benchmark.plan.suite import Suite, by_shard
@@ -36,7 +36,7 @@ class QuerySuite(Suite):
                 threat = ThreatModel(norm, min(eps for eps in grid if eps > 0))
                 attack = usual("square")(threat)
                 kind = subject.kind
-                for reading in dict.fromkeys((limit_of(kind, subject.is_sample), own_draws_of(kind))):
+                for reading in dict.fromkeys((by_unknown_draws(kind, subject.is_sample), by_known_draws(kind))):
                     draws = subject.draws(None, reading)
                     cells += [
                         subject.cell(attack, shard, ("torchattacks",), draws, selection.seed, reading=reading)

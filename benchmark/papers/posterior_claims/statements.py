@@ -191,7 +191,7 @@ def withstands_queries(model: str) -> Statement:
         beside = "" if base is None else f"; of its maximum {base.broken} of {base.right}"
         return Decided(
             f"{found.queries:,} queries break less than {_share(CLOSE)} of the images of {model}",
-            f"{found.broken} of {found.images}, of which {found.right} are right{beside}",
+            f"{found.broken} of the {found.right} that are right, of {found.images} images{beside}",
             *share_below(found.broken, found.images, CLOSE),
         )
 

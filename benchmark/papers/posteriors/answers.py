@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from statistics import median
 
 from scipy.stats import kendalltau
 
@@ -19,7 +20,7 @@ from benchmark.statistics import Estimate
 
 LEVEL = 0.05
 SHOWN = 2  # eps of each norm in full
-READINGS = {"in the limit of many draws": False, "on the judge's own draws": True}
+READINGS = {"by unknown draws": False, "on the judge's own draws": True}
 
 
 def verdict(more: Estimate) -> str:
@@ -28,7 +29,7 @@ def verdict(more: Estimate) -> str:
 
 
 def against_maximum(findings: Findings) -> Iterator[dict[str, object]]:
-    """A line for each posterior: points beyond the maximum in the limit and on the judge's own draws."""
+    """A line for each posterior: points beyond the maximum by unknown draws and on the judge's own."""
     threats = middle(findings, SHOWN)
     beyond = {(one, own): findings.beyond_map(one, own) for one in threats for own in READINGS.values()}
     for name in (name for name in findings.posteriors if name != MAP):
@@ -49,18 +50,19 @@ def in_short(found: Iterable[Findings]) -> Iterator[str]:
     found = tuple(found)
     count = len(middle(found[0], SHOWN))
     rule = (
-        f"By the test, at how many of {count} eps in the limit of many draws; in brackets on the judge's own, "
+        f"By the test, at how many of {count} eps by unknown draws; in brackets on the judge's own, "
         "where that differs: "
     )
     for question, word in _WORDS.items():
         yield _of_all(question, {one.problem.name: _told(one, word) for one in found}, rule)
         rule = ""
-    yield _of_all(
-        "What does a wrong gradient alone add?",
-        {one.problem.name: told for one in found if (told := _overestimate(one))},
-    )
-    if widths := {one.problem.name: _with_width(one) for one in found if one.has_widths}:
-        yield _of_all("Are wider posteriors more robust?", widths, "Rank correlation over kinds, in the limit. ")
+    wrong = {one.problem.name: told for one in found if (told := _overestimate(one))}
+    yield _of_all("What does a wrong gradient alone add?", wrong)
+    many = [one for one in found if one.has_widths]
+    for question, measure in _MEASURES.items():
+        if many:
+            correlated = {one.problem.name: _correlated(one, measure(one)) for one in many}
+            yield _of_all(question, correlated, "Rank correlation over kinds with robust accuracy, by unknown draws. ")
     yield _of_all("What is left at the largest eps?", {one.problem.name: _left(one) for one in found}, "At most: ")
 
 
@@ -103,15 +105,42 @@ def grid_of(findings: Findings) -> str:
     return f"{networks} networks, {len(frame):,} attacks, {hours:.1f} hours of a core in the attacks themselves"
 
 
+def less_attacked(findings: Findings) -> str:
+    """Which kinds met fewer attacks than the others, whose numbers may be too high; nothing where none did."""
+    threat = middle(findings)[0]
+    found = [
+        name
+        for name in findings.posteriors
+        if findings.is_sample(name)
+        and not all(findings.survivors(name, threat, [Attacker.MEAN], own=known).size for known in READINGS.values())
+    ]
+    return (
+        f"Not attacked through their mean weights, and on the judge's own draws by PGD through these alone, so that "
+        f"their numbers may be too high: {', '.join(found)}."
+        if found
+        else ""
+    )
+
+
+def never_exchanged(findings: Findings) -> str:
+    """Which kinds' halves were not exchanged."""
+    threats = [threat for norm in NORMS for threat in findings.threats(norm)]
+    found = [
+        name
+        for name in findings.posteriors
+        if findings.is_sample(name) and not any(findings.exchanged(name, threat) for threat in threats)
+    ]
+    return f"Not exchanged: {', '.join(found)}." if found else ""
+
+
 def least_that_is_told(findings: Findings) -> float:
     """Points: half the middle width of the intervals of differences from the maximum, over all that is shown."""
-    widths = sorted(
+    return median(
         50 * (one.high - one.low)
         for threat in middle(findings, SHOWN)
         for one in findings.beyond_map(threat).values()
         if not math.isnan(one.low)
     )
-    return widths[len(widths) // 2]
 
 
 def of_the_exact_posterior(findings: Findings) -> Iterator[str]:
@@ -126,7 +155,7 @@ def of_the_exact_posterior(findings: Findings) -> Iterator[str]:
         )
         yield (
             f"**Full-batch HMC, {threat_title(threat.norm, threat.eps)}**: an attack by one draw's gradient leaves "
-            f"{single:.0f} %, all together {limit:.0f} % in the limit and {known:.0f} % on the judge's own draws; "
+            f"{single:.0f} %, all together {limit:.0f} % by unknown draws and {known:.0f} % on the judge's own draws; "
             f"the maximum of the posterior has {best:.0f} %."
         )
     norms, in_limit = findings.norms(EXACT), findings.mean(EXACT, "limit")
@@ -164,21 +193,31 @@ def _overestimate(findings: Findings) -> str:
     threat = middle(findings)[0]
     most = []
     for attacker in (Attacker.SINGLE, Attacker.FROZEN, Attacker.MEAN):
-        over = {name: findings.over(name, threat, attacker) for name in findings.posteriors}
+        # the mean of networks that were trained apart is none that anybody attacks
+        over = {name: findings.over(name, threat, attacker) for name in findings.posteriors if findings.is_sample(name)}
         known = [(value, name) for name, value in over.items() if value is not None]
         if known and (worst := max(known))[0] > 0:
             most.append(f"{attacker} up to {100 * worst[0]:.0f} points ({worst[1]})")
     return f"at {_at(threat)}: {', '.join(most)}" if most else ""
 
 
-def _with_width(findings: Findings) -> str:
-    """Whether posteriors that are wider are more robust, by the rank correlation of mutual information over kinds."""
-    widths = [findings.mean(name, "mutual_information") for name in findings.posteriors]
+def _correlated(findings: Findings, measured: list[float]) -> str:
+    """Kendall's rank correlation of a measure of every kind with its robust accuracy."""
     told = []
-    for threat in middle(findings):
-        tau, p = kendalltau(widths, [findings.robust(name, threat).mean for name in findings.posteriors])
+    for threat in middle(findings, SHOWN):
+        tau, p = kendalltau(measured, [findings.robust(name, threat).mean for name in findings.posteriors])
         told.append(f"{tau:+z.2f} at {_at(threat)} (p {p:.2g})")
-    return f"{', '.join(told)}, over {len(widths)}"
+    return f"{', '.join(told)}, over {len(measured)}"
+
+
+def _widths(findings: Findings) -> list[float]:
+    return [findings.mean(name, "mutual_information") for name in findings.posteriors]
+
+
+def _gradients(findings: Findings) -> list[float]:
+    """Mean norm of the expected gradient in the limit of many draws; one network's own."""
+    limits = {name: findings.mean(name, "limit") for name in findings.posteriors}
+    return [findings.norms(name)[1] if math.isnan(limit) else limit for name, limit in limits.items()]
 
 
 def _left(findings: Findings) -> str:
@@ -204,4 +243,8 @@ def _points(more: Estimate) -> str:
 _WORDS = {
     "Which posteriors are more robust than the maximum?": "more robust",
     "Which are less robust?": "less robust",
+}
+_MEASURES = {
+    "Are wider posteriors more robust?": _widths,
+    "Are those of larger expected gradients?": _gradients,
 }

@@ -65,6 +65,10 @@ class Findings:
         """Whether there are kinds enough to set robustness beside how wide they are."""
         return len(self.posteriors) >= FEWEST
 
+    def is_sample(self, posterior: str) -> bool:
+        """Whether half of its members attack and half judge: it is neither one network nor an ensemble."""
+        return self.outcomes.has(self.problem.name, posterior, Reading.SAMPLE)
+
     def threats(self, norm: Norm) -> list[ThreatModel]:
         """The smallest eps first."""
         return self.outcomes.threats(self.problem.name, norm)

@@ -15,6 +15,8 @@ from benchmark.papers.posteriors.answers import (
     in_short,
     least_that_is_told,
     left_open,
+    less_attacked,
+    never_exchanged,
     of_the_exact_posterior,
     verdict,
 )
@@ -68,7 +70,7 @@ def _problem(findings: Findings) -> dict[str, object]:
         "against": markdown(against_maximum(findings)),
         "has_widths": findings.has_widths,
         "grid": grid_of(findings),
-        "says": [*of_the_exact_posterior(findings)],
+        "says": [*filter(None, [less_attacked(findings)]), *of_the_exact_posterior(findings)],
         "least": f"{least_that_is_told(findings):.0f}",
         "measures": markdown(_measures(findings)),
         "robust": {
@@ -76,6 +78,7 @@ def _problem(findings: Findings) -> dict[str, object]:
         },
         "by_eps": {norm: markdown(_by_eps(findings, findings.threats(norm))) for norm in ("linf", "l2")},
         "judges": markdown(_by_judge(findings)),
+        "not_exchanged": never_exchanged(findings),
         "trainings": markdown(_by_training(findings, middle(findings, SHOWN))),
         "sampling": markdown(_sampling(findings)),
     }

@@ -55,15 +55,15 @@ class Way(NamedTuple):
     library: str
 
 
-def limit_of(kind: Kind, is_sample: bool) -> Reading:
-    """The reading in which the attacker has other draws than the judge, as in the limit of many.
+def by_unknown_draws(kind: Kind, is_sample: bool) -> Reading:
+    """The reading in which the attacker has other draws than the judge: he knows the posterior, and not its draws.
 
     Of Monte-Carlo samples half attack and half judge. One network, and an ensemble, are what they are.
     """
     return Reading.SAMPLE if kind is Kind.FINITE and is_sample else Reading.HEADLINE
 
 
-def own_draws_of(kind: Kind) -> Reading:
+def by_known_draws(kind: Kind) -> Reading:
     """The reading in which the attacker has the judge's own draws: of a network that is deployed with fixed ones."""
     return Reading.DETERMINISTIC if kind is Kind.CONTINUOUS else Reading.HEADLINE
 
@@ -83,7 +83,7 @@ def attacker_of(cell: Cell) -> Attacker:
 
 
 class PosteriorSuite(Suite):
-    """Six eps in each norm: every attacker on other draws than the judge's, and the strongest on the judge's own.
+    """Six eps in each norm: every attacker on other draws than the judge's, and the strong ones on the judge's own.
 
     An image that an attacker breaks at one eps is not attacked by him at a larger one, whose ball holds the smaller.
     Where half of the samples attack and half judge, the halves are exchanged too, at the smaller eps.
@@ -120,9 +120,9 @@ class PosteriorSuite(Suite):
 
     def _rising(self, subject: Subject, selection: Selection) -> Iterator[tuple[Cell, ...]]:
         """For each norm, reading, attacker and shard its cells as if on all images, the smallest eps first."""
-        limit = limit_of(subject.kind, subject.is_sample)
-        exchanged = [Reading.OTHER_JUDGE] if limit is Reading.SAMPLE else []
-        readings = dict.fromkeys((limit, own_draws_of(subject.kind), *exchanged))
+        unknown = by_unknown_draws(subject.kind, subject.is_sample)
+        exchanged = [Reading.OTHER_JUDGE] if unknown is Reading.SAMPLE else []
+        readings = dict.fromkeys((unknown, by_known_draws(subject.kind), *exchanged))
         for norm, grid in self.grid(subject.dataset).items():
             threats = [ThreatModel(norm, eps) for eps in sorted(set(selection.radii(norm, grid))) if eps > 0]
             for reading in readings:
@@ -162,23 +162,24 @@ def left_by(record: Record) -> tuple[int, ...]:
 
 
 def _ways(subject: Subject, threat: ThreatModel, reading: Reading) -> Iterator[Way]:
-    limit = reading is limit_of(subject.kind, subject.is_sample)
     most, judge_draws = subject.draws(JUDGE_DRAWS if subject.kind is Kind.CONTINUOUS else None, reading)
     pgd = doubled(threat)
     yield Way(pgd, most, "torchattacks")
-    if not limit:
+    if reading is Reading.OTHER_JUDGE:
         return
     for _, source in subject.sources:
         yield Way(replace(pgd, gradient=Gradient(source=source)), most, "torchattacks")
     if subject.kind is Kind.POINT:
+        return
+    if "mean-weights" not in subject.undefined:
+        yield Way(replace(pgd, gradient=Gradient("mean-weights")), most, "torchattacks")
+    if reading is not by_unknown_draws(subject.kind, subject.is_sample):
         return
     if most > FRESH_DRAWS or subject.kind is Kind.CONTINUOUS:
         yield Way(with_fresh_draws(threat), FRESH_DRAWS, "foolbox")
     for draws in (1, ATTACK_DRAWS):
         if draws < judge_draws // 2:
             yield Way(pgd, draws, "torchattacks")
-    if "mean-weights" not in subject.undefined:
-        yield Way(replace(pgd, gradient=Gradient("mean-weights")), most, "torchattacks")
 
 
 POSTERIOR_SUITE = PosteriorSuite("posteriors", "every kind of posterior of one network under one judge", 100)

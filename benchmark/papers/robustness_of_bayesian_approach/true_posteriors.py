@@ -16,7 +16,7 @@ import numpy as np
 from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.judging import Decided
 from benchmark.papers.posterior_claims.claims import Cited, cited
-from benchmark.papers.posterior_claims.evidence import LIMIT, ONE_DRAW, OWN, Evidence, View, place_of
+from benchmark.papers.posterior_claims.evidence import ONE_DRAW, OWN, UNKNOWN, Evidence, View, place_of
 from benchmark.papers.posterior_claims.judged import ByView, judge_at
 from benchmark.papers.posterior_claims.statements import Statement, difference, robust
 from benchmark.papers.posteriors.findings import Findings
@@ -25,7 +25,7 @@ from benchmark.papers.robustness_of_bayesian_approach.claims import DEFEND, more
 from benchmark.papers.robustness_of_bayesian_approach.statements import MARGIN
 from benchmark.papers.robustness_of_bayesian_approach.suite import GRIDS
 
-TRUE_POSTERIOR = "a true posterior: in the limit of many draws / on the judge's own"
+TRUE_POSTERIOR = "a true posterior: by unknown draws / on the judge's own"
 
 
 class Reading(NamedTuple):
@@ -50,7 +50,7 @@ def under_true_posteriors(studies: Iterable[Findings]) -> dict[str, list[Reading
 def short(readings: Iterable[Reading]) -> str:
     """`confirmed / undecided` for what `TRUE_POSTERIOR` says, a pair for each problem."""
     return "; ".join(
-        " / ".join(one.by_view[view].judgement for view in (LIMIT, OWN) if view in one.by_view) for one in readings
+        " / ".join(one.by_view[view].judgement for view in (UNKNOWN, OWN) if view in one.by_view) for one in readings
     )
 
 
@@ -80,7 +80,7 @@ def _more_robust_on_average(grid: str) -> Statement:
 
 
 def _judged(statement: Statement) -> Cited:
-    return cited("section 5", "", statement, views=(ONE_DRAW, LIMIT, OWN), by_eps=False)
+    return cited("section 5", "", statement, views=(ONE_DRAW, UNKNOWN, OWN), by_eps=False)
 
 
 _CLAIMS: dict[str, Cited] = {

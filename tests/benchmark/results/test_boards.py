@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, standard_attack
+from benchmark.protocol import LIBRARIES, PROTOCOL_VERSION, standard_attack, usual_attack
+from benchmark.records.record import Record
 from benchmark.results import Results
 from benchmark.results.configuration import without_subsumed
 from benchmark.results.ranking import paired_tests
@@ -81,6 +82,25 @@ def test_a_part_of_another_record_does_not_count_twice() -> None:
     assert {r.key for r in without_subsumed([part, whole, again, other])} == {"again", other.key}
     (board,) = Results([part, whole, again, other]).boards
     assert board.rows[0].worst.count == 6
+
+
+def test_what_broke_an_image_counts_also_where_a_later_run_on_more_images_did_not() -> None:
+    whole = make("mnist/a", "pgd-linf", 0.1, {"foolbox": [True] * 4})
+
+    def left(only: tuple[int, ...], correct: list[bool], finished: str) -> Record:
+        record = make("mnist/a", "pgd-linf", 0.1, {"torchattacks": correct}, finished=finished)
+        attack = usual_attack("apgd-ce-linf", 0.1)
+        cell = dataclasses.replace(record.cell, attack=attack, start=0, stop=4, only=only)
+        return dataclasses.replace(record, key=finished, cell=cell, examples=list(only))
+
+    few, most = left((1, 2), [True, False], "1"), left((1, 2, 3), [True] * 3, "2")
+    assert {record.key for record in without_subsumed([few, most])} == {"1", "2"}
+    (board,) = Results([whole, few, most]).boards
+    assert board.rows[0].survivors == {0: True, 1: True, 2: False, 3: True}
+    none = left((1, 2), [True, True], "1")
+    assert [record.key for record in without_subsumed([none, most])] == ["2"], "nothing is lost with it"
+    again = left((1, 2, 3), [True, False, True], "0")
+    assert [record.key for record in without_subsumed([again, most])] == ["2"], "the very same cell: the last counts"
 
 
 def test_an_attack_that_is_not_the_protocols_has_no_rank_and_no_place_on_a_leaderboard() -> None:

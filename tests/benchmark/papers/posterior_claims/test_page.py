@@ -47,14 +47,14 @@ def test_judgements_follow_the_tables(tmp_path: Path) -> None:
     assert row(refuted, ROBUST)[4:8] == ["refuted"] * 4
     confirmed = page_of({**WORLD, EXACT: alike(0.97)}, tmp_path)
     assert row(confirmed, ROBUST)[4:8] == ["confirmed"] * 4
-    assert row(refuted, ROBUST)[8].startswith("48.0 of 95.0 %")
-    assert row(confirmed, ROBUST)[8].startswith("95.0 of 95.0 %")
+    assert row(refuted, ROBUST)[9].startswith("48.0 of 95.0 %")
+    assert row(confirmed, ROBUST)[9].startswith("95.0 of 95.0 %")
 
 
 def test_the_page_counts_what_its_summary_shows(tmp_path: Path) -> None:
     page = page_of(WORLD, tmp_path)
     rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| [")]
-    for place, view in enumerate(VIEWS, start=len(rows[0]) - len(VIEWS) - 1):
+    for place, view in enumerate(VIEWS, start=len(rows[0]) - len(VIEWS) - 2):
         counts = Counter(cells[place].strip() for cells in rows)
         del counts[""]
         (sentence,) = [line for line in page.splitlines() if line.startswith(f"- By **{view.words}**")]
@@ -104,7 +104,7 @@ def test_half_moons_are_read(tmp_path: Path) -> None:
     (tmp_path / STUDIES / "half-moons.json").write_text(json.dumps({"widths": widths}))
     page = page_of(WORLD, tmp_path)
     assert row(page, "The expected gradient falls as networks grow wider.")[3:] == [
-        "half-moons", "", "", "confirmed", "", "0.250 at 4, 0.062 at 16, 0.016 at 64, 0.004 at 256",
+        "half-moons", "", "", "", "", "confirmed", "0.250 at 4, 0.062 at 16, 0.016 at 64, 0.004 at 256",
     ]  # fmt: skip
 
 
@@ -123,10 +123,10 @@ def test_square_is_read_from_its_table(tmp_path: Path) -> None:
     page = page_of(WORLD, tmp_path)
     cells = row(page, "HMC networks are robust to attacks without gradients: queries (Square).")
     assert cells[3:] == [
-        "mnist/hmc-mlp", "", "", "confirmed", "refuted",
-        "70 of 100, of which 90 are right; of its maximum 60 of 90",
+        "mnist/hmc-mlp", "", "", "confirmed", "refuted", "",
+        "70 of the 90 that are right, of 100 images; of its maximum 60 of 90",
     ]  # fmt: skip
-    assert "1 of 100, of which 90 are right; of its maximum 60 of 90" in page
+    assert "1 of the 90 that are right, of 100 images; of its maximum 60 of 90" in page
 
 
 def test_spheres_are_read_along_the_sphere(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.judging import Claim
 from benchmark.papers.posterior_claims.claims import CLAIMS, VARIATIONAL
-from benchmark.papers.posterior_claims.evidence import FEW_DRAWS, LIMIT, ONE_DRAW, OWN, Evidence, View
+from benchmark.papers.posterior_claims.evidence import FEW_DRAWS, ONE_DRAW, OWN, UNKNOWN, Evidence, View
 from benchmark.papers.posterior_claims.queries import Queried
 from benchmark.papers.posterior_claims.statements import (
     Statement,
@@ -35,7 +35,7 @@ AT = ThreatModel("linf", 0.1)
 LEVEL = Level(accuracy=0.9, nll=0.3, entropy=0.4, mutual_information=0.2, ece=0.05)
 
 
-def study(view: View = LIMIT, **kinds: Kind) -> Evidence:
+def study(view: View = UNKNOWN, **kinds: Kind) -> Evidence:
     return Evidence(view, AT, findings_of({**WORLD, **{name.replace("_", "-"): kind for name, kind in kinds.items()}}))
 
 
@@ -46,7 +46,7 @@ def ranked(robustness: list[float]) -> Evidence:
         name: alike(share, accuracy=0.8 + place / 100)
         for place, (name, share) in enumerate(zip(names, robustness, strict=False))
     }
-    return Evidence(LIMIT, AT, findings_of({MAP: maximum(0.5), **kinds}))
+    return Evidence(UNKNOWN, AT, findings_of({MAP: maximum(0.5), **kinds}))
 
 
 def detected(unnoticed: float, attacker: str = "aware") -> Evidence:
@@ -142,13 +142,13 @@ def test_every_kind_of_statement_that_a_claim_makes_is_tested() -> None:
 @pytest.mark.parametrize("kind", CASES)
 def test_without_its_data_a_claim_is_not_measured(kind: str) -> None:
     claim = Claim("", "", (CASES[kind][0],))
-    others = Evidence(LIMIT, AT, findings_of({MAP: maximum(0.5)}))
+    others = Evidence(UNKNOWN, AT, findings_of({MAP: maximum(0.5)}))
     for evidence in (
         Evidence(),
         others,
         detected(0.1, "neither"),
         moons(0.1),
-        Evidence(LIMIT, AT, queries=asked(1).queries),
+        Evidence(UNKNOWN, AT, queries=asked(1).queries),
     ):
         assert claim.judge(evidence) == ("not measured", [])
 
@@ -168,7 +168,7 @@ def test_nothing_to_notice_is_not_measured() -> None:
 def test_a_view_sees_its_own_attackers_alone() -> None:
     shares = {Attacker.SINGLE: 0.97, Attacker.FROZEN: 0.87, Attacker.ALL: 0.6}
     kind = Kind(shares, own=0.4)
-    found = {view: study(view, hmc=kind).survivors(EXACT) for view in (ONE_DRAW, FEW_DRAWS, LIMIT, OWN)}
+    found = {view: study(view, hmc=kind).survivors(EXACT) for view in (ONE_DRAW, FEW_DRAWS, UNKNOWN, OWN)}
     means = [round(float(of.mean()), 2) for of in found.values() if of is not None]
     assert means == [0.95, 0.85, 0.58, 0.38]  # two images fewer on average over three trainings
     judged = [Claim("", "", (robust(EXACT),)).judge(study(view, hmc=kind))[0] for view in found]
@@ -177,7 +177,7 @@ def test_a_view_sees_its_own_attackers_alone() -> None:
 
 def test_the_maximum_has_its_own_gradient_where_others_have_few_draws() -> None:
     kinds = {MAP: Kind({Attacker.ALL: 0.7, Attacker.TRANSFER: 0.3}, limit=None)}
-    for view, share in ((ONE_DRAW, 0.68), (FEW_DRAWS, 0.68), (LIMIT, 0.28), (OWN, 0.28)):
+    for view, share in ((ONE_DRAW, 0.68), (FEW_DRAWS, 0.68), (UNKNOWN, 0.28), (OWN, 0.28)):
         survivors = study(view, **kinds).survivors(MAP)
         assert survivors is not None
         assert survivors.mean() == pytest.approx(share)

@@ -146,7 +146,7 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     more = answers["Which posteriors are more robust than the maximum?"]
     assert "at how many of 4 eps" in more
     assert more.endswith(f"*mlp* {EXACT} 4 (0).")  # on the judge's own draws they are not told apart
-    assert answers["Which are less robust?"].endswith("** *mlp* swag 0 (2).")
+    assert answers["Which are less robust?"].endswith("** *mlp* none.")
     wrong = answers["What does a wrong gradient alone add?"]
     assert f"*mlp* at linf {at.eps:g}: single draw up to 10 points (hmc)" in wrong
     assert "Are wider posteriors more robust?" not in answers, "of three kinds no correlation is told"

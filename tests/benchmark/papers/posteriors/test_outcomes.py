@@ -96,6 +96,8 @@ def test_samples_are_attacked_by_half_and_judged_by_the_others_or_attacked_and_j
         (Attacker.SINGLE, Reading.SAMPLE): (1, 50),
         (Attacker.MEAN, Reading.SAMPLE): (50, 50),
         (Attacker.ALL, Reading.HEADLINE): (100, 100),
+        (Attacker.TRANSFER, Reading.HEADLINE): (100, 100),
+        (Attacker.MEAN, Reading.HEADLINE): (100, 100),
         (Attacker.ALL, Reading.OTHER_JUDGE): (50, 50),
     }
     odd = _ways(SAMPLES._replace(members=5))

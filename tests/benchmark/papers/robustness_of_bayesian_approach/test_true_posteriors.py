@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.papers.posterior_claims.evidence import LIMIT, ONE_DRAW, OWN
+from benchmark.papers.posterior_claims.evidence import ONE_DRAW, OWN, UNKNOWN
 from benchmark.papers.posterior_claims.statements import CLOSE
 from benchmark.papers.posteriors.grid import EXACT, MAP
 from benchmark.papers.posteriors.suite import Attacker
@@ -38,18 +38,18 @@ def test_readings_follow_the_tables(hmc: float, better: str, defends: str) -> No
     for text, judgement in ((more_robust("small"), better), (more_robust("large"), better), (DEFEND, defends)):
         (reading,) = found[text]
         assert {view: one.judgement for view, one in reading.by_view.items()} == dict.fromkeys(
-            (ONE_DRAW, LIMIT, OWN), judgement
+            (ONE_DRAW, UNKNOWN, OWN), judgement
         )
         assert short([reading, reading]) == f"{judgement} / {judgement}; {judgement} / {judgement}"
 
 
 def test_the_reading_hangs_on_who_attacks() -> None:
     found = under_true_posteriors([findings_of(AS_ALL)])[more_robust("small")][0]
-    assert [found.by_view[view].judgement for view in (ONE_DRAW, LIMIT, OWN)] == ["confirmed", "confirmed", "refuted"]
-    (decided,) = found.by_view[LIMIT].decided
+    assert [found.by_view[view].judgement for view in (ONE_DRAW, UNKNOWN, OWN)] == ["confirmed", "confirmed", "refuted"]
+    (decided,) = found.by_view[UNKNOWN].decided
     assert decided.statement.endswith("on average over linf 0.02, 0.05")  # of the study's eps those within the grid
     assert decided.numbers.startswith("78.0 against 48.0 %")
-    (wide,) = under_true_posteriors([findings_of(AS_ALL)])[more_robust("large")][0].by_view[LIMIT].decided
+    (wide,) = under_true_posteriors([findings_of(AS_ALL)])[more_robust("large")][0].by_view[UNKNOWN].decided
     assert wide.statement.endswith("over linf 0.05, 0.1, 0.15, 0.2, 0.3 and l2 0.25, 0.5")
 
 
