@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,16 +16,16 @@ from torch import nn
 from benchmark.evaluation.loop import How, run
 from benchmark.evaluation.machine import Machine
 from benchmark.networks import Settings, entries_of
-from benchmark.plan.cells import Selection
-from benchmark.plan.suite import Suite
+from benchmark.plan.cells import Selection, large_eps
 from benchmark.plan.wanted import wanted
 from benchmark.protocol import SHARD
 from benchmark.records.store import Store
 from benchmark.registry import suites
 from benchmark.results import Results
-from zoo.datasets import DATASETS, Data
+from zoo.datasets import DATASETS, Data, dataset_spec
 from zoo.kind import Said
 from zoo.lookup import lookup
+from zoo.numbers import numbers
 from zoo.seeding import isolated_random_state
 from zoo.targets import Precision
 
@@ -61,11 +62,11 @@ def evaluate(
     suite: str = "whitebox",
     examples: int | None = None,
     audited: int = SHARD,
-    eps: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
-    attacks: Sequence[object] | None = None,
-    libraries: Sequence[str] | None = None,
+    eps: Sequence[float] | Mapping[str, Sequence[float]] | float | str | None = None,
+    attacks: Sequence[object] | str | None = None,
+    libraries: Sequence[str] | str | None = None,
     draws: int | None = None,
-    targets: Sequence[str] | None = None,
+    targets: Sequence[str] | str | None = None,
     precision: Precision = "float32",
     seed: int = 0,
     store: str | Path | None = None,
@@ -93,7 +94,8 @@ def evaluate(
     family (for pages), name, accuracy, normalize, map, twin, randomness, outputs: of networks that are not registered;
         see `zoo.register_model`.
     suite: smoke, whitebox, adaptive, thorough, certify, paper, masking, anchors. examples, eps (for both norms, or norm
-        by norm), libraries, draws (the attacker's), targets, precision, seed: in place of the suite's own.
+        by norm; one or several, numbers or "8/255"), libraries, draws (the attacker's), targets, precision, seed: in
+        place of the suite's own.
     audited: of an adaptive suite, the images that meet every attack; all others meet what decided among these.
     attacks: those that are run, in place of all of the suite's: names, other settings such as `PGD(steps=100)`, and
         attacks of your own or of a library; see `benchmark.attacks.own`.
@@ -110,14 +112,18 @@ def evaluate(
     fields = {"accuracy": accuracy, "normalize": normalize, "map": map, "twin": twin}
     dataset = _dataset(data)
     entries = entries_of(model, Settings(dataset, name, template, Said(family, randomness, outputs), fields))
-    if isinstance(data, Data) and (other := [entry.name for entry in entries if entry.dataset != dataset]):
-        raise ValueError(f"{other[0]} is for other images than {dataset}: give a network for these, or leave out data")
+    spec = None if dataset is None else dataset_spec(dataset)
+    if spec is not None and (other := [entry for entry in entries if entry.dataset != spec.name]):
+        raise ValueError(
+            f"{other[0].name} is for {other[0].dataset}, not for {spec.name}: give a network for these images, or "
+            "leave out data"
+        )
     asked = wanted(attacks)
     selection = Selection(
         attacks=asked.names,
-        eps={norm: tuple(radii) for norm, radii in eps.items()} if isinstance(eps, Mapping) else _tuple(eps),
+        eps=_radii(eps),
         libraries=_tuple(libraries),
-        examples=_count(examples, data, chosen),
+        examples=examples,
         draws=draws,
         seed=seed,
         targets=_tuple(targets),
@@ -125,6 +131,8 @@ def evaluate(
         further=asked.further,
         audited=audited,
     )
+    for line in large_eps(selection, {} if spec is None else spec.eps):
+        warnings.warn(line, stacklevel=4)  # of the call, which two decorators surround
     root = None if data_root is None else Path(data_root).resolve()
     machine = Machine(device, root, download, threads, keep_images=keep_images, attacks=asked.own)
     how = How(machine, workers=workers, adapters=adapters or {}, **(_told() if progress else {}))
@@ -146,13 +154,15 @@ def _dataset(data: object) -> str | None:
     )
 
 
-def _count(examples: int | None, data: object, suite: Suite) -> int | None:
-    """The suite's number of images, but all of a user's own where these are fewer and he does not say."""
-    return len(data) if examples is None and isinstance(data, Data) and len(data) < suite.examples else examples
+def _radii(eps: Any) -> tuple[float, ...] | dict[str, tuple[float, ...]] | None:
+    if isinstance(eps, Mapping):
+        return {norm: numbers(radii, "eps") for norm, radii in eps.items()}
+    return None if eps is None else numbers(eps, "eps")
 
 
-def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
-    return None if values is None else tuple(values)
+def _tuple(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    """One name may stand alone."""
+    return (values,) if isinstance(values, str) else None if values is None else tuple(values)
 
 
 def _told() -> dict[str, Any]:

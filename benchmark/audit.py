@@ -19,7 +19,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 @mistakes_in_one_line()
 def audit(
     name: options.Name,
-    examples: Annotated[int, typer.Option(help="Test images; the first of a fixed random order.")] = 100,
+    examples: Annotated[
+        int | None, typer.Option(help="Test images; the first of a fixed random order. 100 by default.")
+    ] = None,
     audited: options.Audited = SHARD,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Run the costly attacks on every image, suspicious or not.")

@@ -6,16 +6,16 @@ import contextlib
 import re
 import signal
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from benchmark.plan.cells import Selection
+from benchmark.plan.cells import Selection, large_eps
 from benchmark.plan.variants import with_settings
 from benchmark.plan.wanted import Wanted, wanted
 from zoo.kind import Said
+from zoo.numbers import number, numbers
 
 if TYPE_CHECKING:
     from benchmark.attacks.spec import ThreatModel
@@ -35,17 +35,10 @@ def parsed_eps(values: Sequence[str]) -> tuple[float, ...] | dict[str, tuple[flo
     by_norm: dict[str, tuple[float, ...]] = {}
     for value in values:
         norm, _, radii = value.rpartition("=")
-        by_norm[norm] = by_norm.get(norm, ()) + tuple(_number(text.strip()) for text in radii.split(","))
+        by_norm[norm] = by_norm.get(norm, ()) + numbers(map(str.strip, radii.split(",")), "--eps")
     if "" in by_norm and len(by_norm) > 1:
         raise ValueError(f"--eps {' --eps '.join(values)}: name the norm of each, as in --eps linf=8/255 --eps l2=0.5")
     return by_norm.get("", by_norm or None)
-
-
-def _number(text: str, option: str = "--eps") -> float:
-    try:
-        return float(Fraction(text)) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{option} {text!r} is not a number such as 0.3 or 8/255") from None
 
 
 def parsed_workers(text: str) -> int | Literal["auto"]:
@@ -66,7 +59,7 @@ def wanted_attacks(
         return wanted(names)
     own = [name for name in names or () if ":" in name]
     ours = None if names is None else tuple(name for name in names if name not in own)
-    size = None if step_size is None else _number(step_size, "--step-size")
+    size = None if step_size is None else number(step_size, "--step-size")
     return wanted([*with_settings(ours, steps, size, restarts), *own])
 
 
@@ -74,7 +67,7 @@ def threat_model(norm: str, eps: str) -> ThreatModel:
     """A norm and a radius such as 0.3 or 8/255. Raises ValueError unless the radius is above 0."""
     from benchmark.attacks.spec import ThreatModel
 
-    threat = ThreatModel(norm, _number(eps))  # type: ignore[arg-type]
+    threat = ThreatModel(norm, number(eps, "--eps"))  # type: ignore[arg-type]
     if threat.eps == 0:
         raise ValueError("--eps 0: only the original is in that ball")
     return threat
@@ -90,14 +83,9 @@ def own_name(name: str) -> str:
 
 
 def warn_of_large_eps(selection: Selection) -> None:
-    """Say where a radius in linf is beyond the range of pixels: it was most likely meant in 255ths."""
-    for eps in selection.radii("linf", ()):
-        if eps > 1:
-            typer.secho(
-                f"warning: eps {eps:g} in linf is more than pixels range over, 0 to 1; was {eps:g}/255 meant?",
-                fg="yellow",
-                err=True,
-            )
+    """See `benchmark.plan.cells.large_eps`."""
+    for line in large_eps(selection):
+        typer.secho(f"warning: {line}", fg="yellow", err=True)
 
 
 @contextlib.contextmanager

@@ -59,11 +59,19 @@ class Copies:
     """
 
     def __init__(self, given: Any, template: nn.Module | None = None) -> None:
-        self.given, self.template = copied((given, template))  # as they are now: the user may go on training
+        # as they are now: the user may go on training
+        self.given, self.template = copied((given, template))
 
     def __call__(self) -> Any:
         given, template = copied((self.given, self.template))
         return given if template is None else sampled(template, given)
+
+
+def _uncompiled(given: Any) -> Any:
+    """The network that `torch.compile` was given, in what it made of it: hooks and draws go through its layers."""
+    if type(given) in (list, tuple):
+        return [_uncompiled(one) for one in given]
+    return getattr(given, "_orig_mod", given)
 
 
 def copied(given: Any) -> Any:
@@ -87,6 +95,7 @@ def _parts(given: Any) -> list[Any]:
 
 def _entry_of(model: Any, settings: Settings, taken: set[str], alone: bool = False) -> ZooEntry:
     """The entry of one network. taken: names of others. alone: whether all that is said is said of it."""
+    model = _uncompiled(model)
     registered = model if isinstance(model, ZooEntry) else None
     if isinstance(model, str):
         registered = find_entry(model, settings.dataset, settings.said)
@@ -94,6 +103,11 @@ def _entry_of(model: Any, settings: Settings, taken: set[str], alone: bool = Fal
     if registered is not None:
         if alone:
             require_registration(registered, settings.said)
+            further = {"name": settings.name, **settings.fields}
+            if given := [f"{field}={value!r}" for field, value in further.items() if value is not None]:
+                raise ValueError(
+                    f"{registered.name} is registered, with all that it says: leave out {', '.join(given)}"
+                )
         return registered
     if is_network(model):
         return _entry(Copies(model), _kind(model), settings, taken)

@@ -126,6 +126,9 @@ def run(suite: Suite, selection: Selection, entries: Sequence[ZooEntry], store: 
     subjects = _with_data(entries, Evaluator(how.machine, how.adapters, by_name), how, selection.draws)
     machine = replace(how.machine, behaviours=behaviours(entries, subjects, store))
     evaluator = Evaluator(machine, how.adapters, by_name)
+    fewest = min((subject.size for subject in subjects), default=suite.examples)
+    if selection.examples is None and fewest < suite.examples:  # of a user's own images
+        selection = replace(selection, examples=fewest)
     cells = suite.cells(subjects, selection)
     if not cells:
         raise ValueError("nothing to run: no cell matches the selection; see --list for what there is")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, get_args
 
 from benchmark.attacks.methods import NORMS, Norm
@@ -190,6 +191,18 @@ class Further(Protocol):
 
     def spec(self, threat: ThreatModel, gradient: Gradient) -> AttackSpec:
         """The attack under one threat model. gradient: what a network's user wants attacks to follow."""
+
+
+def large_eps(selection: Selection, default: Mapping[str, tuple[float, ...]] = MappingProxyType({})) -> list[str]:
+    """A line for each radius in linf beyond the range of pixels: it was most likely meant in 255ths.
+
+    default: norm -> the radii of the data set, for where the user names none.
+    """
+    return [
+        f"eps {eps:g} in linf is more than pixels range over, 0 to 1; was {eps:g}/255 meant?"
+        for eps in selection.radii("linf", tuple(default.get("linf", ())))
+        if eps > 1
+    ]
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,16 @@ class Wanted(NamedTuple):
     own: tuple[OwnAttack, ...] = ()
 
 
-def wanted(attacks: Iterable[object] | None) -> Wanted:
+def wanted(attacks: object) -> Wanted:
     """What is to be run, and nothing else.
 
     attacks: names (`pgd-linf`), variants (`PGD(steps=100)`), references (`module:function`, `file.py:function`), and
-        own attacks (`benchmark.attacks.own`), in any order; None for the suite's.
+        own attacks (`benchmark.attacks.own`), in any order, or one of these alone; None for the suite's.
     Raises ValueError for what is none of these, and for two own attacks of one name.
     """
     if attacks is None:
         return Wanted()
-    several = [attacks] if isinstance(attacks, str) else list(attacks)
+    several = list(attacks) if isinstance(attacks, Iterable) and not isinstance(attacks, str) else [attacks]
     names = [one for one in several if isinstance(one, str) and ":" not in one]
     further = [_further(one) for one in several if one not in names]
     own = [attack for attack in further if isinstance(attack, OwnAttack)]
@@ -38,4 +38,6 @@ def wanted(attacks: Iterable[object] | None) -> Wanted:
 
 
 def _further(one: object) -> Further:
+    if getattr(one, "__module__", None) == Variant.__module__ and callable(one):
+        raise ValueError(f"{one.__name__} is a kind of attack: give {one.__name__}(), with its settings")  # type: ignore[attr-defined]
     return one if isinstance(one, Variant | OwnAttack) else own_attack(one)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from benchmark import Results, compare, evaluate
+from benchmark import PGD, Results, compare, evaluate
 from benchmark.records.store import Store
 from benchmark.run import app
 from zoo import models
@@ -151,6 +151,12 @@ def test_what_cannot_be_sent_to_other_processes_is_refused() -> None:
         ("mnist/lennet", {}, "did you mean mnist/lenet"),
         ("mnist/lenet", {"suite": "whitbox"}, "did you mean whitebox"),
         ("mnist/lenet", {"examples": 0}, "examples must be at least 1"),
+        ("mnist/lenet", {"data": "cifar10"}, "mnist/lenet is for mnist, not for cifar10: give a network for"),
+        ("mnist/lenet", {"name": "mine", "accuracy": 0.5}, "is registered.*leave out name='mine', accuracy=0.5"),
+        ("mnist/lenet", {"eps": "8/0"}, "eps '8/0' is not a number such as 0.3 or 8/255"),
+        ("mnist/lenet", {"eps": {"linf": None}}, "eps None is not a number"),
+        ("mnist/lenet", {"libraries": "foolboks"}, "no library 'foolboks'"),
+        ("mnist/lenet", {"attacks": [PGD]}, r"PGD is a kind of attack: give PGD\(\), with its settings"),
         ("mnist/lenet", {"eps": {"l1": [1]}}, "no norm 'l1'"),
         (small(), {"data": "mnist", "family": "frequentist", "accuracy": 0.97}, "registered with an accuracy"),
         (nn.Linear(3, 10), {"data": "mnist", "family": "frequentist"}, "fails on images of shape"),
@@ -159,6 +165,20 @@ def test_what_cannot_be_sent_to_other_processes_is_refused() -> None:
 def test_what_cannot_be_evaluated_is_refused_in_a_line(model: object, options: dict, message: str) -> None:
     with pytest.raises((ValueError, KeyError), match=message):
         evaluate(model, **options)
+
+
+def test_one_of_a_kind_may_stand_alone_and_numbers_be_written_as_people_do() -> None:
+    alone = evaluate(small(), "mnist", **{**FAST, "attacks": "fgsm", "libraries": "foolbox"}, eps="8/255")
+    several = evaluate(small(), "mnist", **{**FAST, "attacks": ["fgsm"]}, eps={"linf": (8 / 255,)})
+    assert keys(alone) == keys(several)
+    with pytest.warns(UserWarning, match="eps 8 in linf is more than pixels range over, 0 to 1; was 8/255 meant"):
+        evaluate(small(), "mnist", **FAST, eps={"linf": 8})
+    said = evaluate(small(), "mnist", **FAST, normalize=(0.13, 0.3))
+    assert keys(said) == keys(evaluate(small(), "mnist", **FAST, normalize=((0.13,), (0.3,))))
+
+
+def test_what_was_compiled_is_the_network_that_it_was_made_of() -> None:
+    assert keys(evaluate(torch.compile(small()), "mnist", **FAST)) == keys(evaluate(small(), "mnist", **FAST))
 
 
 def test_the_door_is_imported_when_it_is_used() -> None:

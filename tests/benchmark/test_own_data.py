@@ -139,7 +139,11 @@ def test_nodes_of_a_cluster_must_be_able_to_make_the_images_themselves(net: nn.M
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
-        ("mnist/lenet", lambda: Data.from_arrays(*shapes(7, 7, "test")), "mnist/lenet is for other images than data"),
+        (
+            "mnist/lenet",
+            lambda: Data.from_arrays(*shapes(7, 7, "test")),
+            "mnist/lenet is for mnist, not for data: give a network for",
+        ),
         (
             nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, 8)),
             lambda: Data.from_arrays(*shapes(7, 7, "test")),

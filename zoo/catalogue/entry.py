@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import zoo
 from zoo.kind import Outputs, Randomness
+from zoo.numbers import numbers
 from zoo.seeding import derive_seed, isolated_random_state
 from zoo.targets import Gradient
 
@@ -75,12 +76,23 @@ class ZooEntry:
         if self.accuracy is not None and not 0 <= self.accuracy <= 1:
             raise ValueError(f"{self.name}: accuracy is a share between 0 and 1, such as 0.972, not {self.accuracy}")
         if self.normalize is not None:
-            channels = DATASETS[self.dataset].shape[0]
-            if [len(values) for values in self.normalize] != [channels] * 2 or min(self.normalize[1]) <= 0:
-                raise ValueError(
-                    f"{self.name}: normalize is (mean, std), {channels} numbers each for {self.dataset} and std > 0, "
-                    f"not {self.normalize}"
-                )
+            object.__setattr__(self, "normalize", self._checked_normalize(self.normalize))
+
+    def _checked_normalize(self, given: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """As numbers for each channel; of one channel they may stand alone."""
+        from zoo.datasets import DATASETS
+
+        channels = DATASETS[self.dataset].shape[0]
+        try:
+            mean, std = (numbers(values, "normalize") for values in given)
+        except (TypeError, ValueError):
+            mean = std = ()
+        if not len(mean) == len(std) == channels or min(std) <= 0:
+            raise ValueError(
+                f"{self.name}: normalize is (mean, std), {channels} numbers each for {self.dataset} and std > 0, "
+                f"not {given}"
+            )
+        return mean, std
 
     def _check_family(self) -> None:
         if self.family is None:

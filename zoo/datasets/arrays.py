@@ -96,7 +96,9 @@ def as_labels(y: Any, count: int, what: str) -> NDArray[np.int64]:
     """(N,) class numbers. Raises ValueError where they are no integers, or not as many as images."""
     labels = np.asarray(y) if isinstance(y, list | tuple) else as_array(y, what)
     if labels.ndim == 2:
-        raise ValueError(f"{what} of shape {labels.shape}, as of one-hot labels; give {what}.argmax(1)")
+        column = labels.shape[1] == 1
+        remedy = f"give {what}[:, 0]" if column else f"as of one-hot labels; give {what}.argmax(1)"
+        raise ValueError(f"{what} of shape {labels.shape}{': ' if column else ', '}{remedy}")
     if labels.ndim != 1 or len(labels) != count:
         raise ValueError(f"{len(labels) if labels.ndim else 1} labels for {count} images; give one for each")
     if labels.dtype.kind not in "iu":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.datasets.files import Content, SplitName
+from zoo.numbers import numbers
 
 Shape = tuple[int, int, int]
 Eps = Mapping[str, tuple[float, ...]]
@@ -49,7 +50,9 @@ def default_eps(shape: Shape) -> Eps:
 
 def checked_eps(eps: Mapping[str, Sequence[float]] | None, name: str) -> Eps:
     """A user's eps, sorted. Raises ValueError for a norm that there is not, or a radius that is no number > 0."""
-    found = {norm: tuple(sorted(map(float, radii))) for norm, radii in (eps or {}).items()}
+    if not isinstance(eps, Mapping | None):
+        raise ValueError(f"{name}: eps is norm by norm, such as eps={{'linf': [2/255, 8/255]}}, not {eps!r}")
+    found = {norm: tuple(sorted(numbers(radii, f"{name}: eps"))) for norm, radii in (eps or {}).items()}
     for norm, radii in found.items():
         if norm not in NORMS:
             raise ValueError(f"{name}: no norm {norm!r} for eps; there are: {', '.join(NORMS)}")

@@ -46,7 +46,10 @@ def _unfit(module: nn.Module, randomness: Randomness) -> str:
     if randomness is Randomness.NONE and (held := held_posterior(module)):
         return f"it has {held}: one network would be attacked, and not the average over all"
     if randomness is Randomness.DROPOUT and not dropout_layers(module):
-        return "it has no nn.Dropout layer that drops anything"
+        return (
+            "it has no nn.Dropout layer that drops anything (F.dropout in forward is none: make it nn.Dropout, or give "
+            "it training=True)"
+        )
     if randomness is Randomness.DRAW and _drawn(module) is None:
         return "it has no method draw(generator) and no mean-field layer"
     return ""

@@ -134,6 +134,7 @@ def test_a_library_that_takes_no_generator_can_follow_one(untouched_global_state
         ({"accuracy": 97.2}, "between 0 and 1, such as 0.972, not 97.2"),
         ({"normalize": ((0.5, 0.5, 0.5), (0.2, 0.2, 0.2))}, "1 numbers each for mnist"),
         ({"normalize": ((0.5,), (0.0,))}, "std > 0"),
+        ({"normalize": 0.5}, "1 numbers each for mnist and std > 0, not 0.5"),
     ],
 )
 def test_a_near_miss_in_a_registration_is_refused(options: dict, message: str) -> None:

@@ -40,6 +40,8 @@ REFUSED: dict[str, tuple[Callable[[], Data], str]] = {
     "negative labels": (lambda: Data.from_arrays(PIXELS, LABELS - 1), "labels from -1 to 1"),
     "labels that are no integers": (lambda: Data.from_arrays(PIXELS, LABELS / 2), "labels are float64; give class"),
     "labels in words": (lambda: Data.from_arrays(PIXELS, ["cat"] * 6), "give class numbers 0, 1, ... as integers"),
+    "a column of labels": (lambda: Data.from_arrays(PIXELS, LABELS[:, None]), r"give y\[:, 0\]"),
+    "eps of no norm": (lambda: Data.from_arrays(PIXELS, LABELS, eps=8), r"eps is norm by norm, such as .* not 8"),
     "one-hot labels": (lambda: Data.from_arrays(PIXELS, np.eye(3)[LABELS]), r"give y.argmax\(1\)"),
     "fewer labels": (lambda: Data.from_arrays(PIXELS, LABELS[:4]), "4 labels for 6 images"),
     "one class": (lambda: Data.from_arrays(PIXELS, LABELS * 0), "one class only; say classes="),
@@ -150,3 +152,16 @@ def test_a_photograph_that_breaks_off_is_refused_by_name(tmp_path: Path) -> None
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ValueError, match=r"000.jpg cannot be decoded: .*; replace or remove it"):
         split(Data.from_folder(tmp_path)).pixels([0])
+
+
+def test_a_folder_of_splits_is_no_data_set_of_two_classes(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        write(tmp_path / part)
+    with pytest.raises(ValueError, match=r"holds test, train, which are no classes: name .*test$"):
+        Data.from_folder(tmp_path)
+    assert len(Data.from_folder(tmp_path / "test")) > 0
+    (tmp_path / "other" / "train").mkdir(parents=True)  # of railways, say
+    (tmp_path / "train" / "circle" / "000.png").rename(tmp_path / "other" / "train" / "000.png")
+    write(tmp_path / "spare")
+    (tmp_path / "spare" / "circle").rename(tmp_path / "other" / "circle")
+    assert Data.from_folder(tmp_path / "other").spec.classes == 2
