@@ -6,6 +6,7 @@ then the table is broken, norm by norm and further where it must be.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from benchmark.reports.shares import percent
 from benchmark.reports.tables import labelled, rank, threat_title
 from benchmark.results.boards import Board, by_images
 from benchmark.results.rows import Row
+from zoo.datasets import DATASETS
 
 _SHORTEST = 12  # a name may be cut to this length before a table is broken
 _MEANINGS = {
@@ -204,11 +206,24 @@ def _legend(boards: Sequence[Board], width: int) -> list[str]:
     lines = [
         f"Accuracy in %: clean, and under the worst case of all attacks at an eps{judged}.",
         f"(rank): one more than there are networks that are certainly more robust on these images{unranked}.",
+        *_guessing(rows),
         *_beyond(rows),
         *(f"{status}: {meaning}." for status, meaning in _MEANINGS.items() if status in statuses),
         "Pages: python -m benchmark.leaderboard",
     ]
     return [part for line in lines for part in textwrap.wrap(line, max(width, 20))]
+
+
+def _guessing(rows: Sequence[Row]) -> Iterator[str]:
+    """Networks that are no better than chance: most likely they were given other pixels than they were trained on."""
+    for row in {row.configuration.model: row for row in rows}.values():
+        classes = DATASETS[row.dataset].classes if row.dataset in DATASETS else math.inf
+        if row.clean.interval[0] <= 1 / classes:
+            yield (
+                f"{row.configuration.model} may be guessing: {percent(row.clean)} % of clean images are right, of "
+                f"{classes:g} classes. It is given pixels from 0 to 1: if it was trained on normalised ones say so "
+                "(normalize=), if on 0 to 255 multiply in its forward pass; and its classes may be in another order."
+            )
 
 
 def _beyond(rows: Sequence[Row]) -> Iterator[str]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmark.attacks.methods import Norm
+from benchmark.attacks.spec import format_eps
 from benchmark.results.audits import Audit
 from benchmark.results.ranking import Paired, paired_tests, ranked
 from benchmark.results.rows import Images, Row, row_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Board:
     """Rows of one data set and threat model on the very same images, best first, unranked ones last."""
 
@@ -21,6 +22,10 @@ class Board:
     norm: Norm
     eps: float
     rows: list[Row]
+
+    def __repr__(self) -> str:
+        title = f"Board({self.dataset}, {self.norm}, eps {format_eps(self.eps)}, {len(self.images[1]):,} images)"
+        return "\n".join([title, *(f"  {row!r}" for row in self.rows)])
 
     @cached_property
     def pairs(self) -> list[Paired]:

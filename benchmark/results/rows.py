@@ -36,7 +36,7 @@ class Uncertainty:
     ece: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Row:
     """One entry under one threat model.
 
@@ -81,6 +81,14 @@ class Row:
     passes: tuple[int, int]
     attacked: int
     rank: int | None = None
+
+    def __repr__(self) -> str:
+        low, high = (100 * end for end in self.worst.interval)
+        rank = "-" if self.rank is None else self.rank
+        return (
+            f"Row({self.configuration.model}: worst case {100 * self.worst.value:.1f} % [{low:.1f}, {high:.1f}], clean "
+            f"{100 * self.clean.value:.1f} %, rank {rank}, {self.status})"
+        )
 
     @property
     def configuration(self) -> Configuration:

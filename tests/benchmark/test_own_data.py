@@ -142,7 +142,7 @@ def test_nodes_of_a_cluster_must_be_able_to_make_the_images_themselves(net: nn.M
         (
             "mnist/lenet",
             lambda: Data.from_arrays(*shapes(7, 7, "test")),
-            "mnist/lenet is for mnist, not for data: give a network for",
+            "mnist/lenet is for mnist, not for data",
         ),
         (
             nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, 8)),

@@ -20,7 +20,7 @@ from benchmark.reports.shares import percent
 from benchmark.reports.standings import shortened
 from benchmark.reports.tables import rank
 from benchmark.results import Results
-from tests.benchmark.handmade import make
+from tests.benchmark.handmade import make, outcome
 
 LONG = "mnist/my_package.models.deep:bayesian_resnet_factory"
 
@@ -139,3 +139,22 @@ def test_a_pipe_gets_what_a_terminal_of_80_columns_gets(
     monkeypatch.setattr(console, "console", Console(width=80))
     print_boards(Results(networks(3)))
     assert capsys.readouterr().out == ranking_text(Results(networks(3)), 80)
+
+
+def test_a_network_that_is_no_better_than_chance_is_said_to_guess() -> None:
+    """As one that was trained on other pixels than it is given."""
+    guesses = make("mnist/a", "fgsm", 0.1, {"foolbox": [False] * 40})
+    guesses = dataclasses.replace(guesses, clean=outcome([i % 10 == 0 for i in range(40)]))
+    text = ranking_text(Results([guesses, make("mnist/b", "fgsm", 0.1, {"foolbox": [True] * 40})]))
+    said = " ".join(text.split())
+    assert "mnist/a may be guessing: 10.0 % of clean images are right, of 10 classes" in said
+    assert "normalize=" in said
+    assert "mnist/b may be guessing" not in said
+
+
+def test_boards_and_rows_print_as_lines() -> None:
+    (board,) = Results([make("mnist/b", "fgsm", 0.1, {"foolbox": [True] * 40})]).boards
+    assert repr(board).splitlines() == [
+        "Board(mnist, linf, eps 0.1, 40 images)",
+        f"  Row(mnist/b: worst case 100.0 % [91.2, 100.0], clean 100.0 %, rank 1, {board.rows[0].status})",
+    ]
