@@ -31,6 +31,7 @@ def dataset_page(dataset: str, boards: list[Board]) -> str:
         curves=[figure_name(dataset, "curves", label) for label in by_images(boards)[dataset]],
         references=any(row.reference for board in boards for row in board.rows),
         bounded=any(row.certified for board in boards for row in board.rows),
+        has_bounds=any(row.certified and not row.reference for board in boards for row in board.rows),
         planted=any(row.detection for board in boards for row in board.rows),
         strongest=strongest_columns([row for board in boards for row in board.rows]),
         boards=[

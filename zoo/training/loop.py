@@ -120,7 +120,13 @@ class Training:
         has_kl = bool(bayesian_layers(self.network))
         self.network.train()
         totals = {"loss": 0.0, "kl": 0.0, "accuracy": 0.0}
-        bar = tqdm(self._minibatches(epoch), total=self.batches, desc=f"epoch {epoch + 1}/{recipe.epochs}", leave=False)
+        bar = tqdm(
+            self._minibatches(epoch),
+            total=self.batches,
+            desc=f"epoch {epoch + 1}/{recipe.epochs}",
+            leave=False,
+            disable=None,
+        )
         for batch, (clean, y) in enumerate(bar):
             x = clean
             if recipe.adversarial is not None:

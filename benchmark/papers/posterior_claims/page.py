@@ -63,6 +63,7 @@ def _sums(judged: Sequence[Judged]) -> Iterator[str]:
     for view in _COLUMNS:
         if found := [judgement for one in judged if (judgement := one.judgement(view)) is not None]:
             yield f"By **{view.words}**: {counted(found)}."
+    yield f"By the last of these that each has: {counted(_strictest(judged))}."
 
 
 def _summary(judged: Sequence[Judged]) -> Iterator[dict[str, object]]:
