@@ -214,7 +214,7 @@ def _widths(findings: Findings) -> list[float]:
     return [findings.mean(name, "mutual_information") for name in findings.posteriors]
 
 
-def _gradients(findings: Findings) -> list[float]:
+def expected_gradients(findings: Findings) -> list[float]:
     """Mean norm of the expected gradient in the limit of many draws; one network's own."""
     limits = {name: findings.mean(name, "limit") for name in findings.posteriors}
     return [findings.norms(name)[1] if math.isnan(limit) else limit for name, limit in limits.items()]
@@ -246,5 +246,5 @@ _WORDS = {
 }
 _MEASURES = {
     "Are wider posteriors more robust?": _widths,
-    "Are those of larger expected gradients?": _gradients,
+    "Are those of larger expected gradients?": expected_gradients,
 }

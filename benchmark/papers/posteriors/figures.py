@@ -35,7 +35,7 @@ _MARKERS = "osD^vP"  # of the kinds of a family, in the order in which problems 
 def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
     """Robust accuracy of every posterior as each gradient finds it, and under all together with intervals.
 
-    The dotted line is the maximum's.
+    Open circles: where the draws are known. The dotted line is the maximum's.
     """
     names = findings.posteriors
     figure = Figure(figsize=(2 * COLUMN, 0.95 + 0.24 * len(names)))
@@ -59,6 +59,17 @@ def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
                         label=label,
                         zorder=3,
                     )
+        known = {place: name for place, name in enumerate(names) if findings.is_sample(name)}
+        axis.plot(
+            [100 * findings.robust(name, threat, own=True).mean for name in known.values()],
+            [*known],
+            "o",
+            color="black",
+            markerfacecolor="white",
+            markersize=4.5,
+            label="draws known",
+            zorder=4,
+        )
         axis.axvline(100 * findings.robust(MAP, threat).mean, color="black", linestyle=":", linewidth=0.8, zorder=1)
         axis.set(title=_title(threat), xlabel="robust accuracy in %", xlim=(-2, 100), yticks=range(len(names)))
         axis.set_yticklabels(names, fontsize=7)
@@ -66,7 +77,7 @@ def by_gradient(findings: Findings, threats: list[ThreatModel]) -> Figure:
         axis.tick_params(labelsize=7)
         axis.grid(linewidth=0.4)
     shown = figure.axes[0].get_legend_handles_labels()
-    figure.legend(*shown, fontsize=7, loc="lower center", ncols=len(_MARKS), frameon=False, handletextpad=0.2)
+    figure.legend(*shown, fontsize=7, loc="lower center", ncols=len(_MARKS) + 1, frameon=False, handletextpad=0.2)
     figure.tight_layout(pad=0.5, rect=(0, 0.25 / figure.get_figheight(), 1, 1))
     return figure
 

@@ -14,9 +14,10 @@ from benchmark.papers.posteriors.suite import Attacker
 ANSWERED_BY = {
     "mlp": (
         EXACT,
-        *("mean-field-t1", "mean-field-t0.01", "dropout", "ensemble-5", "swag"),
-        *("laplace-last", "laplace-kron", "laplace-diag"),
+        *("sghmc", "sgld", "mean-field-t1", "mean-field-t0.01", "dropout", "swag", "swag-wide"),
+        *("ensemble-5", "ensemble-10", "laplace-last", "laplace-kron", "laplace-diag"),
     ),
+    "lenet-1000": (EXACT,),
     "lenet": ("mean-field-t1", "mean-field-t0.01", "dropout", "swag-wide", "ensemble-5"),
     "lenet-cifar": ("mean-field-t1",),
 }
