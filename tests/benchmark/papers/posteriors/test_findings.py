@@ -252,6 +252,9 @@ def test_the_answer_says_what_the_committed_tables_say() -> None:
     small = found["lenet-1000"]
     assert [told(EXACT, threat, findings=small) for threat in (linf, l2)] == 2 * ["more robust"]
     assert [told(EXACT, threat, own=True, findings=small) for threat in (linf, l2)] == ["", "more robust"]
+    for threat in middle(small, SHOWN):
+        assert {told("mean-field-t1", threat, own, small) for own in (False, True)} == {""}
+        assert small.beyond_map(threat)["mean-field-t1"].mean < small.beyond_map(threat)[EXACT].mean
     cifar = found["lenet-cifar"]
     assert told("mean-field-t1", ThreatModel("l2", 0.1), findings=cifar) == "more robust"
     assert told("mean-field-t1", ThreatModel("linf", 1 / 255), findings=cifar) == ""
