@@ -122,7 +122,9 @@ def _small_lenet() -> Problem:
     lenet = _lenet("lenet-1000", "mnist", 1000, 200)
     best = lenet.posteriors[MAP].recipe
     hmc = _sampled(best, Hmc(TRAININGS, 30, keep=TRAININGS * lenet.size), 110, 2e-3, 1000)
-    return replace(lenet, posteriors={**lenet.posteriors, EXACT: Posterior(hmc, "full-batch HMC")})
+    posteriors = {**lenet.posteriors, EXACT: Posterior(hmc, "full-batch HMC")}
+    del posteriors["dropout"]  # with half of its units it learns nothing of so few images
+    return replace(lenet, posteriors=posteriors)
 
 
 def _twins() -> Problem:
