@@ -121,7 +121,7 @@ def test_the_results_are_shown_once(shown: dict[str, list[nbformat.NotebookNode]
 
 
 def test_boards_name_what_they_are_of(shown: dict[str, list[nbformat.NotebookNode]]) -> None:
-    assert "Board(dataset='mnist', norm='linf', eps=0.1" in result(shown["boards"])["text/plain"]
+    assert "Board(mnist, linf, eps 0.1, 8 images)" in result(shown["boards"])["text/plain"]
 
 
 def test_frames_are_tables(shown: dict[str, list[nbformat.NotebookNode]]) -> None:
