@@ -17,7 +17,7 @@ ANSWERED_BY = {
         *("sghmc", "sgld", "mean-field-t1", "mean-field-t0.01", "dropout", "swag", "swag-wide"),
         *("ensemble-5", "ensemble-10", "laplace-last", "laplace-kron", "laplace-diag"),
     ),
-    "lenet-1000": (EXACT, "mean-field-t1"),
+    "lenet-1000": (EXACT, "mean-field-t1", "mean-field-t0.1", "mean-field-t0.01"),
     "lenet": ("mean-field-t1", "mean-field-t0.01", "dropout", "swag-wide", "ensemble-5"),
     "lenet-cifar": ("mean-field-t1",),
 }
