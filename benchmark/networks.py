@@ -59,8 +59,7 @@ class Copies:
     """
 
     def __init__(self, given: Any, template: nn.Module | None = None) -> None:
-        # as they are now: the user may go on training
-        self.given, self.template = copied((given, template))
+        self.given, self.template = copied((given, template))  # as they are now: the user may go on training
 
     def __call__(self) -> Any:
         given, template = copied((self.given, self.template))

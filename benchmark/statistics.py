@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -122,6 +122,8 @@ def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: 
 
 
 _LEAST_P = 1e-100  # no smaller p-value is told
+# Of shares of a variance, their degrees of freedom and a distance in errors the quantile of an interval, and a p-value.
+_Reference = Callable[[NDArray[np.float64], NDArray[np.float64], float], tuple[float, float]]
 
 
 class Estimate(NamedTuple):
@@ -148,7 +150,7 @@ def over_trainings(right: ArrayLike) -> Estimate:
     Raises ValueError for less than two trainings or images.
     """
     found = _crossed(right)
-    return _cautious(found.mean, [found.trainings, found.images - found.rest], found.degrees)
+    return _estimate(found.mean, [found.trainings, found.images - found.rest], found.degrees, _cautious)
 
 
 def difference_over_trainings(first: ArrayLike, second: ArrayLike) -> Estimate:
@@ -164,7 +166,7 @@ def difference_over_trainings(first: ArrayLike, second: ArrayLike) -> Estimate:
         raise ValueError(f"a paired difference needs the same images, not {len(a.of_images)} and {len(b.of_images)}")
     of_images = float((a.of_images - b.of_images).var(ddof=1)) / len(a.of_images)
     parts = [a.trainings, b.trainings, of_images - a.rest - b.rest]
-    return _by_satterthwaite(a.mean - b.mean, parts, [a.degrees[0], *b.degrees])
+    return _estimate(a.mean - b.mean, parts, [a.degrees[0], *b.degrees], _satterthwaite)
 
 
 class _Crossed(NamedTuple):
@@ -198,30 +200,30 @@ def _crossed(right: ArrayLike) -> _Crossed:
     )
 
 
-def _by_satterthwaite(mean: float, parts: Sequence[float], degrees: Sequence[float]) -> Estimate:
+def _estimate(mean: float, parts: Sequence[float], degrees: Sequence[float], reference: _Reference) -> Estimate:
     """parts: of the mean's variance, each with its degrees of freedom; one that is estimated below zero is zero."""
     shares = np.clip(parts, 0, None)
     if (variance := float(shares.sum())) <= 0:  # nothing varies
         return Estimate(mean, mean, mean, float(mean == 0))
-    error, freedom = math.sqrt(variance), variance**2 / float((shares**2 / np.asarray(degrees)).sum())
-    reach = error * float(t.isf((1 - CONFIDENCE) / 2, freedom))
-    return Estimate(mean, mean - reach, mean + reach, float(2 * t.sf(abs(mean) / error, freedom)))
-
-
-def _cautious(mean: float, parts: Sequence[float], degrees: Sequence[float]) -> Estimate:
-    """The same by the mean of Student's quantiles."""
-    shares = np.clip(parts, 0, None)
-    if (variance := float(shares.sum())) <= 0:
-        return Estimate(mean, mean, mean, float(mean == 0))
     error = math.sqrt(variance)
+    reach, p = reference(shares / variance, np.asarray(degrees), abs(mean) / error)
+    return Estimate(mean, mean - reach * error, mean + reach * error, p)
+
+
+def _satterthwaite(shares: NDArray[np.float64], degrees: NDArray[np.float64], far: float) -> tuple[float, float]:
+    """The quantile of an interval, and the p-value of a mean that is so many errors from zero."""
+    freedom = 1 / float((shares**2 / degrees).sum())
+    return float(t.isf((1 - CONFIDENCE) / 2, freedom)), float(2 * t.sf(far, freedom))
+
+
+def _cautious(shares: NDArray[np.float64], degrees: NDArray[np.float64], far: float) -> tuple[float, float]:
+    """The same by the mean of Student's quantiles."""
 
     def quantile(level: float) -> float:
-        return float(shares @ t.isf(level / 2, degrees)) / variance
+        return float(shares @ t.isf(level / 2, degrees))
 
-    reach = quantile(1 - CONFIDENCE) * error
-    # the level at which the interval would end at zero
-    far = abs(mean) / error
+    reach = quantile(1 - CONFIDENCE)
     if far == 0 or far > quantile(_LEAST_P):
-        return Estimate(mean, mean - reach, mean + reach, _LEAST_P if far else 1.0)
-    log_p = brentq(lambda log: quantile(math.exp(log)) - far, math.log(_LEAST_P), 0.0)
-    return Estimate(mean, mean - reach, mean + reach, math.exp(log_p))
+        return reach, _LEAST_P if far else 1.0
+    # the level at which the interval would end at zero
+    return reach, math.exp(brentq(lambda log: quantile(math.exp(log)) - far, math.log(_LEAST_P), 0.0))

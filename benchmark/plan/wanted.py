@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import FunctionType
 from typing import NamedTuple
 
 from benchmark.attacks.own import OwnAttack, own_attack
@@ -38,6 +39,6 @@ def wanted(attacks: object) -> Wanted:
 
 
 def _further(one: object) -> Further:
-    if getattr(one, "__module__", None) == Variant.__module__ and callable(one):
-        raise ValueError(f"{one.__name__} is a kind of attack: give {one.__name__}(), with its settings")  # type: ignore[attr-defined]
+    if isinstance(one, FunctionType) and one.__module__ == Variant.__module__:
+        raise ValueError(f"{one.__name__} is a kind of attack: give {one.__name__}(), with its settings")
     return one if isinstance(one, Variant | OwnAttack) else own_attack(one)

@@ -105,7 +105,7 @@ def grid_of(findings: Findings) -> str:
     return f"{networks} networks, {len(frame):,} attacks, {hours:.1f} hours of a core in the attacks themselves"
 
 
-def less_attacked(findings: Findings) -> str:
+def less_attacked(findings: Findings) -> Iterator[str]:
     """Which kinds met fewer attacks than the others, whose numbers may be too high; nothing where none did."""
     threat = middle(findings)[0]
     found = [
@@ -114,12 +114,11 @@ def less_attacked(findings: Findings) -> str:
         if findings.is_sample(name)
         and not all(findings.survivors(name, threat, [Attacker.MEAN], own=known).size for known in READINGS.values())
     ]
-    return (
-        f"Not attacked through their mean weights, and on the judge's own draws by PGD through these alone, so that "
-        f"their numbers may be too high: {', '.join(found)}."
-        if found
-        else ""
-    )
+    if found:
+        yield (
+            "Not attacked through their mean weights, and on the judge's own draws by PGD through these alone, so that "
+            f"their numbers may be too high: {', '.join(found)}."
+        )
 
 
 def never_exchanged(findings: Findings) -> str:

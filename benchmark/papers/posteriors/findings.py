@@ -114,10 +114,9 @@ class Findings:
         names = [name for name in self.posteriors if name != MAP]
         threats = [threat for norm in NORMS for threat in self.threats(norm)]
         found = {
-            (threat, own, name): difference_over_trainings(
-                self.survivors(name, threat, own=own), self.survivors(MAP, threat)
-            )
+            (threat, own, name): difference_over_trainings(self.survivors(name, threat, own=own), base)
             for threat in threats
+            for base in [self.survivors(MAP, threat)]
             for own in (False, True)
             for name in names
         }

@@ -70,7 +70,7 @@ def _problem(findings: Findings) -> dict[str, object]:
         "against": markdown(against_maximum(findings)),
         "has_widths": findings.has_widths,
         "grid": grid_of(findings),
-        "says": [*filter(None, [less_attacked(findings)]), *of_the_exact_posterior(findings)],
+        "says": [*less_attacked(findings), *of_the_exact_posterior(findings)],
         "least": f"{least_that_is_told(findings):.0f}",
         "measures": markdown(_measures(findings)),
         "robust": {

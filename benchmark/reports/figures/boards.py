@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -82,7 +83,9 @@ def worst_case_curves(boards: Sequence[Board]) -> Figure:
             axis.set_ylim(-3, 103)
         if len(groups) > 1:
             line[0].set_ylabel(group)
-        handles = [_handle(name, measured[0]) for name, measured in members.items()]
+        handles = [
+            Line2D([], [], label=name.partition("/")[2], **_look(measured[0])) for name, measured in members.items()
+        ]
         if any(row.distances is not None for measured in members.values() for row in measured):
             handles.append(Line2D([], [], color="gray", linewidth=0.6, drawstyle="steps", label="nearest images found"))
         line[-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=7)
@@ -100,26 +103,18 @@ def _of(rows: Sequence[Row], norm: Norm) -> list[Row]:
 
 def _curve(axis: Axes, rows: Sequence[Row]) -> None:
     """A network's accuracy in a norm with its intervals, and its nearest images."""
-    colour, marker = network_style(rows[0].configuration.model)
-    family = rows[0].family
+    look = _look(rows[0])
     eps, values = _points(rows)
-    axis.plot(
-        eps,
-        values,
-        marker,
-        color=colour,
-        linestyle=family_line(family),
-        linewidth=1.2,
-        markersize=4.5,
-        markerfacecolor=_face(colour, family),
-    )
+    axis.plot(eps, values, **look)
     low, high = zip(*(share.interval for share in _shares(rows)), strict=True)
-    axis.fill_between(eps, [100 * v for v in low], [100 * v for v in high], color=colour, alpha=0.08, linewidth=0)
+    axis.fill_between(
+        eps, [100 * v for v in low], [100 * v for v in high], color=look["color"], alpha=0.08, linewidth=0
+    )
     distances = next((row.distances for row in reversed(rows) if row.distances is not None), None)
     if distances is not None:
         steps = [(radius, 100 * left) for radius, left in distances.curve if radius <= eps[-1]]
         x, y = zip(*steps, (eps[-1], steps[-1][1]), strict=True)
-        axis.step(x, y, where="post", color=colour, linewidth=0.6)
+        axis.step(x, y, where="post", color=look["color"], linewidth=0.6)
 
 
 def _points(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
@@ -131,20 +126,17 @@ def _shares(rows: Sequence[Row]) -> list[Share]:
     return [rows[0].clean, *(row.worst for row in rows)]
 
 
-def _handle(name: str, row: Row) -> Line2D:
-    """What a legend shows of a network."""
+def _look(row: Row) -> dict[str, Any]:
+    """How a network's curve is drawn, and shown in a legend."""
     colour, marker = network_style(row.configuration.model)
-    return Line2D(
-        [],
-        [],
-        color=colour,
-        marker=marker,
-        linestyle=family_line(row.family),
-        markerfacecolor=_face(colour, row.family),
-        markersize=4.5,
-        linewidth=1.2,
-        label=name.partition("/")[2],
-    )
+    return {
+        "color": colour,
+        "marker": marker,
+        "linestyle": family_line(row.family),
+        "linewidth": 1.2,
+        "markersize": 4.5,
+        "markerfacecolor": _face(colour, row.family),
+    }
 
 
 def _face(colour: Colour, family: str) -> Colour:
