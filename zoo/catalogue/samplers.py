@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from zoo.catalogue.requirements import (
@@ -58,6 +58,10 @@ class Sampler(ABC):
     def check(self, recipe: Recipe) -> None:
         """Raises ValueError for a recipe that it cannot be run by."""
 
+    def however_long(self, recipe: Recipe) -> Recipe:
+        """The same for all recipes of this sampler whose samplings go on to each other: those that differ in length."""
+        return recipe
+
 
 @dataclass(frozen=True)
 class Hmc(Sampler):
@@ -94,6 +98,9 @@ class Hmc(Sampler):
                 f"{self.chains} chains of {recipe.epochs} iterations, {self.burn_in} of them burn-in, have {left} "
                 f"each; one sample from each {self.every} must give at least {self.keep}, and leave no iteration over"
             )
+
+    def however_long(self, recipe: Recipe) -> Recipe:
+        return replace(recipe, epochs=self.burn_in + self.every, sampler=replace(self, keep=self.chains))
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def _mlp() -> Problem:
     size, images = 100, 5000
     exact = Recipe("mlp-50", 5, 1.0, images, prior=0.3, images=images, optimizer="l-bfgs")
     minibatches = replace(exact, epochs=60, max_lr=3e-3, batch_size=100, optimizer="adam", kl_constant=1.0)
+    all_at_once = replace(minibatches, batch_size=images)
 
     def laplace(**settings: str) -> Recipe:
         return _sampled(minibatches, Laplace(draws=size, **settings), 1, 1.0, 500)  # type: ignore[arg-type]
@@ -97,7 +98,8 @@ def _mlp() -> Problem:
         "laplace-kron": Posterior(laplace(structure="kron"), "Laplace, KFAC", starts_at_map=True),
         "sgld": Posterior(_sampled(minibatches, replace(cyclical, friction=1.0), 960, 0.3), "SGLD, cyclical"),
         "sghmc": Posterior(_sampled(minibatches, cyclical, 960, 0.1), "SGHMC, cyclical"),
-        EXACT: Posterior(_sampled(minibatches, Hmc(TRAININGS, 20, keep=every), 120, 6.5e-3, images), "full-batch HMC"),
+        EXACT: _hmc(all_at_once, 120, 20, size, 6.5e-3),
+        "hmc-400": _hmc(all_at_once, 420, 20, 400, 6.5e-3, ", 400 samples"),
         PUBLISHED: Posterior(exact, "HMC as published (Carbone et al. 2020)", as_published=True),
     }
     return Problem("mlp", "mnist", "mlp-50", images, 0.3, size, posteriors)
@@ -121,10 +123,14 @@ def _small_lenet() -> Problem:
     """The same on so few images that full-batch HMC can be run: whether what holds of a perceptron carries over."""
     lenet = _lenet("lenet-1000", "mnist", 1000, 200)
     best = lenet.posteriors[MAP].recipe
-    hmc = _sampled(best, Hmc(TRAININGS, 30, keep=TRAININGS * lenet.size), 110, 2e-3, 1000)
+    all_at_once = replace(best, batch_size=1000)
+    samples = {
+        EXACT: _hmc(all_at_once, 110, 30, lenet.size, 2e-3),
+        "hmc-80": _hmc(all_at_once, 110, 30, 80, 2e-3, ", 80 samples"),
+    }
     # the others' weights go to zero on so few images under this prior: dropout's, SWAG's, those of some initialisations
     kinds = {name: kind for name, kind in lenet.posteriors.items() if name == MAP or kind.mean_field}
-    return replace(lenet, posteriors={**kinds, EXACT: Posterior(hmc, "full-batch HMC")})
+    return replace(lenet, posteriors={**kinds, **samples})
 
 
 def _twins() -> Problem:
@@ -141,6 +147,11 @@ def _twins() -> Problem:
 
 def _sampled(recipe: Recipe, sampler: Sampler, epochs: int, rate: float, batch: int = 100) -> Recipe:
     return replace(recipe, epochs=epochs, max_lr=rate, batch_size=batch, sampler=sampler)
+
+
+def _hmc(recipe: Recipe, iterations: int, burn_in: int, size: int, step: float, words: str = "") -> Posterior:
+    sampler = Hmc(TRAININGS, burn_in, keep=TRAININGS * size)
+    return Posterior(_sampled(recipe, sampler, iterations, step, recipe.batch_size), f"full-batch HMC{words}")
 
 
 def _ensembles(recipe: Recipe, *sizes: int) -> dict[str, Posterior]:

@@ -154,6 +154,21 @@ def test_a_killed_sampling_ends_with_the_same_samples(tmp_path: Path, untouched_
     assert torch.equal(sample(target, starts, settings, path).positions, whole.positions)  # nothing left to do
 
 
+def test_a_sampling_is_lengthened_to_the_samples_that_the_longer_one_has(tmp_path: Path) -> None:
+    target, starts = gaussian(torch.eye(3) + 0.5), randn(3, 3, of="starts").float()
+    short = Settings(1.0, burn_in=7, draws=6, step_size=0.4, every=2)
+    long = dataclasses.replace(short, draws=10)
+    whole, path = sample(target, starts, long), tmp_path / "chains.safetensors"
+    sample(target, starts, short, path)
+    begun: list[int] = []
+    lengthened = sample(target, starts, long, path, lambda samples: begun.append(samples.done))
+    assert begun == list(range(20, 28))
+    for name in ("positions", "current", "acceptance", "log_density", "step_sizes"):
+        assert torch.equal(getattr(lengthened, name), getattr(whole, name)), name
+    with pytest.raises(ValueError, match=r"chains\.safetensors is of 10 draws a chain, more than 6"):
+        sample(target, starts, short, path)
+
+
 def test_chains_and_seeds_have_random_numbers_of_their_own() -> None:
     target, start = gaussian(torch.eye(2)), torch.zeros(2, 2)
     settings = Settings(1.0, burn_in=5, draws=5, step_size=0.4)

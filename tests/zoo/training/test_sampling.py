@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from zoo.training.figures import conclusion, convergence
 from zoo.training.full_batch import FullBatch
 from zoo.training.log_posterior import LogPosterior
 from zoo.training.loop import Training
-from zoo.training.samplers.hmc import Samples, Settings, Target, sample
+from zoo.training.samplers.hmc import Samples, Settings, Target, leapfrog, sample
 from zoo.training.sampling import Sampling, thinned
 from zoo.training.subset import divided
 
@@ -120,6 +121,25 @@ def test_a_killed_sampling_goes_on(
     resumed = Sampling("mnist/test", RECIPE, few, path)
     resumed.run()
     assert torch.equal(resumed.made.draws.positions, sampling.made.draws.positions)
+
+
+def test_chains_that_have_not_mixed_are_lengthened(
+    sampling: Sampling, few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More iterations of the same recipe, and more samples kept, go on from what there is."""
+    path = tmp_path / "c.safetensors"
+    shorter = dataclasses.replace(RECIPE, epochs=14, sampler=Hmc(chains=2, burn_in=8, every=2, keep=2))
+    Sampling("mnist/test", shorter, few, path).run()
+    longer, iterations = Sampling("mnist/test", RECIPE, few, path), []
+
+    def counted(*args: Any) -> Any:
+        iterations.append(args)
+        return leapfrog(*args)
+
+    monkeypatch.setattr("zoo.training.samplers.hmc.leapfrog", counted)
+    longer.run()
+    assert len(iterations) == 6
+    assert torch.equal(longer.made.draws.positions, sampling.made.draws.positions)
 
 
 def test_the_card_says_how_the_chains_went(sampling: Sampling, few: Split, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -92,15 +92,18 @@ def sample(
 ) -> Samples:
     """Sample from C chains that begin at `starts` (C, D), in their precision.
 
-    checkpoint: safetensors from which a sampling that was killed goes on, to the same samples: every random number is
-        derived from (seed, chain, iteration). Written every `SAVE_EVERY` iterations and at the end.
+    checkpoint: safetensors from which a sampling that was killed, or was to have fewer draws, goes on to the same
+        samples: every random number is derived from (seed, chain, iteration). Written every `SAVE_EVERY` iterations and
+        at the end.
     tell: called after each iteration with what there is so far.    of: a word for what the target is of.
     Raises ValueError for starts, or a density there, that are not finite, for a chain that accepts nothing after
-    burn-in, for a step size that falls to nothing, and for a checkpoint that is damaged or of another sampling.
+    burn-in, for a step size that falls to nothing, and for a checkpoint that is damaged, of another sampling or of more
+    draws.
     """
     if starts.ndim != 2 or not starts.numel() or not starts.isfinite().all():
         raise ValueError(f"starts of HMC are finite, a vector a chain (C, D); these {tuple(starts.shape)} are not")
-    identity = hashlib.sha256(f"{settings} {of} {starts.dtype}".encode() + starts.numpy().tobytes()).hexdigest()
+    however_long = replace(settings, draws=1)
+    identity = hashlib.sha256(f"{however_long} {of} {starts.dtype}".encode() + starts.numpy().tobytes()).hexdigest()
     samples = _empty(starts, settings)
     if checkpoint is not None and checkpoint.is_file():
         _load(checkpoint, identity, samples)
@@ -249,6 +252,10 @@ def _save(path: Path, identity: str, samples: Samples) -> None:
 
 def _load(path: Path, identity: str, samples: Samples) -> None:
     tensors, words = read(path, identity, "done", "seconds")
-    for name in _SAVED:
-        setattr(samples, name, tensors[name])
+    if (draws := tensors["positions"].shape[1]) > (asked := samples.positions.shape[1]):
+        raise ValueError(f"{path} is of {draws} draws a chain, more than {asked}; ask for as many or delete it")
+    samples.current = tensors["current"]
+    samples.positions[:, :draws] = tensors["positions"]
+    for name in ("acceptance", "log_density", "step_sizes"):
+        getattr(samples, name)[: len(tensors[name])] = tensors[name]
     samples.done, samples.seconds = int(words["done"]), float(words["seconds"])
