@@ -72,18 +72,17 @@ MAP, EXACT = "map", "hmc"
 PUBLISHED = "hmc-published"
 
 
-def _mlp() -> Problem:
+def _mlp(name: str, size: int) -> Problem:
     """784-50-10 with softplus, on 5,000 images: small enough for every sampler."""
-    size, images = 100, 5000
+    images = 5000
     exact = Recipe("mlp-50", 5, 1.0, images, prior=0.3, images=images, optimizer="l-bfgs")
     minibatches = replace(exact, epochs=60, max_lr=3e-3, batch_size=100, optimizer="adam", kl_constant=1.0)
-    all_at_once = replace(minibatches, batch_size=images)
 
     def laplace(**settings: str) -> Recipe:
         return _sampled(minibatches, Laplace(draws=size, **settings), 1, 1.0, 500)  # type: ignore[arg-type]
 
-    every = TRAININGS * size
-    cyclical = Sghmc(TRAININGS, 60, per_cycle=2, cold=0.25, burn_in=10, friction=0.2, keep=every)
+    every, cycles = TRAININGS * size, 10 + size // 2
+    cyclical = Sghmc(TRAININGS, cycles, per_cycle=2, cold=0.25, burn_in=10, friction=0.2, keep=every)
     posteriors = {
         MAP: Posterior(exact, "one network, the maximum of the posterior"),
         **_ensembles(exact, 5, 10),
@@ -96,18 +95,19 @@ def _mlp() -> Problem:
         ),
         "laplace-diag": Posterior(laplace(structure="diag"), "Laplace, diagonal", starts_at_map=True),
         "laplace-kron": Posterior(laplace(structure="kron"), "Laplace, KFAC", starts_at_map=True),
-        "sgld": Posterior(_sampled(minibatches, replace(cyclical, friction=1.0), 960, 0.3), "SGLD, cyclical"),
-        "sghmc": Posterior(_sampled(minibatches, cyclical, 960, 0.1), "SGHMC, cyclical"),
-        EXACT: _hmc(all_at_once, 120, 20, size, 6.5e-3),
-        "hmc-400": _hmc(all_at_once, 420, 20, 400, 6.5e-3, ", 400 samples"),
+        "sgld": Posterior(_sampled(minibatches, replace(cyclical, friction=1.0), 16 * cycles, 0.3), "SGLD, cyclical"),
+        "sghmc": Posterior(_sampled(minibatches, cyclical, 16 * cycles, 0.1), "SGHMC, cyclical"),
+        EXACT: Posterior(
+            _sampled(minibatches, Hmc(TRAININGS, 20, keep=every), 20 + size, 6.5e-3, images), "full-batch HMC"
+        ),
         PUBLISHED: Posterior(exact, "HMC as published (Carbone et al. 2020)", as_published=True),
     }
-    return Problem("mlp", "mnist", "mlp-50", images, 0.3, size, posteriors)
+    return Problem(name, "mnist", "mlp-50", images, 0.3, size, posteriors)
 
 
-def _lenet(name: str, dataset: str, images: int | None, epochs: int) -> Problem:
+def _lenet(name: str, dataset: str, images: int | None, epochs: int, size: int = 40) -> Problem:
     """A convolutional network, on so many images that full-batch HMC is too slow: its posteriors are approximations."""
-    size, prior = 40, 0.1
+    prior = 0.1
     best = Recipe("lenet", epochs, 3e-3, 100, prior=prior, images=images, kl_constant=1.0)
     posteriors = {
         MAP: Posterior(best, "one network, the maximum of the posterior"),
@@ -119,18 +119,14 @@ def _lenet(name: str, dataset: str, images: int | None, epochs: int) -> Problem:
     return Problem(name, dataset, "lenet", images, prior, size, posteriors)
 
 
-def _small_lenet() -> Problem:
+def _small_lenet(name: str, size: int) -> Problem:
     """The same on so few images that full-batch HMC can be run: whether what holds of a perceptron carries over."""
-    lenet = _lenet("lenet-1000", "mnist", 1000, 200)
+    lenet = _lenet(name, "mnist", 1000, 200, size)
     best = lenet.posteriors[MAP].recipe
-    all_at_once = replace(best, batch_size=1000)
-    samples = {
-        EXACT: _hmc(all_at_once, 110, 30, lenet.size, 2e-3),
-        "hmc-80": _hmc(all_at_once, 110, 30, 80, 2e-3, ", 80 samples"),
-    }
+    hmc = _sampled(best, Hmc(TRAININGS, 30, keep=TRAININGS * size), 110, 2e-3, 1000)
     # the others' weights go to zero on so few images under this prior: dropout's, SWAG's, those of some initialisations
     kinds = {name: kind for name, kind in lenet.posteriors.items() if name == MAP or kind.mean_field}
-    return replace(lenet, posteriors={**kinds, **samples})
+    return replace(lenet, posteriors={**kinds, EXACT: Posterior(hmc, "full-batch HMC")})
 
 
 def _twins() -> Problem:
@@ -145,13 +141,15 @@ def _twins() -> Problem:
     return Problem("twins", "mnist", "lenet", None, 0.1, 16, posteriors, "by the zoo's recipes")
 
 
+def _of_more_draws(problem: Problem, *kinds: str) -> Problem:
+    """Some kinds with more members than they have beside all others: whether what holds hangs on how many there are."""
+    kept = {name: problem.posteriors[name] for name in (MAP, *kinds)}
+    trained = f"prior N(0, {problem.prior:g}²), {problem.size} members of each posterior"
+    return replace(problem, posteriors=kept, trained=trained)
+
+
 def _sampled(recipe: Recipe, sampler: Sampler, epochs: int, rate: float, batch: int = 100) -> Recipe:
     return replace(recipe, epochs=epochs, max_lr=rate, batch_size=batch, sampler=sampler)
-
-
-def _hmc(recipe: Recipe, iterations: int, burn_in: int, size: int, step: float, words: str = "") -> Posterior:
-    sampler = Hmc(TRAININGS, burn_in, keep=TRAININGS * size)
-    return Posterior(_sampled(recipe, sampler, iterations, step, recipe.batch_size), f"full-batch HMC{words}")
 
 
 def _ensembles(recipe: Recipe, *sizes: int) -> dict[str, Posterior]:
@@ -184,9 +182,11 @@ def _swag(recipe: Recipe, size: int, step: float, epochs: int = 120) -> Posterio
 PROBLEMS: dict[str, Problem] = {
     problem.name: problem
     for problem in (
-        _mlp(),
+        _mlp("mlp", 100),
+        _of_more_draws(_mlp("mlp-400-draws", 400), "dropout", "mean-field-t1", "swag-wide", "laplace-kron", EXACT),
         _lenet("lenet", "mnist", 10_000, 60),
-        _small_lenet(),
+        _small_lenet("lenet-1000", 40),
+        _of_more_draws(_small_lenet("lenet-1000-80-draws", 80), "mean-field-t1", EXACT),
         _lenet("lenet-cifar", "cifar10-jpeg", None, 30),
         _twins(),
     )

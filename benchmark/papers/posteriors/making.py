@@ -145,9 +145,8 @@ class Making:
             if not kind.has_chains:
                 self._keep(posterior, training, Made(made.states, made.network.is_sample), figures)
                 continue
-            of_each = made.sampler.size // len(made.draws.positions)
             for chain, positions in enumerate(made.draws.positions, 1):
-                each = Made(made.target.named(thinned(positions[None], of_each)), True)
+                each = Made(made.target.named(thinned(positions[None], min(self.problem.size, len(positions)))), True)
                 self._keep(posterior, chain, each, figures)
 
     def _map(self, training: int) -> nn.Module:

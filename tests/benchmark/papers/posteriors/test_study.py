@@ -250,15 +250,14 @@ def test_measures_are_those_of_the_average_prediction(study: Study) -> None:
 
 
 def test_every_recipe_of_the_study_is_one_that_can_be_run() -> None:
-    """A recipe checks itself when it is made; and each posterior has as many members as its problem or name says."""
+    """A recipe checks itself when it is made; and each posterior has as many members as its problem says."""
     for problem in PROBLEMS.values():
         assert isinstance(problem, Problem)
         for name, kind in problem.posteriors.items():
             sampler = kind.recipe.sampler
             if sampler is None or isinstance(sampler, Ensemble):
                 continue
-            members = int(name.removeprefix("hmc-")) if name.startswith("hmc-") else problem.size
-            assert sampler.size == (TRAININGS if kind.has_chains else 1) * members, name
+            assert sampler.size == (TRAININGS if kind.has_chains else 1) * problem.size, name
             assert kind.recipe.prior == problem.prior
             assert kind.recipe.images == problem.images
             assert isinstance(sampler, Laplace | Swag) == kind.starts_at_map
