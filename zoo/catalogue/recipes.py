@@ -131,6 +131,11 @@ class Recipe:
         """The recipe of one network trained as this one's sampler has its networks trained, by another seed."""
         return replace(self, sampler=None, seed=seed)
 
+    @property
+    def however_long(self) -> Recipe:
+        """One for all recipes whose runs go on to each other: those that differ in how long they sample."""
+        return self if self.sampler is None else self.sampler.however_long(self)
+
     def is_set(self, name: str) -> bool:
         """Whether an option is another than its default."""
         return bool(getattr(self, name) != type(self).__dataclass_fields__[name].default)

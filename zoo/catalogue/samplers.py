@@ -59,7 +59,7 @@ class Sampler(ABC):
         """Raises ValueError for a recipe that it cannot be run by."""
 
     def however_long(self, recipe: Recipe) -> Recipe:
-        """The same for all recipes of this sampler whose samplings go on to each other: those that differ in length."""
+        """See `Recipe.however_long`."""
         return recipe
 
 

@@ -30,10 +30,10 @@ from zoo.training.subset import Divided, divided
 
 
 def checkpoint_path(folder: Path, name: str, recipe: Recipe, split: Split) -> Path:
-    """Where a training's checkpoint lies: a file for everything that determines the training."""
+    """Where a training's checkpoint lies: a file for all that determines the training, but how long it samples."""
     # weights to start from are part of it
     start = "" if recipe.start_from is None else models[recipe.start_from].fingerprint
-    tag = hashlib.sha256(repr((recipe, split.fingerprint, start)).encode()).hexdigest()[:12]
+    tag = hashlib.sha256(repr((recipe.however_long, split.fingerprint, start)).encode()).hexdigest()[:12]
     return folder / f"{name.replace('/', '-')}-{tag}.safetensors"
 
 

@@ -98,7 +98,7 @@ def sample(
         lambda which: target.flat(initialised(name, recipe.seed, which)),
         train,
         None if start is None else target.flat(start),
-        _identity(f"{name} {target.network}", recipe.sampler.however_long(recipe), data, start),
+        _identity(f"{name} {target.network}", recipe.however_long, data, start),
         checkpoint,
     )
     return SampledPosterior(recipe.sampler, target, SAMPLERS[type(recipe.sampler)](job))

@@ -66,8 +66,8 @@ def in_short(found: Iterable[Findings]) -> Iterator[str]:
     yield _of_all("What is left at the largest eps?", {one.problem.name: _left(one) for one in found}, "At most: ")
 
 
-def left_open(found: Iterable[Findings]) -> Iterator[str]:
-    """What these tables do not answer."""
+def left_open(found: Iterable[Findings], again: Iterable[Findings] = ()) -> Iterator[str]:
+    """What these tables do not answer. again: what was measured with more members."""
     found = tuple(found)
     least = "; ".join(f"{one.problem.name}: about {least_that_is_told(one):.0f} points" for one in found)
     yield (
@@ -88,7 +88,7 @@ def left_open(found: Iterable[Findings]) -> Iterator[str]:
         ]
         if unmixed:
             yield f"Chains of {', '.join(unmixed)} ({one.problem.name}) have not mixed by the rule above."
-    measured = {one.problem.name: one.posteriors for one in found}
+    measured = {one.problem.name: one.posteriors for one in (*found, *again)}
     for name, problem in PROBLEMS.items():
         kinds = [kind for kind in problem.posteriors if kind not in measured.get(name, [])]
         if kinds:

@@ -145,6 +145,19 @@ class Findings:
 
 
 def read_studies(studies: Path) -> tuple[Findings, ...]:
-    """Of every problem whose maximum was measured, as `grid` lists them. Raises ValueError for damaged tables."""
-    folders = [studies / FOLDER / name for name in PROBLEMS if (studies / FOLDER / name / FILE).is_file()]
+    """Of every problem whose maximum was measured, as `grid` lists them, but for those that repeat another.
+
+    Raises ValueError for damaged tables.
+    """
+    return _read(studies, (name for name, problem in PROBLEMS.items() if problem.repeats is None))
+
+
+def read_repeats(studies: Path) -> dict[str, Findings]:
+    """What was measured again with more members, by what it repeats. Raises ValueError as `read_studies`."""
+    repeats = (name for name, problem in PROBLEMS.items() if problem.repeats is not None)
+    return {str(one.problem.repeats): one for one in _read(studies, repeats)}
+
+
+def _read(studies: Path, names: Iterable[str]) -> tuple[Findings, ...]:
+    folders = [folder for name in names if ((folder := studies / FOLDER / name) / FILE).is_file()]
     return tuple(one for folder in folders if MAP in (one := Findings.read(folder)).posteriors)

@@ -45,6 +45,7 @@ class Problem:
 
     size: how many members a posterior has, where it does not say itself.
     trained: how all of them are, in words, where it is not by one prior.
+    repeats: the problem of which it measures some kinds again, with more members.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Problem:
     size: int
     posteriors: Mapping[str, Posterior] = field(repr=False)
     trained: str = ""
+    repeats: str | None = None
 
     @property
     def words(self) -> str:
@@ -141,11 +143,9 @@ def _twins() -> Problem:
     return Problem("twins", "mnist", "lenet", None, 0.1, 16, posteriors, "by the zoo's recipes")
 
 
-def _of_more_draws(problem: Problem, *kinds: str) -> Problem:
-    """Some kinds with more members than they have beside all others: whether what holds hangs on how many there are."""
-    kept = {name: problem.posteriors[name] for name in (MAP, *kinds)}
-    trained = f"prior N(0, {problem.prior:g}²), {problem.size} members of each posterior"
-    return replace(problem, posteriors=kept, trained=trained)
+def _again(repeats: str, problem: Problem, *kinds: str) -> Problem:
+    """The maximum and some kinds with more members: whether what holds of them hangs on how many there are."""
+    return replace(problem, posteriors={name: problem.posteriors[name] for name in (MAP, *kinds)}, repeats=repeats)
 
 
 def _sampled(recipe: Recipe, sampler: Sampler, epochs: int, rate: float, batch: int = 100) -> Recipe:
@@ -183,10 +183,10 @@ PROBLEMS: dict[str, Problem] = {
     problem.name: problem
     for problem in (
         _mlp("mlp", 100),
-        _of_more_draws(_mlp("mlp-400-draws", 400), "dropout", "mean-field-t1", "swag-wide", "laplace-kron", EXACT),
+        _again("mlp", _mlp("mlp-400-draws", 400), "dropout", "mean-field-t1", "swag-wide", "laplace-kron", EXACT),
         _lenet("lenet", "mnist", 10_000, 60),
         _small_lenet("lenet-1000", 40),
-        _of_more_draws(_small_lenet("lenet-1000-80-draws", 80), "mean-field-t1", EXACT),
+        _again("lenet-1000", _small_lenet("lenet-1000-80-draws", 80), "mean-field-t1", EXACT),
         _lenet("lenet-cifar", "cifar10-jpeg", None, 30),
         _twins(),
     )

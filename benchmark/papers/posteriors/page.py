@@ -21,7 +21,7 @@ from benchmark.papers.posteriors.answers import (
     verdict,
 )
 from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, middle
-from benchmark.papers.posteriors.findings import Findings, read_studies
+from benchmark.papers.posteriors.findings import Findings, read_repeats, read_studies
 from benchmark.papers.posteriors.grid import MAP, TRAININGS
 from benchmark.papers.posteriors.quotes import Quotes
 from benchmark.papers.posteriors.suite import Attacker
@@ -36,7 +36,7 @@ from benchmark.results import Results
 
 def report(_results: Results, folder: Path) -> Generated:
     """The page; none where nothing was measured."""
-    found = read_studies(folder / STUDIES)
+    found, again = read_studies(folder / STUDIES), read_repeats(folder / STUDIES)
     if not found:
         return Generated({})
     figures: Figures = {}
@@ -49,10 +49,10 @@ def report(_results: Results, folder: Path) -> Generated:
     text = render_page(
         "posteriors.md",
         __package__,
-        quote=quotes if (quotes := Quotes(found)).are_complete else None,
-        problems=[_problem(one) for one in found],
+        quote=quotes if (quotes := Quotes((*found, *again.values()))).are_complete else None,
+        problems=[_problem(one, again.get(one.problem.name)) for one in found],
         answers=[*in_short(found)],
-        still_open=[*left_open(found)],
+        still_open=[*left_open(found, again.values())],
         trainings=TRAININGS,
         moons=(folder / STUDIES / "half-moons.png").is_file(),
     )
@@ -60,7 +60,7 @@ def report(_results: Results, folder: Path) -> Generated:
     return Generated({folder / "posteriors.md": text}, in_folder(folder, figures), links=links)
 
 
-def _problem(findings: Findings) -> dict[str, object]:
+def _problem(findings: Findings, again: Findings | None) -> dict[str, object]:
     problem = findings.problem
     images = findings.survivors(MAP, middle(findings)[0]).shape[1]
     return {
@@ -79,6 +79,7 @@ def _problem(findings: Findings) -> dict[str, object]:
         "by_eps": {norm: markdown(_by_eps(findings, findings.threats(norm))) for norm in ("linf", "l2")},
         "judges": markdown(_by_judge(findings)),
         "not_exchanged": never_exchanged(findings),
+        "members": "" if again is None else markdown(_by_members(findings, again)),
         "trainings": markdown(_by_training(findings, middle(findings, SHOWN))),
         "sampling": markdown(_sampling(findings)),
     }
@@ -178,6 +179,26 @@ def _by_judge(findings: Findings) -> Iterator[dict[str, object]]:
                     if (each := found[name, one]) is None
                     else f"{100 * each.first:.1f}, {100 * each.second:.1f} ({100 * each.differ:.1f})"
                     for one in met
+                },
+            }
+
+
+def _by_members(findings: Findings, again: Findings) -> Iterator[dict[str, object]]:
+    """What both measured, with few members and with many."""
+    for name in (name for name in again.posteriors if name in findings.posteriors):
+        for one in (findings, again):
+            norms, limit = one.norms(name), one.mean(name, "limit")
+            yield {
+                "posterior": name,
+                "members": int(one.mean(name, "members")),
+                "gradient norm, all": f"{list(norms.values())[-1]:.3f}",
+                "limit": "" if math.isnan(limit) else f"{limit:.3f}",
+                **{
+                    threat_title(threat.norm, threat.eps): " / ".join(
+                        f"{100 * one.robust(name, threat, own).mean:.1f}"
+                        for own in (False, True)[: 1 + one.is_sample(name)]
+                    )
+                    for threat in middle(findings, SHOWN)
                 },
             }
 

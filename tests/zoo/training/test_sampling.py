@@ -26,7 +26,7 @@ from zoo.training.cards import recipe_of, write_entry
 from zoo.training.figures import conclusion, convergence
 from zoo.training.full_batch import FullBatch
 from zoo.training.log_posterior import LogPosterior
-from zoo.training.loop import Training
+from zoo.training.loop import Training, checkpoint_path
 from zoo.training.samplers.hmc import Samples, Settings, Target, leapfrog, sample
 from zoo.training.sampling import Sampling, thinned
 from zoo.training.subset import divided
@@ -127,8 +127,11 @@ def test_chains_that_have_not_mixed_are_lengthened(
     sampling: Sampling, few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More iterations of the same recipe, and more samples kept, go on from what there is."""
-    path = tmp_path / "c.safetensors"
     shorter = dataclasses.replace(RECIPE, epochs=14, sampler=Hmc(chains=2, burn_in=8, every=2, keep=2))
+    path = checkpoint_path(tmp_path, "mnist/test", shorter, few)
+    assert path == checkpoint_path(tmp_path, "mnist/test", RECIPE, few)
+    other = dataclasses.replace(RECIPE, sampler=Hmc(chains=2, burn_in=6, every=2, keep=4))
+    assert path != checkpoint_path(tmp_path, "mnist/test", other, few)
     Sampling("mnist/test", shorter, few, path).run()
     longer, iterations = Sampling("mnist/test", RECIPE, few, path), []
 

@@ -50,7 +50,7 @@ SAMPLING = {
 }
 
 
-def _tables(folder: Path, trainings: int = TRAININGS) -> Path:
+def _tables(folder: Path, trainings: int = TRAININGS, problem: str = "mlp") -> Path:
     """Image i survives an attacker who leaves a share s if i < 100 s; of training t one image fewer each."""
     rows, measures = [], []
     for name, attackers in SHARES.items():
@@ -62,7 +62,7 @@ def _tables(folder: Path, trainings: int = TRAININGS) -> Path:
             if name == EXACT:
                 readings[Reading.OTHER_JUDGE] = {Attacker.ALL: attackers[Attacker.ALL] - EXCHANGED}
             rows += [
-                ("mlp", name, training, norm, eps, str(reading), str(attacker), IMAGES, each.count("1"), each, 1.0)
+                (problem, name, training, norm, eps, str(reading), str(attacker), IMAGES, each.count("1"), each, 1.0)
                 for reading, of_reading in readings.items()
                 for attacker, share in of_reading.items()
                 for norm, grid in EPS["mnist"].items()
@@ -84,7 +84,7 @@ def _tables(folder: Path, trainings: int = TRAININGS) -> Path:
                     "norm of 100": None if name == MAP else 0.31,
                 }
             )
-    at = folder / STUDIES / "posteriors" / "mlp"
+    at = folder / STUDIES / "posteriors" / problem
     at.mkdir(parents=True)
     write_outcomes(pd.DataFrame(rows, columns=list(COLUMNS)), at)
     pd.DataFrame(measures).to_csv(at / "measures.csv", index=False)
@@ -161,6 +161,19 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     assert "| no " in told  # chains that have not mixed are shown as such
     assert [path.stem for path in generated.figures] == ["posteriors-mlp-gradients", "posteriors-mlp-draws"]
     assert len(generated.links) == 1
+
+
+def test_what_was_measured_again_with_more_members_stands_beside_what_it_repeats(tmp_path: Path) -> None:
+    _tables(tmp_path)
+    assert "how many draws there are" not in report(Results([]), tmp_path).texts[tmp_path / "posteriors.md"]
+    _tables(tmp_path, problem="mlp-400-draws")
+    text = report(Results([]), tmp_path).texts[tmp_path / "posteriors.md"]
+    assert "## mlp-400-draws" not in text
+    _, section = text.split("### Does it hang on how many draws there are?")
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.split("###")[0].splitlines()]
+    lines = [line for line in cells if line[:1] in ([MAP], [EXACT])]
+    assert [line[0] for line in lines] == 2 * [MAP] + 2 * [EXACT]
+    assert [line[4] for line in lines] == 2 * ["54.0"] + 2 * ["66.0 / 58.0"]  # the second of six eps
 
 
 def test_nothing_measured_is_no_page(tmp_path: Path) -> None:
