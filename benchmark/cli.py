@@ -82,9 +82,12 @@ def own_name(name: str) -> str:
     return name
 
 
-def warn_of_large_eps(selection: Selection) -> None:
-    """See `benchmark.plan.cells.large_eps`."""
-    for line in large_eps(selection):
+def warn_of_large_eps(selection: Selection, datasets: Sequence[str] | None) -> None:
+    """See `benchmark.plan.cells.large_eps`. datasets: those that a command is about, where it names any."""
+    from zoo.datasets import dataset_spec
+
+    defaults = [dataset_spec(name).eps for name in datasets or ()] or [{}]
+    for line in dict.fromkeys(line for default in defaults for line in large_eps(selection, default)):
         typer.secho(f"warning: {line}", fg="yellow", err=True)
 
 

@@ -167,9 +167,9 @@ def run(
         selection = Selection(asked.names, radii, *about, asked.further, audited)  # type: ignore[arg-type]
         own_data = cli.own_data(data, size)
         names, datasets = cli.split(model), cli.select_datasets(dataset, own_data)
-        cli.warn_of_large_eps(selection)
         said = Said(family, randomness, outputs)
         entries = cli.select_entries(chosen, names, datasets, said)
+        cli.warn_of_large_eps(selection, datasets)
         root = None if data_root is None else data_root.resolve()  # another process may be elsewhere
         own = cli.external(names, datasets, said)
         machine = Machine(
@@ -194,12 +194,13 @@ def run(
 def _print_found(records: list[Record]) -> int:
     """The ranking, and what failed; the number of cells with an error."""
     from benchmark.cli import print_errors
-    from benchmark.reports.console import print_boards, print_bounds
+    from benchmark.reports.console import print_boards, print_bounds, print_gradients
     from benchmark.results import Results
 
     results = Results(records)
     if results.boards or not results.bounds:
         print_boards(results)
+    print_gradients(results)
     print_bounds(results)
     return print_errors(records)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,13 @@ from rich.table import Table
 from benchmark.timing import Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from benchmark.plan.suite import Suite
     from benchmark.results import Results
 
 console = Console()
+_WIDEST = 400  # of a table whose numbers are whole on any terminal
 
 
 def print_profile(timing: Timing, seconds: float, processes: int | None) -> None:
@@ -53,13 +55,32 @@ def print_bounds(results: Results) -> None:
 
     for dataset, found in by_dataset(results.bounds).items():
         for of_norm in by_norm(found).values():
-            lines = intervals(of_norm)
-            table = Table(title=f"{dataset}: % certified–left by attacks", title_justify="left", box=box.SIMPLE_HEAD)
-            for column in lines[0]:
-                table.add_column(column, no_wrap=True)
-            for line in lines:
-                table.add_row(*map(str, line.values()))
-            console.print(table)
+            _print_lines(f"{dataset}: % certified–left by attacks", intervals(of_norm))
+
+
+def print_gradients(results: Results) -> None:
+    """What every gradient left, and more draws; nothing where attacks followed one gradient alone."""
+    from benchmark.reports.gradient_targets import target_rows
+    from benchmark.reports.readings import draws_rows
+
+    matrix = results.gradient_targets
+    for dataset in dict.fromkeys(compared.dataset for compared in matrix):
+        _print_lines(
+            f"{dataset}: accuracy in % under the attacks of one gradient (points that it overestimates, p)",
+            target_rows(compared for compared in matrix if compared.dataset == dataset),
+        )
+        if by_draws := [one for one in results.draws if one.dataset == dataset]:
+            _print_lines(f"{dataset}: % that survive, by how many draws the attacker has", draws_rows(by_draws))
+
+
+def _print_lines(title: str, lines: Sequence[Mapping[str, object]]) -> None:
+    """A table whose columns are named by its lines, none of them cut; what is bold on pages is bold here."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in lines[0]:
+        table.add_column(column, no_wrap=True)
+    for line in lines:
+        table.add_row(*(re.sub(r"\*\*(.+?)\*\*", r"[bold]\1[/]", str(cell)) for cell in line.values()))
+    Console(width=_WIDEST, file=console.file).print(table)
 
 
 def ranking_text(results: Results, width: int = 100) -> str:

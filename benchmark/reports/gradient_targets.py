@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -23,15 +23,9 @@ def masking_page(matrix: Sequence[TargetComparison], by_draws: Sequence[ByDraws]
     """The matrix as a table a data set, and its figure; and what more draws, frozen or fresh, do."""
     datasets = []
     for dataset in dict.fromkeys(compared.dataset for compared in matrix):
-        rows: dict[tuple[str, str], dict[str, object]] = {}
-        for compared in matrix:
-            if compared.dataset == dataset:
-                line = rows.setdefault(
-                    (compared.model, compared.target), {"entry": compared.model, "gradient of": compared.target}
-                )
-                line[threat_title(compared.threat.norm, compared.threat.eps)] = _cell(compared)
+        rows = target_rows([compared for compared in matrix if compared.dataset == dataset])
         found = [one for one in by_draws if one.dataset == dataset]
-        datasets.append({"name": dataset, "table": markdown(rows.values()), "draws": markdown(draws_rows(found))})
+        datasets.append({"name": dataset, "table": markdown(rows), "draws": markdown(draws_rows(found))})
     return render_page(
         "masking.md",
         datasets=datasets,
@@ -39,6 +33,16 @@ def masking_page(matrix: Sequence[TargetComparison], by_draws: Sequence[ByDraws]
         targets=TARGETS.values(),
         draws=ATTACK_DRAWS,
     )
+
+
+def target_rows(matrix: Iterable[TargetComparison]) -> list[dict[str, object]]:
+    """The matrix of one data set: entries and gradients down, threat models across."""
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for compared in matrix:
+        of = {"entry": compared.model, "gradient of": compared.target}
+        line = rows.setdefault((compared.model, compared.target), dict[str, object](of))
+        line[threat_title(compared.threat.norm, compared.threat.eps)] = _cell(compared)
+    return [*rows.values()]
 
 
 def _cell(line: TargetComparison) -> str:

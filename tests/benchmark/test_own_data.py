@@ -164,20 +164,29 @@ def test_a_folder_and_a_function_are_named_on_the_command_line(tmp_path: Path, m
     (tmp_path / "nets_of_shapes.py").write_text(
         "from tests.benchmark.test_own_data import trained\nfrom zoo import Data, register_dataset\n"
         "def make():\n    return trained(7)\ndef again():\n    return make()\n"
+        "def once_more():\n    return make()\n"
         "@register_dataset('small-shapes', eps={'linf': [0.05]})\n"
         "def small():\n    return Data.from_folder('photos/test', size=48)\n"
+        "@register_dataset('in-255ths', eps={'linf': [8]})\n"
+        "def large():\n    return Data.from_folder('photos/test', size=48)\n"
     )
     options = ["--suite", "smoke", "--examples", "7", "--attack", "fgsm", "--library", "foolbox"]
     options += ["--store", "s.sqlite", "--threads", "1", "--workers", "2"]
     for chosen in (
         ["--model", "nets_of_shapes:make", "--data", "photos/test", "--size", "48"],
         ["--model", "nets_of_shapes:again", "--data", "nets_of_shapes.py:small"],
+        ["--model", "nets_of_shapes:once_more", "--data", "nets_of_shapes.py:large"],
     ):
         result = CliRunner().invoke(app, [*chosen, *options])
         assert result.exit_code == 0, result.output
+        assert ("was 8/255 meant?" in result.stderr) == chosen[-1].endswith("large")
     with Store(tmp_path / "s.sqlite") as store:
         found = {record.cell.model: record.cell.attack.threat.eps for record in store.records()}
-    assert found == {"test/nets_of_shapes:make": 2 / 255, "small-shapes/nets_of_shapes:again": 0.05}
+    assert found == {
+        "test/nets_of_shapes:make": 2 / 255,
+        "small-shapes/nets_of_shapes:again": 0.05,
+        "in-255ths/nets_of_shapes:once_more": 8,
+    }
     for wrong, message in (
         (["--size", "48"], "--size 48 is for images in a folder: add --data FOLDER"),
         (["--data", "photos/test", "--dataset", "mnist"], "give one of the two"),

@@ -15,12 +15,12 @@ from benchmark.papers.robustness_of_bayesian_approach.curves import GRID
 from benchmark.protocol import ATTACKS, JUDGE_DRAWS, LIBRARIES, NORMS, eps_grid
 from benchmark.records.record import Record
 from benchmark.reports import console
-from benchmark.reports.console import print_boards, ranking_text
+from benchmark.reports.console import print_boards, print_gradients, ranking_text
 from benchmark.reports.shares import percent
 from benchmark.reports.standings import shortened
 from benchmark.reports.tables import rank
 from benchmark.results import Results
-from tests.benchmark.handmade import make, outcome
+from tests.benchmark.handmade import make, masking_records, outcome
 
 LONG = "mnist/my_package.models.deep:bayesian_resnet_factory"
 
@@ -139,6 +139,19 @@ def test_a_pipe_gets_what_a_terminal_of_80_columns_gets(
     monkeypatch.setattr(console, "console", Console(width=80))
     print_boards(Results(networks(3)))
     assert capsys.readouterr().out == ranking_text(Results(networks(3)), 80)
+
+
+def test_what_each_gradient_left_is_printed_whole_where_several_were_followed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "console", Console(width=40))
+    print_gradients(Results(networks(1)))
+    assert capsys.readouterr().out == ""
+    print_gradients(Results(masking_records(3, 17)))
+    lines = capsys.readouterr().out.splitlines()
+    (wrong,) = (line for line in lines if " mean-loss " in line)
+    assert wrong.count("(+23.3, p 0.0026)") == 4
+    assert not any("…" in line or "**" in line for line in lines)
 
 
 def test_a_network_that_is_no_better_than_chance_is_said_to_guess() -> None:
