@@ -149,4 +149,6 @@ def print_entries(data_root: Path | None) -> None:
         )
     console.print(table)
     if "missing" in table.columns[-1].cells:
-        console.print("Where data are missing: --data-root names their folder, --download fetches them.")
+        console.print(
+            "Where data are missing: --data-root names their folder; --download fetches what torchvision has."
+        )

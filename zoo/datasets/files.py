@@ -53,7 +53,8 @@ def download_errors(name: str) -> Iterator[None]:
 def required_root(name: str, root: Path | None) -> Path:
     """Raises DataNotFoundError where nobody said where to look."""
     if root is None:
-        raise DataNotFoundError(f"{name} is not bundled: say where it lies with --data-root, or --download")
+        by_name = f"{name} is not bundled: say where it lies with --data-root"
+        raise DataNotFoundError(f"{by_name}; {_WHERE[name]}" if name in _WHERE else f"{by_name}, or --download")
     return root
 
 

@@ -107,16 +107,26 @@ def _mlp(name: str, size: int) -> Problem:
     return Problem(name, "mnist", "mlp-50", images, 0.3, size, posteriors)
 
 
-def _lenet(name: str, dataset: str, images: int | None, epochs: int, size: int = 40) -> Problem:
-    """A convolutional network, on so many images that full-batch HMC is too slow: its posteriors are approximations."""
-    prior = 0.1
+def _lenet(
+    name: str,
+    dataset: str,
+    images: int | None,
+    epochs: int,
+    size: int = 40,
+    swag: tuple[str, float] = ("swag-wide", 0.05),
+) -> Problem:
+    """A convolutional network, on so many images that full-batch HMC is too slow: its posteriors are approximations.
+
+    swag: name and step size of SWAG; at a larger step its SGD goes to chance.
+    """
+    (named, step), prior = swag, 0.1
     best = Recipe("lenet", epochs, 3e-3, 100, prior=prior, images=images, kl_constant=1.0)
     posteriors = {
         MAP: Posterior(best, "one network, the maximum of the posterior"),
         **_ensembles(best, 5),
         "dropout": _dropout(best, size),
         **_mean_fields(best, epochs, 1.0, 0.1, 0.01),
-        "swag-wide": _swag(best, size, 0.05, epochs=60),  # at .2 its SGD goes to chance
+        named: _swag(best, size, step, epochs=60),
     }
     return Problem(name, dataset, "lenet", images, prior, size, posteriors)
 
@@ -187,7 +197,7 @@ PROBLEMS: dict[str, Problem] = {
         _lenet("lenet", "mnist", 10_000, 60),
         _small_lenet("lenet-1000", 40),
         _again("lenet-1000", _small_lenet("lenet-1000-80-draws", 80), "mean-field-t1", EXACT),
-        _lenet("lenet-cifar", "cifar10-jpeg", None, 30),
+        _lenet("lenet-cifar", "cifar10-jpeg", None, 30, swag=("swag", 0.01)),
         _twins(),
     )
 }

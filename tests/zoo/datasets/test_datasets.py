@@ -107,6 +107,13 @@ def test_a_flat_folder_of_fashion_mnists_files_holds_no_mnist(
         load_split("mnist", "train", train_files)
 
 
+def test_a_download_is_named_where_there_is_one() -> None:
+    with pytest.raises(DataNotFoundError, match=r"^cifar10 is not bundled: .*--data-root, or --download$"):
+        load_split("cifar10", "train")
+    with pytest.raises(DataNotFoundError, match=r"--data-root; the images are those of github\.com/[^ ]*$"):
+        load_split("cifar10-jpeg", "train")
+
+
 def test_the_full_training_images_are_found_flat(shared_data: Path, tmp_path: Path) -> None:
     nested = load_split("mnist", "train", shared_data)
     for path in (shared_data / "mnist").glob("train-*"):
