@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posterior_claims.queries import ITS_MAXIMUM, SAMPLED, Queried, Queries, read_queries
 from benchmark.papers.posterior_claims.spheres import Spheres, read_spheres
-from benchmark.papers.posteriors.findings import Findings, read_studies
+from benchmark.papers.posteriors.findings import Findings, read_repeats, read_studies
 from benchmark.papers.posteriors.grid import MAP
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.plan.adaptive_attack import NORMS
@@ -108,19 +108,27 @@ class On(StrEnum):
 
 
 class Place(NamedTuple):
-    """A problem, an example, or a network. threats: every one that was measured. middle: the one that judges."""
+    """A problem, an example, or a network. threats: every one that was measured. middle: the one that judges.
+
+    again: the same with more draws of each posterior. A claim that can be judged there is.
+    """
 
     name: str
     dataset: str
     evidence: Evidence
     threats: tuple[ThreatModel, ...] = ()
     middle: ThreatModel | None = None
+    again: Place | None = None
 
 
 class Material(NamedTuple):
-    """All that lies in a folder of leaderboards. studies: of every problem whose maximum was measured."""
+    """All that lies in a folder of leaderboards.
+
+    studies: of every problem whose maximum was measured. repeats: by such a problem, what was measured with more draws.
+    """
 
     studies: tuple[Findings, ...]
+    repeats: Mapping[str, Findings]
     moons: Mapping[int, float]
     detections: Sequence[Detection] = ()
     queries: Queries = MappingProxyType({})
@@ -134,6 +142,7 @@ class Material(NamedTuple):
         found = [entry.detections for entry in results.entries if entry.name == SAMPLED]
         return cls(
             read_studies(folder / STUDIES),
+            read_repeats(folder / STUDIES),
             {one["width"]: one["limit"] for one in widths},
             found[0] if found else (),
             read_queries(folder / STUDIES),
@@ -143,7 +152,8 @@ class Material(NamedTuple):
     def places(self, on: On) -> list[Place]:
         """Where a claim can be judged."""
         if on is On.STUDY:
-            return [place_of(findings) for findings in self.studies]
+            again = {name: place_of(findings) for name, findings in self.repeats.items()}
+            return [place_of(one)._replace(again=again.get(one.problem.name)) for one in self.studies]
         if on is On.MOONS:
             return [Place("half-moons", "half-moons", Evidence(moons=self.moons))] if self.moons else []
         met: dict[On, tuple[str, str, Evidence, Iterable[ThreatModel]]] = {

@@ -40,8 +40,15 @@ class Judged(NamedTuple):
 def judge_all(material: Material) -> Iterator[Judged]:
     """Every claim at every place; one that can be judged at none once, as not measured."""
     for number, cited in enumerate(CLAIMS, 1):
-        found = [Judged(number, cited, place, judge_at(place, cited)) for place in material.places(cited.on)]
+        found = [Judged(number, cited, *judged_best(place, cited)) for place in material.places(cited.on)]
         yield from [one for one in found if one.by_view] or [Judged(number, cited, None, {})]
+
+
+def judged_best(place: Place, cited: Cited) -> tuple[Place, Mapping[View, ByView]]:
+    """Where there are more draws, if the claim can be judged there; and how it is judged."""
+    if place.again is not None and (by_view := judge_at(place.again, cited)):
+        return place.again, by_view
+    return place, judge_at(place, cited)
 
 
 def judge_at(place: Place, cited: Cited) -> dict[View, ByView]:

@@ -193,10 +193,10 @@ PROBLEMS: dict[str, Problem] = {
     problem.name: problem
     for problem in (
         _mlp("mlp", 100),
-        _again("mlp", _mlp("mlp-400-draws", 400), "dropout", "mean-field-t1", "swag-wide", "laplace-kron", EXACT),
+        _again("mlp", _mlp("mlp-400-draws", 400), "mean-field-t1", EXACT),
         _lenet("lenet", "mnist", 10_000, 60),
         _small_lenet("lenet-1000", 40),
-        _again("lenet-1000", _small_lenet("lenet-1000-80-draws", 80), "mean-field-t1", EXACT),
+        _again("lenet-1000", _small_lenet("lenet-1000-80-draws", 80), EXACT),
         _lenet("lenet-cifar", "cifar10-jpeg", None, 30, swag=("swag", 0.01)),
         _twins(),
     )

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from benchmark.papers.judging import lines
 from benchmark.papers.posterior_claims.judged import table
-from benchmark.papers.posteriors.findings import read_studies
+from benchmark.papers.posteriors.findings import read_repeats, read_studies
 from benchmark.papers.robustness_of_bayesian_approach import claims, statements
 from benchmark.papers.robustness_of_bayesian_approach.curves import Curve, build_curves, points
 from benchmark.papers.robustness_of_bayesian_approach.figures import curve_figures
@@ -35,12 +35,12 @@ def report(results: Results, folder: Path) -> Generated:
     """The experiment's figures, all points of their curves, and the claims."""
     if not (curves := build_curves(results.records)):
         return Generated({})
-    figures = curve_figures(curves)
+    figures, studies = curve_figures(curves), folder / STUDIES
     clean = {f"{name.split('/')[0]}-clean" for name in cards()}  # the zoo's, on the same data sets
     texts = {
         folder / "paper.md": paper_page(curves, figures.keys() | clean),
         folder / "curves.csv": curves_table(curves),
-        folder / "claims.md": claims_page(curves, under_true_posteriors(read_studies(folder / STUDIES))),
+        folder / "claims.md": claims_page(curves, under_true_posteriors(read_studies(studies), read_repeats(studies))),
     }
     link = "[its claims](claims.md), judged one by one, and [its figures](paper.md)"
     return Generated(texts, in_folder(folder, figures), links=(link,))

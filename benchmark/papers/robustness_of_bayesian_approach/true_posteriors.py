@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import groupby
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -35,11 +36,16 @@ class Reading(NamedTuple):
     by_view: Mapping[View, ByView]
 
 
-def under_true_posteriors(studies: Iterable[Findings]) -> dict[str, list[Reading]]:
-    """Text of a claim -> its reading at every problem that HMC sampled."""
+def under_true_posteriors(
+    studies: Iterable[Findings], repeats: Mapping[str, Findings] = MappingProxyType({})
+) -> dict[str, list[Reading]]:
+    """Text of a claim -> its reading at every problem that HMC sampled.
+
+    repeats: by such a problem, what was measured with more draws, and is read in its place.
+    """
     found: dict[str, list[Reading]] = {text: [] for text in _CLAIMS}
     for findings in studies:
-        place = place_of(findings)
+        place = place_of(repeats.get(findings.problem.name, findings))
         end = next((one for one in place.threats if one == ThreatModel("linf", GRIDS["small"][-1])), None)
         for text, claim in _CLAIMS.items():
             if by_view := judge_at(place._replace(middle=end), claim):

@@ -89,6 +89,14 @@ def test_claims_are_judged_at_every_problem_that_has_what_they_need(
     assert row(page, ROBUST)[3] == "mlp, 5,000 images of mnist"  # the other has no HMC, and no line
 
 
+def test_a_claim_is_judged_with_the_most_draws_that_have_what_it_needs(tmp_path: Path) -> None:
+    write({MAP: maximum(0.5), EXACT: alike(0.97)}, tmp_path, "mlp-400-draws")
+    page = page_of(WORLD, tmp_path)
+    assert row(page, ROBUST)[3:8] == ["mlp-400-draws, 5,000 images of mnist", *["confirmed"] * 4]
+    (of_few,) = [line for line in page.splitlines() if line.startswith("| [") and "variational inference are" in line]
+    assert "mlp, 5,000 images of mnist" in of_few  # mean-field was not measured again
+
+
 def test_the_middle_eps_judges_and_the_others_are_shown(tmp_path: Path) -> None:
     page = page_of(WORLD, tmp_path)
     assert "eps (linf, eps 0.1, on mnist) a network is" in page

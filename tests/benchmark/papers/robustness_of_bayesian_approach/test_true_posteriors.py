@@ -53,6 +53,12 @@ def test_the_reading_hangs_on_who_attacks() -> None:
     assert wide.statement.endswith("over linf 0.05, 0.1, 0.15, 0.2, 0.3 and l2 0.25, 0.5")
 
 
+def test_more_draws_are_read_in_place_of_few() -> None:
+    again = findings_of({**WORLD, EXACT: alike(0.97)})
+    (reading,) = under_true_posteriors([findings_of(AS_ALL)], {"mlp": again})[DEFEND]
+    assert reading.by_view[OWN].judgement == "confirmed"
+
+
 def test_without_hmc_there_is_no_reading() -> None:
     assert under_true_posteriors([findings_of({MAP: maximum(0.5)})]) == {}
     assert under_true_posteriors([]) == {}
