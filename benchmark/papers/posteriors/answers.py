@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from statistics import median
 
 from scipy.stats import kendalltau
@@ -36,6 +36,7 @@ def against_maximum(findings: Findings) -> Iterator[dict[str, object]]:
         yield {
             "posterior": name,
             "mutual information": f"{findings.mean(name, 'mutual_information'):.4f}",
+            "clean": _more_right(findings, name),
             **{
                 threat_title(one.norm, one.eps): " / ".join(
                     _points(beyond[one, own][name]) for own in READINGS.values()
@@ -43,6 +44,27 @@ def against_maximum(findings: Findings) -> Iterator[dict[str, object]]:
                 for one in threats
             },
         }
+
+
+def fewer_broken(findings: Findings) -> Iterator[dict[str, object]]:
+    """The same of images that attacks break: what is right without an attack and wrong under one."""
+    threats = middle(findings, SHOWN)
+    fewer = {(one, own): findings.fewer_lost(one, own) for one in threats for own in READINGS.values()}
+    for name in fewer[threats[0], False]:
+        yield {
+            "posterior": name,
+            **{
+                threat_title(one.norm, one.eps): " / ".join(_points(fewer[one, own][name]) for own in READINGS.values())
+                for one in threats
+            },
+        }
+
+
+def _more_right(findings: Findings, name: str) -> str:
+    """Points of accuracy without an attack beyond the maximum's, on the images that are attacked."""
+    base = findings.clean(MAP)
+    each = [findings.clean(name, own) for own in READINGS.values()]
+    return " / ".join(f"{100 * (one.mean() - base.mean()):+z.0f}" for one in each) if base.size and each[0].size else ""
 
 
 def in_short(found: Iterable[Findings]) -> Iterator[str]:
@@ -54,8 +76,12 @@ def in_short(found: Iterable[Findings]) -> Iterator[str]:
         "where that differs: "
     )
     for question, word in _WORDS.items():
-        yield _of_all(question, {one.problem.name: _told(one, word) for one in found}, rule)
+        yield _of_all(question, {one.problem.name: _told(one, word, one.beyond_map) for one in found}, rule)
         rule = ""
+    on_record = [one for one in found if one.clean(MAP).size]
+    for question, word in _OF_BROKEN.items():
+        if on_record:
+            yield _of_all(question, {one.problem.name: _told(one, word, one.fewer_lost) for one in on_record})
     wrong = {one.problem.name: told for one in found if (told := _overestimate(one))}
     yield _of_all("What does a wrong gradient alone add?", wrong)
     many = [one for one in found if one.has_widths]
@@ -100,6 +126,7 @@ def left_open(found: Iterable[Findings], again: Iterable[Findings] = ()) -> Iter
 def grid_of(findings: Findings) -> str:
     """How much was measured, and the time that attacks took."""
     frame = findings.outcomes.frame
+    frame = frame[frame["eps"] > 0]
     networks = len(frame[["posterior", "training"]].drop_duplicates())
     hours = frame["seconds"].sum() / 3600
     return f"{networks} networks, {len(frame):,} attacks, {hours:.1f} hours of a core in the attacks themselves"
@@ -170,16 +197,11 @@ def _of_all(question: str, told: Mapping[str, str], before: str = "") -> str:
     return f"**{question}** {before}{'; '.join(f'*{name}* {answer}' for name, answer in told.items())}."
 
 
-def _told(findings: Findings, word: str) -> str:
+def _told(findings: Findings, word: str, against: Callable[[ThreatModel, bool], dict[str, Estimate]]) -> str:
     """Which posteriors are so against the maximum, and at how many of the eps."""
     threats = middle(findings, SHOWN)
     limit, own = (
-        Counter(
-            name
-            for threat in threats
-            for name, one in findings.beyond_map(threat, known).items()
-            if verdict(one) == word
-        )
+        Counter(name for threat in threats for name, one in against(threat, known).items() if verdict(one) == word)
         for known in READINGS.values()
     )
     names = [name for name in findings.posteriors if name in limit or name in own]
@@ -242,6 +264,10 @@ def _points(more: Estimate) -> str:
 _WORDS = {
     "Which posteriors are more robust than the maximum?": "more robust",
     "Which are less robust?": "less robust",
+}
+_OF_BROKEN = {
+    "Of which do attacks break fewer images, whatever their clean accuracy?": "more robust",
+    "Of which more?": "less robust",
 }
 _MEASURES = {
     "Are wider posteriors more robust?": _widths,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from benchmark.plan.adaptive_attack import NORMS
 from benchmark.plan.cells import Reading
 from benchmark.statistics import Estimate, corrected, difference_over_trainings, over_trainings
 
+_Differences = dict[tuple[ThreatModel, bool], dict[str, Estimate]]  # threat model, own draws -> posterior -> estimate
 FEWEST = 5  # kinds of posteriors of which a correlation is told and drawn
 
 
@@ -81,6 +82,10 @@ class Findings:
         chosen = reading if self.outcomes.has(self.problem.name, posterior, reading) else Reading.HEADLINE
         return self.outcomes.survivors(self.problem.name, posterior, threat, chosen, attackers)
 
+    def clean(self, posterior: str, own: bool = False) -> NDArray[np.bool_]:
+        """(T, N) which images are right without an attack, by the draws that judge. T = 0 where it is not on record."""
+        return self.survivors(posterior, ThreatModel("linf", 0), own=own)
+
     def robust(self, posterior: str, threat: ThreatModel, own: bool = False) -> Estimate:
         """Robust accuracy under all attackers together."""
         return over_trainings(self.survivors(posterior, threat, own=own))
@@ -110,13 +115,37 @@ class Findings:
         return self._beyond_map[threat, own]
 
     @cached_property
-    def _beyond_map(self) -> dict[tuple[ThreatModel, bool], dict[str, Estimate]]:
+    def _beyond_map(self) -> _Differences:
         names = [name for name in self.posteriors if name != MAP]
-        threats = [threat for norm in NORMS for threat in self.threats(norm)]
+        return self._differences(names, lambda name, threat, own: self.survivors(name, threat, own=own))
+
+    def fewer_lost(self, threat: ThreatModel, own: bool = False) -> dict[str, Estimate]:
+        """By posterior, how many fewer images attacks break than of the maximum's; by the same test.
+
+        An image that is wrong without an attack is not broken by one: what a posterior has in clean accuracy does not
+        count. Of those alone whose accuracy on these images is on record.
+        """
+        return self._fewer_lost[threat, own] if self._fewer_lost else {}
+
+    @cached_property
+    def _fewer_lost(self) -> _Differences:
+        names = [name for name in self.posteriors if name != MAP and self.clean(name).size]
+        if not self.clean(MAP).size:
+            return {}
+        # broken ones of the maximum less those of the posterior
+        return self._differences(
+            names, lambda name, threat, own: ~(self.clean(name, own) & ~self.survivors(name, threat, own=own))
+        )
+
+    def _differences(
+        self, names: Iterable[str], of: Callable[[str, ThreatModel, bool], NDArray[np.bool_]]
+    ) -> _Differences:
+        """What holds of more images than of the maximum's, (T, N) of each, all tests corrected together."""
+        names, threats = [*names], [threat for norm in NORMS for threat in self.threats(norm)]
         found = {
-            (threat, own, name): difference_over_trainings(self.survivors(name, threat, own=own), base)
+            (threat, own, name): difference_over_trainings(of(name, threat, own), base)
             for threat in threats
-            for base in [self.survivors(MAP, threat)]
+            for base in [of(MAP, threat, False)]
             for own in (False, True)
             for name in names
         }

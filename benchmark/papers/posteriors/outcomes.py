@@ -48,7 +48,7 @@ class Trained(NamedTuple):
 
 
 def outcomes_of(records: Iterable[Record], networks: dict[str, Trained]) -> pd.DataFrame:
-    """A line for each network, attacker, reading and eps whose attacks are all there.
+    """A line for each network, attacker, reading and eps whose attacks are all there, and of eps 0: without an attack.
 
     networks: by the names of their entries. An image that is wrong without an attack does not survive one, and one that
     an attacker breaks at some eps survives him at no larger one.
@@ -64,11 +64,14 @@ def outcomes_of(records: Iterable[Record], networks: dict[str, Trained]) -> pd.D
     for of, by_shard in by_attacker.items():
         grid = met(sorted(grids[of.norm]), Reading(of.reading))
         shards = [_rising(by_shard[start], grid) for start in sorted(by_shard)]
+        unattacked = [by_shard[start].get((grid[0], None)) for start in sorted(by_shard)]
+        if of.attacker == Attacker.ALL and all(unattacked):
+            right = [image in record.right for record in unattacked if record for image in record.examples]
+            rows.append(_row(of._replace(attacker=str(Attacker.NOBODY)), 0.0, right, 0.0))
         for eps in (eps for eps in grid if all(eps in shard for shard in shards)):
             survive = [bit for shard in shards for bit in shard[eps].survive]
             seconds = sum(shard[eps].seconds for shard in shards)
-            bits = "".join("01"[bit] for bit in survive)
-            rows.append((*of[:4], eps, *of[4:], len(survive), sum(survive), bits, round(seconds, 2)))
+            rows.append(_row(of, eps, survive, seconds))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -79,6 +82,11 @@ class _Of(NamedTuple):
     norm: Norm
     reading: str
     attacker: str
+
+
+def _row(of: _Of, eps: float, survive: list[bool], seconds: float) -> tuple[object, ...]:
+    bits = "".join("01"[bit] for bit in survive)
+    return (*of[:4], eps, *of[4:], len(survive), sum(survive), bits, round(seconds, 2))
 
 
 class _Line(NamedTuple):
@@ -177,7 +185,7 @@ class Outcomes:
 
     def threats(self, problem: str, norm: Norm) -> list[ThreatModel]:
         """Those that were measured, the smallest eps first."""
-        of = self.frame[(self.frame["problem"] == problem) & (self.frame["norm"] == norm)]
+        of = self.frame[(self.frame["problem"] == problem) & (self.frame["norm"] == norm) & (self.frame["eps"] > 0)]
         return [ThreatModel(norm, float(eps)) for eps in sorted(of["eps"].unique())]
 
 

@@ -11,6 +11,7 @@ from benchmark.attacks.spec import ThreatModel, format_eps
 from benchmark.papers.posteriors.answers import (
     SHOWN,
     against_maximum,
+    fewer_broken,
     grid_of,
     in_short,
     least_that_is_told,
@@ -68,6 +69,7 @@ def _problem(findings: Findings, again: Findings | None) -> dict[str, object]:
         "images": images,
         "what": f"{problem.words}; {images} test images",
         "against": markdown(against_maximum(findings)),
+        "fewer": markdown(fewer_broken(findings)),
         "has_widths": findings.has_widths,
         "grid": grid_of(findings),
         "says": [*less_attacked(findings), *of_the_exact_posterior(findings)],

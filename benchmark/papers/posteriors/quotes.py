@@ -17,9 +17,11 @@ ANSWERED_BY = {
         *("sghmc", "sgld", "mean-field-t1", "mean-field-t0.01", "dropout", "swag", "swag-wide"),
         *("ensemble-5", "ensemble-10", "laplace-last", "laplace-kron", "laplace-diag"),
     ),
+    "mlp-400-draws": (EXACT, "mean-field-t1"),
+    "lenet-1000-80-draws": (EXACT,),
     "lenet-1000": (EXACT, "mean-field-t1", "mean-field-t0.1", "mean-field-t0.01"),
     "lenet": ("mean-field-t1", "mean-field-t0.01", "dropout", "swag-wide", "ensemble-5"),
-    "lenet-cifar": ("mean-field-t1",),
+    "lenet-cifar": ("ensemble-5", "dropout", "mean-field-t1", "swag"),
 }
 
 
@@ -44,6 +46,15 @@ class Quotes:
         """Points of robust accuracy beyond the maximum's, with their interval."""
         findings, threat = self._at(problem, posterior, norm, eps)
         return findings.beyond_map(threat, own)[posterior].percent("+z.0f")
+
+    def fewer(self, problem: str, posterior: str, norm: Norm, eps: float | str, own: bool = False) -> str:
+        """Points of images that attacks break fewer than of the maximum's, with their interval."""
+        findings, threat = self._at(problem, posterior, norm, eps)
+        return findings.fewer_lost(threat, own)[posterior].percent("+z.0f")
+
+    def clean(self, problem: str, posterior: str) -> str:
+        """Accuracy on the attacked images without an attack, in %."""
+        return f"{100 * self._of(problem, posterior).clean(posterior).mean():.0f}"
 
     def robust(self, problem: str, posterior: str, norm: Norm, eps: float | str, own: bool = False) -> str:
         """Robust accuracy under all attacks together, in %."""

@@ -35,6 +35,8 @@ EPS: dict[str, dict[Norm, tuple[float, ...]]] = {
 class Attacker(StrEnum):
     """Whose gradient leads the attack. All take PGD with 40 steps, but for fresh draws, which take MI-FGSM."""
 
+    NOBODY = "nobody"
+    """The images as they are: right or wrong without an attack, at eps 0."""
     ALL = "all draws"
     """The expected prediction of every draw that the attacker has."""
     FRESH = "fresh draws"

@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posteriors.answers import SHOWN, expected_gradients, verdict
 from benchmark.papers.posteriors.figures import by_draws, by_gradient, by_width, look, middle
-from benchmark.papers.posteriors.findings import Findings, read_studies
+from benchmark.papers.posteriors.findings import Findings, read_repeats, read_studies
 from benchmark.papers.posteriors.grid import EXACT, MAP, PROBLEMS, TRAININGS
 from benchmark.papers.posteriors.outcomes import COLUMNS, read_outcomes, write_outcomes
 from benchmark.papers.posteriors.page import report
@@ -32,6 +32,7 @@ SHARES = {  # of images that survive at the smallest eps: less by a fifth of it 
 }
 
 
+CLEAN = {MAP: 0.9, EXACT: 0.95}  # right without an attack; of SWAG that is not on record
 EXCHANGED = 0.04  # fewer survive where the halves of the samples are exchanged
 SAMPLING = {
     "chains": 3,
@@ -68,6 +69,13 @@ def _tables(folder: Path, trainings: int = TRAININGS, problem: str = "mlp") -> P
                 for norm, grid in EPS["mnist"].items()
                 for step, eps in enumerate(met(grid, reading))
                 for each in [_each(share * (1 - step / 5) - training / 100)]
+            ]
+            rows += [
+                (problem, name, training, norm, 0.0, str(reading), "nobody", IMAGES, each.count("1"), each, 0.0)
+                for reading in readings
+                for norm in EPS["mnist"]
+                if name in CLEAN
+                for each in [_each(CLEAN[name] - training / 100)]
             ]
             measures.append(
                 {
@@ -132,6 +140,16 @@ def test_only_a_difference_that_trainings_and_images_do_not_explain_is_called_on
     assert beyond[EXACT].p < 0.05
 
 
+def test_what_a_posterior_has_in_clean_accuracy_is_no_robustness(findings: Findings) -> None:
+    assert findings.clean(EXACT).mean() == pytest.approx(0.93)
+    assert findings.clean(EXACT).shape == findings.clean(MAP).shape == (TRAININGS, IMAGES)
+    assert not findings.clean("swag").size
+    assert set(findings.fewer_lost(SMALLEST)) == {EXACT}
+    assert findings.fewer_lost(SMALLEST)[EXACT].mean == pytest.approx((0.9 - 0.7) - (0.95 - 0.85))
+    assert findings.fewer_lost(SMALLEST, own=True)[EXACT].mean == pytest.approx((0.9 - 0.7) - (0.95 - 0.75))
+    assert findings.threats("linf")[0] == SMALLEST
+
+
 def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     _tables(tmp_path)
     generated = report(Results([]), tmp_path)
@@ -141,8 +159,11 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     rows = [line for line in text.splitlines() if line.startswith(f"| {EXACT} ")]
     assert any("more robust" in row for row in rows)
     assert not any("robust" in line for line in text.splitlines() if line.startswith("| swag "))
-    (against,) = [row for row in rows if "/" in row and "**" in row]
-    assert [cell.strip() for cell in against.split("|")[3:7]] == 2 * ["**+12** / +4", "**+9** / +3"]
+    cells = [[cell.strip() for cell in row.split("|")] for row in rows]
+    (against,) = [row for row in cells if row[3:4] == ["+5 / +5"]]
+    assert against[4:8] == 2 * ["**+12** / +4", "**+9** / +3"]
+    assert "Does it hang on accuracy?" in text
+    assert ["", EXACT, *2 * ["+7 / -1", "+4 / -2"], ""] in cells  # of which 5 are clean accuracy
     answers = {line.split("**")[1]: line for line in text.splitlines() if line.startswith("- **")}
     more = answers["Which posteriors are more robust than the maximum?"]
     assert "at how many of 4 eps" in more
@@ -235,6 +256,17 @@ def test_the_answer_says_what_the_committed_tables_say() -> None:
         assert all(findings.robust(name, usual, own=True).mean == 0 for name in findings.posteriors)
         left = [name for name in findings.posteriors if findings.robust(name, usual).mean > 0]
         assert left == ([EXACT] if findings.problem.name == "lenet-1000" else [])
+    repeats = read_repeats(ROOT / "leaderboards" / STUDIES)
+    again, broader = repeats["mlp"], ThreatModel("l2", 1.5)
+    assert int(again.mean(EXACT, "members")) == 400
+    for own in (False, True):
+        for threat in (linf, broader):
+            assert told(EXACT, threat, own, again) == "more robust"
+            fewer = verdict(again.fewer_lost(threat, own)[EXACT])
+            assert (fewer == "") == (own and threat == linf)
+    for name in again.posteriors:  # both readings meet as draws become more
+        few, many = (one.robust(name, linf).mean - one.robust(name, linf, own=True).mean for one in (mlp, again))
+        assert 0 <= many <= few
     for name in (EXACT, "sghmc", "sgld"):  # by unknown draws, and not by known ones
         assert told(name, linf) == told(name, l2) == "more robust"
         assert "more robust" not in [told(name, threat, own=True) for threat in (linf, l2)]
@@ -242,6 +274,7 @@ def test_the_answer_says_what_the_committed_tables_say() -> None:
     assert told("sgld", linf, own=True) == "less robust"
     for name in ("mean-field-t1", "dropout", "swag-wide"):  # either way
         assert [told(name, linf, own) for own in (False, True)] == 2 * ["more robust"]
+        assert [verdict(mlp.fewer_lost(linf, own)[name]) for own in (False, True)] == 2 * ["more robust"]
     for name in ("ensemble-5", "ensemble-10", "swag", "laplace-last"):
         for threat in middle(mlp, SHOWN):
             for own in (False, True):
@@ -261,18 +294,25 @@ def test_the_answer_says_what_the_committed_tables_say() -> None:
     for findings in (mlp, lenet):
         assert abs(findings.mean(cold, "accuracy") - findings.mean(MAP, "accuracy")) < 0.005
     for name in ("mean-field-t1", "dropout", "swag-wide", "ensemble-5"):
-        assert not any(told(name, threat, findings=lenet) for threat in middle(lenet, SHOWN))
-    small = found["lenet-1000"]
-    shown = middle(small, SHOWN)
-    assert [told(EXACT, threat, findings=small) for threat in shown] == len(shown) * ["more robust"]
-    assert [told(EXACT, threat, own=True, findings=small) for threat in (linf, l2)] == ["", ""]
-    for name in ("mean-field-t1", "mean-field-t0.1", cold):
-        assert [told(name, threat, findings=small) for threat in shown].count("more robust") < len(shown)
-    assert told(cold, l2, findings=small) == "more robust"
+        assert told(name, ThreatModel("linf", 0.15), findings=lenet) == ""
+    small, smaller = found["lenet-1000"], repeats["lenet-1000"]
+    assert int(smaller.mean(EXACT, "members")) == 80
+    assert [told(EXACT, l2, own, smaller) for own in (False, True)] == 2 * ["more robust"]
+    for findings in (small, smaller):  # whose posteriors are more accurate, and lose as many images
+        for threat in (threat for norm in NORMS for threat in findings.threats(norm)):
+            for own in (False, True):
+                assert {verdict(one) for one in findings.fewer_lost(threat, own).values()} == {""}
     assert small.mean(cold, "accuracy") > small.mean(MAP, "accuracy") + 0.02
     cifar = found["lenet-cifar"]
-    assert told("mean-field-t1", ThreatModel("l2", 0.1), findings=cifar) == "more robust"
-    assert told("mean-field-t1", ThreatModel("linf", 1 / 255), findings=cifar) == ""
+    for threat in (ThreatModel("linf", 2 / 255), ThreatModel("l2", 0.25)):
+        assert told("ensemble-5", threat, findings=cifar) == "more robust"
+        assert verdict(cifar.fewer_lost(threat)["ensemble-5"]) == ""
+    assert round(100 * float(cifar.clean("ensemble-5").mean() - cifar.clean(MAP).mean())) == 7
+    assert round(100 * (cifar.mean("ensemble-5", "accuracy") - cifar.mean(MAP, "accuracy"))) == 7
+    assert cifar.norms("ensemble-5")[5] < 0.5 * cifar.norms("ensemble-5")[1]
+    for name in ("mean-field-t1", "swag", "dropout"):
+        for threat in (threat for norm in NORMS for threat in cifar.threats(norm)):
+            assert [told(name, threat, own, cifar) for own in (False, True)] == ["", ""]
     single = mlp.over(EXACT, linf, Attacker.SINGLE)
     assert single is not None
     assert single > 0.3

@@ -73,7 +73,10 @@ def test_what_was_stopped_midway_has_the_lines_that_are_known() -> None:
         first, attack=dataclasses.replace(first.attack, threat=ThreatModel("linf", 0.05)), only=(0, 1)
     )
     frame = outcomes_of([_broken(first, 4), _broken(second, 1)], network)
-    assert [(row.eps, row.each) for row in frame.itertuples()] == [(0.02, "0000111111")]
+    assert [(row.eps, row.attacker, row.each) for row in frame.itertuples()] == [
+        (0.0, "nobody", "1111111111"),
+        (0.02, "all draws", "0000111111"),
+    ]
 
 
 @pytest.mark.parametrize("count", [1, 10, 150])
