@@ -132,7 +132,7 @@ class Findings:
         names = [name for name in self.posteriors if name != MAP and self.clean(name).size]
         if not self.clean(MAP).size:
             return {}
-        # broken ones of the maximum less those of the posterior
+        # the more images are not broken, the fewer are
         return self._differences(
             names, lambda name, threat, own: ~(self.clean(name, own) & ~self.survivors(name, threat, own=own))
         )

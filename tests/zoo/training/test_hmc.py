@@ -165,8 +165,18 @@ def test_a_sampling_is_lengthened_to_the_samples_that_the_longer_one_has(tmp_pat
     assert begun == list(range(20, 28))
     for name in ("positions", "current", "acceptance", "log_density", "step_sizes"):
         assert torch.equal(getattr(lengthened, name), getattr(whole, name)), name
-    with pytest.raises(ValueError, match=r"chains\.safetensors is of 10 draws a chain, more than 6"):
+    with pytest.raises(ValueError, match=r"chains\.safetensors has 27 iterations, more than 19; ask for as many"):
         sample(target, starts, short, path)
+
+    def die(samples: Samples) -> None:
+        if samples.done == 10:
+            raise KeyboardInterrupt
+
+    path.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        sample(target, starts, long, path, die)
+    shortened = sample(target, starts, short, path)  # it had not come as far
+    assert torch.equal(shortened.positions, whole.positions[:, :6])
 
 
 def test_chains_and_seeds_have_random_numbers_of_their_own() -> None:

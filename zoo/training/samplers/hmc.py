@@ -97,8 +97,8 @@ def sample(
         at the end.
     tell: called after each iteration with what there is so far.    of: a word for what the target is of.
     Raises ValueError for starts, or a density there, that are not finite, for a chain that accepts nothing after
-    burn-in, for a step size that falls to nothing, and for a checkpoint that is damaged, of another sampling or of more
-    draws.
+    burn-in, for a step size that falls to nothing, and for a checkpoint that is damaged, of another sampling or further
+    than these draws.
     """
     if starts.ndim != 2 or not starts.numel() or not starts.isfinite().all():
         raise ValueError(f"starts of HMC are finite, a vector a chain (C, D); these {tuple(starts.shape)} are not")
@@ -252,10 +252,11 @@ def _save(path: Path, identity: str, samples: Samples) -> None:
 
 def _load(path: Path, identity: str, samples: Samples) -> None:
     tensors, words = read(path, identity, "done", "seconds")
-    if (draws := tensors["positions"].shape[1]) > (asked := samples.positions.shape[1]):
-        raise ValueError(f"{path} is of {draws} draws a chain, more than {asked}; ask for as many or delete it")
+    if (done := int(words["done"])) > (most := len(samples.step_sizes)):
+        raise ValueError(f"{path} has {done} iterations, more than {most}; ask for as many or delete it")
     samples.current = tensors["current"]
-    samples.positions[:, :draws] = tensors["positions"]
+    draws = tensors["positions"].shape[1]
+    samples.positions[:, :draws] = tensors["positions"][:, : samples.positions.shape[1]]
     for name in ("acceptance", "log_density", "step_sizes"):
-        getattr(samples, name)[: len(tensors[name])] = tensors[name]
-    samples.done, samples.seconds = int(words["done"]), float(words["seconds"])
+        getattr(samples, name)[: len(tensors[name])] = tensors[name][:most]
+    samples.done, samples.seconds = done, float(words["seconds"])
