@@ -67,7 +67,7 @@ class Readings:
     def one_draw(self) -> OneDraw | None:
         """Each query answered by one draw."""
         judged = [*_with_votes(self.evidence, self.threat), *self._of(Reading.OTHER_JUDGE)]
-        return _one_draw(self._of(Reading.SAMPLE) or judged, self.survivors)
+        return one_draw(self._of(Reading.SAMPLE) or judged, self.survivors)
 
     @cached_property
     def reversals(self) -> Share | None:
@@ -107,8 +107,8 @@ def _with_votes(evidence: Evidence, threat: ThreatModel) -> list[Record]:
     return [record for record in [*evidence.under(threat), *evidence.extra] if record.cell.attack.threat == threat]
 
 
-def _one_draw(records: Iterable[Record], images: Mapping[int, bool]) -> OneDraw | None:
-    """None where not every image has votes."""
+def one_draw(records: Iterable[Record], images: Mapping[int, bool]) -> OneDraw | None:
+    """Of these images, by the votes on them that records have; None where not every image has votes."""
     examples, lowest, majority = [], [], []
     for record in records:
         for outcome in (record.clean, *record.outcomes.values()):

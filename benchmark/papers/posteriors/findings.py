@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from benchmark.attacks.methods import Norm
 from benchmark.attacks.spec import ThreatModel
 from benchmark.papers.posteriors.grid import MAP, PROBLEMS, TRAININGS, Problem
 from benchmark.papers.posteriors.outcomes import FILE, FOLDER, NORM_OF, Outcomes
+from benchmark.papers.posteriors.queries import COLUMNS, SHARES
 from benchmark.papers.posteriors.suite import Attacker
 from benchmark.papers.posteriors.tables import Tables
 from benchmark.plan.adaptive_attack import NORMS
@@ -39,18 +40,20 @@ class Findings:
     """One problem's tables.
 
     measures: a line for each training of each posterior. sampling: posterior -> training -> how its sampler went.
+    queries: see `queries.queries_of`.
     """
 
     problem: Problem
     outcomes: Outcomes
     measures: pd.DataFrame
     sampling: dict[str, dict[str, dict[str, Any]]]
+    queries: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS)))
 
     @classmethod
     def read(cls, folder: Path) -> Findings:
         """Of the folder that `study.Study.write` wrote. Raises ValueError for damaged tables."""
         tables = Tables.read(folder)
-        return cls(PROBLEMS[folder.name], Outcomes(tables.outcomes), tables.measures, tables.sampling)
+        return cls(PROBLEMS[folder.name], Outcomes(tables.outcomes), tables.measures, tables.sampling, tables.queries)
 
     @cached_property
     def posteriors(self) -> list[str]:
@@ -156,6 +159,13 @@ class Findings:
             for threat in threats
             for own in (False, True)
         }
+
+    def by_single_draws(self, posterior: str, threat: ThreatModel) -> dict[str, float]:
+        """Where one draw answers each query: `queries.SHARES`, averaged over trainings; empty where not measured."""
+        of, at = self.queries, self.queries["eps"].astype(float)
+        near = np.isclose(at, threat.eps, rtol=1e-5)
+        lines = of[(of["posterior"] == posterior) & (of["norm"] == threat.norm) & near]
+        return {} if lines.empty else {share: float(lines[share].mean()) for share in SHARES}
 
     def each(self, posterior: str, column: str) -> NDArray[np.float64]:
         """(T,) a measure of every training, in their order."""

@@ -81,6 +81,7 @@ def _problem(findings: Findings, again: Findings | None) -> dict[str, object]:
         "by_eps": {norm: markdown(_by_eps(findings, findings.threats(norm))) for norm in ("linf", "l2")},
         "judges": markdown(_by_judge(findings)),
         "not_exchanged": never_exchanged(findings),
+        "queries": markdown(_by_single_draws(findings)),
         "members": "" if again is None else markdown(_by_members(findings, again)),
         "trainings": markdown(_by_training(findings, middle(findings, SHOWN))),
         "sampling": markdown(_sampling(findings)),
@@ -181,6 +182,20 @@ def _by_judge(findings: Findings) -> Iterator[dict[str, object]]:
                     if (each := found[name, one]) is None
                     else f"{100 * each.first:.1f}, {100 * each.second:.1f} ({100 * each.differ:.1f})"
                     for one in met
+                },
+            }
+
+
+def _by_single_draws(findings: Findings) -> Iterator[dict[str, object]]:
+    threats = middle(findings, SHOWN)
+    for name in findings.posteriors:
+        found = {threat: findings.by_single_draws(name, threat) for threat in threats}
+        if all(found.values()):
+            yield {
+                "posterior": name,
+                **{
+                    threat_title(one.norm, one.eps): " / ".join(f"{100 * share:.0f}" for share in shares.values())
+                    for one, shares in found.items()
                 },
             }
 

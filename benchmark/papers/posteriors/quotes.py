@@ -61,6 +61,11 @@ class Quotes:
         findings, threat = self._at(problem, posterior, norm, eps)
         return f"{100 * findings.robust(posterior, threat, own).mean:.0f}"
 
+    def submitted(self, problem: str, posterior: str, norm: Norm, eps: float | str, submissions: int) -> str:
+        """Images that are right in so many submissions, each answered by one draw, in %."""
+        findings, threat = self._at(problem, posterior, norm, eps)
+        return f"{100 * findings.by_single_draws(posterior, threat)[str(submissions)]:.0f}"
+
     def alone(self, problem: str, posterior: str, norm: Norm, eps: float | str) -> str:
         """What PGD through one draw leaves, in %."""
         findings, threat = self._at(problem, posterior, norm, eps)

@@ -15,6 +15,7 @@ from benchmark.papers.posteriors.grid import EXACT, MAP, NUMBERS, Problem
 from benchmark.papers.posteriors.making import Making
 from benchmark.papers.posteriors.measures import measures_of
 from benchmark.papers.posteriors.outcomes import FOLDER, Trained, outcomes_of
+from benchmark.papers.posteriors.queries import queries_of
 from benchmark.papers.posteriors.suite import POSTERIOR_SUITE
 from benchmark.papers.posteriors.tables import MEASURES, Tables
 from benchmark.plan.cells import Selection
@@ -78,7 +79,9 @@ class Study:
             {"posterior": of.posterior, "training": of.training, "made": self.making.tag(of.posterior), **_read(path)}
             for of, path in measured.items()
         )
-        own = Tables(outcomes_of(latest.values(), names), measures, self._sampling()) if len(measures) else Tables()
+        attacks = latest.values()
+        tables = (outcomes_of(attacks, names), measures, self._sampling(), queries_of(attacks, names))
+        own = Tables(*tables) if len(measures) else Tables()
         order = {kind: place for place, kind in enumerate(self.problem.posteriors)}
         tags = {kind: self.making.tag(kind) for kind in order}
         before = Tables.read(folder) if (folder / MEASURES).is_file() else Tables()

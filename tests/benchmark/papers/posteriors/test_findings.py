@@ -17,6 +17,7 @@ from benchmark.papers.posteriors.findings import Findings, read_repeats, read_st
 from benchmark.papers.posteriors.grid import EXACT, MAP, PROBLEMS, TRAININGS
 from benchmark.papers.posteriors.outcomes import COLUMNS, read_outcomes, write_outcomes
 from benchmark.papers.posteriors.page import report
+from benchmark.papers.posteriors.queries import COLUMNS as QUERIED
 from benchmark.papers.posteriors.suite import EPS, Attacker, met
 from benchmark.plan.adaptive_attack import NORMS
 from benchmark.plan.cells import Reading
@@ -97,6 +98,13 @@ def _tables(folder: Path, trainings: int = TRAININGS, problem: str = "mlp") -> P
     write_outcomes(pd.DataFrame(rows, columns=list(COLUMNS)), at)
     pd.DataFrame(measures).to_csv(at / "measures.csv", index=False)
     (at / "sampling.json").write_text(json.dumps({EXACT: {"1": SAMPLING}}))
+    asked = [
+        (EXACT, t, norm, eps, 0.6, 0.3, 0.1, 0.5)
+        for t in (1, 2, 3)
+        for norm, grid in EPS["mnist"].items()
+        for eps in grid
+    ]
+    pd.DataFrame(asked, columns=list(QUERIED)).to_csv(at / "queries.csv", index=False)
     return at
 
 
@@ -163,6 +171,7 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path) -> None:
     (against,) = [row for row in cells if row[3:4] == ["+5 / +5"]]
     assert against[4:8] == 2 * ["**+12** / +4", "**+9** / +3"]
     assert "Does it hang on accuracy?" in text
+    assert ["", EXACT, *4 * ["60 / 30 / 10 / 50"], ""] in cells
     assert ["", EXACT, *2 * ["+7 / -1", "+4 / -2"], ""] in cells  # of which 5 are clean accuracy
     answers = {line.split("**")[1]: line for line in text.splitlines() if line.startswith("- **")}
     more = answers["Which posteriors are more robust than the maximum?"]
@@ -267,6 +276,7 @@ def test_the_answer_says_what_the_committed_tables_say() -> None:
     for name in again.posteriors:  # both readings meet as draws become more
         few, many = (one.robust(name, linf).mean - one.robust(name, linf, own=True).mean for one in (mlp, again))
         assert 0 <= many <= few
+    assert mlp.by_single_draws(EXACT, linf)["10"] < mlp.robust(EXACT, linf, own=True).mean
     for name in (EXACT, "sghmc", "sgld"):  # by unknown draws, and not by known ones
         assert told(name, linf) == told(name, l2) == "more robust"
         assert "more robust" not in [told(name, threat, own=True) for threat in (linf, l2)]
