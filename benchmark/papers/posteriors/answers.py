@@ -20,6 +20,7 @@ from benchmark.statistics import Estimate
 
 LEVEL = 0.05
 SHOWN = 2  # eps of each norm in full
+_Against = Callable[[ThreatModel, bool], dict[str, Estimate]]  # threat model, own draws -> posterior -> estimate
 READINGS = {"by unknown draws": False, "on the judge's own draws": True}
 
 
@@ -30,34 +31,27 @@ def verdict(more: Estimate) -> str:
 
 def against_maximum(findings: Findings) -> Iterator[dict[str, object]]:
     """A line for each posterior: points beyond the maximum by unknown draws and on the judge's own."""
-    threats = middle(findings, SHOWN)
-    beyond = {(one, own): findings.beyond_map(one, own) for one in threats for own in READINGS.values()}
     for name in (name for name in findings.posteriors if name != MAP):
         yield {
             "posterior": name,
             "mutual information": f"{findings.mean(name, 'mutual_information'):.4f}",
             "clean": _more_right(findings, name),
-            **{
-                threat_title(one.norm, one.eps): " / ".join(
-                    _points(beyond[one, own][name]) for own in READINGS.values()
-                )
-                for one in threats
-            },
+            **_by_threat(findings, name, findings.beyond_map),
         }
 
 
 def fewer_broken(findings: Findings) -> Iterator[dict[str, object]]:
     """The same of images that attacks break: what is right without an attack and wrong under one."""
-    threats = middle(findings, SHOWN)
-    fewer = {(one, own): findings.fewer_lost(one, own) for one in threats for own in READINGS.values()}
-    for name in fewer[threats[0], False]:
-        yield {
-            "posterior": name,
-            **{
-                threat_title(one.norm, one.eps): " / ".join(_points(fewer[one, own][name]) for own in READINGS.values())
-                for one in threats
-            },
-        }
+    for name in findings.fewer_lost(middle(findings)[0]):
+        yield {"posterior": name, **_by_threat(findings, name, findings.fewer_lost)}
+
+
+def _by_threat(findings: Findings, name: str, against: _Against) -> dict[str, str]:
+    """Points against the maximum, in both readings."""
+    return {
+        threat_title(one.norm, one.eps): " / ".join(_points(against(one, own)[name]) for own in READINGS.values())
+        for one in middle(findings, SHOWN)
+    }
 
 
 def _more_right(findings: Findings, name: str) -> str:
@@ -125,8 +119,7 @@ def left_open(found: Iterable[Findings], again: Iterable[Findings] = ()) -> Iter
 
 def grid_of(findings: Findings) -> str:
     """How much was measured, and the time that attacks took."""
-    frame = findings.outcomes.frame
-    frame = frame[frame["eps"] > 0]
+    frame = findings.outcomes.attacks
     networks = len(frame[["posterior", "training"]].drop_duplicates())
     hours = frame["seconds"].sum() / 3600
     return f"{networks} networks, {len(frame):,} attacks, {hours:.1f} hours of a core in the attacks themselves"
@@ -197,7 +190,7 @@ def _of_all(question: str, told: Mapping[str, str], before: str = "") -> str:
     return f"**{question}** {before}{'; '.join(f'*{name}* {answer}' for name, answer in told.items())}."
 
 
-def _told(findings: Findings, word: str, against: Callable[[ThreatModel, bool], dict[str, Estimate]]) -> str:
+def _told(findings: Findings, word: str, against: _Against) -> str:
     """Which posteriors are so against the maximum, and at how many of the eps."""
     threats = middle(findings, SHOWN)
     limit, own = (

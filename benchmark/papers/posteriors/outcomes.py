@@ -183,9 +183,14 @@ class Outcomes:
             found[tuple(key)].append(_Line(training, attacker, eps, _bits(each)))
         return dict(found)
 
+    @cached_property
+    def attacks(self) -> pd.DataFrame:
+        """The lines of attacks: those of eps 0 are of images as they are."""
+        return self.frame[self.frame["eps"] > 0]
+
     def threats(self, problem: str, norm: Norm) -> list[ThreatModel]:
         """Those that were measured, the smallest eps first."""
-        of = self.frame[(self.frame["problem"] == problem) & (self.frame["norm"] == norm) & (self.frame["eps"] > 0)]
+        of = self.attacks[(self.attacks["problem"] == problem) & (self.attacks["norm"] == norm)]
         return [ThreatModel(norm, float(eps)) for eps in sorted(of["eps"].unique())]
 
 
